@@ -1,0 +1,62 @@
+"""A pretend Plivo Verify Session API, seeded and steerable, for tests, demos and rehearsals.
+
+It imports nothing of this project, so that it cannot share its mistakes.
+"""
+
+from .accounts import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, SANDBOX_TOKENS
+from .app import Emulator, Received
+from .behaviour import Behaviour, Fault
+from .documented import ASHA_SESSION, GOLDEN_NOW, OTHER_DOCUMENTED_SESSION, golden
+from .journeys import APPS, BRANDS, SUBACCOUNTS
+from .records import Attempt, Record, World
+from .serve import run, serving
+from .stories import (
+    ASHA,
+    ASHA_VERIFIED_SESSION,
+    BEN,
+    BEN_SESSION,
+    BURST_COUNTRY,
+    BURST_NETWORK,
+    BURST_PREFIX,
+    HOSTILE_SESSION,
+    INCIDENT_COUNTRY,
+    INCIDENT_NETWORK,
+    burst_span,
+    incident_span,
+)
+from .world import generate
+
+__all__ = [
+    "APPS",
+    "ASHA",
+    "ASHA_SESSION",
+    "ASHA_VERIFIED_SESSION",
+    "BEN",
+    "BEN_SESSION",
+    "BRANDS",
+    "BURST_COUNTRY",
+    "BURST_NETWORK",
+    "BURST_PREFIX",
+    "GOLDEN_NOW",
+    "HOSTILE_SESSION",
+    "INCIDENT_COUNTRY",
+    "INCIDENT_NETWORK",
+    "OTHER_DOCUMENTED_SESSION",
+    "SANDBOX_AUTH_ID",
+    "SANDBOX_AUTH_TOKEN",
+    "SANDBOX_TOKENS",
+    "SUBACCOUNTS",
+    "Attempt",
+    "Behaviour",
+    "Emulator",
+    "Fault",
+    "Received",
+    "Record",
+    "World",
+    "burst_span",
+    "generate",
+    "golden",
+    "incident_span",
+    "run",
+    "serving",
+]

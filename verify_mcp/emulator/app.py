@@ -1,0 +1,285 @@
+"""The pretend Verify Session API as an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from random import Random
+from typing import TYPE_CHECKING, Self
+
+from . import payloads, replies
+from .accounts import SANDBOX_TOKENS, refusal
+from .behaviour import Behaviour, Endpoint, Fault
+from .documented import GOLDEN_NOW, golden
+from .faulty import Scene, broken
+from .journeys import uuid4
+from .limiter import SlidingWindow
+from .listing import REACH, meta, page, visible
+from .query import UUID, QueryError, parse
+from .routes import Route, route
+from .wire import Message, Receive, Request, Scope, Send, Sleep, Wire, drain, lifespan, request
+from .world import generate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .records import Record, World
+
+_REMEMBERED = 20_000
+
+
+@dataclass
+class Received:
+    """A request as it came; `status` is None until its reply begins."""
+
+    at: float
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    endpoint: Endpoint
+    status: int | None = None
+    sent: int = 0
+    """Bytes of its reply's body."""
+
+
+@dataclass(frozen=True)
+class _Queued:
+    fault: Fault
+    endpoint: Endpoint | None
+    retry_after: str | None
+
+
+async def real_sleep(seconds: float) -> None:
+    """Wait in real time."""
+    import asyncio
+
+    await asyncio.sleep(seconds)
+
+
+def real_clock() -> datetime:
+    """The time it is."""
+    return datetime.now(UTC)
+
+
+class Emulator:
+    """A pretend account of the Verify Session API, served over ASGI."""
+
+    def __init__(
+        self,
+        world: World | Callable[[datetime], World] | None = None,
+        *,
+        behaviour: Behaviour | None = None,
+        clock: Callable[[], datetime] = real_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = real_sleep,
+        seed: int = 7,
+        tokens: Mapping[str, str] = SANDBOX_TOKENS,
+    ) -> None:
+        self.behaviour = behaviour or Behaviour()
+        self.clock = clock
+        self.monotonic = monotonic
+        self.sleep = sleep
+        self.tokens = dict(tokens)
+        self.received: list[Received] = []
+        self._seed = seed
+        self._world = world
+        self._queued: list[_Queued] = []
+        self._limiter = SlidingWindow()
+        # Chance is split, so that a switch of one kind leaves the others' draws alone.
+        self._ids, self._luck, self._delays = (
+            Random(f"{seed} {use}") for use in ("ids", "luck", "delays")
+        )
+
+    @classmethod
+    def golden(
+        cls,
+        *,
+        behaviour: Behaviour | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = real_sleep,
+        seed: int = 7,
+    ) -> Self:
+        """The documented account, its clock pinned to the day of the documentation."""
+        return cls(
+            golden(),
+            behaviour=behaviour,
+            clock=lambda: GOLDEN_NOW,
+            monotonic=monotonic,
+            sleep=sleep,
+            seed=seed,
+        )
+
+    @property
+    def world(self) -> World:
+        """What the account holds, made at the first look; set it to change it while running."""
+        if self._world is None:
+            self._world = generate(seed=self._seed, now=self.clock())
+        elif callable(self._world):
+            self._world = self._world(self.clock())
+        return self._world
+
+    @world.setter
+    def world(self, world: World) -> None:
+        self._world = world
+
+    def fail_next(
+        self,
+        fault: Fault,
+        *,
+        times: int = 1,
+        endpoint: Endpoint | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        """Let the next `times` requests that would be answered (of `endpoint`) fail like this."""
+        self._queued += [_Queued(fault, endpoint, retry_after)] * times
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = request(scope)
+        where = route(asked.path)
+        received = self._note(asked, where)
+
+        async def noted(message: Message) -> None:
+            received.status = message.get("status", received.status)
+            received.sent += len(message.get("body", b""))
+            await send(message)
+
+        await drain(receive)
+        api_id = uuid4(self._ids)
+        behaviour = self.behaviour
+        reply = self._reply(asked, where, received.at, api_id)
+        if delay := self._delay(behaviour):
+            await self.sleep(delay)
+        wire = Wire(receive, noted, self.sleep)
+        await wire.deliver(reply.plus("x-request-id", api_id), behaviour)
+
+    def _note(self, asked: Request, where: Route) -> Received:
+        received = Received(
+            self.monotonic(), asked.method, asked.path, asked.query, asked.headers, where.endpoint
+        )
+        self.received.append(received)
+        del self.received[:-_REMEMBERED]
+        return received
+
+    def _delay(self, behaviour: Behaviour) -> float:
+        latency = behaviour.latency
+        return self._delays.uniform(*latency) if isinstance(latency, tuple) else latency
+
+    def _reply(self, asked: Request, where: Route, at: float, api_id: str) -> replies.Reply:
+        if where.endpoint == "other":
+            return replies.error(404, "not found", api_id)
+        if not where.slash:
+            return self._without_slash(asked, api_id)
+        if asked.method != "GET":
+            return replies.error(405, "method not allowed", api_id).plus("allow", "GET")
+        refused = refusal(asked.headers, where.account, self.tokens)
+        refused = refused or self._too_many(where, at, api_id)
+        if refused is not None:
+            return refused
+        fault = self._fault(where.endpoint)
+        good = self._good(asked, where, api_id)
+        if fault is None:
+            return good
+        host = asked.headers.get("host", "localhost")
+        scene = Scene(good, asked.path, host, self.behaviour, fault.retry_after)
+        return broken(fault.fault, scene)
+
+    def _without_slash(self, asked: Request, api_id: str) -> replies.Reply:
+        if self.behaviour.missing_slash == "redirect":
+            return replies.redirect(301, f"{asked.path}/")
+        return replies.error(404, "not found", api_id)
+
+    def _too_many(self, where: Route, at: float, api_id: str) -> replies.Reply | None:
+        switches = self.behaviour
+        one = where.endpoint == "get"
+        wait = self._limiter.wait(
+            (where.account, where.endpoint),
+            at,
+            limit=switches.get_limit if one else switches.list_limit,
+            window=switches.get_window if one else switches.list_window,
+            counts_refused=switches.limit_counts_refused,
+        )
+        if not wait:
+            return None
+        reply = replies.error(429, "too many requests", api_id)
+        if switches.retry_after is None:
+            return reply
+        return reply.plus("retry-after", self._retry_after(wait))
+
+    def _retry_after(self, wait: float) -> str:
+        seconds = ceil(wait)
+        if self.behaviour.retry_after == "seconds":
+            return str(seconds)
+        from email.utils import format_datetime
+
+        # A date has whole seconds: one more, so that it is never too early.
+        until = (self.clock() + timedelta(seconds=seconds + 1)).replace(microsecond=0)
+        return format_datetime(until, usegmt=True)
+
+    def _fault(self, endpoint: Endpoint) -> _Queued | None:
+        for index, queued in enumerate(self._queued):
+            if queued.endpoint in {None, endpoint}:
+                return self._queued.pop(index)
+        chances = self.behaviour.chances()
+        draw = self._luck.random() if chances else 1.0
+        for fault, probability in chances:
+            draw -= probability
+            if draw < 0:
+                return _Queued(fault, None, None)
+        return None
+
+    def _good(self, asked: Request, where: Route, api_id: str) -> replies.Reply:
+        try:
+            answer = self._one if where.endpoint == "get" else self._many
+            return answer(asked, where, api_id)
+        except QueryError as problem:
+            return replies.error(400, str(problem), api_id)
+
+    def _verbatim(self, key: str) -> bytes | None:
+        switches = self.behaviour
+        documented = (switches.shape, switches.casing) == ("lean", "docs")
+        return self.world.verbatim.get(key) if documented else None
+
+    def _many(self, asked: Request, where: Route, api_id: str) -> replies.Reply:
+        verbatim = None if asked.query else self._verbatim("")
+        if verbatim is not None and where.account.startswith("MA"):
+            return replies.Reply(200, verbatim)
+        switches, now = self.behaviour, self.clock()
+        query = parse(asked.query, switches, subaccount=where.account.startswith("SA"))
+        found = page(self.world, query, now, account=where.account, behaviour=switches)
+        rows = [self._written(record, now, "list") for record in found.records]
+        empty: list[payloads.Payload] | None = None if switches.empty_list == "null" else []
+        links = meta(found, query, path=asked.path, pairs=asked.query, behaviour=switches)
+        return replies.json_reply(200, {"api_id": api_id, "meta": links, "sessions": rows or empty})
+
+    def _one(self, _asked: Request, where: Route, api_id: str) -> replies.Reply:
+        if self.behaviour.malformed_uuid == "refuse" and not UUID.fullmatch(where.uuid):
+            return replies.error(400, "session_uuid is not a UUID", api_id)
+        now = self.clock()
+        record = self.world.find(where.uuid)
+        if record is None or not self._reachable(record, where.account, now):
+            return replies.error(404, "not found", api_id)
+        verbatim = self._verbatim(record.uuid)
+        if verbatim is not None:
+            return replies.Reply(200, verbatim)
+        return replies.json_reply(200, {"api_id": api_id} | self._written(record, now, "get"))
+
+    def _reachable(self, record: Record, account: str, now: datetime) -> bool:
+        in_reach = now - REACH <= record.created_at <= now
+        # A parent may look at a session of a subaccount whose UUID it holds.
+        return in_reach and visible(record, account, replace(self.behaviour, parent_sees="all"))
+
+    def _written(self, record: Record, now: datetime, endpoint: Endpoint) -> payloads.Payload:
+        switches = self.behaviour
+        return payloads.session(
+            record, now, endpoint=endpoint, shape=switches.shape, casing=switches.casing
+        )

@@ -1,0 +1,100 @@
+"""Sessions as the pretend account remembers them, and the order it lists them in."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Outcome = Literal["verified", "expired"]
+Status = Literal["in-progress", "verified", "expired"]
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970, the unit the API compares times in."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One message or call that carried the code."""
+
+    uuid: str
+    channel: str
+    status: str
+    time: datetime
+    charge: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One session's whole life, future included: what shows depends on the clock."""
+
+    uuid: str
+    recipient: str
+    created_at: datetime
+    resolved_at: datetime
+    outcome: Outcome = "expired"
+    attempts: tuple[Attempt, ...] = ()
+    validation_charge: Decimal = Decimal(0)
+    channel: str = "sms"
+    app_uuid: str = "59728519-d145-45d6-8d46-60c06f7e8bbb"
+    alias: str = ""
+    country: str | None = None
+    network: str | None = None
+    subaccount: str | None = None
+    brand_name: str = ""
+    app_hash: str = ""
+    code_length: int = 6
+    dtmf: int = 1
+    locale: str = "en"
+    requestor_ip: str = "192.0.2.10"
+
+    def status_at(self, now: datetime) -> Status:
+        """Where the session stands at `now`: it resolves when the clock gets there."""
+        return "in-progress" if now < self.resolved_at else self.outcome
+
+    def attempts_at(self, now: datetime) -> tuple[Attempt, ...]:
+        """The attempts already made at `now`."""
+        return tuple(attempt for attempt in self.attempts if attempt.time <= now)
+
+    def moved(self, to: datetime) -> Record:
+        """The same life, begun at another moment."""
+        shift = to - self.created_at
+        attempts = tuple(replace(one, time=one.time + shift) for one in self.attempts)
+        return replace(self, created_at=to, resolved_at=self.resolved_at + shift, attempts=attempts)
+
+
+def _newest_first(record: Record) -> tuple[int, str]:
+    return -microseconds(record.created_at), record.uuid
+
+
+class World:
+    """Every record of the account, newest first; `verbatim` replies are served byte for byte."""
+
+    def __init__(
+        self, records: Iterable[Record], *, verbatim: Mapping[str, bytes] | None = None
+    ) -> None:
+        self.records = tuple(sorted(records, key=_newest_first))
+        self.verbatim = dict(verbatim or {})
+        self._ages = [-microseconds(record.created_at) for record in self.records]
+        self._by_uuid = {record.uuid: record for record in self.records}
+
+    def find(self, uuid: str) -> Record | None:
+        """The record with this UUID, however its letters are cased."""
+        return self._by_uuid.get(uuid.lower())
+
+    def between(self, low: int, high: int) -> tuple[Record, ...]:
+        """Records created from `low` to `high` microseconds, both included, newest first."""
+        return self.records[bisect_left(self._ages, -high) : bisect_right(self._ages, -low)]
+
+    def plus(self, *records: Record) -> World:
+        """A world with these records too: set it on a running emulator to make them arrive."""
+        return World((*self.records, *records), verbatim=self.verbatim)

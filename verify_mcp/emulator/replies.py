@@ -1,0 +1,67 @@
+"""Replies before they are sent, and the envelopes they come in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Manner(Enum):
+    """How a reply goes over the wire."""
+
+    WHOLE = auto()
+    SHORT = auto()
+    DRIP = auto()
+    HANG = auto()
+    RESET = auto()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status, headers and body; `stream` replaces the body when it is too long to hold."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
+    manner: Manner = Manner.WHOLE
+    stream: Callable[[], Iterable[bytes]] | None = None
+
+    def plus(self, name: str, value: str) -> Reply:
+        """The same reply with one more header."""
+        return replace(self, headers=(*self.headers, (name, value)))
+
+
+def dump(value: object) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def json_reply(status: int, value: object) -> Reply:
+    """A reply whose body is this value."""
+    return Reply(status, dump(value))
+
+
+def error(status: int, text: str, api_id: str) -> Reply:
+    """The API's error envelope."""
+    return json_reply(status, {"api_id": api_id, "error": text})
+
+
+def plain(status: int, text: str) -> Reply:
+    """A reply in plain text, as gateways write it."""
+    return Reply(status, text.encode(), (("content-type", "text/plain; charset=utf-8"),))
+
+
+def html(status: int, title: str) -> Reply:
+    """A page for people, as gateways write it."""
+    text = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+    return Reply(status, text.encode(), (("content-type", "text/html"),))
+
+
+def redirect(status: int, location: str) -> Reply:
+    """A reply that points elsewhere."""
+    return Reply(status, b"", (("location", location),))

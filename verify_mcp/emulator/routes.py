@@ -1,0 +1,30 @@
+"""Paths of the two resources, matched as strictly as the client should write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from .behaviour import Endpoint
+
+_LIST = re.compile(r"/v1/Account/([^/]+)/Verify/Session(/?)", re.ASCII)
+_GET = re.compile(r"/v1/Account/([^/]+)/Verify/Session/([^/]+)(/?)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Route:
+    """What a path asks for, of whom, and whether it ends in its slash."""
+
+    endpoint: Endpoint
+    account: str = ""
+    uuid: str = ""
+    slash: bool = True
+
+
+def route(path: str) -> Route:
+    """The resource at this path, its percent-escapes left as they are."""
+    if match := _LIST.fullmatch(path):
+        return Route("list", match[1], slash=bool(match[2]))
+    if match := _GET.fullmatch(path):
+        return Route("get", match[1], uuid=match[2], slash=bool(match[3]))
+    return Route("other")

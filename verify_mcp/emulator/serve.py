@@ -1,0 +1,119 @@
+"""The emulator on a loopback port, for a command line or inside a test."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    import uvicorn
+
+    from .app import Emulator
+
+
+def loopback(host: str) -> str:
+    """The host, if it can be reached from this machine only; anything else is a ValueError."""
+    from ipaddress import ip_address
+
+    try:
+        safe = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        safe = False
+    if not safe:
+        raise ValueError(f"{host!r} is not a loopback address. Write 127.0.0.1, ::1 or localhost.")
+    return "127.0.0.1" if host == "localhost" else host
+
+
+def tell(base_url: str) -> None:
+    """Say on standard error where the emulator listens."""
+    sys.stderr.write(f"Pretend Verify API on {base_url}\n")
+    sys.stderr.flush()
+
+
+def run(
+    emulator: Emulator,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    on_bound: Callable[[str], None] = tell,
+) -> None:
+    """Serve until interrupted; `on_bound` hears the address once connections are accepted."""
+    import uvicorn
+
+    with _listening(host, port) as listener, suppress(KeyboardInterrupt):
+        server = uvicorn.Server(_config(emulator))
+        on_bound(_base_url(listener))
+        server.run(sockets=[listener])
+
+
+@asynccontextmanager
+async def serving(
+    emulator: Emulator, host: str = "127.0.0.1", port: int = 0
+) -> AsyncGenerator[str]:
+    """Serve in the running event loop, giving the base URL; signals stay as they were."""
+    import asyncio
+
+    with _listening(host, port) as listener:
+        server = _quiet_server(emulator)
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        # A listening socket queues connections, so nobody has to wait for the server to start.
+        try:
+            yield _base_url(listener)
+        finally:
+            await _stop(server, task)
+
+
+async def _stop(server: uvicorn.Server, task: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    for unfinished in list(server.server_state.tasks):
+        unfinished.cancel()
+    await task
+
+
+def _quiet_server(emulator: Emulator) -> uvicorn.Server:
+    import uvicorn
+
+    class QuietServer(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Generator[None]:
+            yield
+
+    return QuietServer(_config(emulator))
+
+
+def _config(emulator: Emulator) -> uvicorn.Config:
+    import uvicorn
+
+    # Some faults are exceptions on purpose: their tracebacks would alarm for nothing.
+    return uvicorn.Config(
+        emulator,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Generator[socket.socket]:
+    import socket
+
+    address = loopback(host)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address, port))
+        listener.listen(2048)
+        yield listener
+
+
+def _base_url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
