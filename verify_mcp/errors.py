@@ -1,0 +1,108 @@
+"""What can go wrong, told to the reader who can act.
+
+VerifyError
+├── InvalidArgument       the caller: what was wrong, what is valid, an example
+├── SessionNotFound       the caller: no such session, and how to find one
+├── InvalidSetting        the operator: a setting that cannot be used
+├── QuotaExhausted        the caller: no request may leave yet; try again in `eta_s`
+├── DatabaseUnavailable   the operator: no ledger and no mirror for now; answers go on without
+└── ApiError              the exchange with the Verify API failed
+    ├── CredentialsMissing    the operator: which variables to set
+    ├── CredentialsRejected   the operator: the API refused them (401)
+    ├── AccessDenied          the operator: known, but not allowed (403)
+    ├── RequestRejected       the caller: the API refused the request (400, 404, 405)
+    ├── RateLimited           the API said "too many requests" (429)
+    ├── ApiUnreachable        the network: refused, reset, timed out, TLS
+    └── ApiFailed             the API answered, but not with an answer
+
+Messages are sentences for whoever can act. They never quote what the API sent, a recipient or a
+secret; what an exception carries besides its message is for the code that catches it.
+"""
+
+
+class VerifyError(Exception):
+    """Base of everything this package raises on purpose; its text is safe to show."""
+
+
+class InvalidArgument(VerifyError):
+    """A tool, prompt or resource was asked something it cannot mean."""
+
+
+class SessionNotFound(VerifyError):
+    """The API knows no session with this id in the last 90 days."""
+
+
+class InvalidSetting(VerifyError):
+    """An environment variable or option holds a value that cannot be used."""
+
+
+class QuotaExhausted(VerifyError):
+    """No request may leave within the time this call may wait."""
+
+    def __init__(self, eta_s: float) -> None:
+        super().__init__(f"The account's request quota is used up; free again in {eta_s:.0f} s.")
+        self.eta_s = eta_s
+
+
+class ApiError(VerifyError):
+    """The exchange with the Verify API failed; `retryable` says whether asking again can help."""
+
+    retryable = False
+
+
+class CredentialsMissing(ApiError):
+    """The account's id or token is not configured."""
+
+
+class CredentialsRejected(ApiError):
+    """The API answered 401."""
+
+
+class AccessDenied(ApiError):
+    """The API answered 403."""
+
+
+class RequestRejected(ApiError):
+    """The API answered 400, 405 or another refusal of the request itself."""
+
+
+class RateLimited(ApiError):
+    """The API answered 429; `retry_after` is its wish in seconds, None when it named none."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("The Verify API refused the request: too many requests (429).")
+        self.retry_after = retry_after
+
+
+class ApiUnreachable(ApiError):
+    """No answer arrived; `sent` is False when the request cannot have reached the API."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class ApiFailed(ApiError):
+    """The API answered with a server error or with something that is no answer."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class DatabaseUnavailable(VerifyError):
+    """The database cannot be used now.
+
+    `damaged` says that it never will be again as it is, and `reason` why; `gone` that it was
+    replaced or removed, so that opening it again helps at once.
+    """
+
+    def __init__(
+        self, message: str, *, damaged: bool = False, reason: str = "damaged", gone: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.damaged = damaged
+        self.reason = reason
+        self.gone = gone

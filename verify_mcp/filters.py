@@ -1,0 +1,156 @@
+"""Which sessions somebody is asking about; times and their grammar."""
+
+import re
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
+
+from verify_mcp.errors import InvalidArgument
+
+REACH = timedelta(days=90)
+"""How far back the list endpoint answers (documented)."""
+DEFAULT_WINDOW = timedelta(hours=24)
+"""What the list endpoint covers when no time is asked for (documented)."""
+STATUSES = ("in-progress", "verified", "expired")
+"""The session statuses the list endpoint filters by (documented)."""
+
+TIME_EXAMPLES = "24h, 7d, 2026-11-01, 2026-11-01 09:30 (UTC) or 2026-11-01T09:30+05:30"
+_AGO = re.compile(r"([0-9]{1,6})\s?(s|m|h|d|w)", re.ASCII)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_WRITTEN = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.:][0-9]{1,9})?)?)\s?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+def moment(text: str, *, now: datetime) -> datetime:
+    """The instant that `text` means, aware UTC.
+
+    Understands how long before `now` (`15m`, `24h`, `7d`), the API's documented form
+    `YYYY-MM-DD HH:MM[:ss[.uuuuuu]]` in UTC, ISO 8601 with an offset or `Z`, and a bare date
+    (midnight UTC). Raises InvalidArgument for anything else.
+    """
+    written = text.strip()
+    read = _ago(written, now) if len(written) <= 40 else None
+    read = read or (_date(written) if len(written) <= 40 else None)
+    if read is None:
+        raise InvalidArgument(f"is not a time. Write {TIME_EXAMPLES}.")
+    return read
+
+
+def slides(text: str) -> bool:
+    """Whether `text` means another instant at another now (`24h`)."""
+    return _AGO.fullmatch(text.strip().lower()) is not None
+
+
+def _ago(text: str, now: datetime) -> datetime | None:
+    match = _AGO.fullmatch(text.lower())
+    if match is None:
+        return None
+    try:
+        return (now - timedelta(**{_UNITS[match[2]]: int(match[1])})).replace(microsecond=0)
+    except OverflowError:
+        return None
+
+
+def _date(text: str) -> datetime | None:
+    match = _WRITTEN.fullmatch(text)
+    if match is None:
+        return None
+    day, time, offset = match.groups()
+    hours, _, fraction = (time or "00:00").replace(".", ":").partition(":")
+    minutes, *rest = fraction.split(":")
+    second = rest[0] if rest else "00"
+    micro = (rest[1] if len(rest) > 1 else "0")[:6].ljust(6, "0")
+    try:
+        return datetime.fromisoformat(
+            f"{day}T{hours}:{minutes}:{second}.{micro}{(offset or 'Z').upper()}"
+        ).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def written(instant: datetime) -> str:
+    """An instant in the API's documented form, UTC, with microseconds only where there are any."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Sessions wanted, by the list endpoint's documented filters; None means not asked.
+
+    Times are aware UTC and compare with the session's `created_at`; `recipient` is digits only.
+    """
+
+    app_uuid: str | None = None
+    status: str | None = None
+    recipient: str | None = None
+    subaccount: str | None = None
+    session_time: datetime | None = None
+    session_time__gt: datetime | None = None
+    session_time__gte: datetime | None = None
+    session_time__lt: datetime | None = None
+    session_time__lte: datetime | None = None
+    brand_name: str | None = None
+    app_hash: str | None = None
+
+    def asked(self) -> dict[str, str | datetime]:
+        """The filters that were asked, by name, in documented order."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def has_time(self) -> bool:
+        """Whether any of the five forms of time was asked."""
+        return any(name.startswith("session_time") for name in self.asked())
+
+    def lower(self) -> datetime | None:
+        """The earliest instant the filter lets through, None when it is open."""
+        bounds = (self.session_time, self.session_time__gt, self.session_time__gte)
+        return max((bound for bound in bounds if bound), default=None)
+
+    def upper(self) -> datetime | None:
+        """The latest instant the filter lets through, None when it is open."""
+        bounds = (self.session_time, self.session_time__lt, self.session_time__lte)
+        return min((bound for bound in bounds if bound), default=None)
+
+    def check(self, *, now: datetime) -> None:
+        """Raise InvalidArgument for a window that can hold nothing, whatever the data."""
+        lower, upper = self.lower(), self.upper()
+        if lower and lower > now + _CLOCK_SKEW:
+            raise InvalidArgument(
+                f"session_time: the window starts at {written(lower)} UTC, in the future "
+                f"(now {written(now.replace(microsecond=0))} UTC). Times are UTC; try 24h."
+            )
+        if lower and upper and (lower > upper or (lower == upper and self._open_ended())):
+            raise InvalidArgument(
+                f"session_time: the window starts at {written(lower)} but ends at "
+                f"{written(upper)} UTC. Give a start before the end, e.g. "
+                "session_time__gte=7d and session_time__lt=24h."
+            )
+
+    def _open_ended(self) -> bool:
+        lower, upper = self.lower(), self.upper()
+        return lower == self.session_time__gt or upper == self.session_time__lt
+
+    def within_reach(self, *, now: datetime) -> "SessionFilter":
+        """The same question with the start it can have: explicit, and not beyond the 90 days.
+
+        A window without a start but with an end gets the reach as its start, because the API
+        does not say what it would assume. No time at all stays so: the API's own default applies.
+        """
+        edge = (now - REACH).replace(microsecond=0) + timedelta(seconds=1)
+        lower = self.lower()
+        if not self.has_time() or (lower and lower >= edge):
+            return self
+        return replace(self, session_time__gt=None, session_time__gte=edge)
+
+    def beyond_reach(self, *, now: datetime) -> bool:
+        """Whether the window starts before what the API can still tell."""
+        lower = self.lower()
+        return lower is not None and lower < now - REACH
+
+    def unreachable(self, *, now: datetime) -> bool:
+        """Whether the whole window lies before what the API can still tell."""
+        upper = self.upper()
+        return upper is not None and upper < now - REACH

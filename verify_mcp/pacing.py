@@ -1,0 +1,43 @@
+"""When to try again: backoff and Retry-After arithmetic, with time and chance as arguments."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LONGEST_WISH = 300.0
+"""Seconds: a Retry-After beyond this is taken as this; the API's window is 60 s."""
+
+
+def retry_after(header: str | None, now: datetime) -> float | None:
+    """Seconds asked for by a Retry-After header (seconds or HTTP date), None if it says nothing.
+
+    Nonsense, negative numbers and dates in the past count as nothing; huge wishes are bounded.
+    """
+    if header is None or len(header) > 64:
+        return None
+    wish = _seconds(header.strip()) if header.strip().isascii() else None
+    if wish is None:
+        wish = _until(header, now)
+    return min(wish, LONGEST_WISH) if wish is not None and wish >= 0 else None
+
+
+def _seconds(text: str) -> float | None:
+    whole, _, fraction = text.partition(".")
+    return float(text) if whole.isdigit() and (not fraction or fraction.isdigit()) else None
+
+
+def _until(header: str, now: datetime) -> float | None:
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return (aware - now).total_seconds()
+
+
+def backoff(attempt: int, chance: float, *, base: float = 0.5, most: float = 8.0) -> float:
+    """Seconds before try number `attempt` (1, 2, …): full jitter over a doubling bound.
+
+    `chance` is a random number in [0, 1); half the bound is always waited.
+    """
+    bound = min(most, base * 2.0 ** (attempt - 1))
+    return bound * (0.5 + chance / 2)

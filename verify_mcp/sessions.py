@@ -1,0 +1,298 @@
+"""A Verify session, as the API tells it: bytes in, values out.
+
+Field facts: the payloads in Plivo's Verify reference and official SDKs. Statuses differ in case
+between the two endpoints, money is a decimal string of unstable scale, fractions of a second have
+4 to 6 digits, lists may be null, and `updated_at` is the last attempt's time (year 1 when there
+was none), not the time of verification.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import from_json
+
+from verify_mcp import phones
+from verify_mcp.errors import ApiFailed
+from verify_mcp.text import clean
+
+MOST_ROWS = 200
+"""Rows read from one page; the API sends at most 20."""
+
+_YEARS = (2000, 2200)  # Go's zero time, year 1, is how the API writes "never"
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
+_SESSION_STATUSES = {"in-progress", "verified", "expired"}
+_ATTEMPT_STATUSES = {
+    "delivered", "undelivered", "failed", "queued", "sent", "read", "answer", "early media",
+    "busy", "no answer", "cancel", "timeout", "in progress", "completed", "ringing",
+}  # fmt: skip
+_CHANNELS = {"sms", "voice", "whatsapp", "rcs", "email"}
+
+
+def is_uuid(text: str) -> bool:
+    """Whether `text` is a UUID in the canonical lower-case form the API uses."""
+    return _UUID.fullmatch(text) is not None
+
+
+def _text(value: object) -> object:
+    if value is None:
+        return ""
+    return clean(value) if isinstance(value, str) else value
+
+
+def _uuid(value: object) -> object:
+    if isinstance(value, str) and is_uuid(value.strip().lower()):
+        return value.strip().lower()
+    raise ValueError("not a UUID")
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str) or len(value) > 40:
+        raise ValueError("not a timestamp")
+    read = datetime.fromisoformat(value.strip())
+    aware = read if read.tzinfo else read.replace(tzinfo=UTC)
+    try:
+        return aware.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("not a timestamp") from error
+
+
+def _created(value: object) -> datetime:
+    moment = _moment(value)
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ValueError("not a time a session was created at")
+    return moment
+
+
+def _updated(value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return _created(value)
+    except ValueError:
+        return None
+
+
+def _money(value: object) -> Decimal | None:
+    if value is None or value == "":
+        return None
+    # A JSON number arrives as a float: repr gives back the digits that were sent.
+    text = value.strip() if isinstance(value, str) else repr(value)
+    if isinstance(value, bool) or not _MONEY.fullmatch(text):
+        raise ValueError("not an amount of money")
+    return Decimal(text)
+
+
+def _known(words: set[str], separator: str) -> BeforeValidator:
+    def canonical(value: object) -> object:
+        shown = _text(value)
+        if not isinstance(shown, str):
+            return shown
+        word = re.sub(r"[\s_-]+", separator, shown.lower())
+        return word if word in words else shown
+
+    return BeforeValidator(canonical)
+
+
+def _digits(value: object) -> object:
+    if isinstance(value, str):
+        return phones.digits(value) or clean(value, 24)
+    raise ValueError("not a number")
+
+
+def _country(value: object) -> str | None:
+    code = value.strip().upper() if isinstance(value, str) else ""
+    return code if re.fullmatch(r"[A-Z]{2}", code, re.ASCII) else None
+
+
+def _rows(value: object) -> object:
+    return () if value is None else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Uuid = Annotated[str, BeforeValidator(_uuid)]
+Moment = Annotated[datetime, BeforeValidator(_created)]
+LateMoment = Annotated[datetime | None, BeforeValidator(_updated)]
+Money = Annotated[Decimal | None, BeforeValidator(_money)]
+Channel = Annotated[str, _known(_CHANNELS, " ")]
+AttemptStatus = Annotated[str, _known(_ATTEMPT_STATUSES, " ")]
+SessionStatus = Annotated[str, _known(_SESSION_STATUSES, "-"), Field(min_length=1)]
+
+_READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
+
+
+class Attempt(BaseModel):
+    """One try to deliver the code."""
+
+    model_config = _READING
+    uuid: Text = Field("", validation_alias="attempt_uuid")
+    channel: Channel = ""
+    status: AttemptStatus = ""
+    time: LateMoment = None
+    brand_name: Text = ""
+    app_hash: Text = ""
+
+
+class AttemptCharge(BaseModel):
+    """What one attempt cost, as the API lists it beside the attempts."""
+
+    model_config = _READING
+    attempt_uuid: Text = ""
+    charge: Money = None
+
+
+class Session(BaseModel):
+    """One OTP session. Times are aware UTC, money is exact, texts are cleaned.
+
+    `recipient` is E.164 digits without `+`; `updated` is the last attempt's time; `cost` is the
+    API's total, None when it tells none.
+    """
+
+    model_config = _READING
+    uuid: Uuid = Field(validation_alias="session_uuid")
+    app_uuid: Text = ""
+    alias: Text = ""
+    recipient: Annotated[str, BeforeValidator(_digits)] = Field(repr=False)
+    channel: Channel = ""
+    status: SessionStatus
+    count: int | None = None
+    attempts: Annotated[tuple[Attempt, ...], BeforeValidator(_rows)] = Field(
+        (), validation_alias="attempt_details"
+    )
+    cost: Money = Field(None, validation_alias=AliasPath("charges", "total_charge"))
+    validation_cost: Money = Field(None, validation_alias=AliasPath("charges", "validation_charge"))
+    attempt_charges: Annotated[tuple[AttemptCharge, ...], BeforeValidator(_rows)] = Field(
+        (), validation_alias=AliasPath("charges", "attempt_charges"), repr=False
+    )
+    network: Text = Field("", validation_alias="destination_network")
+    told_country: Annotated[str | None, BeforeValidator(_country)] = Field(
+        None, validation_alias="destination_country_iso2"
+    )
+    created: Moment = Field(validation_alias="created_at")
+    updated: LateMoment = Field(None, validation_alias="updated_at")
+
+    @property
+    def country(self) -> str | None:
+        """ISO 3166 code: the API's, else the number's, None when neither tells."""
+        return self.told_country or phones.country(self.recipient)
+
+    def charge(self, attempt: Attempt) -> Decimal | None:
+        """What one of this session's attempts cost, None when the API does not tell."""
+        listed = (row.charge for row in self.attempt_charges if row.attempt_uuid == attempt.uuid)
+        return next(listed, None) if attempt.uuid else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the API calls this session finished."""
+        return self.status in ("verified", "expired")
+
+    @property
+    def brand_name(self) -> str:
+        """The brand of the attempts; the API tells it with each attempt."""
+        return next((each.brand_name for each in self.attempts if each.brand_name), "")
+
+    def doubts(self) -> tuple[str, ...]:
+        """What does not add up in the API's own figures, in fixed words."""
+        found: list[str] = []
+        if self.count is not None and self.count != len(self.attempts):
+            found.append("the API's attempt count differs from the attempts it lists")
+        parts = [self.validation_cost, *(row.charge for row in self.attempt_charges)]
+        listed = [part for part in parts if part is not None]
+        if self.cost is not None and len(listed) > 1 and sum(listed) != self.cost:
+            found.append("the charges listed do not add up to the API's total, which is shown")
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of sessions, newest first; `skipped` rows could not be read."""
+
+    sessions: tuple[Session, ...]
+    skipped: int = 0
+    received: int = 0
+    more: bool | None = None
+    """Whether the API says that more follow; None when it does not say."""
+    cursor: str | None = None
+    """An opaque continuation, when the API hands one out instead of an offset."""
+
+
+def decoded(body: bytes) -> object:
+    """The JSON value in a reply's body. Raises ApiFailed for anything else."""
+    try:
+        text = body.decode(json.detect_encoding(body)) if body else ""
+        return from_json(text, allow_inf_nan=True, cache_strings="keys")
+    except (ValueError, RecursionError) as error:
+        raise ApiFailed("The Verify API answered with something that is not JSON.") from error
+
+
+def read_session(body: bytes) -> Session:
+    """The one session in a reply to GET …/Session/{uuid}/. Raises ApiFailed."""
+    payload = _payload(body)
+    try:
+        return Session.model_validate(payload)
+    except ValidationError as error:
+        raise ApiFailed(
+            "The Verify API's answer holds no readable session "
+            f"({', '.join(sorted({str(row['loc'][0]) for row in error.errors()}))})."
+        ) from None
+
+
+def read_page(body: bytes) -> Page:
+    """The page in a reply to GET …/Session/. Raises ApiFailed rather than give half a page."""
+    payload = _payload(body)
+    if "sessions" not in payload:
+        raise ApiFailed("The Verify API's answer has no list of sessions.")
+    rows = payload["sessions"] or []
+    if not isinstance(rows, list) or isinstance(payload["sessions"], (str, bool, int, float)):
+        raise ApiFailed("The Verify API's answer has something else where its sessions belong.")
+    if len(rows) > MOST_ROWS:
+        raise ApiFailed("The Verify API's answer holds far more sessions than a page can.")
+    read = [each for each in map(_row, rows) if each is not None]
+    once = {each.uuid: each for each in read}
+    more, cursor = _continuation(payload.get("meta"))
+    return Page(tuple(once.values()), len(rows) - len(read), len(rows), more, cursor)
+
+
+def _payload(body: bytes) -> Mapping[str, Any]:
+    payload = decoded(body)
+    if not isinstance(payload, Mapping):
+        raise ApiFailed("The Verify API's answer is JSON, but not an object.")
+    if "error" in payload and "sessions" not in payload and "session_uuid" not in payload:
+        raise ApiFailed("The Verify API answered with an error inside a success (200).")
+    return payload
+
+
+def _row(row: object) -> Session | None:
+    try:
+        return Session.model_validate(row)
+    except ValidationError:
+        return None
+
+
+def _continuation(meta: object) -> tuple[bool | None, str | None]:
+    """What `meta.next` says, read for its query only: its host and path are never used."""
+    if not isinstance(meta, Mapping) or "next" not in meta:
+        return None, None
+    following = meta["next"]
+    if not isinstance(following, str) or not following.strip():
+        return False, None
+    try:
+        query = parse_qs(urlsplit(following[:4096]).query)
+    except ValueError:
+        return True, None
+    cursor = query.get("cursor", [None])[0]
+    return True, clean(cursor, 1024) if cursor else None

@@ -1,0 +1,224 @@
+"""How an operator configures us: read once, from a mapping, into a value."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from verify_mcp.errors import CredentialsMissing, InvalidSetting
+
+API_URL = "https://api.plivo.com"
+IN_MEMORY = "sqlite://"
+"""A database that lives and dies with this process."""
+_AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}", re.ASCII)
+_TOKEN = re.compile(r"[!-~]{8,200}", re.ASCII)
+_PLACEHOLDER = re.compile(r"\$\{.*\}|<.*>|your[-_ ].*|x{4,}", re.IGNORECASE)
+_RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6}(?:\.[0-9]{1,3})?)", re.ASCII)
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `requests` in any `window` seconds."""
+
+    requests: int
+    window: float
+
+    def __str__(self) -> str:
+        return f"{self.requests}/{self.window:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account's (`MA…`) or subaccount's (`SA…`) id and token; the token shows in no repr."""
+
+    auth_id: str
+    auth_token: str = field(repr=False)
+
+    @property
+    def is_subaccount(self) -> bool:
+        """Whether these are a subaccount's, to which the API confines every answer."""
+        return self.auth_id.startswith("SA")
+
+    @property
+    def shown_id(self) -> str:
+        """The id with its middle hidden, for people and logs."""
+        return f"{self.auth_id[:4]}…{self.auth_id[-4:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting with its default; one field each, named like its variable.
+
+    `credentials` is None when they are missing, and `credentials_problem` then says what to set:
+    the server starts all the same, so that a client can list its tools.
+    """
+
+    credentials: Credentials | None = None
+    credentials_problem: str = ""
+    api_url: str = API_URL
+    rate_limit: Rate = Rate(20, 60.0)
+    retrieve_rate_limit: Rate = Rate(60, 60.0)
+    max_wait: float = 20.0
+    request_timeout: float = 15.0
+    connect_timeout: float = 5.0
+    database_url: str = IN_MEMORY
+    mirror: bool = True
+    masked: bool = False
+    log_level: str = "WARNING"
+    sandbox: bool = False
+
+    def account(self) -> Credentials:
+        """The credentials. Raises CredentialsMissing, saying which variable to set."""
+        if self.credentials is None:
+            raise CredentialsMissing(self.credentials_problem)
+        return self.credentials
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that a process's environment asks for. Raises InvalidSetting, by name."""
+    credentials, problem = _credentials(environ)
+    return Settings(
+        credentials=credentials,
+        credentials_problem=problem,
+        api_url=_api_url(_value(environ, "VERIFY_MCP_API_URL", API_URL)),
+        rate_limit=_rate(environ, "VERIFY_MCP_RATE_LIMIT", "20/60"),
+        retrieve_rate_limit=_rate(environ, "VERIFY_MCP_RETRIEVE_RATE_LIMIT", "60/60"),
+        max_wait=_seconds(environ, "VERIFY_MCP_MAX_WAIT", "20", most=50),
+        database_url=_database_url(environ),
+        mirror=_choice(environ, "VERIFY_MCP_MIRROR", "on", ("on", "off")) == "on",
+        masked=_choice(environ, "VERIFY_MCP_RECIPIENTS", "full", ("full", "masked")) == "masked",
+        log_level=_choice(environ, "VERIFY_MCP_LOG_LEVEL", "WARNING", _LOG_LEVELS),
+    )
+
+
+def _value(environ: Mapping[str, str], name: str, default: str = "") -> str:
+    """A variable's text; empty or still a placeholder (`${…}`) counts as not set."""
+    text = environ.get(name, "").strip()
+    return default if not text or _PLACEHOLDER.fullmatch(text) else text
+
+
+def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
+    auth_id = _value(environ, "PLIVO_AUTH_ID")
+    token = _value(environ, "PLIVO_AUTH_TOKEN") or _from_file(environ, "PLIVO_AUTH_TOKEN_FILE")
+    missing = [
+        name
+        for name, value in (("PLIVO_AUTH_ID", auth_id), ("PLIVO_AUTH_TOKEN", token))
+        if not value
+    ]
+    if missing:
+        return None, _missing(environ, missing)
+    if _AUTH_ID.fullmatch(token) and not _AUTH_ID.fullmatch(auth_id):
+        return None, "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN look swapped: the id starts with MA or SA."
+    if not _AUTH_ID.fullmatch(auth_id):
+        return None, (
+            "PLIVO_AUTH_ID is not an auth id: 20 characters, MA (account) or SA (subaccount) and "
+            "18 capitals or digits, from the overview page of the Plivo console."
+        )
+    if not _TOKEN.fullmatch(token):
+        return None, "PLIVO_AUTH_TOKEN is not a token: copy it again from the Plivo console."
+    return Credentials(auth_id, token), ""
+
+
+def _missing(environ: Mapping[str, str], names: list[str]) -> str:
+    placeholders = [name for name in names if environ.get(name, "").strip()]
+    told = (
+        f"{' and '.join(placeholders)} still holds a placeholder. "
+        if placeholders
+        else f"{' and '.join(names)} not set. "
+    )
+    return (
+        f"{told}Set PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN where this server is configured (both are "
+        "on the overview page of the Plivo console), then restart it. To try it without an "
+        "account: verify-mcp serve --sandbox."
+    )
+
+
+def _from_file(environ: Mapping[str, str], name: str) -> str:
+    path = _value(environ, name)
+    if not path:
+        return ""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise InvalidSetting(f"{name} names a file that cannot be read.") from error
+
+
+def _api_url(text: str) -> str:
+    """Scheme and host only: https, or http to this machine. Raises InvalidSetting."""
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        raise InvalidSetting(_url_problem("is not a URL")) from None
+    if url.scheme not in ("https", "http") or not host:
+        raise InvalidSetting(_url_problem("is not a URL"))
+    if url.username is not None or url.password is not None:
+        raise InvalidSetting(_url_problem("holds a user or password"))
+    if url.path.strip("/") or url.query or url.fragment:
+        raise InvalidSetting(_url_problem("has a path or query"))
+    if url.scheme == "http" and not _is_loopback(host):
+        raise InvalidSetting(_url_problem("is plain http to another machine"))
+    shown = f"[{host}]" if ":" in host else host
+    return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+def _url_problem(what: str) -> str:
+    return f"VERIFY_MCP_API_URL {what}. Give https://host, e.g. {API_URL}, or leave it out."
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def data_folder() -> Path:
+    """Where this product keeps its files on this platform."""
+    from platformdirs import user_data_path
+
+    return user_data_path("verify-mcp", appauthor=False)
+
+
+def _database_url(environ: Mapping[str, str]) -> str:
+    url = _value(environ, "VERIFY_MCP_DATABASE_URL")
+    if not url:
+        return f"{IN_MEMORY}{quote(str(data_folder() / 'verify-mcp.sqlite3'))}"
+    scheme = url.partition(":")[0].lower()
+    if scheme not in ("sqlite", "postgresql", "postgres") or "://" not in url:
+        raise InvalidSetting(
+            "VERIFY_MCP_DATABASE_URL is not a database URL. Give sqlite:///path/to/file, sqlite:// "
+            "(memory) or postgresql://user@host/name."
+        )
+    return url
+
+
+def _rate(environ: Mapping[str, str], name: str, default: str) -> Rate:
+    match = _RATE.fullmatch(_value(environ, name, default))
+    rate = Rate(int(match[1]), float(match[2])) if match else Rate(0, 0)
+    if rate.requests < 1 or rate.window <= 0:
+        raise InvalidSetting(f"{name} is not a rate. Give requests/seconds, e.g. {default}.")
+    return rate
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: str, *, most: float) -> float:
+    text = _value(environ, name, default)
+    seconds = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else -1.0
+    if not 0 <= seconds <= most:
+        raise InvalidSetting(
+            f"{name} is not a number of seconds from 0 to {most:g}, e.g. {default}."
+        )
+    return seconds
+
+
+def _choice(environ: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    text = _value(environ, name, default)
+    found = next((choice for choice in choices if choice.lower() == text.lower()), None)
+    if found is None:
+        raise InvalidSetting(f"{name} is none of {', '.join(choices)}.")
+    return found

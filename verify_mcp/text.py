@@ -1,0 +1,27 @@
+"""Text from outside, made harmless: one line, printable, bounded."""
+
+import re
+from functools import cache
+
+LONGEST = 120
+"""Characters of a foreign text that an answer shows."""
+
+# Control, bidirectional, zero-width, variation selectors, tags and surrogates.
+_HIDDEN = (
+    "\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff"
+)
+
+
+@cache
+def _hidden() -> re.Pattern[str]:
+    return re.compile(f"[{_HIDDEN}]+")
+
+
+def clean(text: str, longest: int = LONGEST) -> str:
+    """`text` without hidden characters, white space folded, at most `longest` characters."""
+    # Cut first: a megabyte of text must not cost a megabyte of work.
+    bare = _hidden().sub(" ", text[: longest * 8])
+    folded = " ".join(bare.split())
+    return folded if len(folded) <= longest else folded[: longest - 1] + "…"
