@@ -1,0 +1,297 @@
+"""The Plivo Verify API: the one module that speaks HTTP to the outside.
+
+Each method is one exchange: one request, one reply, nothing retried. Waiting for quota and trying
+again belong to the caller, because every try costs a slot.
+"""
+
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from verify_mcp import __version__, pacing
+from verify_mcp.errors import (
+    AccessDenied,
+    ApiError,
+    ApiFailed,
+    ApiUnreachable,
+    CredentialsRejected,
+    RateLimited,
+    RequestRejected,
+    SessionNotFound,
+)
+from verify_mcp.filters import SessionFilter, written
+from verify_mcp.sessions import Page, Session, is_uuid, read_page, read_session
+from verify_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+BODY_LIMIT = 2 * 1024 * 1024
+"""Bytes read of one reply; a full page of 20 sessions is about 30 kB."""
+
+CA_REMEDY = (
+    "Behind a company proxy, set SSL_CERT_FILE to a file with its CA certificate; "
+    "`verify-mcp doctor` explains."
+)
+
+
+def params(
+    wanted: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
+) -> dict[str, str]:
+    """A question in the list endpoint's own words: documented names, documented time form."""
+    said = {
+        name: written(value) if isinstance(value, datetime) else value
+        for name, value in wanted.asked().items()
+    }
+    if wanted.recipient:
+        said["recipient"] = f"+{wanted.recipient}"
+    place = {"cursor": cursor} if cursor else {"offset": str(offset)}
+    return {**said, "limit": str(limit), **place}
+
+
+class Api:
+    """The two documented reads of Verify sessions, for one account."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime],
+        app: Callable[..., Any] | None = None,
+    ) -> None:
+        """`app` is an ASGI application asked in process instead of the network."""
+        self._settings = settings
+        self._now = now
+        self._app = app
+        self._http: httpx.AsyncClient | None = None
+        self.server_time: datetime | None = None
+        """The clock of the API, as its last reply told it."""
+
+    async def page(
+        self, wanted: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
+    ) -> Page:
+        """One page of the sessions wanted, newest first. Raises ApiError."""
+        said = params(wanted, limit=limit, offset=offset, cursor=cursor)
+        with _list_refusals(wanted):
+            return read_page(await self._body("", said))
+
+    async def session(self, uuid: str) -> Session:
+        """The session with this UUID. Raises ApiError, or SessionNotFound."""
+        if not is_uuid(uuid):  # what becomes a path is checked where the path is made
+            raise ValueError("a session is asked for by its canonical UUID")
+        try:
+            session = read_session(await self._body(f"{uuid}/", {}))
+        except _NotFound as error:
+            raise SessionNotFound(
+                f"No Verify session {uuid} in the last 90 days. "
+                "Find one with list_verify_sessions, e.g. by recipient."
+            ) from error
+        if session.uuid != uuid:
+            raise ApiFailed("The Verify API answered with another session than asked for.")
+        return session
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def _body(self, path: str, query: Mapping[str, str]) -> bytes:
+        account = self._settings.account()
+        url = f"{self._settings.api_url}/v1/Account/{account.auth_id}/Verify/Session/{path}"
+        with _network_kinds(self._settings.request_timeout):
+            with anyio.fail_after(self._settings.request_timeout):
+                async with self._client().stream("GET", url, params=query) as reply:
+                    self._note_time(reply.headers.get("date"))
+                    self._check_status(reply)
+                    return await _bounded(reply)
+
+    def _client(self) -> "httpx.AsyncClient":
+        if self._http is None:
+            self._http = _opened(self._settings, self._app)
+        return self._http
+
+    def _note_time(self, date: str | None) -> None:
+        try:
+            self.server_time = parsedate_to_datetime(date) if date else self.server_time
+        except (ValueError, TypeError, IndexError):
+            self.server_time = None
+
+    def _check_status(self, reply: "httpx.Response") -> None:
+        status = reply.status_code
+        if status == 200:
+            return
+        if status == 429:
+            raise RateLimited(pacing.retry_after(reply.headers.get("retry-after"), self._now()))
+        raise _refusal(status)
+
+
+@asynccontextmanager
+async def open_api(
+    settings: Settings, *, now: Callable[[], datetime], app: Callable[..., Any] | None = None
+) -> AsyncIterator[Api]:
+    """An Api whose connections close with the block."""
+    api = Api(settings, now=now, app=app)
+    try:
+        yield api
+    finally:
+        with anyio.move_on_after(1, shield=True):
+            await api.aclose()
+
+
+class _NotFound(RequestRejected):
+    """404, whose meaning depends on what was asked."""
+
+
+_REFUSALS: dict[int, tuple[type[ApiError], str]] = {
+    401: (
+        CredentialsRejected,
+        "The Verify API refused the credentials (401). Check PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN "
+        "against the Plivo console and restart this server; `verify-mcp doctor` tests them.",
+    ),
+    403: (
+        AccessDenied,
+        "The Verify API denied access (403). These credentials may lack permission for Verify, "
+        "or the subaccount belongs to another account.",
+    ),
+    404: (
+        _NotFound,
+        "The Verify API has nothing at this address (404): check PLIVO_AUTH_ID and "
+        "VERIFY_MCP_API_URL.",
+    ),
+    500: (ApiFailed, "The Verify API failed (500). Try again in a minute."),
+}
+
+
+def _refusal(status: int) -> ApiError:
+    """What a status other than 200 and 429 means, and to whom."""
+    if status in _REFUSALS:
+        kind, message = _REFUSALS[status]
+        return kind(message)
+    match status // 100:
+        case 5:
+            message = f"The Verify API is unavailable ({status}). Try again in a minute."
+            return ApiFailed(message, retryable=status in (502, 503, 504))
+        case 4:
+            return RequestRejected(f"The Verify API refused the request ({status}).")
+        case 3:
+            return ApiFailed(
+                f"The Verify API answered with a redirect ({status}), which is never followed. "
+                "Check VERIFY_MCP_API_URL."
+            )
+    return ApiFailed(f"The Verify API answered without an answer ({status}).")
+
+
+@contextmanager
+def _list_refusals(wanted: SessionFilter) -> Iterator[None]:
+    """Name the filters, never their values, when a list request is refused."""
+    try:
+        yield
+    except _NotFound:
+        raise
+    except RequestRejected as error:
+        sent = ", ".join([*wanted.asked(), "limit", "offset"])
+        raise RequestRejected(f"{error} It was sent: {sent}. Change or drop one.") from error
+
+
+async def _bounded(reply: "httpx.Response") -> bytes:
+    """The reply's body, as sent, unless it grows past BODY_LIMIT."""
+    if reply.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiFailed("The Verify API's answer is compressed though this was not asked for.")
+    body = bytearray()
+    # Raw: httpx decompresses without a bound (264 bytes can become 2 GB).
+    async for chunk in reply.aiter_raw():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise ApiFailed("The Verify API's answer is far larger than a page can be.")
+    return bytes(body)
+
+
+def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncClient":
+    import httpx  # deferred: a tenth of the time to start
+
+    for chatty in ("httpx", "httpcore"):  # they log URLs, which hold recipients
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    account = settings.account()
+    secure = settings.api_url.startswith("https:")
+    return httpx.AsyncClient(
+        auth=httpx.BasicAuth(account.auth_id, account.auth_token),
+        headers={
+            "User-Agent": f"verify-mcp/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        },
+        timeout=httpx.Timeout(settings.request_timeout, connect=settings.connect_timeout),
+        limits=httpx.Limits(max_connections=20, max_keepalive_connections=8),
+        follow_redirects=False,
+        verify=trust() if secure else False,
+        trust_env=secure,  # proxies from the environment, never for plain http on this machine
+        transport=None if app is None else httpx.ASGITransport(app),
+    )
+
+
+def trust() -> ssl.SSLContext:
+    """The certificates this machine trusts, and those of SSL_CERT_FILE."""
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@contextmanager
+def _network_kinds(timeout: float) -> Iterator[None]:
+    """Tell in our words what kind of network failure it was, and whether anything was sent."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise ApiUnreachable(
+            "The Verify API could not be reached in time. Check the network.", sent=False
+        ) from error
+    except (TimeoutError, httpx.TimeoutException) as error:
+        raise ApiUnreachable(
+            f"The Verify API gave no complete answer within {timeout:g} s."
+        ) from error
+    except (httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+        raise ApiUnreachable(
+            "The proxy named in the environment (HTTPS_PROXY) refused or failed. "
+            "`verify-mcp doctor` explains.",
+            sent=False,
+        ) from error
+    except httpx.ConnectError as error:
+        raise _unconnected(error) from error
+    except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL) as error:
+        raise ApiUnreachable("The connection to the Verify API broke during the answer.") from error
+
+
+def _unconnected(error: Exception) -> ApiUnreachable:
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return ApiUnreachable(
+                f"The Verify API's certificate is not trusted here. {CA_REMEDY}", sent=False
+            )
+        if isinstance(cause, ssl.SSLError):
+            return ApiUnreachable(
+                f"No secure connection to the Verify API. {CA_REMEDY}", sent=False
+            )
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return ApiUnreachable(
+            "The Verify API's host name could not be resolved. Check the network.", sent=False
+        )
+    return ApiUnreachable(
+        "The connection to the Verify API was refused. Check the network and VERIFY_MCP_API_URL.",
+        sent=False,
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,139 @@
+"""One question to the API: its turn in the quota, its tries, and what they cost."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TypeVar
+
+import anyio
+
+from verify_mcp import pacing
+from verify_mcp.api import Api
+from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
+from verify_mcp.filters import SessionFilter
+from verify_mcp.flights import Flights
+from verify_mcp.quota import PEOPLE, Quota, Slot
+from verify_mcp.sessions import Page, Session
+from verify_mcp.settings import Settings
+
+Answer = TypeVar("Answer")
+
+TRIES = 3
+"""Requests spent on one question at most; only faults that another try can mend get one."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Time, patience and chance, as the process around us has them."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = monotonic
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(slots=True)
+class Effort:
+    """What one answer has cost so far, and what it is doing now, in a few words.
+
+    `deadline` bounds its waiting, on the world's clock; None means `max_wait` for each question.
+    """
+
+    requests: int = 0
+    doing: str = "asking the Verify API"
+    deadline: float | None = None
+    priority: int = PEOPLE
+
+
+class Exchange:
+    """The account's two endpoints, asked at the pace that their quotas allow."""
+
+    def __init__(
+        self,
+        api: Api,
+        *,
+        lists: Quota,
+        retrieves: Quota,
+        flights: Flights,
+        settings: Settings,
+        world: World,
+    ) -> None:
+        self._api = api
+        self.lists = lists
+        self.retrieves = retrieves
+        self._flights = flights
+        self._settings = settings
+        self._world = world
+
+    async def page(self, wanted: SessionFilter, *, limit: int, offset: int, effort: Effort) -> Page:
+        """One page of the sessions wanted. Raises QuotaExhausted or ApiError."""
+        return await self._flights.shared(
+            ("page", wanted, limit, offset, effort.priority),
+            lambda: self._asked(
+                self.lists, lambda: self._api.page(wanted, limit=limit, offset=offset), effort
+            ),
+        )
+
+    async def session(self, uuid: str, *, effort: Effort) -> Session:
+        """One session. Raises QuotaExhausted, SessionNotFound or ApiError."""
+        return await self._flights.shared(
+            ("session", uuid),
+            lambda: self._asked(self.retrieves, lambda: self._api.session(uuid), effort),
+        )
+
+    async def _asked(
+        self, quota: Quota, ask: Callable[[], Awaitable[Answer]], effort: Effort
+    ) -> Answer:
+        """The answer to one question, each try paying its slot."""
+        self._settings.account()  # without credentials nothing waits, let alone leaves
+        clock = self._world.clock
+        deadline = effort.deadline or clock() + self._settings.max_wait
+        failure: ApiError | None = None
+        for attempt in range(1, TRIES + 1):
+            try:
+                async with quota.slot(
+                    patience=deadline - clock(),
+                    priority=effort.priority,
+                    on_wait=lambda seconds: _waiting(effort, seconds),
+                ) as slot:
+                    effort.doing = "asking the Verify API"
+                    return await _sent(slot, ask, effort)
+            except QuotaExhausted:
+                if failure is None or isinstance(failure, RateLimited):
+                    raise
+                raise failure from None
+            except ApiError as error:
+                failure = error
+                if attempt == TRIES or not await self._may_retry(error, attempt, quota, deadline):
+                    raise
+        raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
+
+    async def _may_retry(
+        self, error: ApiError, attempt: int, quota: Quota, deadline: float
+    ) -> bool:
+        """Whether asking again can help in time; if so, after the pause it takes."""
+        pause = pacing.backoff(attempt, self._world.chance())
+        if isinstance(error, RateLimited):
+            await quota.close(pause if error.retry_after is None else error.retry_after)
+            return True
+        if not error.retryable or self._world.clock() + pause > deadline:
+            return False
+        await self._world.sleep(pause)
+        return True
+
+
+def _waiting(effort: Effort, seconds: float) -> None:
+    effort.doing = f"waiting for the API's quota, about {max(1, round(seconds))} s"
+
+
+async def _sent(slot: Slot, ask: Callable[[], Awaitable[Answer]], effort: Effort) -> Answer:
+    slot.sent = True
+    effort.requests += 1
+    try:
+        return await ask()
+    except ApiUnreachable as error:
+        slot.sent = error.sent
+        effort.requests -= not error.sent
+        raise

@@ -1,0 +1,95 @@
+"""The PostgreSQL engine: one server, shared by the processes of several machines."""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from verify_mcp.errors import DatabaseUnavailable, InvalidSetting
+from verify_mcp.sql import BUSY_SECONDS, Connection, Database, Row, Values
+
+try:
+    import psycopg
+    from psycopg_pool import ConnectionPool, PoolTimeout
+except ImportError as error:
+    raise InvalidSetting(
+        "VERIFY_MCP_DATABASE_URL names PostgreSQL, whose driver is not installed. "
+        "Install verify-mcp[postgres]."
+    ) from error
+
+STATEMENT_SECONDS = 30
+POOL_SECONDS = 5.0
+_NAMED = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
+
+
+@lru_cache(maxsize=512)
+def _native(sql: str) -> str:
+    return _NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+class PostgresConnection(Connection):
+    """A transaction on one connection of the pool."""
+
+    def __init__(self, raw: "psycopg.Connection[Row]") -> None:
+        self._raw = raw
+
+    def rows(self, sql: str, values: Values | None = None) -> list[Row]:
+        return self._raw.execute(_native(sql), values or {}).fetchall()
+
+    def run(self, sql: str, values: Values | None = None) -> int:
+        return self._raw.execute(_native(sql), values or {}).rowcount
+
+    def run_many(self, sql: str, values: Iterable[Values]) -> None:
+        with self._raw.cursor() as cursor:
+            cursor.executemany(_native(sql), list(values))
+
+    def lock(self, name: str) -> None:
+        self.rows("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
+
+    def clock(self) -> float:
+        return float(self.rows("SELECT extract(epoch FROM clock_timestamp())")[0][0])
+
+
+class Postgres(Database):
+    """A pool of connections to one database."""
+
+    blob = "BYTEA"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        parts = urlsplit(url)
+        self.place = f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
+        self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=self.threads,
+            timeout=POOL_SECONDS,
+            kwargs={
+                "connect_timeout": int(POOL_SECONDS),
+                "application_name": "verify-mcp",
+                "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)} "
+                f"-c statement_timeout={STATEMENT_SECONDS * 1000} "
+                "-c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
+            },
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Connection]:
+        try:
+            with self._pool.connection() as raw:
+                raw.read_only = not write
+                yield PostgresConnection(raw)
+        except (psycopg.Error, PoolTimeout) as error:
+            raise DatabaseUnavailable(
+                f"The database {self.place} cannot be used: {type(error).__name__}."
+            ) from error
+
+    def size(self) -> int:
+        with self.transaction(write=False) as connection:
+            return int(connection.rows("SELECT pg_database_size(current_database())")[0][0])
+
+    def close(self) -> None:
+        self._pool.close(timeout=1)

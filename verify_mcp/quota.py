@@ -1,0 +1,267 @@
+"""The account's requests per minute: who may ask now, and how long the others wait.
+
+Policy: a request takes one of `rate.requests` slots, and the slot comes back `rate.window` seconds
+after the request *completed*. Counting from completion is what keeps the API's own sliding window
+whole: between the moment a request is granted and the moment it arrives lies a latency that
+differs from request to request. Waiters hold tickets and are served by priority, then in order of
+arrival. The policy is arithmetic over slots and tickets; a ledger keeps them.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+
+import anyio
+
+from verify_mcp.errors import DatabaseUnavailable, QuotaExhausted
+from verify_mcp.settings import Rate
+
+PEOPLE, BACKGROUND = 0, 1
+"""Priorities: somebody is waiting for the answer, or nobody is."""
+
+BRIEFLY, HEAD_POLL, TAIL_POLL = 0.01, 1.0, 2.0
+"""Seconds between two looks at the ledger: when a slot is due, as the first of this process's
+waiters, and behind it. Looking also keeps a process's tickets alive.
+"""
+HOLD = 90.0
+"""Seconds a request may be under way before its slot is taken for abandoned."""
+
+
+def wait(free_at: Sequence[float], ahead: int, gate: float, rate: Rate, now: float) -> float:
+    """Seconds until a request behind `ahead` others may leave; 0 when it may leave now.
+
+    `free_at` tells when each taken slot comes back and `gate` when anybody may leave at all. A
+    request under way is counted as if it completed now.
+    """
+    taken = sorted(min(at, now + rate.window) for at in free_at if at > now)
+    opening = [now] * max(0, rate.requests - len(taken)) + taken
+    wave, place = divmod(ahead, rate.requests)
+    return max(opening[place] + wave * rate.window, gate) - now
+
+
+@dataclass(order=True, slots=True)
+class Ticket:
+    """A place in the queue: the lower priority number first, then the earlier arrival."""
+
+    priority: int
+    arrival: int
+    key: str = field(compare=False, default="")
+
+
+@dataclass(slots=True)
+class Slot:
+    """A granted request; whoever sends it sets `sent`, because an unsent one costs nothing."""
+
+    key: str
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the quota stands: requests that may leave now, and seconds until the next may.
+
+    `processes` used it in the last window.
+    """
+
+    left: int
+    eta_s: float
+    processes: int = 1
+
+
+def standing(
+    free_at: Sequence[float], waiting: int, gate: float, rate: Rate, now: float
+) -> Standing:
+    """The standing that slots, waiters and the gate amount to."""
+    left = 0 if gate > now else rate.requests - len(free_at) - waiting
+    return Standing(max(0, left), wait(free_at, waiting, gate, rate, now))
+
+
+class Ledger(ABC):
+    """Where slots and tickets are kept; every method is one atomic step."""
+
+    @abstractmethod
+    async def enter(self, priority: int) -> Ticket:
+        """Join the queue."""
+
+    @abstractmethod
+    async def take(self, ticket: Ticket) -> Slot | float:
+        """The ticket's slot, for which it leaves the queue, or seconds until there may be one."""
+
+    @abstractmethod
+    async def leave(self, ticket: Ticket) -> None:
+        """Leave the queue without a slot."""
+
+    @abstractmethod
+    async def complete(self, slot: Slot) -> None:
+        """Say that the slot's request is over, or was never sent."""
+
+    @abstractmethod
+    async def close(self, seconds: float) -> None:
+        """Let nobody through for so long."""
+
+    @abstractmethod
+    async def standing(self) -> Standing:
+        """How the quota stands."""
+
+
+class MemoryLedger(Ledger):
+    """The ledger of one process alone; `clock` is monotonic seconds."""
+
+    def __init__(self, rate: Rate, *, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._numbers = count()
+        self._free_at: dict[str, float] = {}
+        self._tickets: list[Ticket] = []
+        self._gate = clock()
+
+    async def enter(self, priority: int) -> Ticket:
+        ticket = Ticket(priority, next(self._numbers))
+        self._tickets.append(ticket)
+        self._tickets.sort()
+        return ticket
+
+    async def take(self, ticket: Ticket) -> Slot | float:
+        seconds = self._wait(self._tickets.index(ticket))
+        if seconds > 0 or self._tickets[0] != ticket:
+            return seconds
+        self._tickets.remove(ticket)
+        slot = Slot(str(next(self._numbers)))
+        self._free_at[slot.key] = self._clock() + HOLD + self._rate.window
+        return slot
+
+    async def leave(self, ticket: Ticket) -> None:
+        if ticket in self._tickets:
+            self._tickets.remove(ticket)
+
+    async def complete(self, slot: Slot) -> None:
+        self._free_at[slot.key] = self._clock() + (self._rate.window if slot.sent else 0.0)
+
+    async def close(self, seconds: float) -> None:
+        self._gate = max(self._gate, self._clock() + seconds)
+
+    async def standing(self) -> Standing:
+        free_at = list(self._taken().values())
+        return standing(free_at, len(self._tickets), self._gate, self._rate, self._clock())
+
+    def _wait(self, ahead: int) -> float:
+        return wait(list(self._taken().values()), ahead, self._gate, self._rate, self._clock())
+
+    def _taken(self) -> dict[str, float]:
+        now = self._clock()
+        self._free_at = {key: at for key, at in self._free_at.items() if at > now}
+        return self._free_at
+
+
+@dataclass(slots=True)
+class _Waiter:
+    ticket: Ticket
+    nudge: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Quota:
+    """One endpoint's quota as this process uses it: waits its turn, within a bound.
+
+    `clock` is monotonic seconds and `sleep` waits them. While `ledger` is unavailable the `spare`
+    one serves: this process's own, at a fraction of the rate.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        spare: Ledger | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._spare = spare
+        self._clock = clock
+        self._sleep = sleep
+        self._waiting: list[_Waiter] = []
+
+    @asynccontextmanager
+    async def slot(
+        self,
+        *,
+        patience: float,
+        priority: int = PEOPLE,
+        on_wait: Callable[[float], None] = lambda _seconds: None,
+    ) -> AsyncIterator[Slot]:
+        """Hold one request's slot, after waiting for it at most `patience` seconds.
+
+        `on_wait` hears how many seconds it may still take. Raises QuotaExhausted, at once when
+        the estimate already exceeds the patience.
+        """
+        ledger, slot = await self._granted(patience, priority, on_wait)
+        try:
+            yield slot
+        finally:
+            with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
+                await ledger.complete(slot)
+            self._nudge()
+
+    async def close(self, seconds: float) -> None:
+        """Let nobody through for so long: the API said "too many requests"."""
+        for ledger in filter(None, (self._ledger, self._spare)):
+            with suppress(DatabaseUnavailable):
+                await ledger.close(seconds)
+
+    async def standing(self) -> Standing:
+        """How the quota stands."""
+        try:
+            return await self._ledger.standing()
+        except DatabaseUnavailable:
+            if self._spare is None:
+                raise
+            return await self._spare.standing()
+
+    async def _granted(
+        self, patience: float, priority: int, on_wait: Callable[[float], None]
+    ) -> tuple[Ledger, Slot]:
+        deadline = self._clock() + patience
+        try:
+            return self._ledger, await self._queued(self._ledger, deadline, priority, on_wait)
+        except DatabaseUnavailable:
+            if self._spare is None:
+                raise
+            return self._spare, await self._queued(self._spare, deadline, priority, on_wait)
+
+    async def _queued(
+        self, ledger: Ledger, deadline: float, priority: int, on_wait: Callable[[float], None]
+    ) -> Slot:
+        waiter = _Waiter(await ledger.enter(priority))
+        self._waiting.append(waiter)
+        self._waiting.sort(key=lambda each: each.ticket)
+        try:
+            while isinstance(turn := await ledger.take(waiter.ticket), float):
+                if self._clock() + turn > deadline:
+                    raise QuotaExhausted(turn)
+                on_wait(turn)
+                await self._pause(waiter, turn)
+            return turn
+        finally:
+            self._waiting.remove(waiter)
+            with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
+                await ledger.leave(waiter.ticket)
+            self._nudge()
+
+    async def _pause(self, waiter: _Waiter, seconds: float) -> None:
+        """Sleep until it may be this waiter's turn, or something changed before it in the queue."""
+        waiter.nudge = anyio.Event()
+        longest = HEAD_POLL if self._waiting[0] is waiter else TAIL_POLL
+
+        async def doze() -> None:
+            await self._sleep(min(max(seconds, BRIEFLY), longest))
+            waiter.nudge.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(doze)
+            await waiter.nudge.wait()
+            tasks.cancel_scope.cancel()
+
+    def _nudge(self) -> None:
+        if self._waiting:
+            self._waiting[0].nudge.set()

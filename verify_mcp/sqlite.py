@@ -1,0 +1,220 @@
+"""The SQLite engine: one private file, shared by the processes of one machine.
+
+The file is a cache and a short-lived ledger, so a damaged one is set aside and begun anew.
+"""
+
+import logging
+import os
+import queue
+import sqlite3
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from verify_mcp.errors import DatabaseUnavailable
+from verify_mcp.sql import BUSY_SECONDS, Connection, Database, Row, Values
+
+CHECKPOINT_EVERY = 200
+"""Write transactions between two checkpoints of this process."""
+
+logger = logging.getLogger(__name__)
+
+
+class SqliteConnection(Connection):
+    """A transaction on one SQLite connection."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self._raw = raw
+
+    def rows(self, sql: str, values: Values | None = None) -> list[Row]:
+        return self._raw.execute(sql, values or {}).fetchall()
+
+    def run(self, sql: str, values: Values | None = None) -> int:
+        return self._raw.execute(sql, values or {}).rowcount
+
+    def run_many(self, sql: str, values: Iterable[Values]) -> None:
+        self._raw.executemany(sql, values)
+
+    def lock(self, name: str) -> None:
+        """Nothing to do: a writing transaction (BEGIN IMMEDIATE) is alone in the whole file."""
+
+    def clock(self) -> float:
+        # System-wide on one machine, and deaf to changes of the wall clock.
+        return time.monotonic()
+
+
+class Sqlite(Database):
+    """One file, or with `path` None a database in this process's memory."""
+
+    blob = "BLOB"
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__()
+        self.path = path
+        self.place = "memory" if path is None else str(path)
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._opened: list[sqlite3.Connection] = []
+        self._writes = 0
+        if path is None:
+            self.threads = 1  # each connection to memory would be a database of its own
+        else:
+            self._file = private_file(path)
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[Connection]:
+        with _translated(self.place):
+            self._check_place()
+            raw = self._connection()
+            try:
+                raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                try:
+                    yield SqliteConnection(raw)
+                    raw.execute("COMMIT")
+                except BaseException:
+                    if raw.in_transaction:
+                        raw.execute("ROLLBACK")
+                    raise
+                self._writes += write
+                if self._writes >= CHECKPOINT_EVERY:
+                    self._checkpoint(raw)
+            finally:
+                self._idle.put(raw)
+
+    def size(self) -> int:
+        if self.path is None:
+            return 0
+        names = (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal",)))
+        return sum(name.stat().st_size for name in names if name.exists())
+
+    def close(self) -> None:
+        while self._opened:
+            with suppress(sqlite3.Error):
+                self._opened.pop().close()
+
+    def _connection(self) -> sqlite3.Connection:
+        with suppress(queue.Empty):
+            return self._idle.get_nowait()
+        raw = sqlite3.connect(
+            self.path or ":memory:",
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        self._opened.append(raw)
+        # Checkpoints are ours: SQLite before 3.51.3 can lose a WAL to two at once.
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
+            raw.execute(f"PRAGMA {pragma}").fetchall()
+        return raw
+
+    def _check_place(self) -> None:
+        """Refuse to go on with a file that is no longer the one others see under its name."""
+        if self.path is None:
+            return
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != self._file:
+            raise DatabaseUnavailable(f"The database {self.path} was removed.", gone=True)
+
+    def _checkpoint(self, raw: sqlite3.Connection) -> None:
+        self._writes = 0
+        if self.path is None:
+            return
+        with suppress(Timeout, sqlite3.Error), FileLock(f"{self.path}.lock", timeout=0, mode=0o600):
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def private_file(path: Path) -> tuple[int, int]:
+    """Make sure that only this user can read the file; its device and inode.
+
+    Raises DatabaseUnavailable for a file or folder that is a link or somebody else's.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _own(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            _own(os.fstat(descriptor), stat.S_ISREG, str(path))
+            if os.name == "posix":
+                os.fchmod(descriptor, 0o600)
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
+            "set VERIFY_MCP_DATABASE_URL."
+        ) from error
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold off every other process that would set this database aside."""
+    try:
+        with FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600):
+            yield
+    except Timeout as error:
+        raise DatabaseUnavailable(f"The database {path} is being replaced.") from error
+
+
+def _own(found: os.stat_result, kind: object, name: str) -> None:
+    is_kind = kind(found.st_mode)  # type: ignore[operator]  # one of stat's S_IS functions
+    theirs = os.name == "posix" and found.st_uid != os.getuid()
+    linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
+    if not is_kind or theirs or linked:
+        raise DatabaseUnavailable(
+            f"{name} is a link or belongs to somebody else, so it is not used. Remove it, or set "
+            "VERIFY_MCP_DATABASE_URL."
+        )
+
+
+def set_aside(path: Path, reason: str, now: datetime | None = None) -> Path | None:
+    """Rename a database that cannot be used, so that a fresh one can begin; its new name.
+
+    None when another process did it first.
+    """
+    when = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    aside = path.with_name(f"{path.name}.{reason}-{when}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return None
+    for end in ("-wal", "-shm"):
+        with suppress(OSError):
+            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
+    return aside
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        damaged = type(error) is sqlite3.DatabaseError  # "malformed", "not a database"
+        if not damaged and not isinstance(error, sqlite3.OperationalError):
+            raise  # a mistake of ours, not a state of the file
+        raise DatabaseUnavailable(
+            f"The database in {place} cannot be used: {_kind(error)}.", damaged=damaged
+        ) from error
+
+
+def _kind(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    words = {
+        "SQLITE_BUSY": "it is locked by another program",
+        "SQLITE_READONLY": "it cannot be written",
+        "SQLITE_FULL": "the disk is full",
+        "SQLITE_CANTOPEN": "it cannot be opened",
+        "SQLITE_IOERR": "the disk failed",
+        "SQLITE_CORRUPT": "it is damaged",
+        "SQLITE_NOTADB": "it is damaged",
+    }
+    return next((said for code, said in words.items() if name.startswith(code)), "SQL failed")
