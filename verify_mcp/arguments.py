@@ -1,0 +1,279 @@
+"""What a tool call may say: tolerant reading, precise refusal, portable schema.
+
+One entry per argument: its name, what a model reads about it, and how its value is read. The JSON
+Schema made of it keeps to what every client accepts: one `type` per node, no unions, references,
+defaults, nulls, titles or formats. Null and "" count as absent.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+
+from verify_mcp import phones
+from verify_mcp.errors import InvalidArgument
+from verify_mcp.filters import STATUSES, SessionFilter, moment, slides
+from verify_mcp.sessions import is_uuid
+from verify_mcp.text import clean
+
+LONGEST = 200
+"""Characters of an argument's text; nothing documented is longer."""
+PAGE = 20
+"""Sessions in a page at most (documented)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading an argument depends on besides its text."""
+
+    now: datetime
+    confined: bool = False
+    """Whether the credentials are a subaccount's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a tool; `read` raises InvalidArgument with the end of a sentence."""
+
+    name: str
+    description: str
+    read: Callable[[object, Reading], object]
+    type: str = "string"
+    more: Mapping[str, object] = field(default_factory=dict)
+    required: bool = False
+
+    def schema(self) -> dict[str, object]:
+        """The argument's JSON Schema."""
+        return {"type": self.type, **self.more, "description": self.description}
+
+
+def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
+    """The JSON Schema of a tool's arguments, in the subset every client accepts."""
+    required = [each.name for each in arguments if each.required]
+    return {
+        "type": "object",
+        "properties": {each.name: each.schema() for each in arguments},
+        **({"required": required} if required else {}),
+    }
+
+
+def read(
+    arguments: Sequence[Argument], said: Mapping[str, object] | None, reading: Reading
+) -> dict[str, Any]:
+    """The values of the arguments said, by name. Raises InvalidArgument, naming the argument."""
+    known = {each.name: each for each in arguments}
+    for name in said or {}:
+        if name not in known:
+            raise InvalidArgument(_unknown(name, list(known)))
+    values = {}
+    for name, argument in known.items():
+        value = (said or {}).get(name)
+        if not _absent(value):
+            values[name] = _value(argument, value, reading)
+        elif argument.required:
+            raise InvalidArgument(f"{name} is missing: {argument.description}")
+    return values
+
+
+def _absent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _value(argument: Argument, value: object, reading: Reading) -> object:
+    try:
+        return argument.read(value, reading)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{argument.name} {error}") from None
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    shown = name if re.fullmatch(r"[A-Za-z_]{1,40}", name, re.ASCII) else "an argument"
+    meant = _MEANT.get(shown.lower()) or next(iter(get_close_matches(shown, known, 1)), None)
+    hint = f" Did you mean {meant}?" if meant in known else _NO_SUCH.get(shown.lower(), "")
+    return f"There is no argument {shown}.{hint} Valid: {', '.join(known)}."
+
+
+_MEANT = {
+    **dict.fromkeys(("phone", "phone_number", "number", "to", "msisdn", "dst"), "recipient"),
+    **dict.fromkeys(("since", "from", "start", "start_time", "after"), "session_time__gte"),
+    **dict.fromkeys(("until", "end", "end_time", "before"), "session_time__lt"),
+    **dict.fromkeys(("app", "application", "app_id"), "app_uuid"),
+    **dict.fromkeys(("session", "session_id", "id", "uuid"), "session_uuid"),
+    **dict.fromkeys(("brand",), "brand_name"),
+    **dict.fromkeys(("page_size", "count", "max"), "limit"),
+    **dict.fromkeys(("state",), "status"),
+}
+_NO_SUCH = dict.fromkeys(
+    ("country", "channel", "network", "cost"), " The API cannot filter by it; the rows show it."
+)
+
+
+def _text(value: object, _reading: Reading) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise InvalidArgument("is not text.")
+    text = value.strip()
+    if len(text) > LONGEST:
+        raise InvalidArgument(f"is too long: at most {LONGEST} characters.")
+    if clean(text, LONGEST) != re.sub("[ \u00a0]+", " ", text):
+        raise InvalidArgument("holds characters that cannot be shown. Write plain text.")
+    return text
+
+
+def _uuid(value: object, reading: Reading) -> str:
+    text = _text(value, reading).lower()
+    if not is_uuid(text):
+        raise InvalidArgument("is not a UUID, such as ec66515e-86f6-4507-8620-31c039538d7a.")
+    return text
+
+
+def _session_id(value: object, reading: Reading) -> str:
+    text = _text(value, reading).lower()
+    if not re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]{0,28}", text, re.ASCII) or (
+        len(text) == len("60ea68db-b123-46d9-9eb2-1201d516dbbd") and not is_uuid(text)
+    ):
+        raise InvalidArgument(
+            "is no session id: give the UUID, such as 60ea68db-b123-46d9-9eb2-1201d516dbbd, or "
+            "its first 8 or more characters."
+        )
+    return text
+
+
+def _word(*choices: str, **synonyms: str) -> Callable[[object, Reading], str]:
+    def choose(value: object, reading: Reading) -> str:
+        word = re.sub(r"[\s_]+", "-", _text(value, reading).lower())
+        chosen = synonyms.get(word.replace("-", "_"), word)
+        if chosen not in choices:
+            raise InvalidArgument(f"is none of {', '.join(choices)}.")
+        return chosen
+
+    return choose
+
+
+def _recipient(value: object, reading: Reading) -> str:
+    number = phones.digits(_text(value, reading))
+    if number is None:
+        raise InvalidArgument(
+            "is not a phone number. Give the whole number with its country code, e.g. +12025553434."
+        )
+    return number
+
+
+def _subaccount(value: object, reading: Reading) -> str:
+    if reading.confined:
+        raise InvalidArgument(
+            "cannot be asked with a subaccount's own credentials: they see only that subaccount."
+        )
+    text = _text(value, reading).upper()
+    if not re.fullmatch(r"SA[A-Z0-9]{18}", text, re.ASCII):
+        raise InvalidArgument(
+            "is not a subaccount's auth id: SA and 18 capitals or digits, "
+            "e.g. SAXXXXXXXXXXXXXXXXXX. Never give its token."
+        )
+    return text
+
+
+def _time(value: object, reading: Reading) -> datetime:
+    return moment(_text(value, reading), now=reading.now)
+
+
+def _whole(least: int, most: int, example: int) -> Callable[[object, Reading], int]:
+    def number(value: object, _reading: Reading) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value, re.ASCII):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise InvalidArgument(f"is not a whole number from {least} to {most}, e.g. {example}.")
+        return value
+
+    return number
+
+
+_TIMES = (
+    Argument("session_time", "Created exactly then.", _time),
+    Argument("session_time__gt", "Created after.", _time),
+    Argument(
+        "session_time__gte",
+        "Created at or after: 24h or 7d (so long ago), 2026-11-01, 2026-11-01 09:30 (UTC) "
+        "or ISO 8601 with an offset.",
+        _time,
+    ),
+    Argument("session_time__lt", "Created before; same forms.", _time),
+    Argument("session_time__lte", "Created at or before; same forms.", _time),
+)
+
+LIST_ARGUMENTS = (
+    Argument("app_uuid", "UUID of the Verify application.", _uuid),
+    Argument(
+        "status",
+        "Current status.",
+        _word(*STATUSES, pending="in-progress", inprogress="in-progress", validated="verified"),
+        more={"enum": list(STATUSES)},
+    ),
+    Argument("recipient", "Phone number with country code, e.g. +12025553434.", _recipient),
+    Argument("subaccount", "Auth id (SA…) of a subaccount.", _subaccount),
+    Argument(
+        "limit",
+        f"Rows, 1 to {PAGE} (default {PAGE}).",
+        _whole(1, PAGE, PAGE),
+        "integer",
+        {"minimum": 1, "maximum": PAGE},
+    ),
+    Argument(
+        "offset",
+        "Rows to skip (default 0).",
+        _whole(0, 100_000_000, PAGE),
+        "integer",
+        {"minimum": 0},
+    ),
+    *_TIMES,
+    Argument("brand_name", "Brand given when the session was created.", _text),
+    Argument("app_hash", "App hash given when the session was created.", _text),
+    Argument(
+        "detail",
+        "concise (default): a table. full: whole objects with each attempt.",
+        _word("concise", "full"),
+        more={"enum": ["concise", "full"]},
+    ),
+)
+
+GET_ARGUMENTS = (
+    Argument(
+        "session_uuid",
+        "UUID, or its first 8 or more characters if an earlier answer showed the session.",
+        _session_id,
+        required=True,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListCall:
+    """What `list_verify_sessions` was asked."""
+
+    wanted: SessionFilter
+    limit: int = PAGE
+    offset: int = 0
+    full: bool = False
+    sliding: tuple[str, ...] = ()
+    """Times said as so long ago, which would mean another instant when the next page is asked."""
+
+
+def read_list(said: Mapping[str, object] | None, reading: Reading) -> ListCall:
+    """A call of `list_verify_sessions`, read. Raises InvalidArgument."""
+    values = read(LIST_ARGUMENTS, said, reading)
+    full = values.pop("detail", "concise") == "full"
+    limit, offset = values.pop("limit", PAGE), values.pop("offset", 0)
+    wanted = SessionFilter(**values)
+    wanted.check(now=reading.now)
+    sliding = tuple(each.name for each in _TIMES if slides(str((said or {}).get(each.name, ""))))
+    return ListCall(wanted, limit, offset, full, sliding)
+
+
+def read_get(said: Mapping[str, object] | None, reading: Reading) -> str:
+    """A call of `get_verify_session`: the UUID or its beginning. Raises InvalidArgument."""
+    return str(read(GET_ARGUMENTS, said, reading)["session_uuid"])

@@ -1,0 +1,34 @@
+"""Word to a waiting client, while a call is under way and never after it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+from mcp.server.session import ServerSession
+
+from verify_mcp.exchange import Effort
+
+EVERY = 3.0
+"""Seconds between two words."""
+
+
+@asynccontextmanager
+async def told(
+    session: ServerSession,
+    effort: Effort,
+    *,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> AsyncIterator[None]:
+    """Tell the client every few seconds what the call waits for, if it gave a progress token."""
+
+    async def tell() -> None:
+        spoken = 0
+        while True:
+            await sleep(EVERY)
+            spoken += 1
+            await session.report_progress(spoken * EVERY, None, effort.doing)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(tell)
+        yield
+        tasks.cancel_scope.cancel()

@@ -1,0 +1,107 @@
+"""Read-only documents by URI, and completion of what can be named."""
+
+from importlib.resources import files
+
+from mcp import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
+
+from verify_mcp import phones, results
+from verify_mcp.arguments import read_get
+from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
+from verify_mcp.exchange import Effort
+from verify_mcp.filters import STATUSES
+from verify_mcp.mirror import Mirror
+from verify_mcp.tools import Context, reading_for
+
+GUIDE = "verify://guide"
+SESSION = "verify://sessions/"
+MOST_COMPLETIONS = 20
+
+
+async def on_list_resources(
+    _context: Context, _params: PaginatedRequestParams | None
+) -> ListResourcesResult:
+    """The documents that always exist."""
+    guide = Resource(
+        uri=GUIDE,
+        name="guide",
+        title="How to read the answers",
+        description="Fields, statuses, limits, and what complete, next and applied mean.",
+        mime_type="text/markdown",
+    )
+    return ListResourcesResult(resources=[guide])
+
+
+async def on_list_resource_templates(
+    _context: Context, _params: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    """The documents that exist for each session."""
+    session = ResourceTemplate(
+        uri_template=SESSION + "{session_uuid}",
+        name="session",
+        title="Verify session",
+        description="One session's normalised JSON, as get_verify_session gives it.",
+        mime_type="application/json",
+    )
+    return ListResourceTemplatesResult(resource_templates=[session])
+
+
+async def on_read_resource(
+    context: Context, params: ReadResourceRequestParams
+) -> ReadResourceResult:
+    """A document's text; an unknown URI is invalid params, with the URI."""
+    uri = str(params.uri)
+    if uri == GUIDE:
+        text = files("verify_mcp").joinpath("guide.md").read_text(encoding="utf-8")
+        return _document(uri, "text/markdown", text)
+    if uri.startswith(SESSION):
+        text = await _session(context.lifespan_context, uri)
+        return _document(uri, "application/json", text)
+    raise MCPError(INVALID_PARAMS, f"Unknown resource. Try {GUIDE}.", {"uri": uri})
+
+
+async def _session(mirror: Mirror, uri: str) -> str:
+    try:
+        reference = read_get({"session_uuid": uri.removeprefix(SESSION)}, reading_for(mirror))
+        session = await mirror.session(reference, effort=Effort())
+    except (InvalidArgument, SessionNotFound) as error:
+        raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
+    except VerifyError as error:
+        raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
+    return results.compact(results.story(session, phones.shown))
+
+
+def _document(uri: str, mime_type: str, text: str) -> ReadResourceResult:
+    return ReadResourceResult(
+        contents=[TextResourceContents(uri=uri, mime_type=mime_type, text=text)]
+    )
+
+
+async def on_completion(context: Context, params: CompleteRequestParams) -> CompleteResult:
+    """What an argument can be: statuses, and the ids of sessions seen here lately."""
+    typed = params.argument.value.strip().lower()
+    match params.argument.name:
+        case "session_uuid":
+            values = context.lifespan_context.seen(typed)
+        case "status":
+            values = [status for status in STATUSES if status.startswith(typed)]
+        case _:
+            values = []
+    shown = values[:MOST_COMPLETIONS]
+    return CompleteResult(
+        completion=Completion(values=shown, total=len(values), has_more=len(values) > len(shown))
+    )

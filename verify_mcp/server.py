@@ -1,0 +1,59 @@
+"""The MCP server put together: what it offers, its life, and how it is served over stdio."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from mcp.server import Server
+from mcp.server.caching import CacheHint
+from mcp_types.methods import CacheableMethod
+
+from verify_mcp import __version__, prompts, resources, tools
+from verify_mcp.mirror import Mirror
+
+NAME = "verify-mcp"
+TITLE = "Plivo Verify sessions"
+INSTRUCTIONS = (
+    "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. The API gives 20 "
+    "list requests a minute, 20 sessions each, newest first, without totals: a narrow filter "
+    "(recipient, status, session_time__gte) answers fastest. list_verify_sessions finds sessions; "
+    "get_verify_session explains one. Every answer says what it covers: `complete: false` means "
+    "that something is missing, and `why` says what. Times are UTC. verify://guide explains the "
+    "fields."
+)
+_HOUR_MS = 3_600_000
+_STATIC = CacheHint(ttl_ms=_HOUR_MS, scope="public")
+_CACHED: dict[CacheableMethod, CacheHint] = {
+    "tools/list": _STATIC,
+    "prompts/list": _STATIC,
+    "resources/list": _STATIC,
+    "resources/templates/list": _STATIC,
+    "server/discover": _STATIC,
+}
+
+OpenMirror = Callable[[], AbstractAsyncContextManager[Mirror]]
+
+
+def build_server(open_mirror: OpenMirror) -> Server[Mirror]:
+    """The server; `open_mirror` opens the doors behind it when a connection begins."""
+
+    @asynccontextmanager
+    async def lifespan(_server: Server[Mirror]) -> AsyncIterator[Mirror]:
+        async with open_mirror() as mirror:
+            yield mirror
+
+    return Server(
+        NAME,
+        version=__version__,
+        title=TITLE,
+        instructions=INSTRUCTIONS,
+        cache_hints=_CACHED,
+        lifespan=lifespan,
+        on_list_tools=tools.on_list_tools,
+        on_call_tool=tools.on_call_tool,
+        on_list_prompts=prompts.on_list_prompts,
+        on_get_prompt=prompts.on_get_prompt,
+        on_list_resources=resources.on_list_resources,
+        on_list_resource_templates=resources.on_list_resource_templates,
+        on_read_resource=resources.on_read_resource,
+        on_completion=resources.on_completion,
+    )
