@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from verify_mcp import phones
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.filters import STATUSES, SessionFilter, moment, slides
+from verify_mcp.filters import DEFAULT_WINDOW, STATUSES, SessionFilter, moment, slides
 from verify_mcp.sessions import is_uuid
+from verify_mcp.summary import GROUPS
 from verify_mcp.text import clean
 
 LONGEST = 200
 """Characters of an argument's text; nothing documented is longer."""
 PAGE = 20
 """Sessions in a page at most (documented)."""
+MOST_REQUESTS = 200
+"""API requests that one call may ask to spend: ten minutes of quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Reading:
     now: datetime
     confined: bool = False
     """Whether the credentials are a subaccount's."""
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """The time zone of days and hours, unless the call names one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +95,12 @@ def _value(argument: Argument, value: object, reading: Reading) -> object:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    shown = name if re.fullmatch(r"[A-Za-z_]{1,40}", name, re.ASCII) else "an argument"
-    meant = _MEANT.get(shown.lower()) or next(iter(get_close_matches(shown, known, 1)), None)
-    hint = f" Did you mean {meant}?" if meant in known else _NO_SUCH.get(shown.lower(), "")
-    return f"There is no argument {shown}.{hint} Valid: {', '.join(known)}."
+    valid = f"Valid: {', '.join(known)}."
+    if not re.fullmatch(r"[A-Za-z_]{1,40}", name, re.ASCII):  # it may be anything: not repeated
+        return f"There is no such argument. {valid}"
+    meant = _MEANT.get(name.lower()) or next(iter(get_close_matches(name, known, 1)), None)
+    hint = f" Did you mean {meant}?" if meant in known else _NO_SUCH.get(name.lower(), "")
+    return f"There is no argument {name}.{hint} {valid}"
 
 
 _MEANT = {
@@ -142,11 +150,17 @@ def _session_id(value: object, reading: Reading) -> str:
     return text
 
 
+def _folded(word: str) -> str:
+    return re.sub(r"[\s_-]+", "_", word.strip().lower())
+
+
 def _word(*choices: str, **synonyms: str) -> Callable[[object, Reading], str]:
+    canonical = {_folded(choice): choice for choice in choices}
+
     def choose(value: object, reading: Reading) -> str:
-        word = re.sub(r"[\s_]+", "-", _text(value, reading).lower())
-        chosen = synonyms.get(word.replace("-", "_"), word)
-        if chosen not in choices:
+        word = _folded(_text(value, reading))
+        chosen = canonical.get(_folded(synonyms.get(word, word)))
+        if chosen is None:
             raise InvalidArgument(f"is none of {', '.join(choices)}.")
         return chosen
 
@@ -154,7 +168,10 @@ def _word(*choices: str, **synonyms: str) -> Callable[[object, Reading], str]:
 
 
 def _recipient(value: object, reading: Reading) -> str:
-    number = phones.digits(_text(value, reading))
+    text = _text(value, reading)
+    if phones.mask_parts(text):
+        return text
+    number = phones.digits(text)
     if number is None:
         raise InvalidArgument(
             "is not a phone number. Give the whole number with its country code, e.g. +12025553434."
@@ -191,6 +208,32 @@ def _whole(least: int, most: int, example: int) -> Callable[[object, Reading], i
         return value
 
     return number
+
+
+def _words(*choices: str, most: int) -> Callable[[object, Reading], tuple[str, ...]]:
+    choose = _word(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
+
+    def chosen(value: object, reading: Reading) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = re.split(r"[\s,]+", value.strip(" []\"'").replace('"', "").replace("'", ""))
+        if not isinstance(value, list):
+            raise InvalidArgument(f"is not a list. Give at most {most} of {', '.join(choices)}.")
+        words = tuple(dict.fromkeys(choose(each, reading) for each in value if not _absent(each)))
+        if len(words) > most:
+            raise InvalidArgument(f"names {len(words)} groups; at most {most} go together.")
+        return words
+
+    return chosen
+
+
+def _time_zone(value: object, reading: Reading) -> ZoneInfo:
+    text = _text(value, reading)
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidArgument(
+            "is not an IANA time zone, such as Asia/Kolkata, Europe/Paris or UTC."
+        ) from None
 
 
 _TIMES = (
@@ -241,6 +284,42 @@ LIST_ARGUMENTS = (
     ),
 )
 
+SUMMARIZE_ARGUMENTS = (
+    Argument("session_time__gte", "Start of the window (default 24h): 7d, 2026-11-01, …", _time),
+    Argument("session_time__lt", "End of the window (default now).", _time),
+    *(each for each in LIST_ARGUMENTS if each.name in ("app_uuid", "recipient", "subaccount")),
+    *(each for each in LIST_ARGUMENTS if each.name in ("brand_name", "app_hash")),
+    Argument(
+        "group_by",
+        "At most two.",
+        _words(*GROUPS, most=2),
+        "array",
+        {"items": {"type": "string", "enum": list(GROUPS)}},
+    ),
+    Argument(
+        "time_zone", "IANA zone of day and hour, e.g. Asia/Kolkata (default UTC).", _time_zone
+    ),
+    Argument(
+        "max_requests",
+        f"API requests to spend, 1 to {MOST_REQUESTS} (default {PAGE}).",
+        _whole(1, MOST_REQUESTS, PAGE),
+        "integer",
+        {"minimum": 1, "maximum": MOST_REQUESTS},
+    ),
+)
+
+STATUS_ARGUMENTS = (
+    Argument(
+        "about",
+        "What to tell.",
+        _word("all", "quota", "mirror", "settings"),
+        more={"enum": ["all", "quota", "mirror", "settings"]},
+        # Required on paper only: some clients refuse a tool without properties, and strict ones
+        # count every optional one. Left out, it means all.
+        required=True,
+    ),
+)
+
 GET_ARGUMENTS = (
     Argument(
         "session_uuid",
@@ -249,6 +328,18 @@ GET_ARGUMENTS = (
         required=True,
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SummarizeCall:
+    """What `summarize_verify_sessions` was asked; `wanted` holds no times."""
+
+    wanted: SessionFilter
+    start: datetime
+    end: datetime | None
+    by: tuple[str, ...]
+    zone: ZoneInfo
+    max_requests: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,3 +368,24 @@ def read_list(said: Mapping[str, object] | None, reading: Reading) -> ListCall:
 def read_get(said: Mapping[str, object] | None, reading: Reading) -> str:
     """A call of `get_verify_session`: the UUID or its beginning. Raises InvalidArgument."""
     return str(read(GET_ARGUMENTS, said, reading)["session_uuid"])
+
+
+def read_summarize(said: Mapping[str, object] | None, reading: Reading) -> SummarizeCall:
+    """A call of `summarize_verify_sessions`, read. Raises InvalidArgument."""
+    values = read(SUMMARIZE_ARGUMENTS, said, reading)
+    by = values.pop("group_by", ())
+    zone = values.pop("time_zone", reading.zone)
+    most = values.pop("max_requests", PAGE)
+    SessionFilter(**values).check(now=reading.now)
+    end = values.pop("session_time__lt", None)
+    start = values.pop("session_time__gte", None) or (end or reading.now) - DEFAULT_WINDOW
+    return SummarizeCall(SessionFilter(**values), start, end, by, zone, most)
+
+
+def read_status(said: Mapping[str, object] | None, reading: Reading) -> str:
+    """A call of `get_verify_status`: what to tell. Raises InvalidArgument."""
+    return str(read(STATUS_ARGUMENTS, {"about": "all", **_given(said)}, reading)["about"])
+
+
+def _given(said: Mapping[str, object] | None) -> dict[str, object]:
+    return {name: value for name, value in (said or {}).items() if not _absent(value)}

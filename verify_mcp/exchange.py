@@ -67,13 +67,23 @@ class Exchange:
         self._settings = settings
         self._world = world
 
-    async def page(self, wanted: SessionFilter, *, limit: int, offset: int, effort: Effort) -> Page:
+    async def page(
+        self,
+        wanted: SessionFilter,
+        *,
+        limit: int,
+        offset: int,
+        effort: Effort,
+        cursor: str | None = None,
+    ) -> Page:
         """One page of the sessions wanted. Raises QuotaExhausted or ApiError."""
+
+        def ask() -> Awaitable[Page]:
+            return self._api.page(wanted, limit=limit, offset=offset, cursor=cursor)
+
         return await self._flights.shared(
-            ("page", wanted, limit, offset, effort.priority),
-            lambda: self._asked(
-                self.lists, lambda: self._api.page(wanted, limit=limit, offset=offset), effort
-            ),
+            ("page", wanted, limit, offset, cursor, effort.priority),
+            lambda: self._asked(self.lists, ask, effort),
         )
 
     async def session(self, uuid: str, *, effort: Effort) -> Session:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from verify_mcp.errors import InvalidArgument
+from verify_mcp.windows import Window
 
 REACH = timedelta(days=90)
 """How far back the list endpoint answers (documented)."""
 DEFAULT_WINDOW = timedelta(hours=24)
 """What the list endpoint covers when no time is asked for (documented)."""
+MICROSECOND = timedelta(microseconds=1)
 STATUSES = ("in-progress", "verified", "expired")
 """The session statuses the list endpoint filters by (documented)."""
 
@@ -76,6 +78,11 @@ def written(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
+def _after(instant: datetime | None) -> datetime | None:
+    """The next instant the API can tell apart."""
+    return instant + MICROSECOND if instant else None
+
+
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
     """Sessions wanted, by the list endpoint's documented filters; None means not asked.
@@ -113,6 +120,34 @@ class SessionFilter:
         """The latest instant the filter lets through, None when it is open."""
         bounds = (self.session_time, self.session_time__lt, self.session_time__lte)
         return min((bound for bound in bounds if bound), default=None)
+
+    def window(self) -> Window | None:
+        """The instants the filter lets through, None when it is open at an end or lets none."""
+        starts = [self.session_time__gte, _after(self.session_time__gt), self.session_time]
+        ends = [self.session_time__lt, _after(self.session_time__lte), _after(self.session_time)]
+        start = max((bound for bound in starts if bound), default=None)
+        end = min((bound for bound in ends if bound), default=None)
+        return Window(start, end) if start and end and start <= end else None
+
+    def within(self, window: Window) -> "SessionFilter":
+        """The same filter for the sessions of one window."""
+        return replace(
+            self,
+            session_time=None,
+            session_time__gt=None,
+            session_time__gte=window.start,
+            session_time__lt=window.end,
+            session_time__lte=None,
+        )
+
+    def on_what_is_kept(self) -> bool:
+        """Whether every payload carries what is asked, so that held sessions can answer."""
+        return self.brand_name is None and self.app_hash is None
+
+    def is_open(self) -> bool:
+        """Whether nothing narrows it but a subaccount and times."""
+        asked = (self.app_uuid, self.status, self.recipient, self.brand_name, self.app_hash)
+        return not any(asked)
 
     def check(self, *, now: datetime) -> None:
         """Raise InvalidArgument for a window that can hold nothing, whatever the data."""

@@ -1,68 +1,217 @@
-"""The account's sessions as this process can tell them: asked of the API, kept, found again."""
+"""The account's sessions as this process can tell them: held, or asked of the API and kept."""
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
 import anyio.abc
 
+from verify_mcp import phones
 from verify_mcp.api import open_api
 from verify_mcp.database import Access
-from verify_mcp.errors import InvalidArgument, SessionNotFound
+from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, SessionNotFound
 from verify_mcp.exchange import Effort, Exchange, World
-from verify_mcp.filters import SessionFilter
+from verify_mcp.filters import MICROSECOND, SessionFilter
 from verify_mcp.flights import Flights
 from verify_mcp.ledger import SharedLedger
+from verify_mcp.masks import open_key
 from verify_mcp.quota import MemoryLedger, Quota
 from verify_mcp.sessions import Page, Session, is_uuid
 from verify_mcp.settings import IN_MEMORY, Rate, Settings
+from verify_mcp.store import Store
+from verify_mcp.windows import Window, covered, merged, overlap
 
+PAGE = 20
+"""Sessions on a full page (documented)."""
 MOST_SEEN = 5_000
 """Sessions remembered for their short ids."""
 SPARE_SHARE = 4
 """Without the shared ledger a process keeps to this fraction of the rate: others may be there."""
+LEAST_AGE, MOST_AGE = timedelta(minutes=1), timedelta(hours=1)
+"""How old what is not settled may be in an answer: a hundredth of its window, within these."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A window fetched whole lately, parts of which may still change; `at` is when."""
+
+    window: Window
+    at: datetime
 
 
 class Mirror:
     """The account's sessions as this process can tell them."""
 
     def __init__(
-        self, exchange: Exchange, access: Access, settings: Settings, world: World
+        self,
+        exchange: Exchange,
+        access: Access,
+        settings: Settings,
+        world: World,
+        key: bytes | None,
     ) -> None:
         self.exchange = exchange
         self.access = access
         self.settings = settings
         self.world = world
+        self._key = key
         self._seen: OrderedDict[str, Session] = OrderedDict()
+        self._walked: dict[str, list[Walked]] = {}
+        account = settings.credentials
+        self.store = (
+            Store(access, account.auth_id, settle=settings.settle)
+            if settings.mirror and account
+            else None
+        )
 
     async def page(self, wanted: SessionFilter, *, limit: int, offset: int, effort: Effort) -> Page:
-        """One page of the sessions wanted. Raises QuotaExhausted or ApiError."""
-        page = await self.exchange.page(wanted, limit=limit, offset=offset, effort=effort)
+        """One page of the sessions wanted, from what is held if that is provably the same.
+
+        Raises QuotaExhausted or ApiError.
+        """
+        held = await self._held_page(wanted, limit, offset)
+        if held is not None:
+            return held
+        return await self.fetched(wanted, limit=limit, offset=offset, effort=effort)
+
+    async def fetched(
+        self, wanted: SessionFilter, *, limit: int, offset: int, effort: Effort
+    ) -> Page:
+        """One page asked of the API, and kept."""
+        page = await self.asked(wanted, limit=limit, offset=offset, effort=effort)
+        claim = between(page) if wanted.is_open() else None
+        await self.keep(page.sessions, wanted.subaccount or "", claim)
+        return page
+
+    async def asked(
+        self,
+        wanted: SessionFilter,
+        *,
+        limit: int,
+        offset: int,
+        effort: Effort,
+        cursor: str | None = None,
+    ) -> Page:
+        """One page asked of the API, which the caller keeps."""
+        page = await self.exchange.page(
+            wanted, limit=limit, offset=offset, cursor=cursor, effort=effort
+        )
         for session in page.sessions:
             self._remember(session)
         return page
 
+    async def keep(self, sessions: Sequence[Session], scope: str, claim: Window | None) -> None:
+        """Keep sessions, and claim the window in which they are all there are."""
+        if self.store is None or (not sessions and claim is None):
+            return
+        try:
+            await self.store.keep(sessions, scope, claim, self.world.now())
+        except DatabaseUnavailable:
+            return  # said once by the access; answers go on without the mirror
+
     async def session(self, reference: str, *, effort: Effort) -> Session:
-        """The session with this UUID, or whose UUID starts so and was seen by this process.
+        """The session with this UUID, or whose UUID starts so and was seen before.
 
         Raises InvalidArgument, SessionNotFound, QuotaExhausted or ApiError.
         """
-        uuid = reference if is_uuid(reference) else self._resolved(reference)
+        uuid = reference if is_uuid(reference) else await self._resolved(reference)
+        held = await self._final(uuid)
+        if held is not None:
+            return held
         session = await self.exchange.session(uuid, effort=effort)
         self._remember(session)
         return session
 
-    def seen(self, prefix: str) -> list[str]:
-        """UUIDs seen by this process that start so, the latest first."""
-        return [uuid for uuid in reversed(self._seen) if uuid.startswith(prefix)]
+    async def seen(self, prefix: str) -> list[str]:
+        """UUIDs seen that start so: by this process, the latest first, then in the store."""
+        found = [uuid for uuid in reversed(self._seen) if uuid.startswith(prefix)]
+        if self.store is not None and prefix:
+            try:
+                found += await self.store.starting(prefix)
+            except DatabaseUnavailable:
+                return found
+        return list(dict.fromkeys(found))
 
-    def _resolved(self, prefix: str) -> str:
-        found = self.seen(prefix)
+    async def covered(self, scope: str, wanted: Window) -> tuple[tuple[Window, ...], datetime]:
+        """The parts of a window that need not be asked again, and how old the oldest part is."""
+        now = self.world.now()
+        youngest = now - age(wanted)
+        walked = [each for each in self._walked.get(scope, ()) if each.at >= youngest]
+        self._walked[scope] = [
+            each for each in self._walked.get(scope, ()) if each.at >= now - MOST_AGE
+        ]
+        settled = await self._settled(scope, wanted)
+        used = [each for each in walked if overlap(each.window, wanted)]
+        shared = (overlap(each.window, wanted) for each in used)
+        parts = merged([*settled, *(part for part in shared if part)])
+        return parts, min((each.at for each in used), default=now)
+
+    def walked(self, scope: str, window: Window, at: datetime) -> None:
+        """Remember that a window was fetched whole just now."""
+        if window.length and self.store is not None and not self.access.problem:
+            self._walked.setdefault(scope, []).append(Walked(window, at))
+
+    def shown(self, number: str) -> str:
+        """How a recipient is written in answers."""
+        return phones.pseudonym(number, self._key) if self._key else phones.shown(number)
+
+    async def with_number(self, wanted: SessionFilter) -> SessionFilter:
+        """The filter with a pseudonym turned back into its number. Raises InvalidArgument."""
+        parts = phones.mask_parts(wanted.recipient) if wanted.recipient else None
+        if wanted.recipient is None or parts is None:
+            return wanted
+        seen = {each.recipient for each in self._seen.values()}
+        try:
+            held = await self.store.numbers_like(*parts) if self.store else []
+        except DatabaseUnavailable:
+            held = []
+        found = phones.unmasked(wanted.recipient, sorted(seen | set(held)), self._key or b"")
+        if len(found) != 1:
+            raise InvalidArgument(
+                "recipient is a pseudonym that this server has not shown. Give the whole number, "
+                "or list sessions first."
+            )
+        return replace(wanted, recipient=found[0])
+
+    async def _held_page(self, wanted: SessionFilter, limit: int, offset: int) -> Page | None:
+        window = wanted.window()
+        if self.store is None or window is None or not wanted.on_what_is_kept():
+            return None
+        scope = wanted.subaccount or ""
+        try:
+            if not covered(window, await self.store.covered(scope, window)):
+                return None
+            found = await self.store.find(wanted, scope, window, limit=limit + 1, offset=offset)
+        except DatabaseUnavailable:
+            return None
+        shown = tuple(found[:limit])
+        return Page(shown, received=len(shown), more=len(found) > limit)
+
+    async def _settled(self, scope: str, wanted: Window) -> tuple[Window, ...]:
+        if self.store is None:
+            return ()
+        try:
+            return await self.store.covered(scope, wanted)
+        except DatabaseUnavailable:
+            return ()
+
+    async def _final(self, uuid: str) -> Session | None:
+        if self.store is None:
+            return None
+        try:
+            return await self.store.final(uuid)
+        except DatabaseUnavailable:
+            return None
+
+    async def _resolved(self, prefix: str) -> str:
+        found = await self.seen(prefix)
         if not found:
             raise SessionNotFound(
                 f"No session starting with {prefix} was seen here. Give the full UUID, or find "
@@ -80,6 +229,22 @@ class Mirror:
         self._seen.move_to_end(session.uuid)
         if len(self._seen) > MOST_SEEN:
             self._seen.popitem(last=False)
+
+
+def between(page: Page) -> Window | None:
+    """The window in which an unfiltered page's sessions are all there are.
+
+    Its first and last instant are left out: sessions of the same microsecond may lie beyond them.
+    """
+    if page.skipped or not page.sessions:
+        return None
+    newest, oldest = page.sessions[0].created, page.sessions[-1].created
+    return Window(oldest + MICROSECOND, newest) if oldest + MICROSECOND < newest else None
+
+
+def age(window: Window) -> timedelta:
+    """How old what is not settled may be in an answer about a window."""
+    return min(max(window.length / 100, LEAST_AGE), MOST_AGE)
 
 
 @asynccontextmanager
@@ -102,7 +267,8 @@ async def open_mirror(
                 settings=settings,
                 world=world,
             )
-            yield Mirror(exchange, access, settings, world)
+            key = open_key(settings) if settings.masked else None
+            yield Mirror(exchange, access, settings, world, key)
     finally:
         access.close()
 
@@ -130,4 +296,4 @@ def _quota(endpoint: str, rate: Rate, access: Access, settings: Settings, world:
 
 
 def _say(problem: str) -> None:
-    logger.warning("%s Going on without it.", problem)
+    logger.warning("%s", problem)

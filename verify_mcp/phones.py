@@ -1,6 +1,9 @@
 """E.164 numbers: digits, country and a masked form."""
 
+import hashlib
+import hmac
 import re
+from base64 import b32encode
 from functools import lru_cache
 
 _FORMATTING = re.compile(r"[\s().\-/\u2010-\u2015\u00a0]+")
@@ -37,3 +40,37 @@ def shown(number: str) -> str:
 def masked(number: str) -> str:
     """A recipient for logs: country code's start and the last four digits, `+91…3443`."""
     return f"+{number[:2]}…{number[-4:]}" if len(number) > 7 else "+…"
+
+
+_MASK = re.compile(r"\+?([0-9]{1,3})(?:…|\.{2,3})([0-9]{4})~([a-z2-7]{4})", re.ASCII)
+
+
+def pseudonym(number: str, key: bytes) -> str:
+    """A recipient that can be told apart but not called: `+91…3443~k7q2`.
+
+    The same number gets the same pseudonym under the same key, and without the key nothing leads
+    back. Digits that are not E.164 show only their last four.
+    """
+    code = b32encode(hmac.digest(key, b"v1|" + number.encode(), hashlib.sha256))[:4]
+    return f"+{_calling_code(number)}…{number[-4:]}~{code.decode().lower()}"
+
+
+def mask_parts(text: str) -> tuple[str, str] | None:
+    """The first and last digits that a pseudonym shows; None when the text is none."""
+    match = _MASK.fullmatch(text.strip().lower())
+    return (match[1], match[2]) if match else None
+
+
+def unmasked(mask: str, numbers: list[str], key: bytes) -> list[str]:
+    """Those of some numbers whose pseudonym this is."""
+    wanted = mask.strip().lower().replace("...", "…").replace("..", "…").removeprefix("+")
+    return [each for each in numbers if pseudonym(each, key).removeprefix("+") == wanted]
+
+
+def _calling_code(number: str) -> str:
+    import phonenumbers
+
+    try:
+        return str(phonenumbers.parse("+" + number).country_code)
+    except phonenumbers.NumberParseException:
+        return number[:1]

@@ -19,7 +19,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from verify_mcp import phones, results
+from verify_mcp import results
 from verify_mcp.arguments import read_get
 from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
 from verify_mcp.exchange import Effort
@@ -82,7 +82,7 @@ async def _session(mirror: Mirror, uri: str) -> str:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
     except VerifyError as error:
         raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
-    return results.compact(results.story(session, phones.shown))
+    return results.compact(results.story(session, mirror.shown))
 
 
 def _document(uri: str, mime_type: str, text: str) -> ReadResourceResult:
@@ -96,7 +96,7 @@ async def on_completion(context: Context, params: CompleteRequestParams) -> Comp
     typed = params.argument.value.strip().lower()
     match params.argument.name:
         case "session_uuid":
-            values = context.lifespan_context.seen(typed)
+            values = await context.lifespan_context.seen(typed)
         case "status":
             values = [status for status in STATUSES if status.startswith(typed)]
         case _:

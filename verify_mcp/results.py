@@ -7,14 +7,16 @@ first 8 characters. A text that came from the API appears only where it is data,
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from verify_mcp.arguments import ListCall
+from verify_mcp.arguments import ListCall, SummarizeCall
 from verify_mcp.filters import DEFAULT_WINDOW, REACH, SessionFilter, written
 from verify_mcp.sessions import Attempt, Page, Session
+from verify_mcp.summary import UNKNOWN, Key, Tally, amount, outcomes, total
+from verify_mcp.survey import Finding
 
 SHORT_ID = 8
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
@@ -66,7 +68,7 @@ def listing(
         "complete": not why,
         **({"why": " ".join(why)} if why else {}),
         **({"missing": [gap["missing"] for gap in gaps]} if gaps else {}),
-        "applied": applied(asked, footing.now, call),
+        "applied": applied(asked, footing.now, call, shown),
         **_table(page, call, shown),
         **({"skipped": page.skipped} if page.skipped else {}),
         **_note(page, call),
@@ -75,19 +77,21 @@ def listing(
     }
 
 
-def unreached(call: ListCall, footing: Footing) -> dict[str, Any]:
+def unreached(call: ListCall, footing: Footing, shown: Shown) -> dict[str, Any]:
     """The answer when the whole window lies before what the API can tell."""
-    return listing(call, call.wanted, Page(()), footing, str)
+    return listing(call, call.wanted, Page(()), footing, shown)
 
 
-def unasked(call: ListCall, asked: SessionFilter, eta_s: float, footing: Footing) -> dict[str, Any]:
+def unasked(
+    call: ListCall, asked: SessionFilter, eta_s: float, footing: Footing, shown: Shown
+) -> dict[str, Any]:
     """The answer when no request could leave within the time a call may wait."""
     return {
         "complete": False,
         "why": quota_why(eta_s),
         "eta_s": _up(eta_s),
-        "applied": applied(asked, footing.now, call),
-        **_table(Page(()), call, str),
+        "applied": applied(asked, footing.now, call, shown),
+        **_table(Page(()), call, shown),
         **footing.said(),
     }
 
@@ -139,9 +143,13 @@ def story(session: Session, shown: Shown) -> dict[str, Any]:
         "validation_cost": money(session.validation_cost),
         "created": _instant(session.created),
         "updated": _instant(session.updated) if session.updated else None,
-        "note": ("; ".join(doubts).capitalize() + ".") if doubts else None,
+        "note": _sentence("; ".join(doubts)) if doubts else None,
     }
     return {name: value for name, value in told.items() if value not in (None, "")}
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + "."
 
 
 def _attempt(session: Session, attempt: Attempt) -> dict[str, Any]:
@@ -187,7 +195,7 @@ def _spoken_status(status: str) -> str:
     return known.get(status, "Unknown status")
 
 
-def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, Any]:
+def applied(asked: SessionFilter, now: datetime, call: ListCall, shown: Shown) -> dict[str, Any]:
     """What was really asked of the API, its default window made explicit, in UTC."""
     said = {
         name: written(value) if isinstance(value, datetime) else value
@@ -199,7 +207,7 @@ def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, An
             "session_time__lte": _instant(now),
         }
     if asked.recipient:
-        said["recipient"] = f"+{asked.recipient}"
+        said["recipient"] = shown(asked.recipient)
     return {**said, "limit": call.limit, "offset": call.offset}
 
 
@@ -232,9 +240,117 @@ def following(
     return {"next": {"offset": offset, **pins, "session_time__lte": written(newest)}}
 
 
-def money(amount: Decimal | None) -> str | None:
+def summarized(
+    call: SummarizeCall, finding: Finding, footing: Footing, shown: Shown
+) -> dict[str, Any]:
+    """The answer of `summarize_verify_sessions`."""
+    whole = total(finding.tallies.values()) if "attempt_status" not in call.by else None
+    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, footing)))))
+    missing = [f"{_instant(each.start)} to {_instant(each.end)}" for each in finding.missing]
+    missing += [gap["missing"] for gap in _reach(call, footing)]
+    return {
+        "complete": not missing and not finding.skipped,
+        "basis": finding.basis,
+        **({"why": why} if why else {}),
+        **({"missing": missing} if missing else {}),
+        **({"eta_s": _up(finding.eta_s)} if finding.eta_s is not None else {}),
+        **({"skipped": finding.skipped} if finding.skipped else {}),
+        "applied": _summary_applied(call, finding, shown),
+        **(_totals(whole) if whole else {}),
+        **_groups(call, finding, shown),
+        **replace(footing, now=finding.as_of).said(),
+    }
+
+
+def _totals(whole: Tally) -> dict[str, Any]:
+    """A tally as an answer's own fields; what cannot be told is left out."""
+    told = {
+        "sessions": whole.sessions,
+        "verified": whole.verified,
+        "expired": whole.expired,
+        "in_progress": whole.unfinished,
+        "conversion_pct": plain(whole.conversion_pct),
+        "attempts": whole.attempts,
+        "cost": money(amount(whole.cost)),
+        "cost_per_verified": money(whole.cost_per_verified),
+        "expired_cost": money(amount(whole.expired_cost)),
+        "rescued": whole.rescued,
+        "uncosted": whole.uncosted or None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
+ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
+MOST_GROUPS = 50
+"""Groups in a table; the smallest beyond them are added up as `other`."""
+
+
+def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
+    if not call.by:
+        return {}
+    columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
+    ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
+    kept, rest = ranked[:MOST_GROUPS], ranked[MOST_GROUPS:]
+    if any(each in ("day", "hour") for each in call.by):
+        kept.sort(key=lambda item: item[0])
+    rows = [_group_row(call, key, own, columns, shown) for key, own in kept]
+    if rest:
+        names = (f"other ({len(rest)})", *("" for _ in call.by[1:]))
+        rows.append([*names, *_figures(total(own for _, own in rest), columns)])
+    return {"columns": [*call.by, *columns], "rows": rows, **_group_note(call, finding)}
+
+
+def _group_row(
+    call: SummarizeCall, key: Key, own: Tally, columns: list[str], shown: Shown
+) -> list[str]:
+    names = [
+        shown(name) if by == "recipient" else name for by, name in zip(call.by, key, strict=True)
+    ]
+    return [*names, *_figures(own, columns)]
+
+
+def _figures(own: Tally, columns: list[str]) -> list[str]:
+    told = _totals(own)
+    return [str(told.get(column, "")) for column in columns]
+
+
+def _group_note(call: SummarizeCall, finding: Finding) -> dict[str, str]:
+    if "attempt_status" in call.by:
+        return {"note": "A session counts in each group that an attempt of it belongs to."}
+    if "brand" in call.by and any(UNKNOWN in key for key in finding.tallies):
+        return {"note": "The API tells a brand only with attempts that carry one; ? is the rest."}
+    return {}
+
+
+def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
+    said: dict[str, Any] = dict(call.wanted.asked())
+    if call.wanted.recipient:
+        said["recipient"] = shown(call.wanted.recipient)
+    said |= {
+        "session_time__gte": _instant(finding.window.start),
+        "session_time__lt": _instant(finding.window.end),
+    }
+    if call.by:
+        said["group_by"] = list(call.by)
+    if any(each in ("day", "hour") for each in call.by):
+        said["time_zone"] = str(call.zone)
+    return said
+
+
+def _reach(call: SummarizeCall, footing: Footing) -> list[dict[str, str]]:
+    asked = replace(call.wanted, session_time__gte=call.start, session_time__lt=call.end)
+    return _gaps(asked, footing.now)
+
+
+def plain(number: Decimal | None) -> str | None:
+    """A number without an exponent, None for None."""
+    return None if number is None else f"{number:f}"
+
+
+def money(value: Decimal | None) -> str | None:
     """An amount to its last digit, without zeros that say nothing."""
-    return None if amount is None else f"{amount.normalize():f}"
+    return None if value is None else f"{value.normalize():f}"
 
 
 def _table(page: Page, call: ListCall, shown: Shown) -> dict[str, Any]:
@@ -244,7 +360,6 @@ def _table(page: Page, call: ListCall, shown: Shown) -> dict[str, Any]:
 
 
 def _row(session: Session, shown: Shown) -> list[str]:
-    attempts = "; ".join(f"{each.channel} {each.status}".strip() for each in session.attempts)
     return [
         session.uuid[:SHORT_ID],
         _short(session.created),
@@ -252,7 +367,7 @@ def _row(session: Session, shown: Shown) -> list[str]:
         session.country or "",
         session.channel,
         session.status,
-        attempts,
+        outcomes(session),
         money(session.cost) or "",
     ]
 

@@ -90,11 +90,17 @@ def _updated(value: object) -> datetime | None:
 def _money(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
-    # A JSON number arrives as a float: repr gives back the digits that were sent.
-    text = value.strip() if isinstance(value, str) else repr(value)
-    if isinstance(value, bool) or not _MONEY.fullmatch(text):
+    text = value.strip() if isinstance(value, str) else _digits_of(value)
+    if not _MONEY.fullmatch(text):
         raise ValueError("not an amount of money")
     return Decimal(text)
+
+
+def _digits_of(value: object) -> str:
+    """A JSON number as it was sent: a float's repr is exact, but may have an exponent."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return f"{Decimal(repr(value)):f}"
 
 
 def _known(words: set[str], separator: str) -> BeforeValidator:
@@ -230,6 +236,11 @@ class Page:
     """An opaque continuation, when the API hands one out instead of an offset."""
 
 
+def has_more(page: Page, limit: int) -> bool:
+    """Whether sessions follow this page of at most `limit`: as the API says, else by its rows."""
+    return bool(page.received) and (page.received >= limit if page.more is None else page.more)
+
+
 def decoded(body: bytes) -> object:
     """The JSON value in a reply's body. Raises ApiFailed for anything else."""
     try:
@@ -256,8 +267,8 @@ def read_page(body: bytes) -> Page:
     payload = _payload(body)
     if "sessions" not in payload:
         raise ApiFailed("The Verify API's answer has no list of sessions.")
-    rows = payload["sessions"] or []
-    if not isinstance(rows, list) or isinstance(payload["sessions"], (str, bool, int, float)):
+    rows = [] if payload["sessions"] is None else payload["sessions"]
+    if not isinstance(rows, list):
         raise ApiFailed("The Verify API's answer has something else where its sessions belong.")
     if len(rows) > MOST_ROWS:
         raise ApiFailed("The Verify API's answer holds far more sessions than a page can.")

@@ -4,9 +4,12 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from verify_mcp import keychain
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
 
 API_URL = "https://api.plivo.com"
@@ -66,7 +69,10 @@ class Settings:
     connect_timeout: float = 5.0
     database_url: str = IN_MEMORY
     mirror: bool = True
+    settle: timedelta = timedelta(hours=1)
     masked: bool = False
+    time_zone: str = "UTC"
+    retention: timedelta = timedelta(days=90)
     log_level: str = "WARNING"
     sandbox: bool = False
 
@@ -89,6 +95,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_wait=_seconds(environ, "VERIFY_MCP_MAX_WAIT", "20", most=50),
         database_url=_database_url(environ),
         mirror=_choice(environ, "VERIFY_MCP_MIRROR", "on", ("on", "off")) == "on",
+        settle=_duration(environ, "VERIFY_MCP_SETTLE", "1h"),
+        retention=_duration(environ, "VERIFY_MCP_RETENTION", "90d"),
+        time_zone=_time_zone(environ),
         masked=_choice(environ, "VERIFY_MCP_RECIPIENTS", "full", ("full", "masked")) == "masked",
         log_level=_choice(environ, "VERIFY_MCP_LOG_LEVEL", "WARNING", _LOG_LEVELS),
     )
@@ -102,7 +111,11 @@ def _value(environ: Mapping[str, str], name: str, default: str = "") -> str:
 
 def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
     auth_id = _value(environ, "PLIVO_AUTH_ID")
-    token = _value(environ, "PLIVO_AUTH_TOKEN") or _from_file(environ, "PLIVO_AUTH_TOKEN_FILE")
+    token = (
+        _value(environ, "PLIVO_AUTH_TOKEN")
+        or _from_file(environ, "PLIVO_AUTH_TOKEN_FILE")
+        or _from_keyring(environ, "PLIVO_AUTH_TOKEN_KEYRING", auth_id)
+    )
     missing = [
         name
         for name, value in (("PLIVO_AUTH_ID", auth_id), ("PLIVO_AUTH_TOKEN", token))
@@ -144,6 +157,11 @@ def _from_file(environ: Mapping[str, str], name: str) -> str:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:
         raise InvalidSetting(f"{name} names a file that cannot be read.") from error
+
+
+def _from_keyring(environ: Mapping[str, str], name: str, auth_id: str) -> str:
+    service = _value(environ, name)
+    return keychain.kept(service, auth_id) if service and auth_id else ""
 
 
 def _api_url(text: str) -> str:
@@ -214,6 +232,24 @@ def _seconds(environ: Mapping[str, str], name: str, default: str, *, most: float
             f"{name} is not a number of seconds from 0 to {most:g}, e.g. {default}."
         )
     return seconds
+
+
+def _duration(environ: Mapping[str, str], name: str, default: str) -> timedelta:
+    match = re.fullmatch(r"([0-9]{1,5})([smhd])", _value(environ, name, default), re.ASCII)
+    if match is None:
+        raise InvalidSetting(f"{name} is not a length of time. Give e.g. {default}, 30m or 90d.")
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
+    return timedelta(**{unit: int(match[1])})
+
+
+def _time_zone(environ: Mapping[str, str]) -> str:
+    name = _value(environ, "VERIFY_MCP_TIME_ZONE", "UTC")
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidSetting(
+            "VERIFY_MCP_TIME_ZONE is not an IANA time zone, e.g. Asia/Kolkata."
+        ) from None
 
 
 def _choice(environ: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:

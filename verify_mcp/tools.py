@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
@@ -18,21 +19,28 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from verify_mcp import phones, results
+from verify_mcp import results, status
 from verify_mcp.arguments import (
     GET_ARGUMENTS,
     LIST_ARGUMENTS,
+    STATUS_ARGUMENTS,
+    SUMMARIZE_ARGUMENTS,
     Argument,
     Reading,
     input_schema,
     read_get,
     read_list,
+    read_status,
+    read_summarize,
 )
 from verify_mcp.errors import QuotaExhausted, VerifyError
 from verify_mcp.exchange import Effort
+from verify_mcp.filters import REACH
 from verify_mcp.mirror import Mirror
 from verify_mcp.progress import told
 from verify_mcp.quota import Quota
+from verify_mcp.survey import Question, Survey
+from verify_mcp.windows import Window
 
 logger = logging.getLogger(__name__)
 
@@ -72,17 +80,41 @@ class Offer:
 async def list_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
     """One page of sessions, newest first."""
     call = read_list(said, reading_for(mirror))
+    call = replace(call, wanted=await mirror.with_number(call.wanted))
     now = mirror.world.now()
     if call.wanted.unreachable(now=now):
-        return results.unreached(call, await _footing(mirror, mirror.exchange.lists, effort))
+        return results.unreached(
+            call, await _footing(mirror, mirror.exchange.lists, effort), mirror.shown
+        )
     asked = call.wanted.within_reach(now=now)
     try:
         page = await mirror.page(asked, limit=call.limit, offset=call.offset, effort=effort)
     except QuotaExhausted as busy:
         footing = await _footing(mirror, mirror.exchange.lists, effort)
-        return results.unasked(call, asked, busy.eta_s, footing)
+        return results.unasked(call, asked, busy.eta_s, footing, mirror.shown)
     footing = await _footing(mirror, mirror.exchange.lists, effort)
-    return results.listing(call, asked, page, footing, phones.shown)
+    return results.listing(call, asked, page, footing, mirror.shown)
+
+
+async def summarize_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
+    """Many sessions in few numbers, exact where that is affordable."""
+    call = read_summarize(said, reading_for(mirror))
+    call = replace(call, wanted=await mirror.with_number(call.wanted))
+    now = mirror.world.now()
+    end = min(call.end or now, now)
+    window = Window(min(max(call.start, now - REACH), end), end)
+    question = Question(
+        call.wanted, window, call.end is not None, call.by, call.zone, call.max_requests
+    )
+    finding = await Survey(mirror, question, effort).finding()
+    footing = await _footing(mirror, mirror.exchange.lists, effort)
+    return results.summarized(call, finding, footing, mirror.shown)
+
+
+async def get_verify_status(mirror: Mirror, said: Said, _effort: Effort) -> dict[str, Any]:
+    """How the server itself stands; costs no request."""
+    about = read_status(said, reading_for(mirror))
+    return await status.told(mirror, about)
 
 
 async def get_verify_session(mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
@@ -94,7 +126,7 @@ async def get_verify_session(mirror: Mirror, said: Said, effort: Effort) -> dict
         footing = await _footing(mirror, mirror.exchange.retrieves, effort)
         return results.untold(reference, busy.eta_s, footing)
     footing = await _footing(mirror, mirror.exchange.retrieves, effort)
-    return results.single(session, footing, phones.shown)
+    return results.single(session, footing, mirror.shown)
 
 
 OFFERS = (
@@ -123,6 +155,32 @@ OFFERS = (
         list_verify_sessions,
     ),
     Offer(
+        "summarize_verify_sessions",
+        "Summarize Plivo Verify sessions",
+        "Totals over Plivo Verify (OTP) sessions: how many, verified, expired, conversion, "
+        "attempts, exact cost, cost per verified session, spend on expired ones, and rescued "
+        "(verified on another channel than the first); by up to two groups. `basis` says how: held "
+        "and fetched are exact, counted has exact counts and marks what is `estimated` with 95 % "
+        "intervals. `complete: false` says what is missing and in how many seconds the same call "
+        "can go on.",
+        SUMMARIZE_ARGUMENTS,
+        {
+            "complete": "boolean",
+            "basis": "string",
+            "why": "string",
+            "missing": "array",
+            "applied": "object",
+            "sessions": "integer",
+            "conversion_pct": "string",
+            "cost": "string",
+            "columns": "array",
+            "rows": "array",
+            "estimated": "object",
+            "as_of": "string",
+        },
+        summarize_verify_sessions,
+    ),
+    Offer(
         "get_verify_session",
         "Get one Plivo Verify session",
         "One Plivo Verify (OTP) session: status, every delivery attempt with channel, status, "
@@ -140,6 +198,15 @@ OFFERS = (
             "as_of": "string",
         },
         get_verify_session,
+    ),
+    Offer(
+        "get_verify_status",
+        "Get the server's status",
+        "How this server stands, without a request: account, quota left and seconds to the next "
+        "free request, what is held locally, settings in force, problems and their remedy.",
+        STATUS_ARGUMENTS,
+        {"complete": "boolean", "quota": "object", "mirror": "object", "problems": "array"},
+        get_verify_status,
     ),
 )
 _BY_NAME = {offer.name: offer for offer in OFFERS}
@@ -182,7 +249,11 @@ def _refused(message: str) -> CallToolResult:
 def reading_for(mirror: Mirror) -> Reading:
     """What reading an argument depends on, here and now."""
     account = mirror.settings.credentials
-    return Reading(mirror.world.now(), confined=account is not None and account.is_subaccount)
+    return Reading(
+        mirror.world.now(),
+        confined=account is not None and account.is_subaccount,
+        zone=ZoneInfo(mirror.settings.time_zone),
+    )
 
 
 async def _footing(mirror: Mirror, quota: Quota, effort: Effort) -> results.Footing:
@@ -195,6 +266,8 @@ def _output_schema(fields: Mapping[str, str]) -> dict[str, Any]:
         "columns": {"items": {"type": "string"}},
         "rows": {"items": {"type": "array", "items": {"type": "string"}}},
         "sessions": {"items": {"type": "object"}},
+        "missing": {"items": {"type": "string"}},
+        "problems": {"items": {"type": "string"}},
         "attempts": {"items": {"type": "object"}},
     }
     return {

@@ -1,0 +1,66 @@
+"""The local key behind recipients' pseudonyms: made once, readable only by this user."""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from verify_mcp.database import sqlite_path
+from verify_mcp.errors import InvalidSetting
+from verify_mcp.settings import IN_MEMORY, Settings, data_folder
+
+KEY_BYTES = 32
+
+
+def open_key(settings: Settings) -> bytes:
+    """The key, made at first use; for a database in memory it lives as long as the process.
+
+    Raises InvalidSetting when the file cannot be used: masking must not silently change.
+    """
+    if settings.database_url == IN_MEMORY:
+        return secrets.token_bytes(KEY_BYTES)
+    path = _place(settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _made(path) or _read(path)
+    except OSError as error:
+        raise InvalidSetting(
+            f"VERIFY_MCP_RECIPIENTS=masked needs the key in {path}, which cannot be used "
+            f"({error.strerror})."
+        ) from error
+
+
+def _place(settings: Settings) -> Path:
+    is_file = settings.database_url.startswith(IN_MEMORY)
+    database = sqlite_path(settings.database_url) if is_file else None
+    return (database.parent if database else data_folder()) / "recipients.key"
+
+
+def _made(path: Path) -> bytes | None:
+    """A new key, None when there is one already."""
+    key = secrets.token_bytes(KEY_BYTES)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, key)
+    finally:
+        os.close(descriptor)
+    try:
+        os.link(fresh, path)  # whole or not at all, and never over another's
+    except FileExistsError:
+        return None
+    finally:
+        fresh.unlink()
+    return key
+
+
+def _read(path: Path) -> bytes:
+    found = path.lstat()
+    private = os.name != "posix" or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    key = path.read_bytes() if stat.S_ISREG(found.st_mode) and private else b""
+    if len(key) != KEY_BYTES:
+        raise InvalidSetting(
+            f"The key in {path} is not a private file of {KEY_BYTES} bytes. Remove it to begin "
+            "with new pseudonyms."
+        )
+    return key

@@ -1,0 +1,332 @@
+"""Sessions already fetched, and the windows of time in which every session is held.
+
+A session is *final* once it ended and its last attempt lies a settling time back: it will not
+change any more. Coverage is claimed only for windows whose every session is held and final, and
+is written in the transaction that holds the last of them.
+"""
+
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from verify_mcp import summary
+from verify_mcp.database import Access
+from verify_mcp.filters import MICROSECOND, SessionFilter
+from verify_mcp.sessions import Session
+from verify_mcp.sql import Connection, Row, Value
+from verify_mcp.summary import Tallies, Tally
+from verify_mcp.windows import Window, gaps, merged
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+QUARTER_HOUR = 900_000_000
+"""Microseconds that every time zone's days and hours are whole multiples of."""
+
+_KEY = ("account", "scope", "created", "session")
+_FACTS = (
+    "app", "status", "recipient", "country", "channel", "brand", "outcomes", "attempts", "cost",
+    "rescued", "final", "fetched",
+)  # fmt: skip
+# A final session stays as it is, and an older reply never overwrites a younger one.
+_UPSERT = (
+    f"INSERT INTO verify_sessions ({', '.join(_KEY + _FACTS)}) "  # noqa: S608 - fixed names
+    f"VALUES ({', '.join(f':{name}' for name in _KEY + _FACTS)}) "
+    f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _FACTS)} "
+    "WHERE excluded.fetched >= verify_sessions.fetched AND verify_sessions.final = 0"
+)
+_UPSERT_BODY = """INSERT INTO verify_bodies (account, scope, session, body)
+    VALUES (:account, :scope, :session, :body)
+    ON CONFLICT (account, scope, session) DO UPDATE SET body = excluded.body"""
+_GROUP_COLUMNS = {
+    "status": "status",
+    "channel": "channel",
+    "country": "country",
+    "app": "app",
+    "brand": "brand",
+    "recipient": "recipient",
+    "attempt_status": "outcomes",
+    "day": f"created / {QUARTER_HOUR}",
+    "hour": f"created / {QUARTER_HOUR}",
+}
+_SUMS = """count(*), coalesce(sum(CASE WHEN status = 'verified' THEN 1 ELSE 0 END), 0),
+    coalesce(sum(CASE WHEN status = 'expired' THEN 1 ELSE 0 END), 0), coalesce(sum(attempts), 0),
+    coalesce(sum(cost), 0), coalesce(sum(CASE WHEN status = 'expired' THEN cost END), 0),
+    coalesce(sum(rescued), 0), coalesce(sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END), 0)"""
+
+
+class Store:
+    """One account's sessions; `scope` is a subaccount's id, or "" for the account itself.
+
+    Methods raise DatabaseUnavailable.
+    """
+
+    def __init__(self, access: Access, account: str, *, settle: timedelta) -> None:
+        self._access = access
+        self._account = account
+        self._settle = settle
+
+    async def keep(
+        self, sessions: Sequence[Session], scope: str, window: Window | None, fetched: datetime
+    ) -> None:
+        """Keep sessions, and claim the settled part of `window` if they are all it holds."""
+        rows = [self._row(each, scope, fetched) for each in sessions if _storable(each)]
+        bodies = [self._body(each, scope) for each in sessions if _storable(each)]
+        claims = self._claims(sessions, window, fetched)
+
+        def work(connection: Connection) -> None:
+            connection.run_many(_UPSERT, rows)
+            connection.run_many(_UPSERT_BODY, bodies)
+            if claims:
+                self._claim(connection, scope, claims)
+
+        await self._access.write(work)
+
+    async def covered(self, scope: str, wanted: Window) -> tuple[Window, ...]:
+        """The parts of a window in which every session is held and final."""
+        held = await self._access.read(lambda connection: self._covered(connection, scope, wanted))
+        return tuple(
+            Window(max(each.start, wanted.start), min(each.end, wanted.end)) for each in held
+        )
+
+    async def find(
+        self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
+    ) -> list[Session]:
+        """Sessions held in a window, newest first; as complete as the window is covered."""
+        where, values = self._where(wanted, scope, window)
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
+                f"WHERE {where} ORDER BY created DESC, session LIMIT :limit OFFSET :offset) AS s "
+                "JOIN verify_bodies AS b USING (account, scope, session) "
+                "ORDER BY s.created DESC, s.session",
+                {**values, "limit": limit, "offset": offset},
+            )
+        )
+        return [_session(row[0]) for row in rows]
+
+    async def starting(self, prefix: str, *, most: int = 5) -> list[str]:
+        """UUIDs held that start so."""
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT DISTINCT session FROM verify_sessions WHERE account = :account "
+                "AND session BETWEEN :first AND :last ORDER BY session LIMIT :most",
+                {
+                    "account": self._account,
+                    "first": prefix,
+                    "last": prefix + "g",
+                    "most": most,
+                },
+            )
+        )
+        return [str(row[0]) for row in rows]
+
+    async def final(self, uuid: str) -> Session | None:
+        """The session, if it is held and will not change any more."""
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT b.body FROM verify_sessions AS s "
+                "JOIN verify_bodies AS b USING (account, scope, session) "
+                "WHERE s.account = :account AND s.session = :session AND s.final = 1",
+                {"account": self._account, "session": uuid},
+            )
+        )
+        return _session(rows[0][0]) if rows else None
+
+    async def numbers_like(self, start: str, end: str) -> list[str]:
+        """Recipients held whose digits start and end so."""
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT DISTINCT recipient FROM verify_sessions WHERE account = :account "
+                "AND recipient LIKE :pattern",
+                {"account": self._account, "pattern": f"{start}%{end}"},
+            )
+        )
+        return [str(row[0]) for row in rows]
+
+    async def tallied(
+        self,
+        wanted: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...],
+        zone: tzinfo = UTC,
+    ) -> Tallies:
+        """The tallies of the sessions held in some windows, added up by the database."""
+        columns = [f"{_GROUP_COLUMNS[each]} AS g{place}" for place, each in enumerate(by)]
+        names = ", ".join(f"g{place}" for place in range(len(by)))
+        spans = [self._where(wanted, scope, window) for window in windows]
+
+        def work(connection: Connection) -> list[Row]:
+            rows: list[Row] = []
+            for where, values in spans:
+                sql = f"SELECT {', '.join([*columns, _SUMS])} FROM verify_sessions WHERE {where}"  # noqa: S608 - fixed names
+                rows += connection.rows(sql + (f" GROUP BY {names}" if names else ""), values)
+            return rows
+
+        rows = await self._access.read(work)
+        return summary.added(*(_tallies(row, by, zone) for row in rows if row[len(by)]))
+
+    async def holdings(self, scope: str) -> tuple[int, tuple[Window, ...]]:
+        """How many sessions are held, and every window covered."""
+
+        def work(connection: Connection) -> tuple[int, tuple[Window, ...]]:
+            count = connection.rows(
+                "SELECT count(*) FROM verify_sessions WHERE account = :account",
+                {"account": self._account},
+            )[0][0]
+            whole = Window(EPOCH, datetime(9999, 1, 1, tzinfo=UTC))
+            return int(count), tuple(self._covered(connection, scope, whole))
+
+        return await self._access.read(work)
+
+    async def purge(self, before: datetime | None) -> int:
+        """Forget sessions created before then, or everything; how many there were."""
+        edge = micros(before) if before else micros(datetime(9999, 1, 1, tzinfo=UTC))
+        values: dict[str, Value] = {"account": self._account, "edge": edge}
+
+        def work(connection: Connection) -> int:
+            connection.lock(f"verify_coverage {self._account}")
+            connection.run(
+                "DELETE FROM verify_bodies WHERE account = :account AND EXISTS (SELECT 1 FROM "
+                "verify_sessions AS s WHERE s.account = verify_bodies.account AND "
+                "s.scope = verify_bodies.scope AND s.session = verify_bodies.session "
+                "AND s.created < :edge)",
+                values,
+            )
+            connection.run(
+                "DELETE FROM verify_coverage WHERE account = :account AND ends <= :edge", values
+            )
+            connection.run(
+                "UPDATE verify_coverage SET starts = :edge WHERE account = :account "
+                "AND starts < :edge",
+                values,
+            )
+            return connection.run(
+                "DELETE FROM verify_sessions WHERE account = :account AND created < :edge", values
+            )
+
+        return await self._access.write(work)
+
+    def _claims(
+        self, sessions: Sequence[Session], window: Window | None, fetched: datetime
+    ) -> tuple[Window, ...]:
+        """The settled part of a window whose sessions these are: holes where one may change."""
+        if window is None:
+            return ()
+        end = min(window.end, fetched - self._settle)
+        if end <= window.start:
+            return ()
+        holes = [
+            Window(each.created, each.created + MICROSECOND)
+            for each in sessions
+            if not (self._is_final(each, fetched) and _storable(each))
+        ]
+        return gaps(Window(window.start, end), holes)
+
+    def _is_final(self, session: Session, fetched: datetime) -> bool:
+        last = session.updated or session.created
+        return session.settled and last <= fetched - self._settle
+
+    def _claim(self, connection: Connection, scope: str, claims: Sequence[Window]) -> None:
+        connection.lock(f"verify_coverage {self._account}")
+        hull = Window(claims[0].start - MICROSECOND, claims[-1].end + MICROSECOND)
+        held = self._covered(connection, scope, hull)
+        connection.run_many(
+            "DELETE FROM verify_coverage WHERE account = :account AND scope = :scope "
+            "AND starts = :starts",
+            [self._coverage(each, scope) for each in held],
+        )
+        connection.run_many(
+            "INSERT INTO verify_coverage (account, scope, starts, ends) "
+            "VALUES (:account, :scope, :starts, :ends)",
+            [self._coverage(each, scope) for each in merged([*held, *claims])],
+        )
+
+    def _coverage(self, window: Window, scope: str) -> dict[str, Value]:
+        return {
+            "account": self._account,
+            "scope": scope,
+            "starts": micros(window.start),
+            "ends": micros(window.end),
+        }
+
+    def _covered(self, connection: Connection, scope: str, wanted: Window) -> list[Window]:
+        rows = connection.rows(
+            "SELECT starts, ends FROM verify_coverage WHERE account = :account AND scope = :scope "
+            "AND ends > :starts AND starts < :ends ORDER BY starts",
+            self._coverage(wanted, scope),
+        )
+        return [Window(instant(row[0]), instant(row[1])) for row in rows]
+
+    def _where(
+        self, wanted: SessionFilter, scope: str, window: Window
+    ) -> tuple[str, dict[str, Value]]:
+        said = {"app": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
+        asked = {name: value for name, value in said.items() if value is not None}
+        conditions = [
+            "account = :account",
+            "scope = :scope",
+            "created >= :starts",
+            "created < :ends",
+            *(f"{name} = :{name}" for name in asked),
+        ]
+        return " AND ".join(conditions), {**self._coverage(window, scope), **asked}
+
+    def _row(self, session: Session, scope: str, fetched: datetime) -> dict[str, Value]:
+        own = summary.tally(session)
+        return {
+            "account": self._account,
+            "scope": scope,
+            "created": micros(session.created),
+            "session": session.uuid,
+            "app": session.app_uuid or summary.UNKNOWN,
+            "status": session.status,
+            "recipient": session.recipient,
+            "country": session.country or summary.UNKNOWN,
+            "channel": session.channel or summary.UNKNOWN,
+            "brand": session.brand_name or summary.UNKNOWN,
+            "outcomes": summary.outcomes(session),
+            "attempts": own.attempts,
+            "cost": None if own.uncosted else own.cost,
+            "rescued": int(own.rescued),
+            "final": int(self._is_final(session, fetched)),
+            "fetched": micros(fetched),
+        }
+
+    def _body(self, session: Session, scope: str) -> dict[str, Value]:
+        body = session.model_dump_json(exclude_defaults=True).encode()
+        return {
+            "account": self._account,
+            "scope": scope,
+            "session": session.uuid,
+            "body": zlib.compress(body),
+        }
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def instant(microseconds: int) -> datetime:
+    """The instant so many microseconds after 1970."""
+    return EPOCH + microseconds * MICROSECOND
+
+
+def _storable(session: Session) -> bool:
+    """Whether a session's cost fits the database to the last digit."""
+    return session.cost is None or summary.billionths(session.cost) is not None
+
+
+def _session(body: bytes) -> Session:
+    return Session.model_validate_json(zlib.decompress(bytes(body)))
+
+
+def _tallies(row: Sequence[object], by: tuple[str, ...], zone: tzinfo) -> Tallies:
+    key = tuple(
+        summary.time_group(instant(int(str(value)) * QUARTER_HOUR), each, zone)
+        if each in ("day", "hour")
+        else str(value)
+        for each, value in zip(by, row, strict=False)
+    )
+    return summary.spread(key, by, Tally(*(int(str(value)) for value in row[len(by) :])))

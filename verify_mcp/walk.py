@@ -1,0 +1,133 @@
+"""Fetching a window whole: page after page, kept and claimed as they come.
+
+Pages come newest first and the window's end is pinned, so after each page everything younger than
+its oldest session is held, and may be claimed in the same step that keeps the page. A walk that
+stops anywhere loses nothing: the next one walks what is left.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+
+from verify_mcp.errors import ApiError, QuotaExhausted
+from verify_mcp.exchange import Effort
+from verify_mcp.filters import MICROSECOND, SessionFilter
+from verify_mcp.mirror import PAGE, Mirror
+from verify_mcp.sessions import Page, Session, has_more
+from verify_mcp.windows import Window, gaps
+
+WIDTH = 4
+"""Pages asked for at once, where at least twice as many are expected."""
+
+
+@dataclass(slots=True)
+class Walk:
+    """What a walk brought: every session of the `whole` windows, newest first."""
+
+    window: Window
+    sessions: list[Session] = field(default_factory=list)
+    whole: list[Window] = field(default_factory=list)
+    skipped: int = 0
+    eta_s: float | None = None
+    """Seconds until the quota lets it go on, when that is what stopped it."""
+    failure: ApiError | None = None
+    """The fault that stopped it, after some pages had come."""
+
+    @property
+    def missing(self) -> tuple[Window, ...]:
+        """The parts of the window that are not whole yet."""
+        return gaps(self.window, self.whole)
+
+    def expected_pages(self) -> int:
+        """How many pages the rest may take, if sessions went on coming as they did."""
+        seen = sum((each.length.total_seconds() for each in self.whole), 0.0)
+        rest = sum((each.length.total_seconds() for each in self.missing), 0.0)
+        if not rest or not seen:
+            return int(rest > 0)
+        return max(1, round(len(self.sessions) / PAGE * rest / seen))
+
+
+class Walker:
+    """Walks one filter's sessions in one window; `pinned` is when the window was pinned."""
+
+    def __init__(
+        self, mirror: Mirror, wanted: SessionFilter, window: Window, pinned: datetime
+    ) -> None:
+        self._mirror = mirror
+        self._wanted = wanted.within(window)
+        self._scope = wanted.subaccount or ""
+        self._claims = wanted.is_open()
+        self._pinned = pinned
+        self._upper = window.end
+        self._offset = 0
+        self._cursor: str | None = None
+        self._tied: list[Session] = []
+        self._seen: set[str] = set()
+        self.walk = Walk(window)
+        self.over = not window.length
+
+    async def step(self, effort: Effort, *, budget: int) -> None:
+        """Fetch the next page, or a few of them at once; `over` says when there are no more.
+
+        Raises ApiError when not even one page could be had.
+        """
+        self.walk.eta_s = None
+        for page in await self._pages(effort, self._width(budget)):
+            if isinstance(page, QuotaExhausted):
+                self.walk.eta_s = page.eta_s
+            elif isinstance(page, ApiError):
+                if not self._seen:
+                    raise page
+                self.walk.failure = page
+            else:
+                await self._take(page)
+            if self.over or isinstance(page, Exception):
+                return
+
+    def _width(self, budget: int) -> int:
+        many = self._cursor is None and self.walk.expected_pages() >= 2 * WIDTH
+        return min(WIDTH, budget) if many else 1
+
+    async def _pages(
+        self, effort: Effort, width: int
+    ) -> Sequence[Page | QuotaExhausted | ApiError]:
+        found: dict[int, Page | QuotaExhausted | ApiError] = {}
+
+        async def ask(offset: int) -> None:
+            try:
+                found[offset] = await self._mirror.asked(
+                    self._wanted, limit=PAGE, offset=offset, cursor=self._cursor, effort=effort
+                )
+            except (QuotaExhausted, ApiError) as error:
+                found[offset] = error
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(width):
+                tasks.start_soon(ask, self._offset + number * PAGE)
+        return [found[offset] for offset in sorted(found)]
+
+    async def _take(self, page: Page) -> None:
+        fresh = [each for each in page.sessions if each.uuid not in self._seen]
+        self._seen.update(each.uuid for each in fresh)
+        self._offset += PAGE
+        self._cursor = page.cursor
+        self.walk.skipped += page.skipped
+        last = not has_more(page, PAGE)
+        here = [*self._tied, *fresh]
+        self.over = last or not fresh  # a page of old acquaintances: the API goes in circles
+        lower = self.walk.window.start
+        if not last:
+            lower = min(each.created for each in here) + MICROSECOND if here else self._upper
+        self._tied = [each for each in here if each.created < lower]
+        whole = None
+        if not page.skipped and (last or fresh) and lower < self._upper:
+            whole = Window(lower, self._upper)
+            self.walk.whole.append(whole)
+            self.walk.sessions += [each for each in here if each.created >= lower]
+        self._upper = min(self._upper, lower)
+        claim = whole if self._claims else None
+        await self._mirror.keep(here, self._scope, claim)
+        if claim:
+            self._mirror.walked(self._scope, claim, self._pinned)

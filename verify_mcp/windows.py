@@ -1,0 +1,58 @@
+"""Spans of time, and which parts of them are missing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """From `start` up to, but not including, `end`; both aware and in UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if any(bound.utcoffset() != timedelta(0) for bound in (self.start, self.end)):
+            raise ValueError("A window's bounds are aware datetimes in UTC.")
+        if self.end < self.start:
+            raise ValueError("A window cannot end before it starts.")
+
+    @property
+    def length(self) -> timedelta:
+        """How long the window lasts; zero holds nothing."""
+        return self.end - self.start
+
+    def __contains__(self, moment: datetime) -> bool:
+        return self.start <= moment < self.end
+
+
+def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """The same instants in the fewest windows, oldest first: joined where they touch or overlap."""
+    joined: list[Window] = []
+    for window in sorted(window for window in windows if window.length):
+        if joined and window.start <= joined[-1].end:
+            joined[-1] = Window(joined[-1].start, max(joined[-1].end, window.end))
+        else:
+            joined.append(window)
+    return tuple(joined)
+
+
+def overlap(a: Window, b: Window) -> Window | None:
+    """The instants that both windows hold, None when there are none."""
+    start, end = max(a.start, b.start), min(a.end, b.end)
+    return Window(start, end) if start < end else None
+
+
+def gaps(wanted: Window, held: Iterable[Window]) -> tuple[Window, ...]:
+    """What of `wanted` no window in `held` holds, oldest first."""
+    inside = merged(shared for window in held if (shared := overlap(wanted, window)))
+    starts = [wanted.start, *(window.end for window in inside)]
+    ends = [*(window.start for window in inside), wanted.end]
+    between = zip(starts, ends, strict=True)
+    return tuple(Window(start, end) for start, end in between if start < end)
+
+
+def covered(wanted: Window, windows: Iterable[Window]) -> bool:
+    """Whether `windows` together hold every instant of `wanted`; nothing wanted is held."""
+    return not gaps(wanted, windows)
