@@ -286,12 +286,15 @@ def _unconnected(error: Exception) -> ApiUnreachable:
             "The Verify API's host name could not be resolved. Check the network.", sent=False
         )
     return ApiUnreachable(
-        "The connection to the Verify API was refused. Check the network and VERIFY_MCP_API_URL.",
+        "The connection to the Verify API was refused. Check the network, VERIFY_MCP_API_URL and, "
+        "if HTTPS_PROXY is set, that proxy.",
         sent=False,
     )
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen: set[int] = set()  # causes can run in a circle
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__

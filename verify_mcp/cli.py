@@ -1,12 +1,14 @@
-"""The command line: serve (the default), demo, emulator, doctor."""
+"""The command line: serve (the default), demo, doctor, install, sync, purge, emulator."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from io import TextIOWrapper
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from verify_mcp import __version__
 from verify_mcp.errors import InvalidSetting
@@ -17,7 +19,8 @@ PROBLEM, USAGE = 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code."""
-    options = _parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    said = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(said).parse_args(said)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         sys.exit(command(options))
@@ -28,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
-def _parser() -> argparse.ArgumentParser:
-    from verify_mcp.emulator.command import add_arguments
-
+def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; what other commands import is left out where it would slow a server's start."""
     parser = argparse.ArgumentParser(
         prog="verify-mcp",
         description="Answers about Plivo Verify (OTP) sessions for AI assistants, over MCP.",
@@ -52,10 +54,88 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check credentials, network and settings")
     doctor.add_argument("--offline", action="store_true", help="check without asking the API")
     doctor.set_defaults(command=_doctor)
+    _add_mirror(commands)
+    if not said or said[0] != "serve":
+        _add_install(commands)
     emulator = commands.add_parser("emulator", help="run the pretend Verify API on this machine")
-    add_arguments(emulator)
+    if "emulator" in said:
+        from verify_mcp.emulator.command import add_arguments
+
+        add_arguments(emulator)
     emulator.set_defaults(command=_emulator)
     return parser
+
+
+def _add_mirror(commands: Any) -> None:
+    sync = commands.add_parser("sync", help="fetch what the mirror lacks of a period")
+    sync.add_argument("--since", default="24h", help="start: 24h, 7d, 2026-11-01 (default 24h)")
+    sync.add_argument("--until", help="end (default now)")
+    sync.add_argument("--subaccount", default="", help="auth id (SA…) of a subaccount")
+    sync.add_argument("--status", action="store_true", help="only show what is held")
+    sync.set_defaults(command=_sync)
+    purge = commands.add_parser("purge", help="empty the mirror, by age or entirely")
+    age = purge.add_mutually_exclusive_group(required=True)
+    age.add_argument("--older-than", help="forget what is older: 30d, 2026-11-01")
+    age.add_argument("--all", action="store_true", help="forget everything")
+    purge.set_defaults(command=_purge)
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from verify_mcp import sync
+
+    work = (
+        sync.holdings(options.subaccount)
+        if options.status
+        else sync.syncing(options.since, options.until, options.subaccount)
+    )
+    return sync.run(os.environ, work)
+
+
+def _purge(options: argparse.Namespace) -> int:
+    from verify_mcp import sync
+
+    return sync.run(os.environ, sync.purging(options.older_than))
+
+
+def _add_install(commands: Any) -> None:
+    from verify_mcp.clients import NAMED
+
+    install = commands.add_parser("install", help="add this server to an MCP client")
+    uninstall = commands.add_parser("uninstall", help="take it out of the client again")
+    for each in (install, uninstall):
+        each.add_argument("client", choices=NAMED, metavar="CLIENT", help=", ".join(NAMED))
+        each.add_argument("--config", type=Path, help="another file than the client's usual one")
+        each.add_argument("--name", help="name of the entry (verify, or verify-sandbox)")
+        each.add_argument("--yes", action="store_true", help="do it without asking")
+        each.add_argument(
+            "--sandbox", action="store_true", help="made-up sessions, without credentials"
+        )
+    install.add_argument("--uvx", action="store_true", help="start it with `uvx verify-mcp`")
+    install.add_argument("--auth-id", help="the account (else PLIVO_AUTH_ID, or a question)")
+    install.add_argument(
+        "--print", action="store_true", dest="only_print", help="only show what to paste"
+    )
+    install.set_defaults(command=partial(_install, "run"))
+    uninstall.set_defaults(command=partial(_install, "undo"))
+
+
+def _install(deed: str, options: argparse.Namespace) -> int:
+    from getpass import getpass
+
+    from verify_mcp import install
+    from verify_mcp.clients import NAMED
+
+    _forgive_stdout()
+    asked = {key: value for key, value in vars(options).items() if key not in ("client", "command")}
+    order = install.Order(NAMED[options.client], **asked)
+    asking = (input, getpass) if sys.stdin.isatty() else (None, None)
+    person = install.Person(sys.stdout.write, *asking)
+    machine = install.here(os.environ, datetime.now(UTC))
+    return (
+        install.run(order, machine, person)
+        if deed == "run"
+        else install.undo(order, machine, person)
+    )
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -11,7 +12,7 @@ import anyio.to_thread
 from verify_mcp import sqlite
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.schema import migrate
-from verify_mcp.sql import Connection, Database
+from verify_mcp.sql import Connection, Database, Identity
 
 Result = TypeVar("Result")
 
@@ -32,6 +33,8 @@ class Access:
         self._database: Database | None = None
         self._opening = anyio.Lock()
         self._retry_at = clock()
+        self._said: set[str] = set()
+        self._spoiled: Identity | None = None
         self.problem = ""
         """What is wrong now, in a sentence; empty when nothing is."""
 
@@ -39,9 +42,13 @@ class Access:
         """Do `work` in a transaction that may write. Raises DatabaseUnavailable."""
         database = await self._opened()
         try:
-            return await database.write(work)
+            result = await database.write(work)
         except DatabaseUnavailable as error:
-            raise self._given_up(error) from error
+            raise await self._given_up(error, database) from error
+        if self.problem and database is self._database:
+            self.problem = ""
+            self._said.clear()
+        return result
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that only reads. Raises DatabaseUnavailable."""
@@ -49,7 +56,7 @@ class Access:
         try:
             return await database.read(work)
         except DatabaseUnavailable as error:
-            raise self._given_up(error) from error
+            raise await self._given_up(error, database) from error
 
     def close(self) -> None:
         """Close it; a later use opens it again."""
@@ -76,56 +83,75 @@ class Access:
                     raise DatabaseUnavailable(self.problem)
                 try:
                     self._database = await anyio.to_thread.run_sync(
-                        open_database, self._url, self._say
+                        open_database, self._url, self._say, self._clock, self._spoiled
                     )
                 except DatabaseUnavailable as error:
-                    raise self._given_up(error) from error
-                self.problem = ""
+                    raise await self._given_up(error, None) from error
             return self._database
 
-    def _given_up(self, error: DatabaseUnavailable) -> DatabaseUnavailable:
-        if str(error) != self.problem:
-            self._say(str(error))
+    async def _given_up(
+        self, error: DatabaseUnavailable, database: Database | None
+    ) -> DatabaseUnavailable:
+        if database is not self._database:
+            return error  # a straggler: the database it used is closed already
+        self._database = None
         self.problem = str(error)
         self._retry_at = self._clock() + (0 if error.gone else RETRY_SECONDS)
-        self.close()
+        if self.problem not in self._said:
+            self._said.add(self.problem)
+            self._say(f"{error} Going on without it.")
+        if database is not None:
+            # What is merely unfinished shows again when it is opened, and is then set aside.
+            is_spoiled = error.damaged and error.reason == "damaged"
+            self._spoiled = database.identity if is_spoiled else None
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(database.close)
         return error
 
 
-def open_database(url: str, say: Callable[[str], None]) -> Database:
+def open_database(
+    url: str,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = monotonic,
+    spoiled: Identity | None = None,
+) -> Database:
     """The database at `url`, its schema brought up to date. Raises DatabaseUnavailable.
 
-    A SQLite file that is damaged, or was made by a newer version, is set aside and begun anew.
+    A SQLite file that is damaged (or known to be: `spoiled`), or was made by a newer version, is
+    set aside and begun anew.
     """
     if urlsplit(url).scheme.startswith("postgres"):
         from verify_mcp.postgres import Postgres  # an extra
 
         return _migrated(Postgres(url))
     path = sqlite_path(url)
+
+    def fresh() -> Database:
+        database = sqlite.Sqlite(path, clock=clock)
+        if spoiled is not None and database.identity == spoiled:
+            raise DatabaseUnavailable(f"The database {database.place} is damaged.", damaged=True)
+        return _migrated(database)
+
     try:
-        return _migrated(sqlite.Sqlite(path))
+        return fresh()
     except DatabaseUnavailable as error:
         if path is None or not error.damaged:
             raise
-        return _begun_anew(path, say)
-
-
-def _begun_anew(path: Path, say: Callable[[str], None]) -> Database:
     with sqlite.exclusive(path):
-        try:  # another process may have done it meanwhile
-            return _migrated(sqlite.Sqlite(path))
+        try:
+            return fresh()  # another process may have set it aside meanwhile
         except DatabaseUnavailable as error:
             if not error.damaged:
                 raise
             aside = sqlite.set_aside(path, error.reason)
-            say(f"The database could not be used ({error.reason}); it was set aside as {aside}.")
-            return _migrated(sqlite.Sqlite(path))
+            say(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
+        return fresh()
 
 
 def _migrated(database: Database) -> Database:
     try:
         with database.transaction(write=True) as connection:
-            migrate(connection, database.blob)
+            migrate(connection, blob=database.blob, clustered=database.clustered)
     except BaseException:
         database.close()
         raise
@@ -134,8 +160,11 @@ def _migrated(database: Database) -> Database:
 
 def sqlite_path(url: str) -> Path | None:
     """The file a `sqlite:///path` URL names; None for `sqlite://`, a database in memory."""
-    path = unquote(url.removeprefix("sqlite://"))
-    return Path(path.removeprefix("/") if path[2:3] == ":" else path).expanduser() if path else None
+    named = unquote(url.removeprefix("sqlite://")).lstrip("/")
+    if not named:
+        return None
+    on_a_drive = named[1:2] == ":" or named.startswith("~")
+    return Path(named if on_a_drive else f"/{named}").expanduser()
 
 
 def place(url: str) -> str:

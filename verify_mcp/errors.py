@@ -4,6 +4,7 @@ VerifyError
 ├── InvalidArgument       the caller: what was wrong, what is valid, an example
 ├── SessionNotFound       the caller: no such session, and how to find one
 ├── InvalidSetting        the operator: a setting that cannot be used
+├── ConfigUnusable        the operator: a client's file that cannot be read or changed
 ├── QuotaExhausted        the caller: no request may leave yet; try again in `eta_s`
 ├── DatabaseUnavailable   the operator: no ledger and no mirror for now; answers go on without
 └── ApiError              the exchange with the Verify API failed
@@ -34,6 +35,10 @@ class SessionNotFound(VerifyError):
 
 class InvalidSetting(VerifyError):
     """An environment variable or option holds a value that cannot be used."""
+
+
+class ConfigUnusable(VerifyError):
+    """A client's configuration cannot be read, understood or changed; it is left as it was."""
 
 
 class QuotaExhausted(VerifyError):
@@ -70,7 +75,10 @@ class RateLimited(ApiError):
     """The API answered 429; `retry_after` is its wish in seconds, None when it named none."""
 
     def __init__(self, retry_after: float | None) -> None:
-        super().__init__("The Verify API refused the request: too many requests (429).")
+        super().__init__(
+            "The Verify API refused the request: too many requests (429). Others may be using "
+            "this account; try again in a minute."
+        )
         self.retry_after = retry_after
 
 

@@ -1,33 +1,47 @@
 """The quota's ledger in the database: one queue and one set of slots for every process.
 
 Slots and tickets of processes that died lapse: a slot after the longest time a request can take,
-a ticket when nobody refreshed it. Rows from before a reboot lie in the future of a monotonic clock
-and lapse as well.
+a ticket when nobody refreshed it. SQLite's clock starts anew when the machine does; what was noted
+before then lies in the future, and counts as if it had happened now.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
 
 from verify_mcp.database import Access
 from verify_mcp.pacing import LONGEST_WISH
-from verify_mcp.quota import HOLD, Ledger, Slot, Standing, Ticket, standing, wait
+from verify_mcp.quota import HOLD, Ledger, Slot, Standing, Ticket, kept_back, standing, wait
 from verify_mcp.settings import Rate
-from verify_mcp.sql import Connection
+from verify_mcp.sql import Connection, Value
 
 TICKET_LAPSE = 5.0
 """Seconds after which a ticket that nobody refreshed is a dead process's."""
+STEADY = 1.0
+"""Seconds that a clock may be set back without counting as started anew."""
 
 
 class SharedLedger(Ledger):
     """One endpoint's quota of one account, shared by all who share the database.
 
+    Slots lapse `hold` and a window after their grant, tickets `lapse` after their last refresh.
     Methods raise DatabaseUnavailable.
     """
 
-    def __init__(self, access: Access, bucket: str, rate: Rate) -> None:
+    def __init__(
+        self,
+        access: Access,
+        bucket: str,
+        rate: Rate,
+        *,
+        hold: float = HOLD,
+        lapse: float = TICKET_LAPSE,
+    ) -> None:
+        self.rate = rate
         self._access = access
         self._bucket = bucket
-        self._rate = rate
+        self._hold = hold
+        self._lapse = lapse
         self._owner = uuid4().hex
 
     async def enter(self, priority: int) -> Ticket:
@@ -37,18 +51,16 @@ class SharedLedger(Ledger):
         return await self._access.write(lambda connection: self._taken(connection, ticket))
 
     async def leave(self, ticket: Ticket) -> None:
-        await self._access.write(
-            lambda connection: connection.run(
-                "DELETE FROM verify_tickets WHERE bucket = :bucket AND ticket = :ticket",
-                {"bucket": self._bucket, "ticket": ticket.key},
-            )
-        )
+        await self._access.write(lambda connection: self._drop_ticket(connection, ticket))
 
     async def complete(self, slot: Slot) -> None:
         await self._access.write(lambda connection: self._completed(connection, slot))
 
     async def close(self, seconds: float) -> None:
         await self._access.write(lambda connection: self._closed(connection, seconds))
+
+    async def restore(self, ages: Mapping[str, float]) -> None:
+        await self._access.write(lambda connection: self._restored(connection, ages))
 
     async def standing(self) -> Standing:
         return await self._access.read(self._stands)
@@ -60,100 +72,129 @@ class SharedLedger(Ledger):
             {"bucket": self._bucket},
         )[0][0]
         ticket = Ticket(priority, int(last) + 1, uuid4().hex)
-        connection.run(
-            "INSERT INTO verify_tickets (bucket, ticket, owner, priority, arrival, seen_at) "
-            "VALUES (:bucket, :ticket, :owner, :priority, :arrival, :now)",
-            {
-                "bucket": self._bucket,
-                "ticket": ticket.key,
-                "owner": self._owner,
-                "priority": priority,
-                "arrival": ticket.arrival,
-                "now": now,
-            },
-        )
+        self._refresh(connection, ticket, now)
         return ticket
 
     def _taken(self, connection: Connection, ticket: Ticket) -> Slot | float:
         now = self._now(connection)
-        self._refresh(connection, now)
+        self._tidy(connection, now)
         ahead = self._ahead(connection, ticket)
         free_at, gate = self._slots(connection, now)
-        seconds = wait(free_at, ahead, gate, self._rate, now)
+        behind = ahead + kept_back(ticket.priority, self.rate)
+        seconds = wait(free_at, behind, gate, self.rate, now)
         if seconds > 0 or ahead:
+            self._refresh(connection, ticket, now)
             return seconds
         slot = Slot(uuid4().hex)
-        connection.run(
-            "DELETE FROM verify_tickets WHERE bucket = :bucket AND ticket = :ticket",
-            {"bucket": self._bucket, "ticket": ticket.key},
-        )
-        self._hold(connection, slot, now + HOLD + self._rate.window)
+        self._drop_ticket(connection, ticket)
+        self._note(connection, slot.key, now, now + self._hold + self.rate.window)
         return slot
 
     def _completed(self, connection: Connection, slot: Slot) -> None:
         now = self._now(connection)
-        connection.run(
-            "DELETE FROM verify_slots WHERE bucket = :bucket AND slot = :slot",
-            {"bucket": self._bucket, "slot": slot.key},
-        )
         if slot.sent:
-            self._hold(connection, slot, now + self._rate.window)
+            self._note(connection, slot.key, now, now + self.rate.window)
+        else:
+            self._run(
+                connection,
+                "DELETE FROM verify_slots WHERE bucket = :bucket AND slot = :slot",
+                slot=slot.key,
+            )
 
-    def _hold(self, connection: Connection, slot: Slot, free_at: float) -> None:
-        connection.run(
-            "INSERT INTO verify_slots (bucket, slot, owner, free_at) "
-            "VALUES (:bucket, :slot, :owner, :free_at)",
-            {
-                "bucket": self._bucket,
-                "slot": slot.key,
-                "owner": self._owner,
-                "free_at": free_at,
-            },
-        )
+    def _restored(self, connection: Connection, ages: Mapping[str, float]) -> None:
+        now = self._now(connection)
+        for key, age in ages.items():
+            self._note(connection, key, now, now - age + self.rate.window)
 
     def _closed(self, connection: Connection, seconds: float) -> None:
         now = self._now(connection)
         _, gate = self._slots(connection, now)
-        connection.run(
-            "INSERT INTO verify_gates (bucket, open_at) VALUES (:bucket, :open_at) "
-            "ON CONFLICT (bucket) DO UPDATE SET open_at = excluded.open_at",
-            {"bucket": self._bucket, "open_at": max(gate, now + seconds)},
+        self._run(
+            connection,
+            "INSERT INTO verify_gates (bucket, noted_at, open_at) "
+            "VALUES (:bucket, :now, :open_at) "
+            "ON CONFLICT (bucket) DO UPDATE SET noted_at = excluded.noted_at, "
+            "open_at = excluded.open_at",
+            now=now,
+            open_at=max(gate, now + min(seconds, LONGEST_WISH)),
         )
 
     def _stands(self, connection: Connection) -> Standing:
         now = connection.clock()
         free_at, gate = self._slots(connection, now)
-        waiting, processes = connection.rows(
-            "SELECT (SELECT count(*) FROM verify_tickets WHERE bucket = :bucket "
-            "AND seen_at BETWEEN :lapsed AND :now), "
-            "(SELECT count(DISTINCT owner) FROM (SELECT owner FROM verify_slots "
-            "WHERE bucket = :bucket UNION SELECT owner FROM verify_tickets "
-            "WHERE bucket = :bucket) AS owners)",
-            {"bucket": self._bucket, "lapsed": now - TICKET_LAPSE, "now": now + 1},
-        )[0]
-        stands = standing(free_at, int(waiting), gate, self._rate, now)
-        return replace(stands, processes=int(processes))
+        waiting = connection.rows(
+            "SELECT owner FROM verify_tickets WHERE bucket = :bucket "
+            "AND seen_at BETWEEN :lapsed AND :soon",
+            {"bucket": self._bucket, "lapsed": now - self._lapse, "soon": now + STEADY},
+        )
+        busy = connection.rows(
+            "SELECT DISTINCT owner FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
+            {"bucket": self._bucket, "now": now},
+        )
+        owners = {self._owner, *(str(row[0]) for row in (*waiting, *busy))}
+        stands = standing(free_at, len(waiting), gate, self.rate, now)
+        return replace(stands, processes=len(owners))
 
     def _now(self, connection: Connection) -> float:
         """The ledger's time, once this transaction is alone with the bucket."""
         connection.lock(f"verify_quota {self._bucket}")
         return connection.clock()
 
-    def _refresh(self, connection: Connection, now: float) -> None:
-        """Keep this process's tickets alive, and drop what the dead left behind."""
-        connection.run(
-            "UPDATE verify_tickets SET seen_at = :now WHERE bucket = :bucket AND owner = :owner",
-            {"bucket": self._bucket, "owner": self._owner, "now": now},
+    def _refresh(self, connection: Connection, ticket: Ticket, now: float) -> None:
+        """Keep a ticket alive, or put it back if it lapsed while this process was held up."""
+        self._run(
+            connection,
+            "INSERT INTO verify_tickets (bucket, ticket, owner, priority, arrival, seen_at) "
+            "VALUES (:bucket, :ticket, :owner, :priority, :arrival, :now) "
+            "ON CONFLICT (bucket, ticket) DO UPDATE SET seen_at = excluded.seen_at",
+            ticket=ticket.key,
+            owner=self._owner,
+            priority=ticket.priority,
+            arrival=ticket.arrival,
+            now=now,
         )
-        connection.run(
+
+    def _drop_ticket(self, connection: Connection, ticket: Ticket) -> None:
+        self._run(
+            connection,
+            "DELETE FROM verify_tickets WHERE bucket = :bucket AND ticket = :ticket",
+            ticket=ticket.key,
+        )
+
+    def _note(self, connection: Connection, slot: str, now: float, free_at: float) -> None:
+        self._run(
+            connection,
+            "INSERT INTO verify_slots (bucket, slot, owner, noted_at, free_at) "
+            "VALUES (:bucket, :slot, :owner, :now, :free_at) "
+            "ON CONFLICT (bucket, slot) DO UPDATE SET noted_at = excluded.noted_at, "
+            "free_at = excluded.free_at",
+            slot=slot,
+            owner=self._owner,
+            now=now,
+            free_at=free_at,
+        )
+
+    def _tidy(self, connection: Connection, now: float) -> None:
+        """Drop what the dead left behind, and bound what a clock started anew left ahead of it."""
+        self._run(
+            connection,
             "DELETE FROM verify_tickets WHERE bucket = :bucket "
             "AND (seen_at < :lapsed OR seen_at > :soon)",
-            {"bucket": self._bucket, "lapsed": now - TICKET_LAPSE, "soon": now + 1},
+            lapsed=now - self._lapse,
+            soon=now + STEADY,
         )
-        connection.run(
-            "DELETE FROM verify_slots WHERE bucket = :bucket "
-            "AND (free_at <= :now OR free_at > :latest)",
-            {"bucket": self._bucket, "now": now, "latest": now + HOLD + self._rate.window + 1},
+        self._run(
+            connection,
+            "UPDATE verify_slots SET noted_at = :now, free_at = :later "
+            "WHERE bucket = :bucket AND noted_at > :soon",
+            now=now,
+            later=now + self.rate.window,
+            soon=now + STEADY,
+        )
+        self._run(
+            connection,
+            "DELETE FROM verify_slots WHERE bucket = :bucket AND free_at <= :now",
+            now=now,
         )
 
     def _ahead(self, connection: Connection, ticket: Ticket) -> int:
@@ -172,12 +213,14 @@ class SharedLedger(Ledger):
     def _slots(self, connection: Connection, now: float) -> tuple[list[float], float]:
         """When each taken slot comes back, and when the gate opens."""
         slots = connection.rows(
-            "SELECT free_at FROM verify_slots WHERE bucket = :bucket AND free_at > :now "
-            "AND free_at <= :latest",
-            {"bucket": self._bucket, "now": now, "latest": now + HOLD + self._rate.window + 1},
+            "SELECT free_at FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
+            {"bucket": self._bucket, "now": now},
         )
         gate = connection.rows(
-            "SELECT open_at FROM verify_gates WHERE bucket = :bucket AND open_at <= :latest",
-            {"bucket": self._bucket, "latest": now + LONGEST_WISH},
+            "SELECT open_at FROM verify_gates WHERE bucket = :bucket AND noted_at <= :soon",
+            {"bucket": self._bucket, "soon": now + STEADY},
         )
         return [float(row[0]) for row in slots], max([now, *(float(row[0]) for row in gate)])
+
+    def _run(self, connection: Connection, sql: str, **values: Value) -> None:
+        connection.run(sql, {"bucket": self._bucket, **values})

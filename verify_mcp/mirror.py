@@ -32,6 +32,8 @@ MOST_SEEN = 5_000
 """Sessions remembered for their short ids."""
 SPARE_SHARE = 4
 """Without the shared ledger a process keeps to this fraction of the rate: others may be there."""
+TIDY_EVERY = timedelta(hours=6)
+"""Between two removals of what is older than the retention."""
 LEAST_AGE, MOST_AGE = timedelta(minutes=1), timedelta(hours=1)
 """How old what is not settled may be in an answer: a hundredth of its window, within these."""
 
@@ -64,6 +66,7 @@ class Mirror:
         self._key = key
         self._seen: OrderedDict[str, Session] = OrderedDict()
         self._walked: dict[str, list[Walked]] = {}
+        self._tidy_at = world.now()
         account = settings.credentials
         self.store = (
             Store(access, account.auth_id, settle=settings.settle)
@@ -111,8 +114,12 @@ class Mirror:
         """Keep sessions, and claim the window in which they are all there are."""
         if self.store is None or (not sessions and claim is None):
             return
+        now = self.world.now()
         try:
-            await self.store.keep(sessions, scope, claim, self.world.now())
+            await self.store.keep(sessions, scope, claim, now)
+            if self.settings.retention and now >= self._tidy_at:
+                self._tidy_at = now + TIDY_EVERY
+                await self.store.purge(now - self.settings.retention)
         except DatabaseUnavailable:
             return  # said once by the access; answers go on without the mirror
 
@@ -138,6 +145,11 @@ class Mirror:
             except DatabaseUnavailable:
                 return found
         return list(dict.fromkeys(found))
+
+    def countries(self, prefix: str) -> list[str]:
+        """Countries seen by this process that start so."""
+        seen = {each.country for each in self._seen.values() if each.country}
+        return sorted(each for each in seen if each.startswith(prefix))
 
     async def covered(self, scope: str, wanted: Window) -> tuple[tuple[Window, ...], datetime]:
         """The parts of a window that need not be asked again, and how old the oldest part is."""

@@ -1,22 +1,27 @@
 """The PostgreSQL engine: one server, shared by the processes of several machines."""
 
+import logging
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from verify_mcp.errors import DatabaseUnavailable, InvalidSetting
-from verify_mcp.sql import BUSY_SECONDS, Connection, Database, Row, Values
+from verify_mcp.sql import BUSY_SECONDS, Connection, Database, Result, Row, Values
 
 try:
     import psycopg
-    from psycopg_pool import ConnectionPool, PoolTimeout
+    from psycopg import errors
+    from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 except ImportError as error:
     raise InvalidSetting(
         "VERIFY_MCP_DATABASE_URL names PostgreSQL, whose driver is not installed. "
         "Install verify-mcp[postgres]."
     ) from error
+
+# The pool tells of every try to connect, with user and host; what fails is told once, by us.
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 STATEMENT_SECONDS = 30
 POOL_SECONDS = 5.0
@@ -55,6 +60,7 @@ class Postgres(Database):
     """A pool of connections to one database."""
 
     blob = "BYTEA"
+    clustered = ""  # a table is a heap there; the primary key's index serves
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -82,10 +88,18 @@ class Postgres(Database):
             with self._pool.connection() as raw:
                 raw.read_only = not write
                 yield PostgresConnection(raw)
-        except (psycopg.Error, PoolTimeout) as error:
+        except (psycopg.Error, PoolTimeout, PoolClosed) as error:
             raise DatabaseUnavailable(
-                f"The database {self.place} cannot be used: {type(error).__name__}."
+                f"The database {self.place} cannot be used: {_kind(error)}."
             ) from error
+
+    def done(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
+        try:
+            return super().done(work, write=write)
+        except DatabaseUnavailable as error:
+            if not isinstance(error.__cause__, errors.TransactionRollback):
+                raise
+        return super().done(work, write=write)  # two writers met; by now the other one is through
 
     def size(self) -> int:
         with self.transaction(write=False) as connection:
@@ -93,3 +107,16 @@ class Postgres(Database):
 
     def close(self) -> None:
         self._pool.close(timeout=1)
+
+
+def _kind(error: Exception) -> str:
+    words: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+        (PoolTimeout, "no connection in time; check that it runs, its address, user and password"),
+        ((errors.LockNotAvailable, errors.QueryCanceled), "it is locked by another program"),
+        ((errors.DiskFull, errors.OutOfMemory, errors.TooManyConnections), "it is full"),
+        (errors.InsufficientPrivilege, "its user may not do what this needs"),
+        (errors.ReadOnlySqlTransaction, "it cannot be written"),
+        (errors.SyntaxErrorOrAccessRuleViolation, "its tables are not those of this version"),
+        (psycopg.OperationalError, "the connection broke"),
+    )
+    return next((said for kinds, said in words if isinstance(error, kinds)), "SQL failed")

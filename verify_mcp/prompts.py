@@ -21,12 +21,19 @@ from mcp_types import (
     TextContent,
 )
 
-from verify_mcp.arguments import GET_ARGUMENTS, LIST_ARGUMENTS, Argument, Reading, read
+from verify_mcp.arguments import (
+    GET_ARGUMENTS,
+    LIST_ARGUMENTS,
+    SUMMARIZE_ARGUMENTS,
+    Argument,
+    Reading,
+    read,
+)
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.tools import Context, reading_for
 
 _FENCE = "+++\n"
-_RULES = {each.name: each for each in (*LIST_ARGUMENTS, *GET_ARGUMENTS)}
+_RULES = {each.name: each for each in (*SUMMARIZE_ARGUMENTS, *LIST_ARGUMENTS, *GET_ARGUMENTS)}
 
 
 @dataclass(frozen=True, slots=True)

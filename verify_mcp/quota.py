@@ -8,10 +8,11 @@ arrival. The policy is arithmetic over slots and tickets; a ledger keeps them.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
+from uuid import uuid4
 
 import anyio
 
@@ -25,8 +26,15 @@ BRIEFLY, HEAD_POLL, TAIL_POLL = 0.01, 1.0, 2.0
 """Seconds between two looks at the ledger: when a slot is due, as the first of this process's
 waiters, and behind it. Looking also keeps a process's tickets alive.
 """
+RESERVE = 5
+"""Work that nobody waits for leaves one in so many slots free."""
 HOLD = 90.0
 """Seconds a request may be under way before its slot is taken for abandoned."""
+
+
+def kept_back(priority: int, rate: Rate) -> int:
+    """Slots that a request of this priority leaves for people who may come."""
+    return 0 if priority == PEOPLE else rate.requests // RESERVE
 
 
 def wait(free_at: Sequence[float], ahead: int, gate: float, rate: Rate, now: float) -> float:
@@ -36,7 +44,8 @@ def wait(free_at: Sequence[float], ahead: int, gate: float, rate: Rate, now: flo
     request under way is counted as if it completed now.
     """
     taken = sorted(min(at, now + rate.window) for at in free_at if at > now)
-    opening = [now] * max(0, rate.requests - len(taken)) + taken
+    # More may be taken than there are: under a higher rate, or while the ledger was out of reach.
+    opening = [now] * max(0, rate.requests - len(taken)) + taken[-rate.requests :]
     wave, place = divmod(ahead, rate.requests)
     return max(opening[place] + wave * rate.window, gate) - now
 
@@ -81,6 +90,8 @@ def standing(
 class Ledger(ABC):
     """Where slots and tickets are kept; every method is one atomic step."""
 
+    rate: Rate
+
     @abstractmethod
     async def enter(self, priority: int) -> Ticket:
         """Join the queue."""
@@ -102,6 +113,10 @@ class Ledger(ABC):
         """Let nobody through for so long."""
 
     @abstractmethod
+    async def restore(self, ages: Mapping[str, float]) -> None:
+        """Count requests it does not know of; slots' keys, and seconds since they completed."""
+
+    @abstractmethod
     async def standing(self) -> Standing:
         """How the quota stands."""
 
@@ -110,7 +125,7 @@ class MemoryLedger(Ledger):
     """The ledger of one process alone; `clock` is monotonic seconds."""
 
     def __init__(self, rate: Rate, *, clock: Callable[[], float]) -> None:
-        self._rate = rate
+        self.rate = rate
         self._clock = clock
         self._numbers = count()
         self._free_at: dict[str, float] = {}
@@ -124,12 +139,13 @@ class MemoryLedger(Ledger):
         return ticket
 
     async def take(self, ticket: Ticket) -> Slot | float:
-        seconds = self._wait(self._tickets.index(ticket))
-        if seconds > 0 or self._tickets[0] != ticket:
+        ahead = self._tickets.index(ticket)
+        seconds = self._wait(ahead + kept_back(ticket.priority, self.rate))
+        if seconds > 0 or ahead:
             return seconds
         self._tickets.remove(ticket)
-        slot = Slot(str(next(self._numbers)))
-        self._free_at[slot.key] = self._clock() + HOLD + self._rate.window
+        slot = Slot(uuid4().hex)
+        self._free_at[slot.key] = self._clock() + HOLD + self.rate.window
         return slot
 
     async def leave(self, ticket: Ticket) -> None:
@@ -137,17 +153,22 @@ class MemoryLedger(Ledger):
             self._tickets.remove(ticket)
 
     async def complete(self, slot: Slot) -> None:
-        self._free_at[slot.key] = self._clock() + (self._rate.window if slot.sent else 0.0)
+        self._free_at[slot.key] = self._clock() + (self.rate.window if slot.sent else 0.0)
 
     async def close(self, seconds: float) -> None:
         self._gate = max(self._gate, self._clock() + seconds)
 
+    async def restore(self, ages: Mapping[str, float]) -> None:
+        now = self._clock()
+        for key, age in ages.items():
+            self._free_at.setdefault(key, now - age + self.rate.window)
+
     async def standing(self) -> Standing:
         free_at = list(self._taken().values())
-        return standing(free_at, len(self._tickets), self._gate, self._rate, self._clock())
+        return standing(free_at, len(self._tickets), self._gate, self.rate, self._clock())
 
     def _wait(self, ahead: int) -> float:
-        return wait(list(self._taken().values()), ahead, self._gate, self._rate, self._clock())
+        return wait(list(self._taken().values()), ahead, self._gate, self.rate, self._clock())
 
     def _taken(self) -> dict[str, float]:
         now = self._clock()
@@ -181,6 +202,9 @@ class Quota:
         self._clock = clock
         self._sleep = sleep
         self._waiting: list[_Waiter] = []
+        self._completed: dict[str, float] = {}
+        self._astray = False
+        """Whether the ledger was out of reach, so that it may not know of our requests."""
 
     @asynccontextmanager
     async def slot(
@@ -199,6 +223,8 @@ class Quota:
         try:
             yield slot
         finally:
+            if slot.sent:
+                self._completed = {**self._recent(), slot.key: self._clock()}
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
                 await ledger.complete(slot)
             self._nudge()
@@ -223,11 +249,25 @@ class Quota:
     ) -> tuple[Ledger, Slot]:
         deadline = self._clock() + patience
         try:
+            if self._astray:
+                await self._ledger.restore(self._ages())
+                self._astray = False
             return self._ledger, await self._queued(self._ledger, deadline, priority, on_wait)
         except DatabaseUnavailable:
             if self._spare is None:
                 raise
+            self._astray = True
+            await self._spare.restore(self._ages())
             return self._spare, await self._queued(self._spare, deadline, priority, on_wait)
+
+    def _recent(self) -> dict[str, float]:
+        """When each of this process's requests of the last window completed."""
+        since = self._clock() - self._ledger.rate.window
+        return {key: at for key, at in self._completed.items() if at > since}
+
+    def _ages(self) -> dict[str, float]:
+        now = self._clock()
+        return {key: now - at for key, at in self._recent().items()}
 
     async def _queued(
         self, ledger: Ledger, deadline: float, priority: int, on_wait: Callable[[float], None]
@@ -236,17 +276,24 @@ class Quota:
         self._waiting.append(waiter)
         self._waiting.sort(key=lambda each: each.ticket)
         try:
-            while isinstance(turn := await ledger.take(waiter.ticket), float):
-                if self._clock() + turn > deadline:
-                    raise QuotaExhausted(turn)
-                on_wait(turn)
-                await self._pause(waiter, turn)
-            return turn
-        finally:
-            self._waiting.remove(waiter)
+            return await self._turn(ledger, waiter, deadline, on_wait)
+        except BaseException:
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
                 await ledger.leave(waiter.ticket)
+            raise
+        finally:
+            self._waiting.remove(waiter)
             self._nudge()
+
+    async def _turn(
+        self, ledger: Ledger, waiter: _Waiter, deadline: float, on_wait: Callable[[float], None]
+    ) -> Slot:
+        while isinstance(turn := await ledger.take(waiter.ticket), float):
+            if self._clock() + turn > deadline:
+                raise QuotaExhausted(turn)
+            on_wait(turn)
+            await self._pause(waiter, turn)
+        return turn
 
     async def _pause(self, waiter: _Waiter, seconds: float) -> None:
         """Sleep until it may be this waiter's turn, or something changed before it in the queue."""

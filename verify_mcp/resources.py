@@ -19,7 +19,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from verify_mcp import results
+from verify_mcp import results, status
 from verify_mcp.arguments import read_get
 from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
 from verify_mcp.exchange import Effort
@@ -28,6 +28,7 @@ from verify_mcp.mirror import Mirror
 from verify_mcp.tools import Context, reading_for
 
 GUIDE = "verify://guide"
+STATUS = "verify://status"
 SESSION = "verify://sessions/"
 MOST_COMPLETIONS = 20
 
@@ -43,7 +44,14 @@ async def on_list_resources(
         description="Fields, statuses, limits, and what complete, next and applied mean.",
         mime_type="text/markdown",
     )
-    return ListResourcesResult(resources=[guide])
+    standing = Resource(
+        uri=STATUS,
+        name="status",
+        title="How the server stands",
+        description="Quota, what is held locally, settings and problems, as get_verify_status.",
+        mime_type="application/json",
+    )
+    return ListResourcesResult(resources=[guide, standing])
 
 
 async def on_list_resource_templates(
@@ -68,6 +76,9 @@ async def on_read_resource(
     if uri == GUIDE:
         text = files("verify_mcp").joinpath("guide.md").read_text(encoding="utf-8")
         return _document(uri, "text/markdown", text)
+    if uri == STATUS:
+        answer = await status.told(context.lifespan_context, "all")
+        return _document(uri, "application/json", results.compact(answer))
     if uri.startswith(SESSION):
         text = await _session(context.lifespan_context, uri)
         return _document(uri, "application/json", text)
@@ -98,7 +109,9 @@ async def on_completion(context: Context, params: CompleteRequestParams) -> Comp
         case "session_uuid":
             values = await context.lifespan_context.seen(typed)
         case "status":
-            values = [status for status in STATUSES if status.startswith(typed)]
+            values = [each for each in STATUSES if each.startswith(typed)]
+        case "country":
+            values = context.lifespan_context.countries(typed.upper())
         case _:
             values = []
     shown = values[:MOST_COMPLETIONS]

@@ -246,7 +246,7 @@ def summarized(
     """The answer of `summarize_verify_sessions`."""
     whole = total(finding.tallies.values()) if "attempt_status" not in call.by else None
     why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, footing)))))
-    missing = [f"{_instant(each.start)} to {_instant(each.end)}" for each in finding.missing]
+    missing = [str(each) for each in finding.missing]
     missing += [gap["missing"] for gap in _reach(call, footing)]
     return {
         "complete": not missing and not finding.skipped,

@@ -4,6 +4,8 @@ Steps are appended, never changed: a database remembers how many it has taken. T
 microseconds since 1970, UTC. Money is an integer of 10⁻⁹, so that sums are exact in SQL.
 """
 
+import re
+
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.sql import Connection
 
@@ -11,18 +13,42 @@ STEPS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE verify_slots (
             bucket VARCHAR(64) NOT NULL, slot VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
-            free_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (bucket, slot))""",
+            noted_at DOUBLE PRECISION NOT NULL, free_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (bucket, slot))""",
         """CREATE TABLE verify_tickets (
             bucket VARCHAR(64) NOT NULL, ticket VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
             priority INTEGER NOT NULL, arrival BIGINT NOT NULL, seen_at DOUBLE PRECISION NOT NULL,
             PRIMARY KEY (bucket, ticket))""",
         """CREATE TABLE verify_gates (
-            bucket VARCHAR(64) NOT NULL PRIMARY KEY, open_at DOUBLE PRECISION NOT NULL)""",
+            bucket VARCHAR(64) NOT NULL PRIMARY KEY, noted_at DOUBLE PRECISION NOT NULL,
+            open_at DOUBLE PRECISION NOT NULL)""",
+    ),
+    (
+        """CREATE TABLE verify_sessions (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, created BIGINT NOT NULL,
+            session VARCHAR(36) NOT NULL, app TEXT NOT NULL, status TEXT NOT NULL,
+            recipient TEXT NOT NULL, country TEXT NOT NULL, channel TEXT NOT NULL,
+            brand TEXT NOT NULL, outcomes TEXT NOT NULL, attempts INTEGER NOT NULL, cost BIGINT,
+            rescued INTEGER NOT NULL, final INTEGER NOT NULL, fetched BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, created, session)) {clustered}""",
+        "CREATE INDEX verify_sessions_by_id ON verify_sessions (account, session)",
+        """CREATE INDEX verify_sessions_by_recipient
+            ON verify_sessions (account, recipient, scope, created)""",
+        """CREATE TABLE verify_bodies (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, session VARCHAR(36) NOT NULL,
+            body {blob} NOT NULL, PRIMARY KEY (account, scope, session)) {clustered}""",
+        """CREATE TABLE verify_coverage (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL,
+            starts BIGINT NOT NULL, ends BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, starts)) {clustered}""",
     ),
 )
 
 
-def migrate(connection: Connection, blob: str) -> None:
+TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(text for step in STEPS for text in step))
+
+
+def migrate(connection: Connection, *, blob: str, clustered: str) -> None:
     """Take the steps that the database has not taken yet, all in the caller's transaction.
 
     Raises DatabaseUnavailable when it has taken more than there are.
@@ -39,5 +65,7 @@ def migrate(connection: Connection, blob: str) -> None:
         )
     for number, statements in enumerate(STEPS[taken:], start=taken + 1):
         for statement in statements:
-            connection.run(statement.replace("{blob}", blob))
+            connection.run(statement.format(blob=blob, clustered=clustered))
         connection.run("INSERT INTO verify_schema (step) VALUES (:step)", {"step": number})
+    for table in TABLES:  # half a database is found here, not in the middle of a call
+        connection.rows(f"SELECT 1 FROM {table} WHERE 1 = 0")  # noqa: S608 - names from above

@@ -72,7 +72,7 @@ class Settings:
     settle: timedelta = timedelta(hours=1)
     masked: bool = False
     time_zone: str = "UTC"
-    retention: timedelta = timedelta(days=90)
+    retention: timedelta | None = None
     log_level: str = "WARNING"
     sandbox: bool = False
 
@@ -96,7 +96,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         database_url=_database_url(environ),
         mirror=_choice(environ, "VERIFY_MCP_MIRROR", "on", ("on", "off")) == "on",
         settle=_duration(environ, "VERIFY_MCP_SETTLE", "1h"),
-        retention=_duration(environ, "VERIFY_MCP_RETENTION", "90d"),
+        retention=_retention(environ),
         time_zone=_time_zone(environ),
         masked=_choice(environ, "VERIFY_MCP_RECIPIENTS", "full", ("full", "masked")) == "masked",
         log_level=_choice(environ, "VERIFY_MCP_LOG_LEVEL", "WARNING", _LOG_LEVELS),
@@ -240,6 +240,11 @@ def _duration(environ: Mapping[str, str], name: str, default: str) -> timedelta:
         raise InvalidSetting(f"{name} is not a length of time. Give e.g. {default}, 30m or 90d.")
     unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
     return timedelta(**{unit: int(match[1])})
+
+
+def _retention(environ: Mapping[str, str]) -> timedelta | None:
+    asked = _value(environ, "VERIFY_MCP_RETENTION")
+    return _duration(environ, "VERIFY_MCP_RETENTION", "90d") if asked else None
 
 
 def _time_zone(environ: Mapping[str, str]) -> str:

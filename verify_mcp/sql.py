@@ -11,6 +11,7 @@ import anyio.to_thread
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value]
 Row = tuple[Any, ...]
+Identity = tuple[int, int]
 Result = TypeVar("Result")
 
 BUSY_SECONDS = 2.0
@@ -48,7 +49,11 @@ class Database(ABC):
     """Where it is, in words that hold no secret."""
     blob: str
     """This engine's type for bytes."""
+    clustered: str
+    """What makes this engine keep a table's rows in the order of its key."""
     threads = 4
+    identity: Identity | None = None
+    """What tells its file from another one of the same name."""
 
     def __init__(self) -> None:
         self._limiter: anyio.CapacityLimiter | None = None
@@ -65,6 +70,11 @@ class Database(ABC):
     def close(self) -> None:
         """Close every connection."""
 
+    def done(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
+        """Do `work` in a transaction, in this thread."""
+        with self.transaction(write=write) as connection:
+            return work(connection)
+
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that may write, in a worker thread."""
         return await self._threaded(work, write=True)
@@ -74,9 +84,7 @@ class Database(ABC):
         return await self._threaded(work, write=False)
 
     async def _threaded(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
-        def whole() -> Result:
-            with self.transaction(write=write) as connection:
-                return work(connection)
-
         self._limiter = self._limiter or anyio.CapacityLimiter(self.threads)
-        return await anyio.to_thread.run_sync(whole, limiter=self._limiter)
+        return await anyio.to_thread.run_sync(
+            lambda: self.done(work, write=write), limiter=self._limiter
+        )

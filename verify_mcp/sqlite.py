@@ -3,16 +3,15 @@
 The file is a cache and a short-lived ledger, so a damaged one is set aside and begun anew.
 """
 
-import logging
 import os
 import queue
 import sqlite3
 import stat
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from time import monotonic
 
 from filelock import FileLock, Timeout
 
@@ -22,14 +21,13 @@ from verify_mcp.sql import BUSY_SECONDS, Connection, Database, Row, Values
 CHECKPOINT_EVERY = 200
 """Write transactions between two checkpoints of this process."""
 
-logger = logging.getLogger(__name__)
-
 
 class SqliteConnection(Connection):
     """A transaction on one SQLite connection."""
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
+    def __init__(self, raw: sqlite3.Connection, clock: Callable[[], float]) -> None:
         self._raw = raw
+        self._clock = clock
 
     def rows(self, sql: str, values: Values | None = None) -> list[Row]:
         return self._raw.execute(sql, values or {}).fetchall()
@@ -44,26 +42,31 @@ class SqliteConnection(Connection):
         """Nothing to do: a writing transaction (BEGIN IMMEDIATE) is alone in the whole file."""
 
     def clock(self) -> float:
-        # System-wide on one machine, and deaf to changes of the wall clock.
-        return time.monotonic()
+        return self._clock()
 
 
 class Sqlite(Database):
-    """One file, or with `path` None a database in this process's memory."""
+    """One file, or with `path` None a database in this process's memory.
+
+    `clock` must be the same for all who share the file: time.monotonic is system-wide on one
+    machine, and deaf to changes of the wall clock.
+    """
 
     blob = "BLOB"
+    clustered = "WITHOUT ROWID"
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
+        self._clock = clock
+        self._closed = False
         self.path = path
         self.place = "memory" if path is None else str(path)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._opened: list[sqlite3.Connection] = []
         self._writes = 0
         if path is None:
             self.threads = 1  # each connection to memory would be a database of its own
         else:
-            self._file = private_file(path)
+            self.identity = private_file(path)
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
@@ -73,7 +76,7 @@ class Sqlite(Database):
             try:
                 raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 try:
-                    yield SqliteConnection(raw)
+                    yield SqliteConnection(raw, self._clock)
                     raw.execute("COMMIT")
                 except BaseException:
                     if raw.in_transaction:
@@ -84,6 +87,8 @@ class Sqlite(Database):
                     self._checkpoint(raw)
             finally:
                 self._idle.put(raw)
+                if self._closed:
+                    self.close()
 
     def size(self) -> int:
         if self.path is None:
@@ -92,9 +97,11 @@ class Sqlite(Database):
         return sum(name.stat().st_size for name in names if name.exists())
 
     def close(self) -> None:
-        while self._opened:
-            with suppress(sqlite3.Error):
-                self._opened.pop().close()
+        # A connection in use by another thread is closed when that is done with it.
+        self._closed = True
+        with suppress(queue.Empty):
+            while True:
+                self._idle.get_nowait().close()
 
     def _connection(self) -> sqlite3.Connection:
         with suppress(queue.Empty):
@@ -106,10 +113,13 @@ class Sqlite(Database):
             check_same_thread=False,
             cached_statements=256,
         )
-        self._opened.append(raw)
-        # Checkpoints are ours: SQLite before 3.51.3 can lose a WAL to two at once.
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
-            raw.execute(f"PRAGMA {pragma}").fetchall()
+        try:
+            # Checkpoints are ours: SQLite before 3.51.3 can lose a WAL to two at once.
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
+                raw.execute(f"PRAGMA {pragma}").fetchall()
+        except BaseException:
+            raw.close()
+            raise
         return raw
 
     def _check_place(self) -> None:
@@ -118,9 +128,9 @@ class Sqlite(Database):
             return
         try:
             found = self.path.stat()
-        except FileNotFoundError:
+        except OSError:
             found = None
-        if found is None or (found.st_dev, found.st_ino) != self._file:
+        if found is None or (found.st_dev, found.st_ino) != self.identity:
             raise DatabaseUnavailable(f"The database {self.path} was removed.", gone=True)
 
     def _checkpoint(self, raw: sqlite3.Connection) -> None:
@@ -137,22 +147,26 @@ def private_file(path: Path) -> tuple[int, int]:
     Raises DatabaseUnavailable for a file or folder that is a link or somebody else's.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(path.parent)
         _own(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        try:
-            _own(os.fstat(descriptor), stat.S_ISREG, str(path))
-            if os.name == "posix":
-                os.fchmod(descriptor, 0o600)
-            found = os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
+        # An existing file is never opened here: closing it would drop SQLite's own locks on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        found = os.lstat(path)
+        _own(found, stat.S_ISREG, str(path))
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o600:
+            path.chmod(0o600)
     except OSError as error:
         raise DatabaseUnavailable(
             f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
             "set VERIFY_MCP_DATABASE_URL."
         ) from error
     return found.st_dev, found.st_ino
+
+
+def _make_folder(folder: Path) -> None:
+    for missing in [each for each in (folder, *folder.parents) if not each.exists()][::-1]:
+        missing.mkdir(exist_ok=True, mode=0o700)
 
 
 @contextmanager
@@ -198,16 +212,17 @@ def _translated(place: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        damaged = type(error) is sqlite3.DatabaseError  # "malformed", "not a database"
-        if not damaged and not isinstance(error, sqlite3.OperationalError):
+        name = getattr(error, "sqlite_errorname", "")
+        if not name or isinstance(error, sqlite3.IntegrityError):
             raise  # a mistake of ours, not a state of the file
         raise DatabaseUnavailable(
-            f"The database in {place} cannot be used: {_kind(error)}.", damaged=damaged
+            f"The database in {place} cannot be used: {_kind(name)}.",
+            damaged=name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")),
+            reason="unfinished" if name == "SQLITE_ERROR" else "damaged",
         ) from error
 
 
-def _kind(error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+def _kind(name: str) -> str:
     words = {
         "SQLITE_BUSY": "it is locked by another program",
         "SQLITE_READONLY": "it cannot be written",
@@ -216,5 +231,6 @@ def _kind(error: sqlite3.Error) -> str:
         "SQLITE_IOERR": "the disk failed",
         "SQLITE_CORRUPT": "it is damaged",
         "SQLITE_NOTADB": "it is damaged",
+        "SQLITE_ERROR": "its tables are not those of this version",
     }
     return next((said for code, said in words.items() if name.startswith(code)), "SQL failed")

@@ -3,10 +3,8 @@
 from typing import Any
 
 from verify_mcp.errors import DatabaseUnavailable
-from verify_mcp.filters import written
 from verify_mcp.mirror import Mirror
 from verify_mcp.settings import API_URL
-from verify_mcp.windows import Window
 
 MOST_WINDOWS = 3
 """Covered windows that are told; the rest is a number."""
@@ -47,7 +45,7 @@ async def _mirror(mirror: Mirror) -> dict[str, Any]:
         sessions, windows = await mirror.store.holdings("")
     except DatabaseUnavailable:
         return {"on": False, "place": mirror.access.place}
-    shown = [_span(each) for each in windows[-MOST_WINDOWS:]]
+    shown = [str(each) for each in windows[-MOST_WINDOWS:]]
     if len(windows) > MOST_WINDOWS:
         shown = [f"{len(windows)} spans, the last:", *shown]
     return {
@@ -59,11 +57,6 @@ async def _mirror(mirror: Mirror) -> dict[str, Any]:
         "bytes": mirror.access.size(),
         "place": mirror.access.place,
     }
-
-
-def _span(window: Window) -> str:
-    start, end = (written(each.replace(microsecond=0)) for each in (window.start, window.end))
-    return f"{start} to {end}"
 
 
 def _settings(mirror: Mirror) -> dict[str, Any]:

@@ -23,6 +23,11 @@ class Window:
         """How long the window lasts; zero holds nothing."""
         return self.end - self.start
 
+    def __str__(self) -> str:
+        """Both bounds to the second, for people."""
+        start, end = (each.strftime("%Y-%m-%d %H:%M:%S") for each in (self.start, self.end))
+        return f"{start} to {end}"
+
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
 
