@@ -15,15 +15,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from verify_mcp import phones
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.filters import DEFAULT_WINDOW, STATUSES, SessionFilter, moment, slides
+from verify_mcp.filters import DEFAULT_WINDOW, PAGE, STATUSES, SessionFilter, moment, slides
 from verify_mcp.sessions import is_uuid
 from verify_mcp.summary import GROUPS
 from verify_mcp.text import clean
 
 LONGEST = 200
 """Characters of an argument's text; nothing documented is longer."""
-PAGE = 20
-"""Sessions in a page at most (documented)."""
 MOST_REQUESTS = 200
 """API requests that one call may ask to spend: ten minutes of quota."""
 

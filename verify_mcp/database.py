@@ -28,7 +28,7 @@ class Access:
 
     def __init__(self, url: str, *, clock: Callable[[], float], say: Callable[[str], None]) -> None:
         self._url = url
-        self._clock = clock
+        self.clock = clock
         self._say = say
         self._database: Database | None = None
         self._opening = anyio.Lock()
@@ -79,11 +79,11 @@ class Access:
     async def _opened(self) -> Database:
         async with self._opening:
             if self._database is None:
-                if self._clock() < self._retry_at:
+                if self.clock() < self._retry_at:
                     raise DatabaseUnavailable(self.problem)
                 try:
                     self._database = await anyio.to_thread.run_sync(
-                        open_database, self._url, self._say, self._clock, self._spoiled
+                        open_database, self._url, self._say, self.clock, self._spoiled
                     )
                 except DatabaseUnavailable as error:
                     raise await self._given_up(error, None) from error
@@ -96,7 +96,7 @@ class Access:
             return error  # a straggler: the database it used is closed already
         self._database = None
         self.problem = str(error)
-        self._retry_at = self._clock() + (0 if error.gone else RETRY_SECONDS)
+        self._retry_at = self.clock() + (0 if error.gone else RETRY_SECONDS)
         if self.problem not in self._said:
             self._said.add(self.problem)
             self._say(f"{error} Going on without it.")

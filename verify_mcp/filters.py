@@ -9,8 +9,12 @@ from verify_mcp.windows import Window
 
 REACH = timedelta(days=90)
 """How far back the list endpoint answers (documented)."""
+SAFE_REACH = REACH - timedelta(minutes=5)
+"""How far back a question of many requests may reach: each leaves later than the one before."""
 DEFAULT_WINDOW = timedelta(hours=24)
 """What the list endpoint covers when no time is asked for (documented)."""
+PAGE = 20
+"""Sessions on a page at most (documented)."""
 MICROSECOND = timedelta(microseconds=1)
 STATUSES = ("in-progress", "verified", "expired")
 """The session statuses the list endpoint filters by (documented)."""

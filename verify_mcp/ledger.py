@@ -45,7 +45,10 @@ class SharedLedger(Ledger):
         self._owner = uuid4().hex
 
     async def enter(self, priority: int) -> Ticket:
-        return await self._access.write(lambda connection: self._entered(connection, priority))
+        came = self._access.clock()
+        return await self._access.write(
+            lambda connection: self._entered(connection, priority, came)
+        )
 
     async def take(self, ticket: Ticket) -> Slot | float:
         return await self._access.write(lambda connection: self._taken(connection, ticket))
@@ -65,13 +68,10 @@ class SharedLedger(Ledger):
     async def standing(self) -> Standing:
         return await self._access.read(self._stands)
 
-    def _entered(self, connection: Connection, priority: int) -> Ticket:
+    def _entered(self, connection: Connection, priority: int, came: float) -> Ticket:
         now = self._now(connection)
-        last = connection.rows(
-            "SELECT coalesce(max(arrival), 0) FROM verify_tickets WHERE bucket = :bucket",
-            {"bucket": self._bucket},
-        )[0][0]
-        ticket = Ticket(priority, int(last) + 1, uuid4().hex)
+        # Who waited for the database itself came as early as he came.
+        ticket = Ticket(priority, now - (self._access.clock() - came), uuid4().hex)
         self._refresh(connection, ticket, now)
         return ticket
 
@@ -201,11 +201,13 @@ class SharedLedger(Ledger):
         return int(
             connection.rows(
                 "SELECT count(*) FROM verify_tickets WHERE bucket = :bucket "
-                "AND (priority < :priority OR (priority = :priority AND arrival < :arrival))",
+                "AND (priority < :priority OR (priority = :priority AND (arrival < :arrival "
+                "OR (arrival = :arrival AND ticket < :ticket))))",
                 {
                     "bucket": self._bucket,
                     "priority": ticket.priority,
                     "arrival": ticket.arrival,
+                    "ticket": ticket.key,
                 },
             )[0][0]
         )

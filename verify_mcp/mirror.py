@@ -2,9 +2,9 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,8 +26,8 @@ from verify_mcp.settings import IN_MEMORY, Rate, Settings
 from verify_mcp.store import Store
 from verify_mcp.windows import Window, covered, merged, overlap
 
-PAGE = 20
-"""Sessions on a full page (documented)."""
+MOST_UNFINISHED = 20
+"""Questions whose unfinished work is remembered."""
 MOST_SEEN = 5_000
 """Sessions remembered for their short ids."""
 SPARE_SHARE = 4
@@ -40,12 +40,14 @@ LEAST_AGE, MOST_AGE = timedelta(minutes=1), timedelta(hours=1)
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """A window fetched whole lately, parts of which may still change; `at` is when."""
+class Unfinished(OrderedDict[Hashable, object]):
+    """Work that the same question asked again goes on with; the oldest is forgotten first."""
 
-    window: Window
-    at: datetime
+    def __setitem__(self, key: Hashable, work: object) -> None:
+        super().__setitem__(key, work)
+        self.move_to_end(key)
+        if len(self) > MOST_UNFINISHED:
+            self.popitem(last=False)
 
 
 class Mirror:
@@ -65,7 +67,7 @@ class Mirror:
         self.world = world
         self._key = key
         self._seen: OrderedDict[str, Session] = OrderedDict()
-        self._walked: dict[str, list[Walked]] = {}
+        self.unfinished = Unfinished()
         self._tidy_at = world.now()
         account = settings.credentials
         self.store = (
@@ -110,13 +112,22 @@ class Mirror:
             self._remember(session)
         return page
 
-    async def keep(self, sessions: Sequence[Session], scope: str, claim: Window | None) -> None:
-        """Keep sessions, and claim the window in which they are all there are."""
+    async def keep(
+        self,
+        sessions: Sequence[Session],
+        scope: str,
+        claim: Window | None,
+        walked: datetime | None = None,
+    ) -> None:
+        """Keep sessions, and claim the window in which they are all there are.
+
+        `walked` is when a walk pinned that window: for a while its unsettled part will do, too.
+        """
         if self.store is None or (not sessions and claim is None):
             return
         now = self.world.now()
         try:
-            await self.store.keep(sessions, scope, claim, now)
+            await self.store.keep(sessions, scope, claim, now, walked)
             if self.settings.retention and now >= self._tidy_at:
                 self._tidy_at = now + TIDY_EVERY
                 await self.store.purge(now - self.settings.retention)
@@ -154,21 +165,16 @@ class Mirror:
     async def covered(self, scope: str, wanted: Window) -> tuple[tuple[Window, ...], datetime]:
         """The parts of a window that need not be asked again, and how old the oldest part is."""
         now = self.world.now()
-        youngest = now - age(wanted)
-        walked = [each for each in self._walked.get(scope, ()) if each.at >= youngest]
-        self._walked[scope] = [
-            each for each in self._walked.get(scope, ()) if each.at >= now - MOST_AGE
-        ]
-        settled = await self._settled(scope, wanted)
-        used = [each for each in walked if overlap(each.window, wanted)]
-        shared = (overlap(each.window, wanted) for each in used)
+        if self.store is None:
+            return (), now
+        try:
+            settled = await self.store.covered(scope, wanted)
+            walked = await self.store.walked(scope, wanted, now - age(wanted))
+        except DatabaseUnavailable:
+            return (), now
+        shared = (overlap(window, wanted) for window, _ in walked)
         parts = merged([*settled, *(part for part in shared if part)])
-        return parts, min((each.at for each in used), default=now)
-
-    def walked(self, scope: str, window: Window, at: datetime) -> None:
-        """Remember that a window was fetched whole just now."""
-        if window.length and self.store is not None and not self.access.problem:
-            self._walked.setdefault(scope, []).append(Walked(window, at))
+        return parts, min((at for _, at in walked), default=now)
 
     def shown(self, number: str) -> str:
         """How a recipient is written in answers."""
@@ -205,14 +211,6 @@ class Mirror:
             return None
         shown = tuple(found[:limit])
         return Page(shown, received=len(shown), more=len(found) > limit)
-
-    async def _settled(self, scope: str, wanted: Window) -> tuple[Window, ...]:
-        if self.store is None:
-            return ()
-        try:
-            return await self.store.covered(scope, wanted)
-        except DatabaseUnavailable:
-            return ()
 
     async def _final(self, uuid: str) -> Session | None:
         if self.store is None:

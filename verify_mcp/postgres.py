@@ -69,7 +69,7 @@ class Postgres(Database):
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
             min_size=0,
-            max_size=self.threads,
+            max_size=self.readers + self.writers,
             timeout=POOL_SECONDS,
             kwargs={
                 "connect_timeout": int(POOL_SECONDS),

@@ -23,8 +23,8 @@ PEOPLE, BACKGROUND = 0, 1
 """Priorities: somebody is waiting for the answer, or nobody is."""
 
 BRIEFLY, HEAD_POLL, TAIL_POLL = 0.01, 1.0, 2.0
-"""Seconds between two looks at the ledger: when a slot is due, as the first of this process's
-waiters, and behind it. Looking also keeps a process's tickets alive.
+"""Seconds between two looks at the ledger: of this process's first waiter when a slot is due and
+before then, and of those behind it, whom the first one nudges. Looking keeps a ticket alive.
 """
 RESERVE = 5
 """Work that nobody waits for leaves one in so many slots free."""
@@ -55,7 +55,7 @@ class Ticket:
     """A place in the queue: the lower priority number first, then the earlier arrival."""
 
     priority: int
-    arrival: int
+    arrival: float
     key: str = field(compare=False, default="")
 
 
@@ -292,16 +292,17 @@ class Quota:
             if self._clock() + turn > deadline:
                 raise QuotaExhausted(turn)
             on_wait(turn)
-            await self._pause(waiter, turn)
+            await self._pause(waiter, turn, deadline)
         return turn
 
-    async def _pause(self, waiter: _Waiter, seconds: float) -> None:
+    async def _pause(self, waiter: _Waiter, turn: float, deadline: float) -> None:
         """Sleep until it may be this waiter's turn, or something changed before it in the queue."""
         waiter.nudge = anyio.Event()
-        longest = HEAD_POLL if self._waiting[0] is waiter else TAIL_POLL
+        is_first = self._waiting[0] is waiter
+        seconds = min(max(turn, BRIEFLY), HEAD_POLL) if is_first else TAIL_POLL
 
         async def doze() -> None:
-            await self._sleep(min(max(seconds, BRIEFLY), longest))
+            await self._sleep(min(seconds, max(deadline - self._clock(), BRIEFLY)))
             waiter.nudge.set()
 
         async with anyio.create_task_group() as tasks:

@@ -13,9 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 from verify_mcp.arguments import ListCall, SummarizeCall
-from verify_mcp.filters import DEFAULT_WINDOW, REACH, SessionFilter, written
+from verify_mcp.census import Census
+from verify_mcp.estimates import Estimate
+from verify_mcp.filters import DEFAULT_WINDOW, REACH, SAFE_REACH, SessionFilter, written
 from verify_mcp.sessions import Attempt, Page, Session
-from verify_mcp.summary import UNKNOWN, Key, Tally, amount, outcomes, total
+from verify_mcp.summary import UNKNOWN, Key, Tally, amount, outcomes, percent, total
 from verify_mcp.survey import Finding
 
 SHORT_ID = 8
@@ -245,18 +247,18 @@ def summarized(
 ) -> dict[str, Any]:
     """The answer of `summarize_verify_sessions`."""
     whole = total(finding.tallies.values()) if "attempt_status" not in call.by else None
-    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, footing)))))
+    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, finding)))))
     missing = [str(each) for each in finding.missing]
-    missing += [gap["missing"] for gap in _reach(call, footing)]
+    missing += [gap["missing"] for gap in _reach(call, finding)]
     return {
-        "complete": not missing and not finding.skipped,
+        "complete": not missing and not finding.skipped and finding.census is None,
         "basis": finding.basis,
         **({"why": why} if why else {}),
         **({"missing": missing} if missing else {}),
         **({"eta_s": _up(finding.eta_s)} if finding.eta_s is not None else {}),
         **({"skipped": finding.skipped} if finding.skipped else {}),
         "applied": _summary_applied(call, finding, shown),
-        **(_totals(whole) if whole else {}),
+        **_told(whole, finding.census),
         **_groups(call, finding, shown),
         **replace(footing, now=finding.as_of).said(),
     }
@@ -280,6 +282,91 @@ def _totals(whole: Tally) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
+def _told(whole: Tally | None, census: Census | None) -> dict[str, Any]:
+    """The totals: exact where they were counted, with intervals where they are estimated."""
+    if census is None:
+        return _totals(whole) if whole else {}
+    held = whole or Tally()
+    counts = {status: census.counts.get(status) for status in ("", "verified", "expired")}
+    sessions, verified, expired = (
+        None if count is None else count + own
+        for count, own in zip(
+            counts.values(), (held.sessions, held.verified, held.expired), strict=True
+        )
+    )
+    told: dict[str, Any] = {
+        "sessions": sessions,
+        "sessions_at_least": held.sessions + census.at_least if sessions is None else None,
+        "verified": verified,
+        "expired": expired,
+    }
+    if sessions is not None and verified is not None and expired is not None:
+        told["in_progress"] = sessions - verified - expired
+        if verified + expired:
+            told["conversion_pct"] = plain(percent(verified, verified + expired))
+    estimates = _estimated(held, census)
+    told |= {name: _figure(name, each.value) for name, each in estimates.items()}
+    told["estimated"] = {
+        name: [_figure(name, each.low), _figure(name, each.high)]
+        for name, each in estimates.items()
+        if not each.exact
+    }
+    return {name: value for name, value in told.items() if value not in (None, {})}
+
+
+def _figure(name: str, value: Decimal) -> int | str | None:
+    return int(value) if name in ("attempts", "rescued") else money(value)
+
+
+def _estimated(held: Tally, census: Census) -> dict[str, Estimate]:
+    """Estimates of the whole: of what was counted, and what is held around it."""
+    own = {
+        "attempts": Decimal(held.attempts),
+        "cost": amount(held.cost),
+        "expired_cost": amount(held.expired_cost),
+        "rescued": Decimal(held.rescued),
+    }
+    found = {name: each.plus(own[name]) for name, each in census.estimates.items() if name in own}
+    verified = census.counts.get("verified", 0) + held.verified
+    if verified and "verified" in census.counts and "cost" in found:
+        found["cost_per_verified"] = found["cost"].per(verified)
+    return found
+
+
+ESTIMATE_COLUMNS = [
+    "sessions", "sessions_low", "sessions_high", "conversion_pct", "conversion_low",
+    "conversion_high", "cost", "cost_low", "cost_high",
+]  # fmt: skip
+MOST_ESTIMATED = 8
+"""Estimated groups in a table; the smaller ones are hardly known."""
+
+
+def _estimated_groups(call: SummarizeCall, census: Census, shown: Shown) -> dict[str, Any]:
+    ranked = sorted(census.groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
+    kept = ranked[:MOST_ESTIMATED]
+    if any(each in ("day", "hour") for each in call.by):
+        kept.sort(key=lambda item: item[0])
+    rows = [
+        [
+            *_names(call, key, shown),
+            *(money(each) or "" for each in own.sessions.bounds()),
+            *_conversion(own.conversion),
+            *(money(each) or "" for each in own.cost.bounds()),
+        ]
+        for key, own in kept
+    ]
+    note = "Groups are of the part that was counted, estimated from a sample."
+    if len(ranked) > len(kept):
+        note += f" {len(ranked) - len(kept)} smaller ones are left out."
+    return {"columns": [*call.by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
+
+
+def _conversion(share: Estimate | None) -> list[str]:
+    if share is None:
+        return ["", "", ""]
+    return [f"{percent(each, 1)}" for each in share.bounds()]
+
+
 GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
 ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
 MOST_GROUPS = 50
@@ -289,6 +376,8 @@ MOST_GROUPS = 50
 def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
     if not call.by:
         return {}
+    if finding.census is not None:
+        return _estimated_groups(call, finding.census, shown) if finding.census.groups else {}
     columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
     ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
     kept, rest = ranked[:MOST_GROUPS], ranked[MOST_GROUPS:]
@@ -304,10 +393,13 @@ def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, An
 def _group_row(
     call: SummarizeCall, key: Key, own: Tally, columns: list[str], shown: Shown
 ) -> list[str]:
-    names = [
+    return [*_names(call, key, shown), *_figures(own, columns)]
+
+
+def _names(call: SummarizeCall, key: Key, shown: Shown) -> list[str]:
+    return [
         shown(name) if by == "recipient" else name for by, name in zip(call.by, key, strict=True)
     ]
-    return [*names, *_figures(own, columns)]
 
 
 def _figures(own: Tally, columns: list[str]) -> list[str]:
@@ -338,9 +430,17 @@ def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dic
     return said
 
 
-def _reach(call: SummarizeCall, footing: Footing) -> list[dict[str, str]]:
-    asked = replace(call.wanted, session_time__gte=call.start, session_time__lt=call.end)
-    return _gaps(asked, footing.now)
+def _reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
+    """What lies before the API's reach; the minutes that a question of `90d` loses do not."""
+    edge = finding.window.start
+    if edge - call.start <= REACH - SAFE_REACH:
+        return []
+    return [
+        {
+            "why": f"The API reaches back 90 days, to {_instant(edge)} UTC.",
+            "missing": f"{_instant(call.start)} to {_instant(edge)}",
+        }
+    ]
 
 
 def plain(number: Decimal | None) -> str | None:

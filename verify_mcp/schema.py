@@ -17,7 +17,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (bucket, slot))""",
         """CREATE TABLE verify_tickets (
             bucket VARCHAR(64) NOT NULL, ticket VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
-            priority INTEGER NOT NULL, arrival BIGINT NOT NULL, seen_at DOUBLE PRECISION NOT NULL,
+            priority INTEGER NOT NULL, arrival DOUBLE PRECISION NOT NULL, seen_at DOUBLE PRECISION NOT NULL,
             PRIMARY KEY (bucket, ticket))""",
         """CREATE TABLE verify_gates (
             bucket VARCHAR(64) NOT NULL PRIMARY KEY, noted_at DOUBLE PRECISION NOT NULL,
@@ -41,6 +41,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
             account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL,
             starts BIGINT NOT NULL, ends BIGINT NOT NULL,
             PRIMARY KEY (account, scope, starts)) {clustered}""",
+    ),
+    (
+        """CREATE TABLE verify_walks (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, starts BIGINT NOT NULL,
+            ends BIGINT NOT NULL, walked BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, starts, ends)) {clustered}""",
     ),
 )
 

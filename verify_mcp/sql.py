@@ -51,12 +51,13 @@ class Database(ABC):
     """This engine's type for bytes."""
     clustered: str
     """What makes this engine keep a table's rows in the order of its key."""
-    threads = 4
+    readers, writers = 4, 4
+    """Transactions of one process at a time."""
     identity: Identity | None = None
     """What tells its file from another one of the same name."""
 
     def __init__(self) -> None:
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._limiters: dict[bool, anyio.CapacityLimiter] = {}
 
     @abstractmethod
     def transaction(self, *, write: bool) -> AbstractContextManager[Connection]:
@@ -84,7 +85,9 @@ class Database(ABC):
         return await self._threaded(work, write=False)
 
     async def _threaded(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
-        self._limiter = self._limiter or anyio.CapacityLimiter(self.threads)
+        if write not in self._limiters:
+            most = self.writers if write else self.readers
+            self._limiters[write] = anyio.CapacityLimiter(most)
         return await anyio.to_thread.run_sync(
-            lambda: self.done(work, write=write), limiter=self._limiter
+            lambda: self.done(work, write=write), limiter=self._limiters[write]
         )

@@ -54,6 +54,7 @@ class Sqlite(Database):
 
     blob = "BLOB"
     clustered = "WITHOUT ROWID"
+    writers = 1  # SQLite has one writer at a time; here they queue in order, there they do not
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
@@ -64,7 +65,7 @@ class Sqlite(Database):
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._writes = 0
         if path is None:
-            self.threads = 1  # each connection to memory would be a database of its own
+            self._idle.put(self._connected())  # another one would be another database
         else:
             self.identity = private_file(path)
 
@@ -104,8 +105,12 @@ class Sqlite(Database):
                 self._idle.get_nowait().close()
 
     def _connection(self) -> sqlite3.Connection:
-        with suppress(queue.Empty):
-            return self._idle.get_nowait()
+        try:
+            return self._idle.get(block=self.path is None, timeout=BUSY_SECONDS)
+        except queue.Empty:
+            return self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
         raw = sqlite3.connect(
             self.path or ":memory:",
             timeout=BUSY_SECONDS,

@@ -51,9 +51,7 @@ async def _mirror(mirror: Mirror) -> dict[str, Any]:
     return {
         "on": True,
         "sessions": sessions,
-        "covers": shown
-        if len(windows) <= MOST_WINDOWS
-        else [f"{len(windows)} spans, last:", *shown],
+        "covers": shown,
         "bytes": mirror.access.size(),
         "place": mirror.access.place,
     }

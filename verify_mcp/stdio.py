@@ -6,6 +6,7 @@ a read would keep the interpreter from ending.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,6 +24,10 @@ LINE_LIMIT = 1024 * 1024
 """Bytes of one message; a longer one is dropped. Tool calls are a thousandth of this."""
 GRACE = 1.5
 """Seconds for an orderly end before the process is ended."""
+_ESCAPES = re.compile(
+    r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 PARENT_CHECK = 0.5
 """Seconds between two looks at whether the parent still lives."""
 
@@ -82,10 +87,17 @@ class _Ending:
 def _pump(descriptor: int, lines: MemoryObjectSendStream[str], token: Any) -> None:
     try:
         for line in capped_lines(lambda: os.read(descriptor, 65536), LINE_LIMIT):
-            anyio.from_thread.run(lines.send, line.decode("utf-8", "replace"), token=token)
+            anyio.from_thread.run(lines.send, mended(line), token=token)
         anyio.from_thread.run_sync(lines.close, token=token)
     except (OSError, RuntimeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         return  # the server is gone; so is this thread's purpose
+
+
+def mended(line: bytes) -> str:
+    """A line as text; half of a surrogate pair, for which it would be dropped, becomes U+FFFD."""
+    return _ESCAPES.sub(
+        lambda found: "\\ufffd" if found["half"] else found[0], line.decode("utf-8", "replace")
+    )
 
 
 def capped_lines(read: Callable[[], bytes], limit: int) -> Iterator[bytes]:

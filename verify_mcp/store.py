@@ -20,6 +20,10 @@ from verify_mcp.windows import Window, gaps, merged
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 QUARTER_HOUR = 900_000_000
 """Microseconds that every time zone's days and hours are whole multiples of."""
+RECENT = timedelta(hours=1)
+"""How long a walk is remembered whose window may still change."""
+MOST_COST = 10**15
+"""Billionths of the dearest session kept: a million, so that sums of thousands stay integers."""
 
 _KEY = ("account", "scope", "created", "session")
 _FACTS = (
@@ -34,9 +38,18 @@ _UPSERT = (
     f"{', '.join(f'{name} = excluded.{name}' for name in _FACTS)} "
     "WHERE excluded.fetched >= verify_sessions.fetched AND verify_sessions.final = 0"
 )
+# Bodies go first, by the same rule: what the row says decides which reply is the one to keep.
 _UPSERT_BODY = """INSERT INTO verify_bodies (account, scope, session, body)
     VALUES (:account, :scope, :session, :body)
-    ON CONFLICT (account, scope, session) DO UPDATE SET body = excluded.body"""
+    ON CONFLICT (account, scope, session) DO UPDATE SET body = excluded.body
+    WHERE NOT EXISTS (SELECT 1 FROM verify_sessions AS s
+        WHERE s.account = excluded.account AND s.scope = excluded.scope
+        AND s.created = :created AND s.session = excluded.session
+        AND (s.final = 1 OR s.fetched > :fetched))"""
+_UPSERT_WALK = """INSERT INTO verify_walks (account, scope, starts, ends, walked)
+    VALUES (:account, :scope, :starts, :ends, :walked)
+    ON CONFLICT (account, scope, starts, ends) DO UPDATE SET walked = excluded.walked
+    WHERE excluded.walked > verify_walks.walked"""
 _GROUP_COLUMNS = {
     "status": "status",
     "channel": "channel",
@@ -66,18 +79,34 @@ class Store:
         self._settle = settle
 
     async def keep(
-        self, sessions: Sequence[Session], scope: str, window: Window | None, fetched: datetime
+        self,
+        sessions: Sequence[Session],
+        scope: str,
+        window: Window | None,
+        fetched: datetime,
+        walked: datetime | None = None,
     ) -> None:
-        """Keep sessions, and claim the settled part of `window` if they are all it holds."""
-        rows = [self._row(each, scope, fetched) for each in sessions if _storable(each)]
-        bodies = [self._body(each, scope) for each in sessions if _storable(each)]
+        """Keep sessions, and claim the settled part of `window` if they are all it holds.
+
+        `walked` says that the rest of the window, too, was whole at that instant.
+        """
+        stored = [each for each in sessions if _storable(each)]
+        rows = [self._row(each, scope, fetched) for each in stored]
+        bodies = [self._body(each, scope, fetched) for each in stored]
         claims = self._claims(sessions, window, fetched)
+        walks = self._walks(sessions, window, scope, walked)
 
         def work(connection: Connection) -> None:
-            connection.run_many(_UPSERT, rows)
             connection.run_many(_UPSERT_BODY, bodies)
+            connection.run_many(_UPSERT, rows)
             if claims:
                 self._claim(connection, scope, claims)
+            if walks:
+                connection.run(
+                    "DELETE FROM verify_walks WHERE account = :account AND walked < :edge",
+                    {"account": self._account, "edge": micros(fetched - RECENT)},
+                )
+                connection.run_many(_UPSERT_WALK, walks)
 
         await self._access.write(work)
 
@@ -87,6 +116,20 @@ class Store:
         return tuple(
             Window(max(each.start, wanted.start), min(each.end, wanted.end)) for each in held
         )
+
+    async def walked(
+        self, scope: str, wanted: Window, since: datetime
+    ) -> list[tuple[Window, datetime]]:
+        """Windows that overlap `wanted` and were walked whole since then, and when."""
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT starts, ends, walked FROM verify_walks WHERE account = :account "
+                "AND scope = :scope AND ends > :starts AND starts < :ends AND walked >= :since "
+                "ORDER BY starts",
+                {**self._coverage(wanted, scope), "since": micros(since)},
+            )
+        )
+        return [(Window(instant(row[0]), instant(row[1])), instant(row[2])) for row in rows]
 
     async def find(
         self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
@@ -201,6 +244,9 @@ class Store:
                 "AND starts < :edge",
                 values,
             )
+            connection.run(
+                "DELETE FROM verify_walks WHERE account = :account AND starts < :edge", values
+            )
             return connection.run(
                 "DELETE FROM verify_sessions WHERE account = :account AND created < :edge", values
             )
@@ -222,6 +268,26 @@ class Store:
             if not (self._is_final(each, fetched) and _storable(each))
         ]
         return gaps(Window(window.start, end), holes)
+
+    def _walks(
+        self,
+        sessions: Sequence[Session],
+        window: Window | None,
+        scope: str,
+        walked: datetime | None,
+    ) -> list[dict[str, Value]]:
+        """The whole of a walked window but for what cannot be stored, as rows."""
+        if window is None or walked is None:
+            return []
+        holes = [
+            Window(each.created, each.created + MICROSECOND)
+            for each in sessions
+            if not _storable(each)
+        ]
+        return [
+            {**self._coverage(each, scope), "walked": micros(walked)}
+            for each in gaps(window, holes)
+        ]
 
     def _is_final(self, session: Session, fetched: datetime) -> bool:
         last = session.updated or session.created
@@ -293,12 +359,14 @@ class Store:
             "fetched": micros(fetched),
         }
 
-    def _body(self, session: Session, scope: str) -> dict[str, Value]:
+    def _body(self, session: Session, scope: str, fetched: datetime) -> dict[str, Value]:
         body = session.model_dump_json(exclude_defaults=True).encode()
         return {
             "account": self._account,
             "scope": scope,
             "session": session.uuid,
+            "created": micros(session.created),
+            "fetched": micros(fetched),
             "body": zlib.compress(body),
         }
 
@@ -315,7 +383,10 @@ def instant(microseconds: int) -> datetime:
 
 def _storable(session: Session) -> bool:
     """Whether a session's cost fits the database to the last digit."""
-    return session.cost is None or summary.billionths(session.cost) is not None
+    if session.cost is None:
+        return True
+    scaled = summary.billionths(session.cost)
+    return scaled is not None and scaled <= MOST_COST
 
 
 def _session(body: bytes) -> Session:

@@ -4,18 +4,25 @@ The three ways are tried in this order, and the finding says which it was. Nothi
 partial: what a finding does not cover is in `missing`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
+from math import ceil, inf
 
 from verify_mcp import summary
+from verify_mcp.census import ALL, Census, Taker
+from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.exchange import Effort
-from verify_mcp.filters import SessionFilter
+from verify_mcp.filters import PAGE, SessionFilter
 from verify_mcp.mirror import Mirror, age
 from verify_mcp.summary import Tallies
 from verify_mcp.walk import Walk, Walker
 from verify_mcp.windows import Window, gaps
 
+DEFAULT_REQUESTS = 20
+"""Requests a question may cost unless it says otherwise: one minute's quota."""
+MOVED = timedelta(seconds=2)
+"""How far a relative window asked again may be from where the clock moved it."""
 LONGEST_CALL = 40.0
 """Seconds after which a call answers with what it has, however fast the API is."""
 
@@ -33,7 +40,7 @@ class Question:
     pinned: bool
     by: tuple[str, ...] = ()
     zone: tzinfo = UTC
-    max_requests: int = 20
+    max_requests: int = DEFAULT_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,8 @@ class Finding:
     why: str = ""
     eta_s: float | None = None
     skipped: int = 0
+    census: Census | None = None
+    """What was counted, besides the tallies of what is held around it."""
 
 
 class Survey:
@@ -62,85 +71,210 @@ class Survey:
         effort.deadline = mirror.world.clock() + mirror.settings.max_wait
 
     async def finding(self) -> Finding:
-        """The answer. Raises QuotaExhausted or ApiError when there is nothing to tell."""
-        window, held, as_of = await self._held()
-        missing = gaps(window, held)
-        tallies = await self._tallied(held)
+        """The answer. Raises ApiError when the API fails and nothing is held."""
+        begun = self._begun()
+        if begun is not None and not self._can_fetch(begun.census.pages):
+            held = await self._held(begun.asked)
+            return await self._counted(replace(held, as_of=begun.at), begun)
+        held = await self._held(self._question.window)
+        missing = gaps(held.window, held.parts)
         if not missing:
-            return Finding("held", window, tallies, as_of)
-        walks = await self._walked(missing)
-        sessions = [each for walk in walks for each in walk.sessions]
-        fetched = summary.tallied(sessions, self._question.by, self._question.zone)
-        left = gaps(window, [*held, *(each for walk in walks for each in walk.whole)])
-        return Finding(
-            "fetched",
-            window,
-            summary.added(tallies, fetched),
-            as_of,
-            left,
-            self._why(left, walks),
-            await self._eta(left, walks),
-            sum(walk.skipped for walk in walks),
-        )
+            return Finding("held", held.window, held.tallies, held.as_of)
+        walks = [Walker(self._mirror, self._question.wanted, each, held.now) for each in missing]
+        walks.reverse()  # the youngest part first
+        left = await self._first_steps(walks)
+        if walks[0].walk.failure is not None and not held.parts:
+            raise walks[0].walk.failure
+        if not left or self._affordable(left):
+            return await self._fetched(held, walks)
+        taker = self._taker(held, left)
+        await taker.count_all()
+        if ALL in taker.census.counts and taker.census.pages <= self._budget():
+            return await self._fetched(held, walks)
+        self._mirror.unfinished[self._key()] = taker
+        return await self._counted(held, taker)
 
-    async def _held(self) -> tuple[Window, tuple[Window, ...], datetime]:
-        """The window as it will be answered, its parts that are held, and as of when."""
-        question = self._question
-        if not question.wanted.on_what_is_kept():
-            return question.window, (), self._mirror.world.now()
-        held, at = await self._mirror.covered(self._scope, question.window)
-        window = question.window
-        if held and not question.pinned and window.end - held[-1].end <= age(window):
-            window = replace(window, end=held[-1].end)
-        return window, held, at
+    def _key(self) -> Hashable:
+        return ("census", self._question.wanted)
 
-    async def _tallied(self, held: Sequence[Window]) -> Tallies:
-        store, question = self._mirror.store, self._question
-        if store is None or not held:
-            return {}
-        return await store.tallied(question.wanted, self._scope, held, question.by, question.zone)
+    def _begun(self) -> Taker | None:
+        """A census that an earlier call began for this question, while it is not too old.
 
-    async def _walked(self, missing: Sequence[Window]) -> list[Walk]:
-        """Walks of what is missing, the youngest part first, within the question's budget."""
-        walks = []
-        pinned = self._mirror.world.now()
-        for window in reversed(missing):
-            walker = Walker(self._mirror, self._question.wanted, window, pinned)
-            walks.append(walker.walk)
+        Asked again, a relative window has moved on with the clock; it is answered as of then.
+        """
+        taker = self._mirror.unfinished.get(self._key())
+        if not isinstance(taker, Taker):
+            return None
+        question, passed = self._question, self._mirror.world.now() - taker.at
+        moved = question.window.start - taker.asked.start
+        same_start = not moved or abs(moved - passed) <= MOVED
+        same_end = question.window.end == taker.asked.end or not question.pinned
+        return taker if same_start and same_end and passed <= age(taker.asked) else None
+
+    def _can_fetch(self, pages: int) -> bool:
+        return pages <= self._budget()
+
+    def _taker(self, held: "_Held", left: Sequence[Walker]) -> Taker:
+        """A census of what is left, from the first gap's start to the last one's end."""
+        hull = Window(left[-1].walk.window.start, left[0].walk.window.end)
+        taker = Taker(self._mirror, self._question.wanted, hull, held.window, held.now)
+        taker.resume(self._effort, self._budget)
+        first = left[0].first_page
+        if first is not None and first.received >= PAGE and not first.skipped:
+            taker.knows(first)
+        return taker
+
+    async def _first_steps(self, walks: Sequence[Walker]) -> Sequence[Walker]:
+        """Walk what a page each is enough for; the rest, whose first page is there then."""
+        for number, walker in enumerate(walks):
+            if self._budget() <= 0:
+                return walks[number:]
+            await walker.step(self._effort, budget=1)
+            if not walker.over:
+                return walks[number:]
+        return ()
+
+    async def _held(self, window: Window) -> "_Held":
+        """What need not be asked: the window as it will be answered and its parts held."""
+        question, now, asked = self._question, self._mirror.world.now(), window
+        if self._mirror.store is None or not question.wanted.on_what_is_kept():
+            return _Held(window, (), {}, now, now)
+        try:
+            parts, at = await self._mirror.covered(self._scope, window)
+            if parts and not question.pinned and window.end - parts[-1].end <= age(window):
+                window = replace(window, end=parts[-1].end)
+            tallies = await self._mirror.store.tallied(
+                question.wanted, self._scope, parts, question.by, question.zone
+            )
+        except DatabaseUnavailable:
+            return _Held(asked, (), {}, now, now)
+        return _Held(window, parts, tallies, min(at, now if question.pinned else window.end), now)
+
+    def _affordable(self, left: Sequence[Walker]) -> bool:
+        """Whether fetching all that is missing can be afforded, as far as one page tells.
+
+        Who allows more requests than the default means to fetch, so the guess may be far out.
+        """
+        if self._stopped(left[0].walk):
+            return True  # nothing more can be asked either way
+        generous = self._question.max_requests > DEFAULT_REQUESTS
+        return _pages([walker.walk for walker in left]) <= self._budget() * (3 if generous else 0.6)
+
+    async def _fetched(self, held: "_Held", walks: Sequence[Walker]) -> Finding:
+        for walker in walks:
             while not walker.over and self._may_go_on(walker.walk):
                 await walker.step(self._effort, budget=self._budget())
-        return walks
+            if self._stopped(walker.walk):
+                break
+        done = [walker.walk for walker in walks]
+        sessions = [each for walk in done for each in walk.sessions]
+        fetched = summary.tallied(sessions, self._question.by, self._question.zone)
+        left = gaps(held.window, [*held.parts, *(each for walk in done for each in walk.whole)])
+        return Finding(
+            "fetched",
+            held.window,
+            summary.added(held.tallies, fetched),
+            held.as_of,
+            left,
+            _why(left, done),
+            await self._eta() if left else None,
+            sum(walk.skipped for walk in done),
+        )
+
+    async def _counted(self, held: "_Held", taker: Taker) -> Finding:
+        """The answer by counting, as far as the budget goes."""
+        taker.resume(self._effort, self._budget)
+        await taker.count_all()
+        await taker.count_statuses()
+        await taker.take_sample(self._question.by, self._question.zone)
+        census = taker.census
+        return Finding(
+            "counted",
+            held.window,
+            await self._outside(held, census.window),
+            held.as_of,
+            (census.window,),
+            census_why(census),
+            await self._eta(),
+            census=census,
+        )
+
+    async def _outside(self, held: "_Held", hull: Window) -> Tallies:
+        """The tallies of what is held around the window that was counted."""
+        store, question = self._mirror.store, self._question
+        parts = gaps(held.window, [hull])
+        if store is None or not parts:
+            return {}
+        try:
+            return await store.tallied(
+                question.wanted, self._scope, parts, question.by, question.zone
+            )
+        except DatabaseUnavailable:
+            return {}
 
     def _budget(self) -> int:
+        if self._mirror.world.clock() >= self._stop_at:
+            return 0
         return self._question.max_requests - self._effort.requests
 
     def _may_go_on(self, walk: Walk) -> bool:
-        stopped = walk.eta_s is not None or walk.failure is not None
-        in_time = self._mirror.world.clock() < self._stop_at
-        return not stopped and in_time and self._budget() > 0
+        return not self._stopped(walk) and self._budget() > 0
 
-    def _why(self, left: Sequence[Window], walks: Sequence[Walk]) -> str:
-        """Why a finding does not cover the whole window, in fixed words."""
-        if not left:
-            return ""
-        failure = next((walk.failure for walk in walks if walk.failure), None)
-        if failure is not None:
-            return f"{failure} The figures cover the part that was fetched before."
-        if any(walk.skipped for walk in walks):
-            return "Some of the API's rows could not be read; the times around them are left out."
-        if any(walk.eta_s is not None for walk in walks):
-            return "The quota of API requests is used up for now. The same call goes on from here."
-        return (
-            "The part still missing takes more requests than max_requests. The same call goes on "
-            "from here."
-        )
+    def _stopped(self, walk: Walk) -> bool:
+        return walk.eta_s is not None or walk.failure is not None
 
-    async def _eta(self, left: Sequence[Window], walks: Sequence[Walk]) -> float | None:
-        """Seconds until the missing part can be there, at the present quota."""
-        if not left:
-            return None
-        standing = await self._mirror.exchange.lists.standing()
-        pages = max(1, sum(walk.expected_pages() for walk in walks))
-        rate = self._mirror.settings.rate_limit
-        wave = max(0, -(-(pages - standing.left) // rate.requests) - 1)
-        return standing.eta_s + wave * rate.window
+    async def _eta(self) -> float:
+        """Seconds until the same call can go on."""
+        return (await self._mirror.exchange.lists.standing()).eta_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """The window as it will be answered, and what of it is held."""
+
+    window: Window
+    parts: tuple[Window, ...]
+    tallies: Tallies
+    as_of: datetime
+    now: datetime
+
+
+def _pages(walks: Sequence[Walk]) -> float:
+    """How many pages the rest of some walks may take, if sessions go on coming as they did."""
+    seen = sum(each.length.total_seconds() for walk in walks for each in walk.whole)
+    rest = sum(each.length.total_seconds() for walk in walks for each in walk.missing)
+    sessions = sum(len(walk.sessions) for walk in walks)
+    return max(1.0, sessions / PAGE * rest / seen) if seen else inf
+
+
+def _why(left: Sequence[Window], walks: Sequence[Walk]) -> str:
+    """Why a finding does not cover the whole window, in fixed words."""
+    if not left:
+        return ""
+    failure = next((walk.failure for walk in walks if walk.failure), None)
+    if failure is not None:
+        return f"{failure} The figures cover the part that was fetched before."
+    if any(walk.skipped for walk in walks):
+        return "Some of the API's rows could not be read; the times around them are left out."
+    pages = _pages(walks)
+    many = "more" if pages == inf else f"about {ceil(pages)} more"
+    return f"The missing part takes {many} requests; the same call goes on from here."
+
+
+def census_why(census: Census) -> str:
+    """What a census leaves open, in fixed words."""
+    said: list[str] = []
+    if census.failure is not None:
+        said.append(str(census.failure))
+    if census.unchecked:
+        said.append("The expired are what the others leave; the same call goes on to count them.")
+    elif census.counting:
+        said.append("Not all is counted yet; the same call goes on counting.")
+    if census.differs:
+        said.append("Sessions changed while they were counted, so no status is told.")
+    if census.estimates:
+        said.append(f"Figures in `estimated` come from {census.sampled} of {census.pages} pages.")
+    elif not census.counting:
+        said.append("Cost and groups are not told yet; the same call goes on sampling.")
+    said.append(f"Exact: max_requests {census.pages}, over several calls.")
+    return " ".join(said)

@@ -35,7 +35,7 @@ from verify_mcp.arguments import (
 )
 from verify_mcp.errors import QuotaExhausted, VerifyError
 from verify_mcp.exchange import Effort
-from verify_mcp.filters import REACH
+from verify_mcp.filters import SAFE_REACH
 from verify_mcp.mirror import Mirror
 from verify_mcp.progress import told
 from verify_mcp.quota import Quota
@@ -102,7 +102,7 @@ async def summarize_verify_sessions(mirror: Mirror, said: Said, effort: Effort) 
     call = replace(call, wanted=await mirror.with_number(call.wanted))
     now = mirror.world.now()
     end = min(call.end or now, now)
-    window = Window(min(max(call.start, now - REACH), end), end)
+    window = Window(min(max(call.start, now - SAFE_REACH), end), end)
     question = Question(
         call.wanted, window, call.end is not None, call.by, call.zone, call.max_requests
     )

@@ -7,19 +7,22 @@ stops anywhere loses nothing: the next one walks what is left.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from operator import itemgetter
 
 import anyio
 
 from verify_mcp.errors import ApiError, QuotaExhausted
 from verify_mcp.exchange import Effort
-from verify_mcp.filters import MICROSECOND, SessionFilter
-from verify_mcp.mirror import PAGE, Mirror
+from verify_mcp.filters import MICROSECOND, PAGE, REACH, SessionFilter
+from verify_mcp.mirror import Mirror
 from verify_mcp.sessions import Page, Session, has_more
 from verify_mcp.windows import Window, gaps
 
 WIDTH = 4
 """Pages asked for at once, where at least twice as many are expected."""
+MARGIN = timedelta(minutes=2)
+"""How far a walk keeps from where the API's reach ends: a request may wait so long for its turn."""
 
 
 @dataclass(slots=True)
@@ -33,7 +36,9 @@ class Walk:
     eta_s: float | None = None
     """Seconds until the quota lets it go on, when that is what stopped it."""
     failure: ApiError | None = None
-    """The fault that stopped it, after some pages had come."""
+    """The fault that stopped it."""
+    circles: bool = False
+    """Whether the API began to repeat its pages, so that the rest cannot be had."""
 
     @property
     def missing(self) -> tuple[Window, ...]:
@@ -56,30 +61,29 @@ class Walker:
         self, mirror: Mirror, wanted: SessionFilter, window: Window, pinned: datetime
     ) -> None:
         self._mirror = mirror
-        self._wanted = wanted.within(window)
+        self._wanted = wanted
         self._scope = wanted.subaccount or ""
         self._claims = wanted.is_open()
         self._pinned = pinned
-        self._upper = window.end
+        self._start, self._upper = window.start, window.end
         self._offset = 0
         self._cursor: str | None = None
         self._tied: list[Session] = []
+        self._is_unsure = False
         self._seen: set[str] = set()
         self.walk = Walk(window)
         self.over = not window.length
+        self.first_page: Page | None = None
 
     async def step(self, effort: Effort, *, budget: int) -> None:
-        """Fetch the next page, or a few of them at once; `over` says when there are no more.
-
-        Raises ApiError when not even one page could be had.
-        """
+        """Fetch the next page, or a few of them at once; `over` says when there are no more."""
         self.walk.eta_s = None
-        for page in await self._pages(effort, self._width(budget)):
+        for offset, page in await self._pages(effort, self._width(budget)):
+            if offset != self._offset:
+                return  # a page came short though more follow: those behind it lie elsewhere
             if isinstance(page, QuotaExhausted):
                 self.walk.eta_s = page.eta_s
             elif isinstance(page, ApiError):
-                if not self._seen:
-                    raise page
                 self.walk.failure = page
             else:
                 await self._take(page)
@@ -92,13 +96,14 @@ class Walker:
 
     async def _pages(
         self, effort: Effort, width: int
-    ) -> Sequence[Page | QuotaExhausted | ApiError]:
+    ) -> Sequence[tuple[int, Page | QuotaExhausted | ApiError]]:
         found: dict[int, Page | QuotaExhausted | ApiError] = {}
+        wanted = self._wanted.within(self._reachable())
 
         async def ask(offset: int) -> None:
             try:
                 found[offset] = await self._mirror.asked(
-                    self._wanted, limit=PAGE, offset=offset, cursor=self._cursor, effort=effort
+                    wanted, limit=PAGE, offset=offset, cursor=self._cursor, effort=effort
                 )
             except (QuotaExhausted, ApiError) as error:
                 found[offset] = error
@@ -106,28 +111,43 @@ class Walker:
         async with anyio.create_task_group() as tasks:
             for number in range(width):
                 tasks.start_soon(ask, self._offset + number * PAGE)
-        return [found[offset] for offset in sorted(found)]
+        return sorted(found.items(), key=itemgetter(0))
 
     async def _take(self, page: Page) -> None:
+        self.first_page = self.first_page or page
         fresh = [each for each in page.sessions if each.uuid not in self._seen]
         self._seen.update(each.uuid for each in fresh)
-        self._offset += PAGE
+        self._offset += min(page.received, PAGE)
         self._cursor = page.cursor
         self.walk.skipped += page.skipped
         last = not has_more(page, PAGE)
+        # A page of old acquaintances: the API goes in circles.
+        self.walk.circles = not (last or fresh or page.skipped)
+        self.over = last or self.walk.circles
+        if self._is_unsure:  # an unreadable row may lie between that page and this one
+            self._upper = max((each.created for each in fresh), default=self.walk.window.start)
+        self._is_unsure = page.skipped > 0
         here = [*self._tied, *fresh]
-        self.over = last or not fresh  # a page of old acquaintances: the API goes in circles
-        lower = self.walk.window.start
-        if not last:
-            lower = min(each.created for each in here) + MICROSECOND if here else self._upper
+        lower = self._start if last else _above(here, self._upper)
         self._tied = [each for each in here if each.created < lower]
-        whole = None
-        if not page.skipped and (last or fresh) and lower < self._upper:
-            whole = Window(lower, self._upper)
-            self.walk.whole.append(whole)
-            self.walk.sessions += [each for each in here if each.created >= lower]
+        whole = Window(lower, self._upper) if lower < self._upper else None
         self._upper = min(self._upper, lower)
+        if page.skipped or self.walk.circles:
+            whole = None
+        if whole:
+            self.walk.whole.append(whole)
+            self.walk.sessions += [each for each in here if each.created in whole]
         claim = whole if self._claims else None
-        await self._mirror.keep(here, self._scope, claim)
-        if claim:
-            self._mirror.walked(self._scope, claim, self._pinned)
+        await self._mirror.keep(here, self._scope, claim, self._pinned)
+
+    def _reachable(self) -> Window:
+        """The window as it can be asked for now: while a walk goes on, the API's reach moves."""
+        window = self.walk.window
+        edge = self._mirror.world.now() - REACH + MARGIN
+        self._start = min(max(window.start, edge), window.end)
+        return Window(self._start, window.end)
+
+
+def _above(sessions: Sequence[Session], upper: datetime) -> datetime:
+    """The instant after the oldest of some sessions: more of the same one may follow."""
+    return min((each.created + MICROSECOND for each in sessions), default=upper)

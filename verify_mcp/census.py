@@ -1,0 +1,287 @@
+"""Counting what is too much to fetch: exact numbers from few pages, the rest from a sample."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from decimal import Decimal
+
+import anyio
+
+from verify_mcp import summary
+from verify_mcp.counting import Count, adds_up
+from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
+from verify_mcp.estimates import Estimate, Sample, sample
+from verify_mcp.exchange import Effort
+from verify_mcp.filters import PAGE, STATUSES, SessionFilter
+from verify_mcp.mirror import Mirror, between
+from verify_mcp.sessions import Page, Session
+from verify_mcp.summary import Key
+from verify_mcp.windows import Window
+
+ALL = ""
+"""The count of every status together."""
+COUNTED_FIRST = ("in-progress", "verified", "expired")
+"""The statuses in the order in which they tell most for the fewest requests."""
+WIDTH = 4
+"""Pages of a sample asked for at once; a count asks for one at a time, which takes the fewest."""
+MOST_SAMPLED = 40
+"""Pages of a sample, drawn once; how many of them come in depends on what may be spent."""
+
+Budget = Callable[[], int]
+"""How many requests may still be spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEstimate:
+    """One group's figures; `conversion` is a share from 0 to 1, None where none ended."""
+
+    sessions: Estimate
+    conversion: Estimate | None
+    cost: Estimate
+
+
+@dataclass(slots=True)
+class Census:
+    """Sessions of one filter in one window: `counts` by status and "" for all, where exact.
+
+    `estimates` are of attempts, cost, expired_cost and rescued.
+    """
+
+    window: Window
+    counts: dict[str, int] = field(default_factory=dict)
+    at_least: int = 0
+    differs: bool = False
+    """Whether the statuses did not add up to the whole, twice."""
+    unchecked: bool = False
+    """Whether the expired are what the others leave of the whole, not yet counted themselves."""
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    groups: dict[Key, GroupEstimate] = field(default_factory=dict)
+    sampled: int = 0
+    eta_s: float | None = None
+    failure: ApiError | None = None
+
+    @property
+    def pages(self) -> int:
+        """Pages that fetching everything takes."""
+        return -(-self.counts.get(ALL, self.at_least) // PAGE)
+
+    @property
+    def counting(self) -> bool:
+        """Whether counts are still to come, if the same question is asked again."""
+        done = len(self.counts) > 1 or self.differs
+        return ALL not in self.counts or self.unchecked or not done
+
+
+class Taker:
+    """Takes one census, over several calls if need be: it goes on where it stopped.
+
+    `asked` is the window of the question, whose part `window` is counted; `at` is when.
+    """
+
+    def __init__(
+        self, mirror: Mirror, wanted: SessionFilter, window: Window, asked: Window, at: datetime
+    ) -> None:
+        self.asked = asked
+        self.at = at
+        self.census = Census(window)
+        self._mirror = mirror
+        self._wanted = wanted.within(window)
+        self._scope = wanted.subaccount or ""
+        self._counts = {ALL: Count(window)}
+        self._again = False
+        self._drawn: Sample | None = None
+        self._pages: dict[int, Page] = {}
+        self._effort = Effort()
+        self._budget: Budget = lambda: 0
+
+    def knows(self, first: Page) -> None:
+        """Take over the window's first page, fetched before."""
+        self._pages[0] = first
+        self._counts[ALL] = _learnt(self._counts[ALL], 0, first)
+
+    def resume(self, effort: Effort, budget: Budget) -> None:
+        """Spend requests on `effort` from now on, as many as `budget` tells each time."""
+        self._effort, self._budget = effort, budget
+        self.census.eta_s = self.census.failure = None
+
+    async def count_all(self) -> None:
+        """Count all sessions wanted."""
+        await self._count(ALL, self._pages)
+
+    async def count_statuses(self) -> None:
+        """Count each status, all once more if they do not add up."""
+        if self._wanted.status is not None or ALL not in self.census.counts:
+            return
+        for status in COUNTED_FIRST:
+            self._counts.setdefault(status, Count(self.census.window, like=self._counts[ALL]))
+            await self._count(status, {})
+        verdict = adds_up(
+            self._counts[ALL], [self._counts[each] for each in COUNTED_FIRST], again=self._again
+        )
+        if verdict == "again":
+            self._again = True
+            self._counts = {status: count.again() for status, count in self._counts.items()}
+            await self._count(ALL, {})
+            await self.count_statuses()
+        else:
+            self.census.differs = verdict == "differs"
+            self._tell_statuses(self.census.counts[ALL])
+
+    async def take_sample(self, by: tuple[str, ...], zone: tzinfo) -> None:
+        """Estimate money and groups from pages drawn at random."""
+        total = self.census.counts.get(ALL)
+        if total is None:
+            return
+        if self._drawn is None:
+            chance = self._mirror.world.chance
+            self._drawn = sample(total, MOST_SAMPLED, self._pages, chance)
+        left = [offset for offset in self._drawn.offsets if offset not in self._pages]
+        while left and self._budget() > 0 and not self._stopped():
+            await self._fetch(left[:WIDTH], self._wanted, self._pages)
+            left = left[WIDTH:]
+        self.census.sampled = len(self._pages)
+        self._estimate(self._drawn, by, zone)
+
+    async def _count(self, status: str, pages: dict[int, Page]) -> None:
+        """Probe until the number of one status is known, or no more may be asked."""
+        wanted = replace(self._wanted, status=status or self._wanted.status)
+        while (offsets := self._counts[status].asks()) and self._budget() > 0:
+            await self._fetch(offsets, wanted, pages)
+            if isinstance(self.census.failure, RequestRejected) and offsets[0] > 0:
+                self._counts[status] = self._counts[status].refused(offsets[0])
+                self.census.failure = None
+            elif self._stopped():
+                break
+            else:
+                page = pages[offsets[0]]
+                self._counts[status] = _learnt(self._counts[status], offsets[0], page)
+        total = self._counts[status].total
+        if status == ALL:
+            self.census.at_least = self._counts[ALL].low
+            if total is not None:
+                self.census.counts[ALL] = total
+
+    def _tell_statuses(self, whole: int) -> None:
+        totals = {status: self._counts[status].total for status in COUNTED_FIRST}
+        known = {status: total for status, total in totals.items() if total is not None}
+        self.census.unchecked = len(known) == len(totals) - 1 and "expired" not in known
+        if self.census.unchecked and sum(known.values()) <= whole:
+            known["expired"] = whole - sum(known.values())
+        if len(known) == len(totals) and not self.census.differs:
+            self.census.counts |= known
+
+    def _stopped(self) -> bool:
+        return self.census.failure is not None or self.census.eta_s is not None
+
+    async def _fetch(
+        self, offsets: Sequence[int], wanted: SessionFilter, pages: dict[int, Page]
+    ) -> None:
+        """Fetch some pages at once, as far as the budget goes."""
+
+        async def one(offset: int) -> None:
+            try:
+                page = await self._mirror.asked(
+                    wanted, limit=PAGE, offset=offset, effort=self._effort
+                )
+            except QuotaExhausted as busy:
+                self.census.eta_s = busy.eta_s
+            except ApiError as error:
+                self.census.failure = error
+            else:
+                pages[offset] = page
+                claim = between(page) if wanted.is_open() else None
+                await self._mirror.keep(page.sessions, self._scope, claim)
+
+        async with anyio.create_task_group() as tasks:
+            for offset in offsets[: max(0, self._budget())]:
+                tasks.start_soon(one, offset)
+
+    def _estimate(self, drawn: Sample, by: tuple[str, ...], zone: tzinfo) -> None:
+        pages = {offset: page.sessions for offset, page in self._pages.items()}
+        figures = _Figures(drawn, pages)
+        for name, value in _MEASURES.items():
+            estimate = figures.sum(value, each=figures.most(value))
+            if estimate is not None:
+                self.census.estimates[name] = estimate
+        self.census.groups = figures.groups(by, zone)
+        _put_exact_counts(self.census, by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """Estimates from one draw's pages."""
+
+    drawn: Sample
+    pages: dict[int, tuple[Session, ...]]
+
+    def sum(
+        self, value: Callable[[Session], int | Decimal], *, each: int | Decimal
+    ) -> Estimate | None:
+        return self.drawn.estimate(self._by_page(value), each=each)
+
+    def most(self, value: Callable[[Session], int | Decimal]) -> int | Decimal:
+        """The most that one session seen adds."""
+        seen = (value(each) for sessions in self.pages.values() for each in sessions)
+        return max(seen, default=0)
+
+    def groups(self, by: tuple[str, ...], zone: tzinfo) -> dict[Key, GroupEstimate]:
+        if not by:
+            return {}
+        keys = {
+            each.uuid: set(summary.tallied([each], by, zone))
+            for sessions in self.pages.values()
+            for each in sessions
+        }
+        found = {}
+        for key in set().union(*keys.values()):
+            members = {uuid for uuid, own in keys.items() if key in own}
+            estimate = self._group(members)
+            if estimate is not None:
+                found[key] = estimate
+        return found
+
+    def _group(self, members: set[str]) -> GroupEstimate | None:
+        def member(each: Session) -> bool:
+            return each.uuid in members
+
+        def cost(each: Session) -> Decimal:
+            return _cost(each) if member(each) else Decimal(0)
+
+        sessions = self.sum(lambda each: int(member(each)), each=1)
+        spent = self.sum(cost, each=self.most(cost))
+        if sessions is None or spent is None:
+            return None
+        verified = self._by_page(lambda each: int(member(each) and each.status == "verified"))
+        ended = self._by_page(lambda each: int(member(each) and each.settled))
+        return GroupEstimate(sessions, self.drawn.share(verified, ended), spent)
+
+    def _by_page(self, value: Callable[[Session], int | Decimal]) -> dict[int, int | Decimal]:
+        return {offset: sum(map(value, sessions)) for offset, sessions in self.pages.items()}
+
+
+def _cost(session: Session) -> Decimal:
+    return session.cost or Decimal(0)
+
+
+_MEASURES: dict[str, Callable[[Session], int | Decimal]] = {
+    "attempts": lambda each: len(each.attempts),
+    "cost": _cost,
+    "expired_cost": lambda each: _cost(each) if each.status == "expired" else Decimal(0),
+    "rescued": lambda each: int(summary.is_rescued(each)),
+}
+
+
+def _put_exact_counts(census: Census, by: tuple[str, ...]) -> None:
+    """Groups that were counted are told exactly."""
+    if by != ("status",):
+        return
+    for status in STATUSES:
+        exact, known = census.counts.get(status), census.groups.get((status,))
+        if exact is not None and known is not None:
+            certain = Estimate(Decimal(exact), Decimal(exact), Decimal(exact))
+            census.groups[status,] = replace(known, sessions=certain)
+
+
+def _learnt(count: Count, offset: int, page: Page) -> Count:
+    times = [each.created for each in page.sessions]
+    return count.learn(offset, page.received, min(times, default=None), max(times, default=None))
