@@ -19,7 +19,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from verify_mcp import results, status
+from verify_mcp import results, status, wording
 from verify_mcp.arguments import read_get
 from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
 from verify_mcp.exchange import Effort
@@ -93,7 +93,7 @@ async def _session(mirror: Mirror, uri: str) -> str:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
     except VerifyError as error:
         raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
-    return results.compact(results.story(session, mirror.shown))
+    return results.compact(wording.story(session, mirror.shown))
 
 
 def _document(uri: str, mime_type: str, text: str) -> ReadResourceResult:

@@ -36,11 +36,11 @@ _YEARS = (2000, 2200)  # Go's zero time, year 1, is how the API writes "never"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 _SESSION_STATUSES = {"in-progress", "verified", "expired"}
-_ATTEMPT_STATUSES = {
+ATTEMPT_STATUSES = {
     "delivered", "undelivered", "failed", "queued", "sent", "read", "answer", "early media",
     "busy", "no answer", "cancel", "timeout", "in progress", "completed", "ringing",
 }  # fmt: skip
-_CHANNELS = {"sms", "voice", "whatsapp", "rcs", "email"}
+CHANNELS = {"sms", "voice", "whatsapp", "rcs", "email"}
 
 
 def is_uuid(text: str) -> bool:
@@ -134,8 +134,8 @@ Uuid = Annotated[str, BeforeValidator(_uuid)]
 Moment = Annotated[datetime, BeforeValidator(_created)]
 LateMoment = Annotated[datetime | None, BeforeValidator(_updated)]
 Money = Annotated[Decimal | None, BeforeValidator(_money)]
-Channel = Annotated[str, _known(_CHANNELS, " ")]
-AttemptStatus = Annotated[str, _known(_ATTEMPT_STATUSES, " ")]
+Channel = Annotated[str, _known(CHANNELS, " ")]
+AttemptStatus = Annotated[str, _known(ATTEMPT_STATUSES, " ")]
 SessionStatus = Annotated[str, _known(_SESSION_STATUSES, "-"), Field(min_length=1)]
 
 _READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)

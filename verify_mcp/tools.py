@@ -19,7 +19,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from verify_mcp import results, status
+from verify_mcp import results, status, totals
 from verify_mcp.arguments import (
     GET_ARGUMENTS,
     LIST_ARGUMENTS,
@@ -108,7 +108,7 @@ async def summarize_verify_sessions(mirror: Mirror, said: Said, effort: Effort) 
     )
     finding = await Survey(mirror, question, effort).finding()
     footing = await _footing(mirror, mirror.exchange.lists, effort)
-    return results.summarized(call, finding, footing, mirror.shown)
+    return totals.summarized(call, finding, footing, mirror.shown)
 
 
 async def get_verify_status(mirror: Mirror, said: Said, _effort: Effort) -> dict[str, Any]:
@@ -272,6 +272,9 @@ def _output_schema(fields: Mapping[str, str]) -> dict[str, Any]:
     }
     return {
         "type": "object",
-        "properties": {name: {"type": kind, **more.get(name, {})} for name, kind in fields.items()},
+        "properties": {
+            name: {"type": kind, **(more[name] if kind == "array" else {})}
+            for name, kind in fields.items()
+        },
         "required": ["complete"],
     }

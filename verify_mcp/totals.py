@@ -1,0 +1,215 @@
+"""What `summarize_verify_sessions` returns: totals and groups, exact or with their intervals."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from verify_mcp.arguments import SummarizeCall
+from verify_mcp.census import Census
+from verify_mcp.estimates import Estimate
+from verify_mcp.filters import REACH, SAFE_REACH
+from verify_mcp.results import Footing
+from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
+from verify_mcp.survey import Finding
+from verify_mcp.wording import Shown, instant, money, plain, whole_seconds
+
+
+def summarized(
+    call: SummarizeCall, finding: Finding, footing: Footing, shown: Shown
+) -> dict[str, Any]:
+    """The answer of `summarize_verify_sessions`."""
+    whole = total(finding.tallies.values()) if "attempt_status" not in call.by else None
+    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, finding)))))
+    missing = [str(each) for each in finding.missing]
+    missing += [gap["missing"] for gap in _reach(call, finding)]
+    return {
+        "complete": not missing and not finding.skipped and finding.census is None,
+        "basis": finding.basis,
+        **({"why": why} if why else {}),
+        **({"missing": missing} if missing else {}),
+        **({"eta_s": whole_seconds(finding.eta_s)} if finding.eta_s is not None else {}),
+        **({"skipped": finding.skipped} if finding.skipped else {}),
+        "applied": _summary_applied(call, finding, shown),
+        **_told(whole, finding.census),
+        **_groups(call, finding, shown),
+        **replace(footing, now=finding.as_of).said(),
+    }
+
+
+def _totals(whole: Tally) -> dict[str, Any]:
+    """A tally as an answer's own fields; what cannot be told is left out."""
+    told = {
+        "sessions": whole.sessions,
+        "verified": whole.verified,
+        "expired": whole.expired,
+        "in_progress": whole.unfinished,
+        "conversion_pct": plain(whole.conversion_pct),
+        "attempts": whole.attempts,
+        "cost": money(amount(whole.cost)),
+        "cost_per_verified": money(whole.cost_per_verified),
+        "expired_cost": money(amount(whole.expired_cost)),
+        "rescued": whole.rescued,
+        "uncosted": whole.uncosted or None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _told(whole: Tally | None, census: Census | None) -> dict[str, Any]:
+    """The totals: exact where they were counted, with intervals where they are estimated."""
+    if census is None:
+        return _totals(whole) if whole else {}
+    held = whole or Tally()
+    counts = {status: census.counts.get(status) for status in ("", "verified", "expired")}
+    sessions, verified, expired = (
+        None if count is None else count + own
+        for count, own in zip(
+            counts.values(), (held.sessions, held.verified, held.expired), strict=True
+        )
+    )
+    told: dict[str, Any] = {
+        "sessions": sessions,
+        "sessions_at_least": held.sessions + census.at_least if sessions is None else None,
+        "verified": verified,
+        "expired": expired,
+    }
+    if sessions is not None and verified is not None and expired is not None:
+        told["in_progress"] = sessions - verified - expired
+        if verified + expired:
+            told["conversion_pct"] = plain(percent(verified, verified + expired))
+    estimates = _estimated(held, census)
+    told |= {name: _figure(name, each.value) for name, each in estimates.items()}
+    told["estimated"] = {
+        name: [_figure(name, each.low), _figure(name, each.high)]
+        for name, each in estimates.items()
+        if not each.exact
+    }
+    return {name: value for name, value in told.items() if value not in (None, {})}
+
+
+def _figure(name: str, value: Decimal) -> int | str | None:
+    return int(value) if name in ("attempts", "rescued") else money(value)
+
+
+def _estimated(held: Tally, census: Census) -> dict[str, Estimate]:
+    """Estimates of the whole: of what was counted, and what is held around it."""
+    own = {
+        "attempts": Decimal(held.attempts),
+        "cost": amount(held.cost),
+        "expired_cost": amount(held.expired_cost),
+        "rescued": Decimal(held.rescued),
+    }
+    found = {name: each.plus(own[name]) for name, each in census.estimates.items() if name in own}
+    verified = census.counts.get("verified", 0) + held.verified
+    if verified and "verified" in census.counts and "cost" in found:
+        found["cost_per_verified"] = found["cost"].per(verified)
+    return found
+
+
+ESTIMATE_COLUMNS = [
+    "sessions", "sessions_low", "sessions_high", "conversion_pct", "conversion_low",
+    "conversion_high", "cost", "cost_low", "cost_high",
+]  # fmt: skip
+MOST_ESTIMATED = 8
+"""Estimated groups in a table; the smaller ones are hardly known."""
+
+
+def _estimated_groups(call: SummarizeCall, census: Census, shown: Shown) -> dict[str, Any]:
+    ranked = sorted(census.groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
+    kept = ranked[:MOST_ESTIMATED]
+    if any(each in ("day", "hour") for each in call.by):
+        kept.sort(key=lambda item: item[0])
+    rows = [
+        [
+            *_names(call, key, shown),
+            *(money(each) or "" for each in own.sessions.bounds()),
+            *_conversion(own.conversion),
+            *(money(each) or "" for each in own.cost.bounds()),
+        ]
+        for key, own in kept
+    ]
+    note = "Groups are of the part that was counted, estimated from a sample."
+    if len(ranked) > len(kept):
+        note += f" {len(ranked) - len(kept)} smaller ones are left out."
+    return {"columns": [*call.by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
+
+
+def _conversion(share: Estimate | None) -> list[str]:
+    if share is None:
+        return ["", "", ""]
+    return [f"{percent(each, 1)}" for each in share.bounds()]
+
+
+GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
+ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
+MOST_GROUPS = 50
+"""Groups in a table; the smallest beyond them are added up as `other`."""
+
+
+def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
+    if not call.by:
+        return {}
+    if finding.census is not None:
+        return _estimated_groups(call, finding.census, shown) if finding.census.groups else {}
+    columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
+    ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
+    kept, rest = ranked[:MOST_GROUPS], ranked[MOST_GROUPS:]
+    if any(each in ("day", "hour") for each in call.by):
+        kept.sort(key=lambda item: item[0])
+    rows = [_group_row(call, key, own, columns, shown) for key, own in kept]
+    if rest:
+        names = (f"other ({len(rest)})", *("" for _ in call.by[1:]))
+        rows.append([*names, *_figures(total(own for _, own in rest), columns)])
+    return {"columns": [*call.by, *columns], "rows": rows, **_group_note(call, finding)}
+
+
+def _group_row(
+    call: SummarizeCall, key: Key, own: Tally, columns: list[str], shown: Shown
+) -> list[str]:
+    return [*_names(call, key, shown), *_figures(own, columns)]
+
+
+def _names(call: SummarizeCall, key: Key, shown: Shown) -> list[str]:
+    return [
+        shown(name) if by == "recipient" else name for by, name in zip(call.by, key, strict=True)
+    ]
+
+
+def _figures(own: Tally, columns: list[str]) -> list[str]:
+    told = _totals(own)
+    return [str(told.get(column, "")) for column in columns]
+
+
+def _group_note(call: SummarizeCall, finding: Finding) -> dict[str, str]:
+    if "attempt_status" in call.by:
+        return {"note": "A session counts in each group that an attempt of it belongs to."}
+    if "brand" in call.by and any(UNKNOWN in key for key in finding.tallies):
+        return {"note": "The API tells a brand only with attempts that carry one; ? is the rest."}
+    return {}
+
+
+def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
+    said: dict[str, Any] = dict(call.wanted.asked())
+    if call.wanted.recipient:
+        said["recipient"] = shown(call.wanted.recipient)
+    said |= {
+        "session_time__gte": instant(finding.window.start),
+        "session_time__lt": instant(finding.window.end),
+    }
+    if call.by:
+        said["group_by"] = list(call.by)
+    if any(each in ("day", "hour") for each in call.by):
+        said["time_zone"] = str(call.zone)
+    return said
+
+
+def _reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
+    """What lies before the API's reach; the minutes that a question of `90d` loses do not."""
+    edge = finding.window.start
+    if edge - call.start <= REACH - SAFE_REACH:
+        return []
+    return [
+        {
+            "why": f"The API reaches back 90 days, to {instant(edge)} UTC.",
+            "missing": f"{instant(call.start)} to {instant(edge)}",
+        }
+    ]
