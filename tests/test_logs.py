@@ -1,0 +1,153 @@
+"""Logs tell what happened, and neither a secret nor a whole phone number."""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import SANDBOX, connect, listed
+from tests.test_stdio import Child, environment
+from verify_mcp.emulator import (
+    SANDBOX_AUTH_ID,
+    SANDBOX_AUTH_TOKEN,
+    Behaviour,
+    Emulator,
+    Fault,
+    serving,
+)
+from verify_mcp.logs import Discreet, configure, secrets_of
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = "919380013443"
+BASIC = base64.b64encode(f"{SANDBOX_AUTH_ID}:{SANDBOX_AUTH_TOKEN}".encode()).decode()
+
+
+def written(message: str, *arguments: object) -> str:
+    record = logging.LogRecord("test", logging.INFO, __file__, 1, message, arguments, None)
+    return Discreet(secrets_of(SANDBOX)).format(record).partition("test: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (f"to {NUMBER}", "to +91…3443"),
+        (f"to +{NUMBER}.", "to +91…3443."),
+        ("to +91 (93800) 13-443", "to +91…3443"),
+        (f"?recipient=%2B{NUMBER}&limit=20", "?recipient=%2B+91…3443&limit=20"),
+        (f"{{'recipient': '{NUMBER}'}}", "{'recipient': '+91…3443'}"),
+        (f"token {SANDBOX_AUTH_TOKEN}!", "token [hidden]!"),
+        (f"Authorization: Basic {BASIC}", "Authorization: Basic [hidden]"),
+        (
+            "session 60ea68db-b123-46d9-9eb2-1201d516dbbd",
+            "session 60ea68db-b123-46d9-9eb2-1201d516dbbd",
+        ),
+        ("at 2026-11-21 09:30:00", "at 2026-11-21 09:30:00"),
+        ("took 123456 s", "took 123456 s"),
+    ],
+)
+def test_secrets_and_numbers_are_hidden_and_the_rest_is_told(said: str, shown: str) -> None:
+    assert written(said) == shown
+    assert written("%s", said) == shown
+
+
+PLACES = [
+    "%s", " %s ", "+%s", "'%s'", "(%s)", "recipient=%s&", "%%2B%s", "%s, %s", '"%s"', "to:%s\n",
+]  # fmt: skip
+
+
+@given(st.from_regex(r"[1-9][0-9]{7,14}", fullmatch=True), st.sampled_from(PLACES))
+def test_no_whole_number_passes_wherever_it_stands(number: str, place: str) -> None:
+    assert number not in written(place.replace("%%", "%").replace("%s", number).replace("%", "%%"))
+
+
+def test_without_credentials_there_is_nothing_to_hide() -> None:
+    assert secrets_of(replace(SANDBOX, credentials=None)) == ()
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What this process's logs say at DEBUG, configured as the server does."""
+    root, said = logging.getLogger(), io.StringIO()
+    before, level = root.handlers, root.level
+    monkeypatch.setattr(sys, "stderr", said)
+    configure(replace(SANDBOX, log_level="DEBUG"))
+    yield said
+    root.handlers = before
+    root.setLevel(level)
+
+
+class Exploding:
+    """An API in process that fails in a way nobody foresaw, its message full of secrets."""
+
+    async def __call__(self, _scope: object, _receive: object, _send: object) -> None:
+        raise RuntimeError(f"no row for +{NUMBER} ({NUMBER}) under {SANDBOX_AUTH_TOKEN} {BASIC}")
+
+
+async def test_r49_a_bug_is_told_with_its_traceback_but_without_secrets(
+    stderr: io.StringIO,
+) -> None:
+    async with connect(Exploding()) as client:
+        result = await client.call_tool("list_verify_sessions", {"recipient": f"+{NUMBER}"})
+        again = await client.call_tool("list_verify_sessions", {"limit": 0})
+    log = stderr.getvalue()
+    assert getattr(result.content[0], "text", "") == (
+        "Internal error in verify-mcp; its log on stderr has the details."
+    )
+    assert again.is_error
+    assert "RuntimeError: no row for +91…3443" in log
+    assert "Traceback (most recent call last):" in log
+    assert_discreet(log)
+
+
+async def test_r49_at_debug_no_request_betrays_whom_it_is_about(stderr: io.StringIO) -> None:
+    api = Emulator()
+    for fault in (Fault.BAD_GATEWAY, Fault.BAD_REQUEST, Fault.RESET):
+        api.fail_next(fault)
+    async with serving(api) as url, connect(None, api_url=url) as client:
+        for _ in range(3):
+            await client.call_tool("list_verify_sessions", {"recipient": f"+{NUMBER}"})
+        await listed(client)
+    assert_discreet(stderr.getvalue())
+
+
+async def test_r49_the_real_child_at_debug_writes_no_secret_to_stderr_or_stdout() -> None:
+    api = Emulator(behaviour=Behaviour())
+    async with serving(api) as url:
+        command = [sys.executable, "-m", "verify_mcp"]
+        env = environment(VERIFY_MCP_API_URL=url, VERIFY_MCP_LOG_LEVEL="DEBUG")
+        async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:
+            child = Child(process)
+            await child.greet()
+            await child.ask(
+                "tools/call",
+                1,
+                name="list_verify_sessions",
+                arguments={"recipient": NUMBER, "x": 1},
+            )
+            await child.ask(
+                "tools/call", 2, name="list_verify_sessions", arguments={"recipient": NUMBER}
+            )
+            await child.stdin.aclose()
+            assert process.stderr is not None
+            log = b"".join([chunk async for chunk in process.stderr]).decode()
+            assert await child.ended() == 0
+    assert len(api.received) == 1
+    assert_discreet(log)
+
+
+def assert_discreet(log: str) -> None:
+    assert NUMBER not in re.sub(r"[ ()-]", "", log)
+    assert SANDBOX_AUTH_TOKEN not in log
+    assert BASIC not in log

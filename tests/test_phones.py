@@ -1,0 +1,80 @@
+"""E.164 numbers: as people write them, whose country they are, and how logs show them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from verify_mcp import phones
+
+NUMBERS = st.from_regex(r"[1-9][0-9]{7,14}", fullmatch=True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+919380013443",
+        "919380013443",
+        "0091 93800 13443",
+        "+91 (93800) 13-443",
+        "+91.93800.13443",
+        "+91/93800\u201113443",
+        "+91\u00a093800\u00a013443",
+    ],
+)
+def test_a_number_is_understood_as_people_write_it(written: str) -> None:
+    assert phones.digits(written) == "919380013443"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "+",
+        "1234",
+        "1234567890123456",
+        "+91 93800 1344x",
+        "\uff19\uff13\uff18\uff10\uff10\uff11\uff13\uff14\uff14\uff13",
+        "++9193800",
+        "a",
+    ],
+)
+def test_what_is_no_number_is_none(written: str) -> None:
+    assert phones.digits(written) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "country", "shown"),
+    [
+        ("919380013443", "IN", "+919380013443"),
+        ("14155550142", "US", "+14155550142"),
+        ("16045550142", "CA", "+16045550142"),
+        ("33612345678", "FR", "+33612345678"),
+        ("80012345678", None, "80012345678"),
+        ("8097480999", None, "8097480999"),
+        ("99999999999", None, "99999999999"),
+        ("1234567890123456", None, "1234567890123456"),
+    ],
+)
+def test_the_country_is_the_numbers_or_nobodys(
+    number: str, country: str | None, shown: str
+) -> None:
+    assert (phones.country(number), phones.shown(number)) == (country, shown)
+
+
+@given(NUMBERS)
+def test_a_masked_number_keeps_its_middle_to_itself(number: str) -> None:
+    masked = phones.masked(number)
+    assert masked == f"+{number[:2]}…{number[-4:]}"
+    assert number not in masked
+
+
+def test_a_short_number_is_masked_whole() -> None:
+    assert phones.masked("1234567") == "+…"
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_written_gives_digits_or_nothing(written: str) -> None:
+    read = phones.digits(written)
+    assert read is None or (read.isascii() and read.isdigit() and phones.digits(read) == read)

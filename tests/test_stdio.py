@@ -1,0 +1,303 @@
+"""The real server as a child over stdin and stdout: nothing but JSON-RPC, and an end that comes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp import Client, StdioServerParameters
+
+from tests.conftest import Era, got, listed, refused, uuid
+from verify_mcp.emulator import (
+    SANDBOX_AUTH_ID,
+    SANDBOX_AUTH_TOKEN,
+    Behaviour,
+    Emulator,
+    serving,
+)
+from verify_mcp.stdio import LINE_LIMIT, capped_lines, mended
+
+pytestmark = pytest.mark.anyio
+
+SERVER = [sys.executable, "-m", "verify_mcp"]
+PATIENCE = 20
+"""Seconds for anything to happen at all; a machine may be busy."""
+END = 4
+"""Seconds to be gone: two are promised, the rest is for a busy machine."""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment with the sandbox's credentials and nothing on disk."""
+    ours = ("PLIVO_", "VERIFY_MCP_")
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    return {
+        **kept,
+        "PLIVO_AUTH_ID": SANDBOX_AUTH_ID,
+        "PLIVO_AUTH_TOKEN": SANDBOX_AUTH_TOKEN,
+        "VERIFY_MCP_DATABASE_URL": "sqlite://",
+        **more,
+    }
+
+
+class Child:
+    """The server's process, spoken to line by line."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process = process
+        self.stdin = process.stdin
+        self.stdout = BufferedByteReceiveStream(process.stdout)
+
+    async def write(self, raw: bytes) -> None:
+        await self.stdin.send(raw)
+
+    async def say(self, method: str, number: int | None = None, **params: Any) -> None:
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if number is not None:
+            message["id"] = number
+        await self.write(json.dumps(message).encode() + b"\n")
+
+    async def hear(self) -> dict[str, Any]:
+        with anyio.fail_after(PATIENCE):
+            line = await self.stdout.receive_until(b"\n", 4_000_000)
+        message: dict[str, Any] = json.loads(line)
+        assert message["jsonrpc"] == "2.0"
+        return message
+
+    async def ask(self, method: str, number: int, **params: Any) -> dict[str, Any]:
+        await self.say(method, number, **params)
+        while (heard := await self.hear()).get("id") != number:
+            pass
+        return heard
+
+    async def greet(self) -> None:
+        await self.ask(
+            "initialize", 0, protocolVersion="2025-11-25", capabilities={},
+            clientInfo={"name": "test", "version": "1"},
+        )  # fmt: skip
+        await self.say("notifications/initialized")
+
+    async def call(self, number: int = 1, name: str = "list_verify_sessions") -> dict[str, Any]:
+        heard = await self.ask("tools/call", number, name=name, arguments={})
+        result: dict[str, Any] = heard["result"]
+        return result
+
+    async def ended(self) -> int:
+        """The exit code, after the rest of its output proved to be JSON-RPC too."""
+        with anyio.fail_after(END):
+            rest = b"".join([chunk async for chunk in self.stdout])
+            code = await self.process.wait()
+        for line in rest.splitlines():
+            assert json.loads(line)["jsonrpc"] == "2.0"
+        return code
+
+
+@asynccontextmanager
+async def started(*command: str, **more: str) -> AsyncIterator[Child]:
+    async with await anyio.open_process(
+        command or SERVER, env=environment(**more), stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield Child(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@asynccontextmanager
+async def api(**switches: Any) -> AsyncIterator[str]:
+    async with serving(Emulator(behaviour=Behaviour(**switches))) as url:
+        yield url
+
+
+async def test_a_real_client_is_answered_by_a_real_child_in_both_eras(era: Era) -> None:
+    async with api() as url:
+        server = StdioServerParameters(
+            command=SERVER[0], args=SERVER[1:], env=environment(VERIFY_MCP_API_URL=url)
+        )
+        async with Client(server, mode=era) as client:
+            answer = await listed(client)
+            assert (answer["complete"], len(answer["rows"]), answer["quota_left"]) == (True, 20, 19)
+            short = answer["rows"][0][0]
+            assert (await got(client, short))["session"].startswith(short)
+
+
+async def test_the_sandbox_needs_no_credentials_and_no_network(era: Era) -> None:
+    bare = environment(PLIVO_AUTH_ID="", PLIVO_AUTH_TOKEN="")
+    server = StdioServerParameters(
+        command=SERVER[0], args=[*SERVER[1:], "serve", "--sandbox"], env=bare
+    )
+    async with Client(server, mode=era) as client:
+        assert len((await listed(client))["rows"]) == 20
+
+
+STOPS: Mapping[str, int] = {"eof": 0, "sigterm": 143, "sigint": 130}
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "call in flight"])
+@pytest.mark.parametrize("stop", STOPS)
+async def test_r44_it_ends_in_time_whatever_is_under_way(stop: str, *, busy: bool) -> None:
+    async with api(latency=60.0) as url, started(VERIFY_MCP_API_URL=url) as child:
+        await child.greet()
+        if busy:
+            await child.say("tools/call", 1, name="list_verify_sessions", arguments={})
+            await child.ask("ping", 2)
+        if stop == "eof":
+            await child.stdin.aclose()
+        else:
+            child.process.send_signal(signal.SIGTERM if stop == "sigterm" else signal.SIGINT)
+        assert await child.ended() == STOPS[stop]
+
+
+ORPHAN = f"import subprocess, time; subprocess.Popen({SERVER!r}); time.sleep(600)"
+
+
+async def test_r44_it_ends_when_its_parent_dies_though_its_input_stays_open() -> None:
+    async with started(sys.executable, "-c", ORPHAN) as parent:
+        await parent.greet()
+        parent.process.kill()
+        with anyio.fail_after(END):
+            assert [chunk async for chunk in parent.stdout] == []
+
+
+async def test_r45_it_ends_when_nobody_reads_any_more() -> None:
+    async with started() as child:
+        await child.greet()
+        assert child.process.stdout is not None
+        await child.process.stdout.aclose()
+        for number in range(20):
+            try:
+                await child.say("tools/list", number)
+            except anyio.BrokenResourceError:
+                break
+            await anyio.sleep(0.01)
+        await child.stdin.aclose()
+        with anyio.fail_after(END):
+            await child.process.wait()
+
+
+GARBAGE = [
+    b"\n", b"garbage\n", b"{\n", b"null\n", b"[]\n", b'{"jsonrpc":"2.0"}\n', b"\xff\xfe\x00\x01\n",
+    bytes(range(256)) + b"\n", b'{"jsonrpc":"2.0","id":5,"method":5}\n', b"[" * 100_000 + b"\n",
+    b'{"jsonrpc":"2.0","id":6,"method":"ping","params":{"x":"' + b"x" * 2_000_000 + b'"}}\n',
+    b"x" * 2_000_000 + b"\n",
+]  # fmt: skip
+
+
+async def test_r43_garbage_on_stdin_is_survived() -> None:
+    async with api() as url, started(VERIFY_MCP_API_URL=url) as child:
+        await child.greet()
+        for number, raw in enumerate(GARBAGE, start=100):
+            await child.write(raw)
+            assert (await child.ask("ping", number))["result"] == {}
+        await child.stdin.aclose()
+        assert await child.ended() == 0
+
+
+async def test_r41_half_a_surrogate_pair_is_read_as_the_replacement_character() -> None:
+    async with api() as url, started(VERIFY_MCP_API_URL=url) as child:
+        await child.greet()
+        await child.write(
+            b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":'
+            b'"list_verify_sessions","arguments":{"brand_name":"half \\ud83d"}}}\n'
+        )
+        heard = await child.hear()
+    assert heard["result"]["structuredContent"]["applied"]["brand_name"] == "half \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b'"\\ud83d"', '"\\ufffd"'),
+        (b'"\\uDE42 x"', '"\\ufffd x"'),
+        (b'"\\ud83d\\ude42"', '"\\ud83d\\ude42"'),
+        (b'"\\ud83d\\ud83d\\ude42"', '"\\ufffd\\ud83d\\ude42"'),
+        (b'"\\\\ud83d"', '"\\\\ud83d"'),
+        (b'"\xff"', '"\ufffd"'),
+    ],
+)
+def test_only_half_a_pair_is_mended(line: bytes, text: str) -> None:
+    assert mended(line) == text
+
+
+async def test_r43_a_line_may_arrive_in_halves() -> None:
+    async with started() as child:
+        await child.greet()
+        await child.write(b'{"jsonrpc":"2.0","id":3,')
+        await anyio.sleep(0.05)
+        await child.write(b'"method":"ping"}\n')
+        assert await child.hear() == {"jsonrpc": "2.0", "id": 3, "result": {}}
+
+
+async def test_r43_a_request_before_initialize_and_an_unknown_method_are_protocol_errors() -> None:
+    async with started() as child:
+        early = await child.ask("tools/list", 1)
+        await child.greet()
+        unknown = await child.ask("tools/dance", 2)
+        assert len((await child.ask("tools/list", 3))["result"]["tools"]) >= 2
+    assert early["error"]["code"] == -32602
+    assert unknown["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"PLIVO_AUTH_ID": "", "PLIVO_AUTH_TOKEN": ""},
+         "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN not set."),
+        ({"PLIVO_AUTH_TOKEN": "${user_config.token}"},
+         "PLIVO_AUTH_TOKEN still holds a placeholder."),
+        ({"PLIVO_AUTH_ID": SANDBOX_AUTH_TOKEN, "PLIVO_AUTH_TOKEN": SANDBOX_AUTH_ID},
+         "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN look swapped"),
+    ],
+    ids=["missing", "placeholder", "swapped"],
+)  # fmt: skip
+async def test_r47_without_credentials_it_starts_lists_and_says_what_to_set(
+    changes: dict[str, str], told: str
+) -> None:
+    server = StdioServerParameters(command=SERVER[0], args=SERVER[1:], env=environment(**changes))
+    async with Client(server) as client:
+        assert len((await client.list_tools()).tools) >= 2
+        texts = {await refused(client) for _ in range(2)}
+        texts.add(await refused(client, "get_verify_session", session_uuid=uuid(1)))
+    (text,) = texts
+    assert text.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VERIFY_MCP_API_URL", "http://api.plivo.com"),
+        ("VERIFY_MCP_API_URL", "https://me:secret-secret@api.plivo.com"),
+        ("VERIFY_MCP_RATE_LIMIT", "fast"),
+    ],
+)
+async def test_r48_a_setting_that_cannot_be_used_is_refused_at_the_start_by_name(
+    name: str, value: str
+) -> None:
+    child = await anyio.run_process(SERVER, env=environment(**{name: value}), check=False)
+    assert (child.returncode, child.stdout) == (2, b"")
+    text = child.stderr.decode()
+    assert text.startswith(f"verify-mcp: {name} ")
+    assert text.count("\n") == 1
+    assert "secret-secret" not in text
+
+
+def test_lines_too_long_are_left_out_and_the_rest_stays_in_step() -> None:
+    chunks = iter(
+        [b"one\ntw", b"o\n", b"x" * 8, b"y" * 8 + b"\nthree\nlong-long-long\nfo", b"ur", b""]
+    )
+    assert list(capped_lines(lambda: next(chunks), 10)) == [b"one", b"two", b"three", b"four"]
+    rest = iter([b"x" * 20, b""])
+    assert list(capped_lines(lambda: next(rest), 10)) == []
+    assert LINE_LIMIT > 1_000_000
