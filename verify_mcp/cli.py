@@ -1,9 +1,10 @@
-"""The command line: serve (the default), demo, doctor, install, sync, purge, emulator."""
+"""The command line: serve (the default) and the other commands that `--help` lists."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from io import TextIOWrapper
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 from verify_mcp import __version__
 from verify_mcp.errors import InvalidSetting
-from verify_mcp.settings import Credentials, Settings, read_settings
+from verify_mcp.settings import IN_MEMORY, Credentials, Rate, Settings, read_settings
 
 PROBLEM, USAGE = 1, 2
 
@@ -40,7 +41,7 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
         "VERIFY_MCP_… variables in the README.",
     )
     parser.add_argument("--version", action="version", version=f"verify-mcp {__version__}")
-    parser.set_defaults(command=_serve, sandbox=False)
+    parser.set_defaults(command=_serve, sandbox=False, http=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP over stdin and stdout (the default)")
     serve.add_argument(
@@ -48,13 +49,16 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
         action="store_true",
         help="answer from made-up sessions, without credentials or network",
     )
+    _add_http(serve)
     serve.set_defaults(command=_serve)
     demo = commands.add_parser("demo", help="show four questions and their answers")
     demo.set_defaults(command=_demo)
     doctor = commands.add_parser("doctor", help="check credentials, network and settings")
     doctor.add_argument("--offline", action="store_true", help="check without asking the API")
     doctor.set_defaults(command=_doctor)
+    _add_report(commands)
     _add_mirror(commands)
+    _add_token(commands)
     if not said or said[0] != "serve":
         _add_install(commands)
     emulator = commands.add_parser("emulator", help="run the pretend Verify API on this machine")
@@ -64,6 +68,65 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
         add_arguments(emulator)
     emulator.set_defaults(command=_emulator)
     return parser
+
+
+def _add_http(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--http", action="store_true", help="serve a team over HTTP instead")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default %(default)s)"
+    )
+    serve.add_argument("--port", type=int, default=8000, help="port (default %(default)s)")
+    serve.add_argument("--tls-cert", type=Path, help="file of the certificate and its chain (PEM)")
+    serve.add_argument("--tls-key", type=Path, help="file of the certificate's key (PEM)")
+
+
+def _add_token(commands: Any) -> None:
+    token = commands.add_parser("token", help="who may ask over HTTP")
+    deeds = token.add_subparsers(title="commands", metavar="", required=True)
+    add = deeds.add_parser("add", help="make a token and show it, this once")
+    add.add_argument("name", help="whom it is for, e.g. support")
+    add.add_argument("--budget", type=int, default=120, help="calls a minute (default %(default)s)")
+    add.add_argument("--subaccount", default="", help="auth id (SA…) that is all it may see")
+    add.set_defaults(command=_token_add)
+    listing = deeds.add_parser("list", help="show the tokens' names, never the tokens")
+    listing.set_defaults(command=_token_list)
+    revoke = deeds.add_parser("revoke", help="make a token worthless, at once")
+    revoke.add_argument("name")
+    revoke.set_defaults(command=_token_revoke)
+
+
+def _token_add(options: argparse.Namespace) -> int:
+    from verify_mcp import tokens
+
+    path, now = _tokens_path(), datetime.now(UTC)
+    token = tokens.add(path, options.name, options.budget, options.subaccount.upper(), now)
+    _tell(f"Token of {options.name}, kept in {path} as a digest only. Copy it now:")
+    sys.stdout.write(token + "\n")
+    return 0
+
+
+def _token_list(_options: argparse.Namespace) -> int:
+    from verify_mcp import tokens
+
+    for each in tokens.listed(_tokens_path()):
+        sees = each.subaccount or "everything"
+        line = f"{each.name}  {each.budget}/minute  sees {sees}  made {each.created}\n"
+        sys.stdout.write(line)
+    return 0
+
+
+def _token_revoke(options: argparse.Namespace) -> int:
+    from verify_mcp import tokens
+
+    tokens.revoke(_tokens_path(), options.name)
+    _tell(f"The token of {options.name} is worthless now, on every server that reads this file.")
+    return 0
+
+
+def _tokens_path() -> Path:
+    from verify_mcp.tokens import usual_path
+
+    return read_settings(os.environ).tokens_file or usual_path()
 
 
 def _add_mirror(commands: Any) -> None:
@@ -78,6 +141,46 @@ def _add_mirror(commands: Any) -> None:
     age.add_argument("--older-than", help="forget what is older: 30d, 2026-11-01")
     age.add_argument("--all", action="store_true", help="forget everything")
     purge.set_defaults(command=_purge)
+
+
+def _add_report(commands: Any) -> None:
+    report = commands.add_parser("report", help="write a period's figures as a page with charts")
+    report.add_argument("--since", default="7d", help="start: 24h, 7d, 2026-11-01 (default 7d)")
+    report.add_argument("--until", help="end (default now)")
+    report.add_argument(
+        "--group-by",
+        action="append",
+        default=[],
+        metavar="FIELD[,FIELD]",
+        help="a chart by these; may be given again (default: day or hour; country; attempt_status)",
+    )
+    report.add_argument(
+        "-o", "--output", type=Path, default=Path("verify-report.html"), help="default %(default)s"
+    )
+    report.add_argument("--force", action="store_true", help="replace the file if it is there")
+    report.add_argument(
+        "--within", type=float, default=30.0, metavar="MINUTES", help="default %(default)g"
+    )
+    report.add_argument("--sandbox", action="store_true", help="of made-up sessions")
+    report.set_defaults(command=_report)
+
+
+def _report(options: argparse.Namespace) -> int:
+    from verify_mcp import report
+
+    charts = tuple(tuple(each.split(",")) for each in options.group_by)
+    order = report.Order(
+        options.since,
+        options.until,
+        charts,
+        options.output,
+        force=options.force,
+        within=60 * options.within,
+    )
+    if not options.sandbox:
+        return report.run(order, read_settings(os.environ))
+    settings, app = unhurried_sandbox()
+    return report.run(order, settings, app=app)
 
 
 def _sync(options: argparse.Namespace) -> int:
@@ -126,8 +229,8 @@ def _install(deed: str, options: argparse.Namespace) -> int:
     from verify_mcp.clients import NAMED
 
     _forgive_stdout()
-    asked = {key: value for key, value in vars(options).items() if key not in ("client", "command")}
-    order = install.Order(NAMED[options.client], **asked)
+    given = {**vars(options), "client": NAMED[options.client]}
+    order = install.Order(**{name: given[name] for name in install.ORDERED if name in given})
     asking = (input, getpass) if sys.stdin.isatty() else (None, None)
     person = install.Person(sys.stdout.write, *asking)
     machine = install.here(os.environ, datetime.now(UTC))
@@ -143,12 +246,14 @@ def _serve(options: argparse.Namespace) -> int:
     from verify_mcp.mirror import open_mirror
     from verify_mcp.server import build_server
 
-    app = None
-    if options.sandbox:
-        settings, app = sandbox()
-    else:
+    app, settings = None, Settings()
+    if options.http or not options.sandbox:
         settings = read_settings(os.environ)
+    if options.sandbox:
+        settings, app = sandbox(settings)
     logs.configure(settings)
+    if options.http:
+        return _serve_http(options, settings, partial(open_mirror, settings, app=app))
     if sys.stdin.isatty():
         _tell(
             "verify-mcp serves MCP on stdin and stdout: an MCP client starts it, not a person. "
@@ -157,16 +262,37 @@ def _serve(options: argparse.Namespace) -> int:
     return stdio.run(build_server(partial(open_mirror, settings, app=app)))
 
 
-def sandbox() -> tuple[Settings, Callable[..., object]]:
+def _serve_http(options: argparse.Namespace, settings: Settings, open_mirror: Any) -> int:
+    from verify_mcp import http, telemetry
+
+    if told := telemetry.configure(os.environ):
+        _tell(told)
+    place = http.Place(options.host, options.port, options.tls_cert, options.tls_key)
+    return http.run(settings, place, open_mirror)
+
+
+def sandbox(settings: Settings | None = None) -> tuple[Settings, Callable[..., object]]:
     """Settings and application of a server that answers from made-up sessions."""
     from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator
 
-    settings = Settings(
+    made_up = replace(
+        settings or Settings(),
         credentials=Credentials(SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN),
         api_url="http://localhost",
+        database_url=IN_MEMORY,
         sandbox=True,
     )
-    return settings, Emulator()
+    return made_up, Emulator()
+
+
+def unhurried_sandbox() -> tuple[Settings, Callable[..., object]]:
+    """The sandbox without its quota, for what would only make a person wait."""
+    from verify_mcp.emulator import Behaviour, Emulator
+
+    settings, _ = sandbox()
+    return replace(settings, rate_limit=Rate(1_000_000, 1.0)), Emulator(
+        behaviour=Behaviour(list_limit=None)
+    )
 
 
 def _demo(_options: argparse.Namespace) -> int:

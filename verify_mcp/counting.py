@@ -75,9 +75,10 @@ class Count:
                 count = count.learn(offset, page.received, oldest=..., newest=...)
 
     One page at a time, a count takes at most `promise(total)` requests however sessions arrive
-    (or the promise of the guess, where that is more); usually far fewer. What is known beforehand
-    saves more: pages seen earlier with the same filter and window (`known`), a finished count of
-    the same window whose sessions come in the same rhythm (`like`), a `guess`.
+    (or the promise of the guess, or of the most there can be by what is known, where that is
+    more); usually far fewer. What is known beforehand saves more: pages seen earlier with the same
+    filter and window (`known`), a finished count of the same window whose sessions come in the
+    same rhythm (`like`), a `guess`.
     """
 
     window: Window
@@ -172,8 +173,9 @@ class Count:
         """The page nearest to `page` after which the promise can be kept whatever it tells."""
         first, last = self.low // PAGE, self._last_page()
         spent = len(self.probes) + len(self.refusals)
-        sure = max(self.low, self.guess.total if self.guess else 0)
-        left = max(0, promise(sure) - spent - 1)
+        bounds = [page.most for page in self.known if page.most is not None]
+        allowed = max(self.low, self.guess.total if self.guess else 0, min(bounds, default=0))
+        left = max(0, promise(allowed) - spent - 1)
         upper = min(last, first + 2**left - 1)
         lower = max(first, 2 ** (spent - 2) - 1 if last == inf else last + 1 - 2**left)
         if lower > upper:
@@ -263,7 +265,9 @@ def _quantile(share: float, likely: Guess, low: int, most: float) -> float:
     What remains above `low` is taken as log-logistic: never negative, with long tails.
     """
     middle = max(1.0, likely.total - low)
-    steep = 1.8 * middle / max(likely.spread, 0.1)
+    # An empty page before the likely end refutes it, and then it is not as sure as it seemed.
+    spread = max(0.1, likely.spread) + max(0.0, likely.total - most) / 2
+    steep = 1.8 * middle / spread
     within = 1.0
     if most < inf:
         odds: float = (max(most - low, 1) / middle) ** min(steep, 40)

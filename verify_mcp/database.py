@@ -32,7 +32,7 @@ class Access:
         self._say = say
         self._database: Database | None = None
         self._opening = anyio.Lock()
-        self._retry_at = clock()
+        self._retry_at = self._opened_at = clock()
         self._said: set[str] = set()
         self._spoiled: Identity | None = None
         self.problem = ""
@@ -45,9 +45,8 @@ class Access:
             result = await database.write(work)
         except DatabaseUnavailable as error:
             raise await self._given_up(error, database) from error
-        if self.problem and database is self._database:
-            self.problem = ""
-            self._said.clear()
+        if database is self._database:
+            self._recovered()
         return result
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
@@ -87,7 +86,13 @@ class Access:
                     )
                 except DatabaseUnavailable as error:
                     raise await self._given_up(error, None) from error
+                self._opened_at = self.clock()
             return self._database
+
+    def _recovered(self) -> None:
+        self.problem = ""
+        if self.clock() >= self._opened_at + RETRY_SECONDS:
+            self._said.clear()  # it lasts: not just one write that went well
 
     async def _given_up(
         self, error: DatabaseUnavailable, database: Database | None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from itertools import chain, zip_longest
-from math import exp, floor, hypot, log, sqrt
+from math import exp, expm1, floor, hypot, log, sqrt
 from statistics import NormalDist, variance
 
 from verify_mcp.counting import PAGE
@@ -76,7 +76,8 @@ class Sample:
 
         `each` is the most that one session can add: 1 where sessions are counted, the costliest
         session seen where costs are added up. A burst may lie wholly between the pages drawn, so
-        the upper bound reckons with one page more, full of such sessions, that the draw missed.
+        the interval reckons with one page more that the draw missed: full of such sessions, or
+        holding nothing that counts.
         """
         drawn = self._drawn(values)
         if drawn is None:
@@ -86,12 +87,13 @@ class Sample:
         if not drawn.unseen:
             return _certain(sure + drawn.sum, places)
         rest, page = float(drawn.sum), float(each) * PAGE
-        low, high = _stretched(rest, drawn.reach)
-        above = hypot(high - rest, drawn.missed(page)) if rest else drawn.unmet * page
+        above = hypot(_stretched(rest, drawn.reach), drawn.missed(page))
+        above = above if rest else drawn.unmet * page
+        below = hypot(drawn.reach, drawn.missed(0))
         most = float(drawn.seen + each * self._rows_unseen(values))
         return _rounded(
             sure + drawn.sum,
-            sure + max(drawn.seen, Decimal(low)),
+            sure + max(drawn.seen, Decimal(rest - below)),
             sure + Decimal(min(rest + above, most)),
             places,
         )
@@ -106,17 +108,15 @@ class Sample:
         parts = self._parts(tops, bottoms)
         if parts is None:
             return None
-        above, below, rate = parts
+        above, below, apart, rate = parts
         if not above.unseen:
             return _certain(rate, -_RATE_PLACES)
         whole, page = float(self._sure(bottoms) + below.sum), float(each) * PAGE
-        low, high = _stretched(float(rate), self._apart(tops, bottoms, rate).reach / whole)
-        if rate:
-            missed = hypot(high - float(rate), above.missed(page) / whole)
-        else:
-            missed = above.unmet * page / float(self._sure(bottoms) + below.seen)
-        upper = rate + Decimal(missed)
-        return _rounded(rate, Decimal(low), upper, -_RATE_PLACES)
+        reach = apart.reach / whole
+        more = hypot(_stretched(float(rate), reach), above.missed(page) / whole)
+        if not rate:
+            more = above.unmet * page / float(self._sure(bottoms) + below.seen)
+        return _rounded(rate, rate - Decimal(reach), rate + Decimal(more), -_RATE_PLACES)
 
     def share(self, tops: Values, bottoms: Values) -> Estimate | None:
         """Which part of the bottoms are tops too, from 0 to 1, e.g. a group's conversion.
@@ -127,12 +127,11 @@ class Sample:
         parts = self._parts(tops, bottoms)
         if parts is None:
             return None
-        _, below, rate = parts
+        _, below, apart, rate = parts
         if not below.unseen:
             return _certain(rate, -_RATE_PLACES)
         whole = float(self._sure(bottoms) + below.sum)
         unseen = 1 - float(self._sure(bottoms) + below.seen) / whole
-        apart = self._apart(tops, bottoms, rate)
         error = apart.error / whole
         p, holding = float(rate), sum(1 for page in bottoms.values() if page)
         worth = p * (1 - p) / error**2 if error else float(holding)
@@ -140,19 +139,17 @@ class Sample:
         low, high = _wilson(p, worth, quantile(apart.freedom))
         return _rounded(rate, Decimal(low), Decimal(high), -_RATE_PLACES)
 
-    def _parts(self, tops: Values, bottoms: Values) -> "tuple[_Drawn, _Drawn, Decimal] | None":
+    def _parts(
+        self, tops: Values, bottoms: Values
+    ) -> "tuple[_Drawn, _Drawn, _Drawn, Decimal] | None":
+        """Both sums, how far each page is from their rate (its error, made linear), the rate."""
         above, below = self._drawn(tops), self._drawn(bottoms)
         if above is None or below is None or not self._sure(bottoms) + below.sum:
             return None
         top, bottom = self._sure(tops) + above.sum, self._sure(bottoms) + below.sum
-        return above, below, _EXACTLY.divide(top, bottom)
-
-    def _apart(self, tops: Values, bottoms: Values, rate: Decimal) -> "_Drawn":
-        """How far each page is from the common rate: the error of a ratio, made linear."""
-        drawn = self._drawn({page: top - rate * bottoms[page] for page, top in tops.items()})
-        if drawn is None:
-            raise ValueError("The pages of both sums must be the same.")
-        return drawn
+        rate = _EXACTLY.divide(top, bottom)
+        apart = self._drawn({page: top - rate * bottoms[page] for page, top in tops.items()})
+        return None if apart is None else (above, below, apart, rate)
 
     def _drawn(self, values: Values) -> "_Drawn | None":
         """What came in of each stratum; one with fewer than two pages joins the next."""
@@ -285,14 +282,14 @@ class _Drawn:
         return min(self.unseen, left * (1 - exp(log(0.05) / self.pages)))
 
     def missed(self, page: float) -> float:
-        """What it adds to have missed one page of this value among as many as were drawn."""
+        """The error if one page of this value was missed for every so many drawn."""
         mean = float(self.sum) / (self.unseen + self.pages)
-        return max(0.0, page - mean) * self.unseen / (self.pages + 1)
+        return abs(page - mean) * self.unseen / (self.pages + 1)
 
 
-def _stretched(value: float, reach: float) -> tuple[float, float]:
-    """An interval around a sum that is never negative, and so has the longer tail above."""
-    return max(0.0, value - reach), value * exp(min(reach / value, 700.0)) if value > 0 else value
+def _stretched(value: float, reach: float) -> float:
+    """How far above a sum that is never negative its interval reaches: it has a long tail."""
+    return value * expm1(min(reach / value, 700.0)) if value > 0 else 0.0
 
 
 def _wilson(share: float, worth: float, reach: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import anyio
 
-from verify_mcp import pacing
+from verify_mcp import pacing, telemetry
 from verify_mcp.api import Api
 from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
 from verify_mcp.filters import SessionFilter
@@ -102,12 +102,14 @@ class Exchange:
         deadline = effort.deadline or clock() + self._settings.max_wait
         failure: ApiError | None = None
         for attempt in range(1, TRIES + 1):
+            came = clock()
             try:
                 async with quota.slot(
                     patience=deadline - clock(),
                     priority=effort.priority,
                     on_wait=lambda seconds: _waiting(effort, seconds),
                 ) as slot:
+                    telemetry.waited(clock() - came)
                     effort.doing = "asking the Verify API"
                     return await _sent(slot, ask, effort)
             except QuotaExhausted:

@@ -1,17 +1,27 @@
 """Logs on stderr, without secrets and without whole phone numbers."""
 
 import base64
+import json
 import logging
+import os
 import re
 import sys
+from contextvars import ContextVar
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
 from urllib.parse import quote
 
 from verify_mcp import phones
+from verify_mcp.errors import InvalidSetting
 from verify_mcp.settings import Settings
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the HTTP request that is being answered."""
 
 # Seven digits and more, alone or written as a number with its country code; not parts of a UUID.
 _NUMBER = re.compile(r"(?<![0-9a-f-])\+?[0-9]{7,15}(?![0-9a-f-])|\+[0-9][0-9 ().-]{6,20}[0-9]")
 _HIDDEN = "[hidden]"
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
 
 
 class Discreet(logging.Formatter):
@@ -23,10 +33,31 @@ class Discreet(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text, its line breaks kept only in a traceback."""
-        text = super().format(record)
+        return self.hidden(super().format(record))
+
+    def hidden(self, text: str) -> str:
+        """A text without secrets, its phone numbers masked."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return _NUMBER.sub(lambda found: phones.masked(re.sub(r"\D", "", found[0])), text)
+
+
+class Structured(Discreet):
+    """The same as one JSON object on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + self.formatException(record.exc_info)
+        told = {
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "request_id": request_id.get(),
+            "message": self.hidden(message),
+        }
+        said = {name: each for name, each in told.items() if each is not None}
+        return json.dumps(said, ensure_ascii=False)
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
@@ -42,7 +73,36 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
 def configure(settings: Settings) -> None:
     """Send this process's logs to stderr, from the level that the settings ask for."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Discreet(secrets_of(settings)))
+    kind = Structured if settings.log_format == "json" else Discreet
+    handler.setFormatter(kind(secrets_of(settings)))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
+
+
+def configure_audit(settings: Settings, name: str) -> None:
+    """Send the audit lines of logger `name`, JSON already, to their file or to stderr."""
+    audit = logging.getLogger(name)
+    handler = _appended(settings.audit_file) if settings.audit_file else logging.StreamHandler()
+    handler.setFormatter(Bare(secrets_of(settings)))
+    audit.handlers = [handler]
+    audit.propagate = False
+    audit.setLevel(logging.INFO)
+
+
+class Bare(Discreet):
+    """A record's message alone, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.hidden(record.getMessage())
+
+
+def _appended(path: Path) -> logging.Handler:
+    """A file that grows, readable by this user only; it may be rotated away under us."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | _NOFOLLOW, 0o600))
+        return WatchedFileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise InvalidSetting(
+            f"VERIFY_MCP_AUDIT_FILE cannot be written ({error.strerror})."
+        ) from error

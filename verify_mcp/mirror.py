@@ -65,7 +65,7 @@ class Mirror:
         self.access = access
         self.settings = settings
         self.world = world
-        self._key = key
+        self.key = key
         self._seen: OrderedDict[str, Session] = OrderedDict()
         self.unfinished = Unfinished()
         self._tidy_at = world.now()
@@ -178,7 +178,7 @@ class Mirror:
 
     def shown(self, number: str) -> str:
         """How a recipient is written in answers."""
-        return phones.pseudonym(number, self._key) if self._key else phones.shown(number)
+        return phones.pseudonym(number, self.key) if self.key else phones.shown(number)
 
     async def with_number(self, wanted: SessionFilter) -> SessionFilter:
         """The filter with a pseudonym turned back into its number. Raises InvalidArgument."""
@@ -190,7 +190,7 @@ class Mirror:
             held = await self.store.numbers_like(*parts) if self.store else []
         except DatabaseUnavailable:
             held = []
-        found = phones.unmasked(wanted.recipient, sorted(seen | set(held)), self._key or b"")
+        found = phones.unmasked(wanted.recipient, sorted(seen | set(held)), self.key or b"")
         if len(found) != 1:
             raise InvalidArgument(
                 "recipient is a pseudonym that this server has not shown. Give the whole number, "
@@ -286,9 +286,15 @@ async def open_mirror(
 @asynccontextmanager
 async def _tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
     """Work that outlives a single call, but not the mirror."""
+    failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        yield tasks
+        try:
+            yield tasks
+        except Exception as error:  # noqa: BLE001 - raised below, as it is and not in a group
+            failure = error
         tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def _quota(endpoint: str, rate: Rate, access: Access, settings: Settings, world: World) -> Quota:

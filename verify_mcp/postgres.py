@@ -116,7 +116,7 @@ def _kind(error: Exception) -> str:
         ((errors.DiskFull, errors.OutOfMemory, errors.TooManyConnections), "it is full"),
         (errors.InsufficientPrivilege, "its user may not do what this needs"),
         (errors.ReadOnlySqlTransaction, "it cannot be written"),
-        (errors.SyntaxErrorOrAccessRuleViolation, "its tables are not those of this version"),
+        (psycopg.ProgrammingError, "its tables are not those of this version"),
         (psycopg.OperationalError, "the connection broke"),
     )
     return next((said for kinds, said in words if isinstance(error, kinds)), "SQL failed")

@@ -1,6 +1,7 @@
 """Read-only documents by URI, and completion of what can be named."""
 
 from importlib.resources import files
+from typing import Any
 
 from mcp import MCPError
 from mcp_types import (
@@ -19,7 +20,7 @@ from mcp_types import (
     TextResourceContents,
 )
 
-from verify_mcp import results, status, wording
+from verify_mcp import picture, results, status, wording
 from verify_mcp.arguments import read_get
 from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
 from verify_mcp.exchange import Effort
@@ -31,6 +32,7 @@ GUIDE = "verify://guide"
 STATUS = "verify://status"
 SESSION = "verify://sessions/"
 MOST_COMPLETIONS = 20
+_PICTURE_META = {"ui": {"csp": picture.NO_ORIGINS, "prefersBorder": True}}
 
 
 async def on_list_resources(
@@ -51,7 +53,15 @@ async def on_list_resources(
         description="Quota, what is held locally, settings and problems, as get_verify_status.",
         mime_type="application/json",
     )
-    return ListResourcesResult(resources=[guide, standing])
+    summary = Resource(
+        uri=picture.URI,
+        name="summary",
+        title="Picture of a summary",
+        description="The page in which hosts of MCP Apps show summarize_verify_sessions.",
+        mime_type=picture.MIME_TYPE,
+        _meta=_PICTURE_META,
+    )
+    return ListResourcesResult(resources=[guide, standing, summary])
 
 
 async def on_list_resource_templates(
@@ -79,6 +89,8 @@ async def on_read_resource(
     if uri == STATUS:
         answer = await status.told(context.lifespan_context, "all")
         return _document(uri, "application/json", results.compact(answer))
+    if uri == picture.URI:
+        return _document(uri, picture.MIME_TYPE, picture.page(), _PICTURE_META)
     if uri.startswith(SESSION):
         text = await _session(context.lifespan_context, uri)
         return _document(uri, "application/json", text)
@@ -96,9 +108,11 @@ async def _session(mirror: Mirror, uri: str) -> str:
     return results.compact(wording.story(session, mirror.shown))
 
 
-def _document(uri: str, mime_type: str, text: str) -> ReadResourceResult:
+def _document(
+    uri: str, mime_type: str, text: str, meta: dict[str, Any] | None = None
+) -> ReadResourceResult:
     return ReadResourceResult(
-        contents=[TextResourceContents(uri=uri, mime_type=mime_type, text=text)]
+        contents=[TextResourceContents(uri=uri, mime_type=mime_type, text=text, _meta=meta)]
     )
 
 

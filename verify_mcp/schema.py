@@ -17,8 +17,8 @@ STEPS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (bucket, slot))""",
         """CREATE TABLE verify_tickets (
             bucket VARCHAR(64) NOT NULL, ticket VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
-            priority INTEGER NOT NULL, arrival DOUBLE PRECISION NOT NULL, seen_at DOUBLE PRECISION NOT NULL,
-            PRIMARY KEY (bucket, ticket))""",
+            priority INTEGER NOT NULL, arrival DOUBLE PRECISION NOT NULL,
+            seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (bucket, ticket))""",
         """CREATE TABLE verify_gates (
             bucket VARCHAR(64) NOT NULL PRIMARY KEY, noted_at DOUBLE PRECISION NOT NULL,
             open_at DOUBLE PRECISION NOT NULL)""",

@@ -19,6 +19,9 @@ _AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{8,200}", re.ASCII)
 _PLACEHOLDER = re.compile(r"\$\{.*\}|<.*>|your[-_ ].*|x{4,}", re.IGNORECASE)
 _RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6}(?:\.[0-9]{1,3})?)", re.ASCII)
+# Only signatures that need a private key: a shared secret or none at all is never accepted.
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -52,6 +55,17 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class OAuth:
+    """Whose access tokens (JWT) are accepted over HTTP, and for what."""
+
+    issuer: str
+    jwks_url: str
+    audience: str
+    algorithms: tuple[str, ...] = ("RS256", "ES256")
+    subaccount_claim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Every setting with its default; one field each, named like its variable.
 
@@ -74,6 +88,13 @@ class Settings:
     time_zone: str = "UTC"
     retention: timedelta | None = None
     log_level: str = "WARNING"
+    log_format: str = "text"
+    audit_file: Path | None = None
+    public_url: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    tokens_file: Path | None = None
+    caller_budget: int = 120
+    oauth: OAuth | None = None
     sandbox: bool = False
 
     def account(self) -> Credentials:
@@ -100,6 +121,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         time_zone=_time_zone(environ),
         masked=_choice(environ, "VERIFY_MCP_RECIPIENTS", "full", ("full", "masked")) == "masked",
         log_level=_choice(environ, "VERIFY_MCP_LOG_LEVEL", "WARNING", _LOG_LEVELS),
+        log_format=_choice(environ, "VERIFY_MCP_LOG_FORMAT", "text", ("text", "json")),
+        audit_file=_path(environ, "VERIFY_MCP_AUDIT_FILE"),
+        public_url=_address(environ, "VERIFY_MCP_PUBLIC_URL"),
+        allowed_hosts=_hosts(environ),
+        tokens_file=_path(environ, "VERIFY_MCP_TOKENS_FILE"),
+        caller_budget=_count(environ, "VERIFY_MCP_CALLER_BUDGET", "120"),
+        oauth=_oauth(environ),
     )
 
 
@@ -177,7 +205,7 @@ def _api_url(text: str) -> str:
         raise InvalidSetting(_url_problem("holds a user or password"))
     if url.path.strip("/") or url.query or url.fragment:
         raise InvalidSetting(_url_problem("has a path or query"))
-    if url.scheme == "http" and not _is_loopback(host):
+    if url.scheme == "http" and not is_loopback(host):
         raise InvalidSetting(_url_problem("is plain http to another machine"))
     shown = f"[{host}]" if ":" in host else host
     return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
@@ -187,7 +215,8 @@ def _url_problem(what: str) -> str:
     return f"VERIFY_MCP_API_URL {what}. Give https://host, e.g. {API_URL}, or leave it out."
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can mean this machine only."""
     if host == "localhost":
         return True
     try:
@@ -214,6 +243,67 @@ def _database_url(environ: Mapping[str, str]) -> str:
             "(memory) or postgresql://user@host/name."
         )
     return url
+
+
+def _path(environ: Mapping[str, str], name: str) -> Path | None:
+    text = _value(environ, name)
+    return Path(text).expanduser() if text else None
+
+
+def _count(environ: Mapping[str, str], name: str, default: str) -> int:
+    text = _value(environ, name, default)
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text, re.ASCII):
+        raise InvalidSetting(f"{name} is not a whole number from 1 to 99999, e.g. {default}.")
+    return int(text)
+
+
+def _address(environ: Mapping[str, str], name: str) -> str:
+    """A web address, as it was written: https, or http to this machine."""
+    text = _value(environ, name)
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname or "", url.port
+    except ValueError:
+        host, url = "", urlsplit("")
+    safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(host))
+    if text and (not host or not safe or "@" in url.netloc or url.fragment):
+        raise InvalidSetting(
+            f"{name} is not a web address. Give https://host/path, without user or fragment."
+        )
+    return text
+
+
+def _hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Exact values of the Host header, with their port where it is not the scheme's own."""
+    hosts = tuple(filter(None, re.split(r"[\s,]+", _value(environ, "VERIFY_MCP_ALLOWED_HOSTS"))))
+    if any(not _HOST.fullmatch(host) for host in hosts):
+        raise InvalidSetting(
+            "VERIFY_MCP_ALLOWED_HOSTS is not a list of hosts. Give exact names with their port, "
+            "e.g. verify.example.com,10.0.0.5:8000. There are no wildcards."
+        )
+    return hosts
+
+
+def _oauth(environ: Mapping[str, str]) -> OAuth | None:
+    issuer = _address(environ, "VERIFY_MCP_OAUTH_ISSUER")
+    jwks_url = _address(environ, "VERIFY_MCP_OAUTH_JWKS_URL")
+    public_url = _value(environ, "VERIFY_MCP_PUBLIC_URL")
+    audience = _value(environ, "VERIFY_MCP_OAUTH_AUDIENCE", public_url)
+    said = _value(environ, "VERIFY_MCP_OAUTH_ALGORITHMS", "RS256,ES256").split(",")
+    algorithms = tuple(each.strip() for each in said)
+    if any(each not in _ALGORITHMS for each in algorithms):
+        raise InvalidSetting(
+            f"VERIFY_MCP_OAUTH_ALGORITHMS is not a list of {', '.join(_ALGORITHMS)}."
+        )
+    claim = _value(environ, "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM")
+    if not issuer and not jwks_url:
+        return None
+    if not (issuer and jwks_url and public_url):
+        raise InvalidSetting(
+            "VERIFY_MCP_OAUTH_ISSUER, VERIFY_MCP_OAUTH_JWKS_URL and VERIFY_MCP_PUBLIC_URL belong "
+            "together: set all three."
+        )
+    return OAuth(issuer, jwks_url, audience, algorithms, claim)
 
 
 def _rate(environ: Mapping[str, str], name: str, default: str) -> Rate:

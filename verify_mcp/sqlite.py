@@ -3,6 +3,7 @@
 The file is a cache and a short-lived ledger, so a damaged one is set aside and begun anew.
 """
 
+import errno
 import os
 import queue
 import sqlite3
@@ -159,14 +160,22 @@ def private_file(path: Path) -> tuple[int, int]:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         found = os.lstat(path)
         _own(found, stat.S_ISREG, str(path))
-        if os.name == "posix" and stat.S_IMODE(found.st_mode) != 0o600:
-            path.chmod(0o600)
+        mine = stat.S_IMODE(found.st_mode) & 0o700
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) != mine:
+            path.chmod(mine)
+        _need_rights(path)
     except OSError as error:
         raise DatabaseUnavailable(
             f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
             "set VERIFY_MCP_DATABASE_URL."
         ) from error
     return found.st_dev, found.st_ino
+
+
+def _need_rights(path: Path) -> None:
+    # Opened for reading only, SQLite would leave read-only files beside it.
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _make_folder(folder: Path) -> None:
@@ -216,8 +225,9 @@ def set_aside(path: Path, reason: str, now: datetime | None = None) -> Path | No
 def _translated(place: str) -> Iterator[None]:
     try:
         yield
-    except sqlite3.DatabaseError as error:
-        name = getattr(error, "sqlite_errorname", "")
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        undecoded = isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)
+        name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT" if undecoded else "")
         if not name or isinstance(error, sqlite3.IntegrityError):
             raise  # a mistake of ours, not a state of the file
         raise DatabaseUnavailable(

@@ -19,7 +19,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from verify_mcp import results, status, totals
+from verify_mcp import picture, results, status, telemetry, totals
 from verify_mcp.arguments import (
     GET_ARGUMENTS,
     LIST_ARGUMENTS,
@@ -58,6 +58,8 @@ class Offer:
     arguments: Sequence[Argument]
     output: Mapping[str, str]
     answer: Callable[[Mirror, Said, Effort], Awaitable[dict[str, Any]]]
+    picture: str = ""
+    """Where a host that shows pictures finds the one of its answers."""
 
     def tool(self) -> Tool:
         """The tool's definition on the wire."""
@@ -74,6 +76,7 @@ class Offer:
                 idempotent_hint=True,
                 open_world_hint=True,
             ),
+            _meta={"ui": {"resourceUri": self.picture}} if self.picture else None,
         )
 
 
@@ -179,6 +182,7 @@ OFFERS = (
             "as_of": "string",
         },
         summarize_verify_sessions,
+        picture.URI,
     ),
     Offer(
         "get_verify_session",
@@ -233,8 +237,10 @@ async def _answered(offer: Offer, mirror: Mirror, said: Said, effort: Effort) ->
     try:
         answer = await offer.answer(mirror, said, effort)
     except VerifyError as error:
+        telemetry.failed(type(error).__name__)
         return _refused(str(error))
     except Exception:
+        telemetry.failed("bug")
         logger.exception("%s failed", offer.name)
         return _refused("Internal error in verify-mcp; its log on stderr has the details.")
     return CallToolResult(

@@ -143,6 +143,8 @@ GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "c
 ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
 MOST_GROUPS = 50
 """Groups in a table; the smallest beyond them are added up as `other`."""
+MOST_TIMES = 100
+"""The same of days or hours alone: a course over 90 days has no holes."""
 
 
 def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
@@ -152,7 +154,8 @@ def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, An
         return _estimated_groups(call, finding.census, shown) if finding.census.groups else {}
     columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
     ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
-    kept, rest = ranked[:MOST_GROUPS], ranked[MOST_GROUPS:]
+    most = MOST_TIMES if set(call.by) <= {"day", "hour"} else MOST_GROUPS
+    kept, rest = ranked[:most], ranked[most:]
     if any(each in ("day", "hour") for each in call.by):
         kept.sort(key=lambda item: item[0])
     rows = [_group_row(call, key, own, columns, shown) for key, own in kept]

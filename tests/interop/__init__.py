@@ -1,0 +1,1 @@
+"""Peers of other authors, tried against the server."""

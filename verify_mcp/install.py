@@ -1,0 +1,435 @@
+"""Installing the server into a client's configuration, and taking it out again.
+
+The change is shown first, asked about on a terminal, made on the text as it stands (`configs`),
+backed up beside the file and written in one step. A file that cannot be understood is left alone.
+
+Where the token goes, in this order:
+
+1. VS Code asks for it and keeps it safe (`inputs`), so nothing of it is written here.
+2. A file that PLIVO_AUTH_TOKEN_FILE names already is used as it is.
+3. The system's keyring, on macOS and Windows with the `keyring` extra.
+4. A file of its own, for its owner's eyes only (0600).
+
+It never stands in the client's configuration: those files are shared, synchronised and shown on
+screens. References such as `${env:PLIVO_AUTH_TOKEN}` are not written either: a client started from
+a desktop knows nothing of a shell's variables, and each client spells them differently.
+"""
+
+import difflib
+import os
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from verify_mcp import configs, keychain
+from verify_mcp.clients import Client, Home
+from verify_mcp.configs import Wanted
+from verify_mcp.errors import ConfigUnusable, InvalidSetting, VerifyError
+from verify_mcp.settings import read_settings
+
+NAME, SANDBOX_NAME = "verify", "verify-sandbox"
+_UNKNOWN_ID = "<your PLIVO_AUTH_ID>"
+_SHOWN_AROUND = 2
+_SECRET = re.compile(
+    r"""((?:token|secret|password|passwd|api[_-]?key|_key|authorization)["']?\s*[:=]\s*)"""
+    r"""(["'])(?!\$\{)(?:(?!\2)[^\\]|\\.)+\2""",
+    re.IGNORECASE,
+)
+_INPUTS = (
+    {"type": "promptString", "id": "plivo-id", "description": "Plivo auth id (MA… or SA…)"},
+    {
+        "type": "promptString",
+        "id": "plivo-token",
+        "description": "Plivo auth token",
+        "password": True,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is told and asked; the two questions are None when nobody sits at a terminal."""
+
+    tell: Callable[[str], object]
+    ask: Callable[[str], str] | None = None
+    ask_secret: Callable[[str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the command line asked for."""
+
+    client: Client
+    name: str | None = None
+    config: Path | None = None
+    yes: bool = False
+    sandbox: bool = False
+    uvx: bool = False
+    only_print: bool = False
+    auth_id: str | None = None
+
+    @property
+    def entry_name(self) -> str:
+        """The name our entry gets."""
+        return self.name or (SANDBOX_NAME if self.sandbox else NAME)
+
+
+ORDERED = tuple(each.name for each in fields(Order))
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What an installation depends on beside the order."""
+
+    environ: Mapping[str, str]
+    platform: str
+    now: datetime
+    secrets: Path
+    """The folder for a token's own file."""
+    program: tuple[str, ...] = ()
+    """The command that starts this installation, by absolute path."""
+    throwaway: bool = False
+    """Whether that path may be gone tomorrow, as under uvx."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The variables that an entry gets for an account, and where its token has to be put."""
+
+    env: Mapping[str, str]
+    auth_id: str = ""
+    file: Path | None = None
+    keyring: bool = False
+
+
+def here(environ: Mapping[str, str], now: datetime) -> Machine:
+    """The machine we run on, and how this installation is started on it."""
+    from platformdirs import user_config_path
+
+    python = Path(sys.executable)
+    script = shutil.which("verify-mcp", path=str(python.parent))
+    program = (str(Path(script).absolute()),) if script else (str(python), "-m", "verify_mcp")
+    throwaway = any(part.startswith(("archive-v", "environments-v")) for part in python.parts)
+    folder = user_config_path("verify-mcp", appauthor=False)
+    return Machine(environ, sys.platform, now, folder, program, throwaway)
+
+
+def run(order: Order, machine: Machine, person: Person) -> int:
+    """Install; the exit code. Everything that stands in the way is told, and nothing is touched."""
+    file = None if order.only_print else _place(order, machine)
+    try:
+        account = _account(order, machine, person)
+        wanted = _wanted(order, machine, account)
+        if file is None:
+            person.tell(configs.snippet(wanted))
+            return 0
+        return _install(order, machine, person, file, wanted, account)
+    except ConfigUnusable as error:
+        person.tell(f"{file} was left as it is: {error}.\n")
+    except VerifyError as error:
+        person.tell(f"Nothing was changed. {error}\n")
+    return 1
+
+
+def undo(order: Order, machine: Machine, person: Person) -> int:
+    """Take the entry out again; the exit code."""
+    file = _place(order, machine)
+    try:
+        return _uninstall(order, machine, person, file)
+    except ConfigUnusable as error:
+        person.tell(f"{file} was left as it is: {error}.\n")
+    return 1
+
+
+def _install(
+    order: Order, machine: Machine, person: Person, file: Path, wanted: Wanted, account: Account
+) -> int:
+    before = _read(file)
+    after = configs.installed(wanted, _text(before))
+    if before is not None and after == _text(before):
+        person.tell(f"{file} already says so; nothing to change.\n")
+        _keep_token(machine, person, account)
+        return 0
+    if not _agreed(order, person, file, before, after):
+        return 1
+    _keep_token(machine, person, account)
+    backup = _write(file, before, after.encode(), machine.now)
+    person.tell(f"Done: {order.client.title} has `{wanted.name}` now. {order.client.restart}\n")
+    _tell_backup(person, backup, before)
+    return 0
+
+
+def _uninstall(order: Order, machine: Machine, person: Person, file: Path) -> int:
+    before = _read(file)
+    name = order.entry_name
+    if before is None or configs.entry(order.client, name, _text(before)) is None:
+        person.tell(f"{file} has no `{name}`; nothing to remove.\n")
+        return 0
+    after = _restored(order.client, name, file, before)
+    if not _agreed(order, person, file, before, _text(after)):
+        return 1
+    backup = _write(file, before, after, machine.now)
+    person.tell(f"Done: {order.client.title} has `{name}` no more.\n")
+    _tell_backup(person, backup, before)
+    for place in _token_places(order.client, name, _text(before)):
+        person.tell(f"The token is still in {place}; remove it there if nothing else needs it.\n")
+    return 0
+
+
+def _tell_backup(person: Person, backup: Path | None, before: bytes | None) -> None:
+    if backup is None:
+        return
+    person.tell(f"The file as it was: {backup}\n")
+    if re.search(r'PLIVO_AUTH_TOKEN"?\s*[:=]\s*"(?!\$\{)[^"]', _text(before)):
+        person.tell("That copy holds an auth token in clear. Delete it once all works.\n")
+
+
+def _place(order: Order, machine: Machine) -> Path:
+    if order.config:
+        return order.config.expanduser().absolute()
+    found = [Path(each) for each in order.client.where(Home(machine.environ, machine.platform))]
+    return next((each for each in found if each.parent.is_dir()), found[-1]).expanduser()
+
+
+def _wanted(order: Order, machine: Machine, account: Account) -> Wanted:
+    command, *args = _program(order, machine, account)
+    args += ["serve", *(["--sandbox"] if order.sandbox else [])]
+    asks = order.client.prompts and not order.sandbox
+    entry = order.client.entry(command, args, account.env)
+    return Wanted(order.client, order.entry_name, entry, _INPUTS if asks else ())
+
+
+def _program(order: Order, machine: Machine, account: Account) -> Sequence[str]:
+    if not (order.uvx or machine.throwaway):
+        return machine.program
+    # A client started from a desktop may not have uvx on its path.
+    uvx = shutil.which("uvx", path=machine.environ.get("PATH", "")) or "uvx"
+    extra = ["--from", "verify-mcp[keyring]"] if account.keyring else []
+    return [uvx, *extra, "verify-mcp"]
+
+
+def _account(order: Order, machine: Machine, person: Person) -> Account:
+    if order.sandbox:
+        return Account({})
+    if order.client.prompts:
+        named = {"PLIVO_AUTH_ID": "${input:plivo-id}", "PLIVO_AUTH_TOKEN": "${input:plivo-token}"}
+        return Account(named)
+    auth_id = order.auth_id or machine.environ.get("PLIVO_AUTH_ID", "").strip()
+    if not auth_id and order.only_print:
+        auth_id = _UNKNOWN_ID
+    if not auth_id and person.ask:
+        auth_id = person.ask("Auth id (MA… or SA…, on the overview page of the console): ").strip()
+    if auth_id != _UNKNOWN_ID:
+        _refuse_bad(auth_id, "0" * 40)
+    return _token_place(auth_id, machine)
+
+
+def _refuse_bad(auth_id: str, token: str) -> None:
+    """Raises InvalidSetting when these could not be an account's id and token."""
+    read = read_settings({"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN": token})
+    if read.credentials is None:
+        problem = read.credentials_problem.partition(" Set ")[0]
+        hint = "Give --auth-id, or set PLIVO_AUTH_ID, or try --sandbox: it needs no account."
+        raise InvalidSetting(f"{problem} {hint}")
+
+
+def _token_place(auth_id: str, machine: Machine) -> Account:
+    named = machine.environ.get("PLIVO_AUTH_TOKEN_FILE", "").strip()
+    if not named and keychain.usable(machine.platform):
+        env = {"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN_KEYRING": keychain.SERVICE}
+        return Account(env, auth_id, keyring=True)
+    known = auth_id != _UNKNOWN_ID
+    file = Path(named).expanduser().absolute() if named else machine.secrets / "token"
+    if not named and known:
+        file = machine.secrets / f"{auth_id}.token"
+    env = {"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN_FILE": str(file)}
+    return Account(env, auth_id, file=file)
+
+
+def _keep_token(machine: Machine, person: Person, account: Account) -> None:
+    """Put the token where the entry looks for it, unless it is there. Raises InvalidSetting."""
+    if not account.auth_id or _is_kept(account):
+        return
+    token = machine.environ.get("PLIVO_AUTH_TOKEN", "").strip()
+    if not token and person.ask_secret:
+        token = person.ask_secret("Auth token (not shown, not written into the client's file): ")
+    place = "the system's keyring" if account.keyring else str(account.file)
+    if not token.strip():
+        person.tell(
+            f"The token is still missing. Run this again with PLIVO_AUTH_TOKEN set, or put it into "
+            f"{place} yourself.\n"
+        )
+        return
+    _refuse_bad(account.auth_id, token.strip())
+    if account.file:
+        _keep_in_file(account.file, token.strip())
+    else:
+        keychain.keep(keychain.SERVICE, account.auth_id, token.strip())
+    person.tell(f"The token is in {place}.\n")
+
+
+def _is_kept(account: Account) -> bool:
+    if account.file:
+        return account.file.exists()
+    return bool(keychain.kept(keychain.SERVICE, account.auth_id))
+
+
+def _keep_in_file(file: Path, token: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Closed to others from its first moment, and never through somebody's link.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InvalidSetting(f"{file} could not be written ({error.strerror}).") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(token + "\n")
+
+
+def _token_places(client: Client, name: str, text: str) -> list[str]:
+    env = _variables(configs.entry(client, name, text) or {})
+    file, service = env.get("PLIVO_AUTH_TOKEN_FILE"), env.get("PLIVO_AUTH_TOKEN_KEYRING")
+    keyring = f"the system's keyring ({service}, {env.get('PLIVO_AUTH_ID')})" if service else None
+    return [place for place in (file, keyring) if place]
+
+
+def _variables(entry: Mapping[str, Any]) -> dict[str, Any]:
+    env = entry.get("env")
+    return env if isinstance(env, dict) else {}
+
+
+def _read(file: Path) -> bytes | None:
+    """The file's bytes, None when there is none. Raises ConfigUnusable."""
+    try:
+        content = file.read_bytes()
+        if not stat.S_IMODE(file.stat().st_mode) & 0o222:
+            raise ConfigUnusable("it is read-only")
+        content.decode()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigUnusable(f"it cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError:
+        raise ConfigUnusable("it is not UTF-8 text") from None
+    return content
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode()
+
+
+def _restored(client: Client, name: str, file: Path, now: bytes) -> bytes:
+    """The bytes without our entry: those from before, where nothing but it has changed since.
+
+    Installing into a backup again tells: if that gives today's file, the backup is the original.
+    Empty when the installation made the file.
+    """
+    entry = configs.entry(client, name, _text(now)) or {}
+    asks = "${input:plivo-token}" in _variables(entry).values()
+    wanted = Wanted(client, name, entry, _INPUTS if asks else ())
+    for original in [*_backups(file), b""]:
+        try:
+            if configs.entry(client, name, _text(original)) is None and (
+                configs.installed(wanted, _text(original)).encode() == now
+            ):
+                return original
+        except (ConfigUnusable, UnicodeDecodeError):
+            continue
+    return configs.uninstalled(client, name, _text(now)).encode()
+
+
+def _backups(file: Path) -> list[bytes]:
+    """What backups hold, newest first."""
+    real = file.resolve()
+    found = sorted(real.parent.glob(f"{real.name}.*.bak"), reverse=True)
+    return [each.read_bytes() for each in found]
+
+
+def _agreed(order: Order, person: Person, file: Path, before: bytes | None, after: str) -> bool:
+    person.tell(shown_change(file, _text(before), after))
+    if order.yes or person.ask is None:
+        return True
+    if person.ask("Make this change? [y/N] ").strip().lower() in ("y", "yes"):
+        return True
+    person.tell("Nothing was changed.\n")
+    return False
+
+
+def shown_change(file: Path, before: str, after: str) -> str:
+    """The change as a unified diff, secrets of other servers hidden."""
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), str(file), str(file), n=_SHOWN_AROUND, lineterm=""
+    )
+    return "".join(_SECRET.sub(r"\1\2••••\2", line) + "\n" for line in lines)
+
+
+def _write(file: Path, before: bytes | None, after: bytes, now: datetime) -> Path | None:
+    """Replace the file in one step; the backup, None when there was no file before.
+
+    An empty `after` removes the file when it was ours alone. Raises ConfigUnusable.
+    """
+    real = file.resolve()
+    try:
+        if before is not None and real.read_bytes() != before:
+            raise ConfigUnusable("it changed meanwhile; run this again")
+        backup = None if before is None else _backed_up(real, before, now)
+        if not after:
+            _emptied(real)
+            return backup
+        real.parent.mkdir(parents=True, exist_ok=True)
+        _replaced(real, after)
+    except OSError as error:
+        raise ConfigUnusable(f"it cannot be written ({error.strerror})") from error
+    return backup
+
+
+def _emptied(real: Path) -> None:
+    """Back to an empty file when it was one, else to none."""
+    if b"" in _backups(real):
+        _replaced(real, b"")
+    else:
+        real.unlink()
+
+
+def _backed_up(real: Path, content: bytes, now: datetime) -> Path:
+    stamp = f"{now:%Y%m%dT%H%M%SZ}"
+    tried = (real.with_name(f"{real.name}.{stamp}{more}.bak") for more in ("", "-2", "-3", "-4"))
+    backup = next((each for each in tried if not each.exists()), None)
+    if backup is None:
+        raise ConfigUnusable("too many backups were made this second")
+    _put(backup, content, stat.S_IMODE(real.stat().st_mode))
+    return backup
+
+
+def _replaced(real: Path, content: bytes) -> None:
+    mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o600
+    descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
+    os.close(descriptor)
+    temporary = Path(name)
+    _put(temporary, content, mode)
+    try:
+        temporary.replace(real)
+    except OSError:
+        temporary.unlink()
+        raise
+
+
+def _put(file: Path, content: bytes, mode: int) -> None:
+    """Write a new file whole, or leave none."""
+    # Made closed and opened to its mode at the end, so that nobody reads it in between.
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        file.chmod(mode)
+    except OSError:
+        file.unlink()
+        raise
