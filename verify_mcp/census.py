@@ -8,7 +8,7 @@ from decimal import Decimal
 import anyio
 
 from verify_mcp import summary
-from verify_mcp.counting import Count, adds_up
+from verify_mcp.counting import Count, Guess, adds_up
 from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
 from verify_mcp.estimates import Estimate, Sample, sample
 from verify_mcp.exchange import Effort
@@ -113,7 +113,8 @@ class Taker:
         if self._wanted.status is not None or ALL not in self.census.counts:
             return
         for status in COUNTED_FIRST:
-            self._counts.setdefault(status, Count(self.census.window, like=self._counts[ALL]))
+            if status not in self._counts:
+                self._counts[status] = self._begun(status)
             await self._count(status, {})
         verdict = adds_up(
             self._counts[ALL], [self._counts[each] for each in COUNTED_FIRST], again=self._again
@@ -160,6 +161,19 @@ class Taker:
             self.census.at_least = self._counts[ALL].low
             if total is not None:
                 self.census.counts[ALL] = total
+
+    def _begun(self, status: str) -> Count:
+        """The count of one status, with what the pages seen let one guess."""
+        whole, guess = self._counts[ALL], None
+        others = [self._counts[each].total for each in COUNTED_FIRST if each in self._counts]
+        counted = [total for total in others if total is not None]
+        seen = [each for page in self._pages.values() for each in page.sessions]
+        if status == COUNTED_FIRST[-1] and len(counted) == len(COUNTED_FIRST) - 1:
+            guess = Guess(max(0, self.census.counts[ALL] - sum(counted)))
+        elif status == "verified" and seen:
+            having = sum(each.status == status for each in seen)
+            guess = Guess.by_share(self.census.counts[ALL], having=having, seen=len(seen))
+        return Count(self.census.window, like=whole, guess=guess)
 
     def _tell_statuses(self, whole: int) -> None:
         totals = {status: self._counts[status].total for status in COUNTED_FIRST}

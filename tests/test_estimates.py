@@ -1,0 +1,207 @@
+"""Figures from pages drawn at random: what is known is exact, what is not has honest bounds."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import cycle
+from random import Random
+from statistics import fmean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.traffic import counted, estimated, traffic
+from verify_mcp.counting import PAGE, Count
+from verify_mcp.estimates import Estimate, Sample, quantile, sample
+
+CHANCE = Random(7).random  # noqa: S311 - made-up data
+LARGEST = 1 - 2**-53
+
+totals, budgets = st.integers(0, 3_000), st.integers(0, 30)
+held = st.lists(st.integers(0, 150).map((20).__mul__), max_size=10)
+chances = st.integers(0, 2**32).map(lambda seed: Random(seed).random)  # noqa: S311 - made-up data
+
+
+def exactly(text: str) -> Estimate:
+    return Estimate(Decimal(text), Decimal(text), Decimal(text))
+
+
+def every(drawn: Sample, value: int) -> dict[int, int]:
+    """The same value on all pages that are seen or drawn."""
+    return dict.fromkeys((*drawn.sure, *drawn.offsets), value)
+
+
+@given(totals, budgets, held, chances)
+def test_a_sample_draws_pages_not_seen_before_once_each_and_no_more_than_asked(
+    total: int, budget: int, seen: list[int], chance: Callable[[], float]
+) -> None:
+    drawn = sample(total, budget, seen, chance)
+    pages = set(range(0, total, PAGE))
+    assert set(drawn.sure) == pages & set(seen)
+    assert [page for stratum in drawn.strata for page in stratum] == sorted(pages - set(seen))
+    assert len(drawn.offsets) == min(budget, len(pages - set(seen)))
+    assert len(set(drawn.offsets)) == len(drawn.offsets)
+    assert set(drawn.offsets) <= pages - set(seen)
+
+
+def test_a_draw_is_spread_over_the_window_however_early_it_is_cut_off() -> None:
+    drawn = sample(40_000, 16, (), CHANCE)
+    quarter = {page: n for n, stratum in enumerate(drawn.strata) for page in stratum}
+    assert [len(stratum) for stratum in drawn.strata] == [500] * 4
+    assert [quarter[page] for page in drawn.offsets] == [0, 1, 2, 3] * 4
+
+
+def test_every_page_is_as_likely_to_be_drawn() -> None:
+    draws = Counter(page for _ in range(4_000) for page in sample(400, 8, (40,), CHANCE).offsets)
+    assert set(draws) == set(range(0, 400, PAGE)) - {40}
+    assert all(1_500 < times < 1_900 for times in draws.values())
+
+
+@pytest.mark.parametrize("luck", [0.0, LARGEST])
+def test_the_ends_of_chance_draw_pages_too(luck: float) -> None:
+    assert len(set(sample(2_000, 8, (), lambda: luck).offsets)) == 8
+
+
+def test_the_same_chance_draws_the_same_pages() -> None:
+    first, second = (sample(9_000, 12, (0,), cycle((0.3, 0.9, 0.1)).__next__) for _ in "ab")
+    assert first == second
+
+
+def test_a_sum_over_pages_that_were_all_seen_is_exact() -> None:
+    drawn = sample(70, 3, (0,), CHANCE)
+    costs = {0: Decimal("1.10"), 20: Decimal("2.2"), 40: Decimal(0), 60: Decimal("0.123")}
+    assert drawn.estimate(costs, each=Decimal("0.2")) == exactly("3.423")
+    counts = {0: 20, 20: 20, 40: 20, 60: 10}
+    assert drawn.estimate(counts, each=1) == exactly("70")
+    assert drawn.ratio(costs, counts, each=Decimal("0.2")) == exactly("0.048900")
+    assert drawn.share(counts, counts) == exactly("1.000000")
+    assert exactly("3.423").per(7) == exactly("0.489000")
+
+
+def test_nothing_counted_at_all_is_exactly_nothing() -> None:
+    assert sample(0, 10, (), CHANCE).estimate({}, each=1) == exactly("0")
+
+
+def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
+    near, far = tuple(range(20, 1_020, PAGE)), tuple(range(1_020, 3_020, PAGE))
+    drawn = Sample(3_020, (0,), (near, far), (20, 1_020, 60, 2_000, 900, 3_000))
+    told = drawn.estimate({0: 7, 20: 4, 60: 5, 900: 6, 1_020: 10, 2_000: 12, 3_000: 14}, each=1)
+    # 7 + 50 * 5 + 100 * 12; variances 50 * 47 * 1 / 3 and 100 * 97 * 4 / 3, so 2.24 degrees of
+    # freedom, t 4.03, t * error 472; 199 for a page of none missed and 213 for a full one.
+    assert told == Estimate(Decimal(1_457), Decimal(944), Decimal(2_055))
+
+
+@given(totals, st.integers(2, 30), held, st.lists(st.integers(0, 20), min_size=1), chances)
+def test_an_interval_holds_its_value_and_is_never_below_what_was_seen(
+    total: int, budget: int, seen: list[int], counts: list[int], chance: Callable[[], float]
+) -> None:
+    drawn = sample(total, budget, seen, chance)
+    values = {
+        page: min(count, total - page)
+        for page, count in zip((*drawn.sure, *drawn.offsets), cycle(counts), strict=False)
+    }
+    told = drawn.estimate(values, each=1)
+    if told is None:
+        assert len(drawn.offsets) < 2
+        return
+    assert sum(values.values()) <= told.low <= told.value <= told.high <= total or told.exact
+    share = drawn.share(values, {page: min(PAGE, total - page) for page in values})
+    assert share is None or 0 <= share.low <= share.value <= share.high <= 1
+
+
+def test_pages_seen_by_a_search_stand_for_themselves_only() -> None:
+    drawn = sample(20_000, 12, (0, 9_000), CHANCE)
+    values = {**every(drawn, 10), 0: 20, 9_000: 20}
+    told = drawn.estimate(values, each=1)
+    assert told
+    assert told.value == 998 * 10 + 2 * 20
+
+
+def test_a_draw_cut_off_after_some_pages_still_tells() -> None:
+    drawn = sample(20_000, 16, (0,), CHANCE)
+    came = dict.fromkeys((*drawn.sure, *drawn.offsets[:5]), 10)
+    told = drawn.estimate(came, each=1)
+    assert told
+    assert told.value == 10_000
+    assert told.low < 9_000
+    assert told.high > 11_000
+
+
+@pytest.mark.parametrize("came", [0, 1])
+def test_fewer_than_two_pages_drawn_tell_nothing(came: int) -> None:
+    drawn = sample(20_000, 16, (0,), CHANCE)
+    values = dict.fromkeys((*drawn.sure, *drawn.offsets[:came]), 10)
+    assert drawn.estimate(values, each=1) is None
+    assert drawn.ratio(values, values, each=1) is None
+    assert drawn.share(values, values) is None
+
+
+def test_a_group_never_seen_may_still_be_there() -> None:
+    drawn = sample(20_000, 15, (0,), CHANCE)
+    told = drawn.estimate(every(drawn, 0), each=1)
+    # None on 15 pages of 999: most likely none on more than 1 - 0.05 ** (1 / 15) of some 992.
+    assert told == Estimate(Decimal(0), Decimal(0), Decimal(3_592))
+
+
+def test_a_rate_of_what_was_never_seen_has_room_above_and_of_nothing_is_unknown() -> None:
+    drawn = sample(20_000, 15, (0,), CHANCE)
+    none, some = every(drawn, 0), every(drawn, 5)
+    share, ratio = drawn.share(none, some), drawn.ratio(none, some, each=Decimal("0.2"))
+    assert share
+    assert ratio
+    assert share.value == share.low == 0
+    assert 0.2 < share.high < 0.3
+    assert ratio.value == ratio.low == 0
+    assert ratio.high > 1
+    assert drawn.share(none, none) is None
+    assert drawn.ratio(some, none, each=1) is None
+
+
+def test_a_rate_of_all_seen_has_room_below() -> None:
+    drawn = sample(20_000, 15, (0,), CHANCE)
+    share = drawn.share(every(drawn, 5), every(drawn, 5))
+    assert share
+    assert share.value == share.high == 1
+    assert 0.7 < share.low < 0.8
+
+
+def test_money_keeps_its_places_and_bounds_are_rounded_outwards() -> None:
+    drawn = sample(20_000, 12, (), CHANCE)
+    costs = {page: Decimal("0.00125") * (n + 1) for n, page in enumerate(drawn.offsets)}
+    told = drawn.estimate(costs, each=Decimal("0.02"))
+    assert told
+    assert {bound.as_tuple().exponent for bound in (told.value, told.low, told.high)} == {-5}
+    each = told.per(300)
+    assert each.low <= told.low / 300
+    assert each.high >= told.high / 300
+    assert each.value == (told.value / 300).quantize(Decimal("0.000001"))
+
+
+@pytest.mark.parametrize(
+    ("freedom", "t"),
+    [
+        *((1, 12.706), (2, 4.303), (2.5, 3.743), (4, 2.776), (5, 2.571), (7, 2.365)),
+        *((10, 2.228), (12, 2.179), (30, 2.042), (120, 1.980), (10_000, 1.960)),
+    ],
+)
+def test_student_s_quantile_is_the_one_in_the_tables(freedom: float, t: float) -> None:
+    assert quantile(freedom) == pytest.approx(t, rel=0.0015)
+
+
+@pytest.mark.parametrize(("size", "hours", "budget"), [(2_000, 24, 10), (30_000, 2160, 16)])
+def test_intervals_hold_the_truth_at_least_93_times_in_100(
+    size: int, hours: int, budget: int
+) -> None:
+    random = Random(size)  # noqa: S311 - made-up data
+    held: dict[str, list[bool]] = defaultdict(list)
+    for _ in range(2):
+        told = traffic(random, size, hours=hours)
+        count, _ = counted(Count(told.window), told.rows)
+        for _ in range(100):
+            for name, answer in estimated(told, count, budget, random.random).items():
+                held[name].append(answer.held)
+    assert {name: fmean(each) for name, each in held.items() if fmean(each) < 0.93} == {}
+    assert len(held) == 12
