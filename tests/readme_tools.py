@@ -27,7 +27,8 @@ def _tool(offer: Offer) -> str:
 
 def _row(argument: Argument) -> str:
     required = " (required)" if argument.required else ""
-    told = [argument.description, *_choices(argument.more.get("enum"))]
+    items = argument.more.get("items", argument.more)
+    told = [argument.description, *_choices(items.get("enum") if isinstance(items, dict) else None)]
     return f"| `{argument.name}`{required} | {argument.type} | {' '.join(told)} |\n"
 
 

@@ -340,6 +340,19 @@ async def test_r26_a_proxy_that_is_down_is_told_as_a_connection_refused(
     assert text == REFUSED
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1"])
+async def test_r26_a_proxy_of_a_kind_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    async with connect(None, api_url="https://verify.example") as client:
+        text = await refused(client)
+    assert text == (
+        "The proxy named in the environment cannot be used: give an http:// or https:// "
+        "address in HTTPS_PROXY."
+    )
+
+
 async def test_r26_plain_http_on_this_machine_never_goes_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -220,20 +220,29 @@ def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncC
         logging.getLogger(chatty).setLevel(logging.WARNING)
     account = settings.account()
     secure = settings.api_url.startswith("https:")
-    return httpx.AsyncClient(
-        auth=httpx.BasicAuth(account.auth_id, account.auth_token),
-        headers={
+    options: dict[str, Any] = {
+        "auth": httpx.BasicAuth(account.auth_id, account.auth_token),
+        "headers": {
             "User-Agent": f"verify-mcp/{__version__}",
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         },
-        timeout=httpx.Timeout(settings.request_timeout, connect=settings.connect_timeout),
-        limits=httpx.Limits(max_connections=20, max_keepalive_connections=8),
-        follow_redirects=False,
-        verify=trust() if secure else False,
-        trust_env=secure,  # proxies from the environment, never for plain http on this machine
-        transport=None if app is None else httpx.ASGITransport(app),
-    )
+        "timeout": httpx.Timeout(settings.request_timeout, connect=settings.connect_timeout),
+        "limits": httpx.Limits(max_connections=20, max_keepalive_connections=8),
+        "follow_redirects": False,
+        "verify": trust() if secure else False,
+        # Proxies from the environment, but never for plain http on this machine.
+        "trust_env": secure,
+        "transport": None if app is None else httpx.ASGITransport(app),
+    }
+    try:
+        return httpx.AsyncClient(**options)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ApiUnreachable(
+            "The proxy named in the environment cannot be used: give an http:// or https:// "
+            "address in HTTPS_PROXY.",
+            sent=False,
+        ) from error
 
 
 def trust() -> ssl.SSLContext:

@@ -289,7 +289,7 @@ SUMMARIZE_ARGUMENTS = (
     *(each for each in LIST_ARGUMENTS if each.name in ("brand_name", "app_hash")),
     Argument(
         "group_by",
-        "At most two.",
+        "Groups, at most two.",
         _words(*GROUPS, most=2),
         "array",
         {"items": {"type": "string", "enum": list(GROUPS)}},

@@ -1,0 +1,25 @@
+"""One replica as a process whose clock is off: `python -m tests.replica SECONDS`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from verify_mcp import http
+from verify_mcp.exchange import World
+from verify_mcp.mirror import open_mirror
+from verify_mcp.settings import read_settings
+
+
+def main(seconds: str) -> int:
+    """Serve until a signal comes, so many seconds ahead of everybody else."""
+    ahead = timedelta(seconds=float(seconds))
+    settings = read_settings(os.environ)
+    world = World(now=lambda: datetime.now(UTC) + ahead)
+    return http.run(settings, http.Place(port=0), partial(open_mirror, settings, world=world))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

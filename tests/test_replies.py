@@ -1,0 +1,102 @@
+"""Replies that a well-made API never gives, set up with respx on the real client."""
+
+import gzip
+import json
+import zlib
+from base64 import b64encode
+from typing import Any
+
+import httpx
+import pytest
+import respx
+
+from tests.conftest import connect, listed, refused
+from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN
+
+pytestmark = pytest.mark.anyio
+
+ADDRESS = f"https://verify.example/v1/Account/{SANDBOX_AUTH_ID}/Verify/Session/"
+ROW: dict[str, Any] = {
+    "session_uuid": "60ea68db-b123-46d9-9eb2-1201d516dbbd",
+    "recipient": "919380013443",
+    "status": "expired",
+    "created_at": "2026-11-21T08:52:39.363253Z",
+}
+PAGE = json.dumps({"meta": {"next": None}, "sessions": [ROW]}).encode()
+
+
+@respx.mock
+async def test_credentials_go_to_the_configured_host_with_a_name_and_no_compression() -> None:
+    route = respx.get(ADDRESS).respond(json={"meta": {"next": None}, "sessions": [ROW]})
+
+    async with connect(None, api_url="https://verify.example") as client:
+        answer = await listed(client)
+
+    sent = route.calls.last.request
+    pair = f"{SANDBOX_AUTH_ID}:{SANDBOX_AUTH_TOKEN}".encode()
+    assert sent.headers["authorization"] == f"Basic {b64encode(pair).decode()}"
+    assert sent.headers["accept-encoding"] == "identity"
+    assert sent.headers["user-agent"].startswith("verify-mcp/")
+    assert [row[0] for row in answer["rows"]] == ["60ea68db"]
+
+
+@respx.mock
+@pytest.mark.parametrize("host", ["evil.example", "verify.example.evil.example"])
+async def test_a_next_link_to_another_host_is_never_asked(host: str) -> None:
+    following = f"https://{host}/v1/Account/{SANDBOX_AUTH_ID}/Verify/Session/?limit=20&offset=20"
+    respx.get(ADDRESS).respond(json={"meta": {"next": following}, "sessions": [ROW]})
+    evil = respx.get(host=host).respond(json={})
+
+    async with connect(None, api_url="https://verify.example") as client:
+        answer = await listed(client)
+        assert (await listed(client, **answer["next"]))["complete"] is True
+
+    assert not evil.called
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(PAGE)),
+        ("deflate", zlib.compress(PAGE)),
+        ("gzip, gzip", gzip.compress(gzip.compress(PAGE))),
+        ("br", PAGE),
+    ],
+)
+async def test_a_compressed_answer_is_refused_unread(encoding: str, body: bytes) -> None:
+    respx.get(ADDRESS).respond(headers={"content-encoding": encoding}, content=body)
+
+    async with connect(None, api_url="https://verify.example") as client:
+        text = await refused(client)
+
+    assert text == "The Verify API's answer is compressed though this was not asked for."
+
+
+@respx.mock
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_never_takes_the_credentials_along(status: int) -> None:
+    respx.get(ADDRESS).respond(status, headers={"location": "https://evil.example/"})
+    evil = respx.get(host="evil.example").respond(json={})
+
+    async with connect(None, api_url="https://verify.example") as client:
+        text = await refused(client)
+
+    assert (f"({status})" in text, evil.called) == (True, False)
+
+
+@respx.mock
+@pytest.mark.parametrize("status", [226, 402, 409, 418, 422, 451, 501, 505, 599])
+async def test_every_odd_status_is_a_clear_error_and_the_next_call_works(status: int) -> None:
+    respx.get(ADDRESS).mock(
+        side_effect=[
+            httpx.Response(status, text="<script>alert(919380013443)</script>"),
+            httpx.Response(200, json={"meta": {"next": None}, "sessions": None}),
+        ]
+    )
+
+    async with connect(None, api_url="https://verify.example") as client:
+        text = await refused(client)
+        assert (await listed(client))["rows"] == []
+
+    assert str(status) in text

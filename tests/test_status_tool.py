@@ -1,0 +1,172 @@
+"""get_verify_status: how the server stands, told without a request and without a secret."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from tests.conftest import NOW, Clock, Era, account, answered, connect, refused, session, tokens
+from tests.databases import Place, sqlite_url
+from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, SUBACCOUNTS
+from verify_mcp.settings import Credentials, Rate
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = {"max_wait_s": 20.0, "recipients": "full", "time_zone": "UTC", "settle_s": 3600.0}
+QUOTA = {"limit": "20/60", "left": 20, "next_free_s": 0, "processes": 1}
+NOT_PLIVO = "Requests go to http://localhost, not to https://api.plivo.com."
+
+
+async def told(client: Client, **arguments: Any) -> dict[str, Any]:
+    return await answered(client, "get_verify_status", arguments)
+
+
+async def test_everything_at_once_in_every_field(era: Era) -> None:
+    emulator = account(session(1))
+    async with connect(emulator, era=era) as client:
+        answer = await told(client)
+    assert answer == {
+        "complete": True,
+        "account": f"{SANDBOX_AUTH_ID[:4]}…{SANDBOX_AUTH_ID[-4:]}",
+        "api": "http://localhost",
+        "quota": QUOTA,
+        "mirror": {"on": True, "sessions": 0, "covers": [], "bytes": 0, "place": "memory"},
+        "settings": SETTINGS,
+        "problems": [NOT_PLIVO],
+    }
+    assert emulator.received == []
+
+
+@pytest.mark.parametrize(
+    ("about", "fields"),
+    [
+        ("quota", ["complete", "quota", "problems"]),
+        ("mirror", ["complete", "mirror", "problems"]),
+        ("settings", ["complete", "settings", "problems"]),
+        ("All", ["complete", "account", "api", "quota", "mirror", "settings", "problems"]),
+        ("", ["complete", "account", "api", "quota", "mirror", "settings", "problems"]),
+    ],
+)
+async def test_only_what_is_asked_about_is_told(about: str, fields: list[str]) -> None:
+    async with connect(account()) as client:
+        assert list(await told(client, about=about)) == fields
+
+
+async def test_what_cannot_be_asked_about_is_refused() -> None:
+    async with connect(account()) as client:
+        said = await refused(client, "get_verify_status", about="weather")
+        other = await refused(client, "get_verify_status", verbose=True)
+    assert "all, quota, mirror, settings" in said
+    assert "about" in other
+
+
+async def test_what_a_question_took_and_brought_shows_at_once(place: Place) -> None:
+    clock = Clock()
+    ours = [session(each, minutes=61 + 45 * each) for each in range(30)]
+    async with connect(account(*ours), clock=clock, database_url=place.url) as client:
+        await answered(client, "summarize_verify_sessions", {})
+        answer = await told(client)
+    assert (answer["quota"]["left"], answer["quota"]["processes"]) == (18, 1)
+    mirror = answer["mirror"]
+    assert (mirror["on"], mirror["sessions"]) == (True, 30)
+    assert mirror["covers"] == ["2026-11-20 09:30:00 to 2026-11-21 08:30:00"]
+    assert mirror["bytes"] > 10_000
+
+
+async def test_a_mirror_of_many_spans_tells_the_last_and_how_many_there_are() -> None:
+    async with connect(account(), rate_limit=Rate(100, 1.0)) as client:
+        for day in range(2, 9):
+            window = {
+                "session_time__gte": f"2026-11-{day:02d}",
+                "session_time__lt": f"2026-11-{day:02d} 12:00",
+            }
+            await answered(client, "summarize_verify_sessions", window)
+        answer = await told(client, about="mirror")
+    assert answer["mirror"]["covers"] == [
+        "7 spans, the last:",
+        "2026-11-06 00:00:00 to 2026-11-06 12:00:00",
+        "2026-11-07 00:00:00 to 2026-11-07 12:00:00",
+        "2026-11-08 00:00:00 to 2026-11-08 12:00:00",
+    ]
+
+
+async def test_a_quota_used_up_says_when_the_next_request_is_free() -> None:
+    clock = Clock()
+    async with connect(account(session(1), clock=clock), clock=clock, max_wait=0.0) as client:
+        for hour in range(2, 22):
+            await answered(client, "list_verify_sessions", {"session_time__gte": f"{hour}h"})
+        clock.pass_by(20)
+        answer = await told(client, about="quota")
+    assert answer["quota"] == {**QUOTA, "left": 0, "next_free_s": 40}
+
+
+async def test_a_mirror_that_is_off_is_said_to_be() -> None:
+    async with connect(account(), mirror=False) as client:
+        answer = await told(client)
+    assert (answer["mirror"], answer["problems"]) == ({"on": False}, [NOT_PLIVO])
+
+
+async def test_a_database_that_cannot_be_used_is_a_problem_with_its_remedy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "folder").write_text("")
+    url = sqlite_url(tmp_path / "folder" / "verify.sqlite3")
+    async with connect(account(), database_url=url) as client:
+        answer = await told(client)
+    (problem,) = [each for each in answer["problems"] if each != NOT_PLIVO]
+    assert answer["mirror"] == {"on": False, "place": str(tmp_path / "folder" / "verify.sqlite3")}
+    assert "VERIFY_MCP_DATABASE_URL" in problem
+    assert len(caplog.records) == 1
+
+
+async def test_missing_credentials_are_a_problem_with_their_remedy() -> None:
+    missing = "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN not set. Set them, then restart."
+    async with connect(
+        None, credentials=None, credentials_problem=missing, api_url="https://api.plivo.com"
+    ) as client:
+        answer = await told(client)
+    assert (answer["account"], answer["api"], answer["problems"]) == (
+        None, "https://api.plivo.com", [missing],
+    )  # fmt: skip
+    assert answer["mirror"] == {"on": False}
+
+
+async def test_the_sandbox_is_named_and_no_problem() -> None:
+    async with connect(account(), sandbox=True) as client:
+        answer = await told(client)
+    assert (answer["api"], answer["problems"]) == ("sandbox", [])
+
+
+async def test_no_secret_and_no_number_is_told(place: Place) -> None:
+    own = Credentials(SUBACCOUNTS[0], SANDBOX_AUTH_TOKEN)
+    async with connect(
+        account(session(1)), credentials=own, database_url=place.url, masked=True
+    ) as client:
+        await client.call_tool("list_verify_sessions", {})
+        text = json.dumps(await told(client))
+    for secret in (SANDBOX_AUTH_TOKEN, SUBACCOUNTS[0], SANDBOX_AUTH_ID, "postgres@", "9193800"):
+        assert secret not in text
+
+
+async def test_a_status_costs_at_most_150_tokens(file: Place) -> None:
+    clock, days = Clock(), timedelta(days=1)
+    ours = [session(each, created_at=NOW - each * days / 20) for each in range(1, 400)]
+    async with connect(
+        account(*ours, list_limit=None),
+        clock=clock,
+        database_url=file.url,
+        rate_limit=Rate(1000, 60.0),
+        sandbox=True,
+    ) as client:
+        await answered(
+            client, "summarize_verify_sessions", {"session_time__gte": "30d", "max_requests": 99}
+        )
+        answer = await told(client)
+    answer["mirror"]["place"] = "/home/somebody/.local/share/verify-mcp/verify-mcp.sqlite3"
+    assert answer["mirror"]["sessions"] == 399
+    assert tokens(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) <= 150

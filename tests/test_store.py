@@ -1,0 +1,376 @@
+"""What is kept and what is claimed: SQL equals its Python oracle, and claims never outrun rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import combinations
+from random import Random
+from time import monotonic
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import NOW, uuid
+from tests.databases import Place
+from verify_mcp import summary
+from verify_mcp.database import Access
+from verify_mcp.filters import MICROSECOND, SessionFilter
+from verify_mcp.schema import STEPS
+from verify_mcp.sessions import Session, read_page
+from verify_mcp.store import MOST_COST, Store
+from verify_mcp.summary import GROUPS
+from verify_mcp.windows import Window, covered, gaps, merged
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNT, OTHER = "MASTORETESTACCOUNT01", "MASTORETESTACCOUNT02"
+SCOPES = ("", "SASTORETESTSUBACCT01", "SASTORETESTSUBACCT02")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+ZONES = ("UTC", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
+ALL_GROUPS = [(), *((one,) for one in GROUPS), *combinations(GROUPS, 2)]
+EVER = Window(NOW - 200 * DAY, NOW + 200 * DAY)
+
+
+_opened: list[Access] = []
+
+
+@pytest.fixture(autouse=True)
+def closing() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().close()
+
+
+def store_in(place: Place, account: str = ACCOUNT) -> Store:
+    access = Access(place.url, clock=monotonic, say=pytest.fail)
+    _opened.append(access)
+    return Store(access, account, settle=HOUR)
+
+
+def told(number: int, created: datetime, **changes: Any) -> Session:
+    """A session as the API tells it: expired, one text delivered."""
+    row = {
+        "session_uuid": uuid(number),
+        "app_uuid": uuid(7),
+        "recipient": f"91938001{number % 10_000:04d}",
+        "channel": "sms",
+        "status": "expired",
+        "attempt_details": [{"channel": "sms", "status": "delivered"}],
+        "charges": {"total_charge": "0.08"},
+        "created_at": created.isoformat(),
+        "updated_at": created.isoformat(),
+        **changes,
+    }
+    return read_page(json.dumps({"sessions": [row]}).encode()).sessions[0]
+
+
+def random_session(random: Random, number: int, span: Window) -> Session:
+    """Any session: some without app, brand, country, cost or attempts."""
+    length = span.length // MICROSECOND
+    created = span.start + random.randrange(length) * MICROSECOND
+    attempts = [
+        {
+            "channel": random.choice(["sms", "voice", "whatsapp", "carrier pigeon"]),
+            "status": random.choice(["delivered", "undelivered", "answer", "lost"]),
+            "brand_name": random.choice(["", "Acme", "Globex; Wallet"]),
+        }
+        for _ in range(random.randrange(4))
+    ]
+    cost = f"{random.randrange(3)}.{random.randrange(10**9):09d}"
+    return told(
+        number,
+        created,
+        app_uuid=random.choice([uuid(1), uuid(2), ""]),
+        recipient=random.choice(["14155550100", "919380013443", "447700900123", "00000"]),
+        channel=random.choice(["sms", "voice", "whatsapp", ""]),
+        status=random.choice(["verified", "expired", "in-progress", "paused"]),
+        attempt_details=random.choice([attempts, None]),
+        charges={"total_charge": random.choice([cost, "0.08", None])},
+    )
+
+
+def those(sessions: Iterable[Session], wanted: SessionFilter, window: Window) -> list[Session]:
+    """What a filter lets through, newest first: the oracle of the store's `find`."""
+    asked = {"app_uuid": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
+    found = [
+        each
+        for each in sessions
+        if each.created in window
+        and all(value is None or getattr(each, name) == value for name, value in asked.items())
+    ]
+    return sorted(found, key=lambda each: (-each.created.timestamp(), each.uuid))
+
+
+async def kept(place: Place, sessions: Iterable[Session], scope: str = "") -> Store:
+    store = store_in(place)
+    await store.keep(list(sessions), scope, None, NOW)
+    return store
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_sql_adds_up_as_python_does_by_every_group_and_pair(place: Place, seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - made-up data
+    # Over the ends of summer time in New York, Lord Howe (half an hour) and Europe.
+    span = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 5, tzinfo=UTC))
+    sessions = [random_session(random, number, span) for number in range(150)]
+    store = await kept(place, sessions)
+    for by in ALL_GROUPS:
+        zone = ZoneInfo(random.choice(ZONES))
+        found = await store.tallied(SessionFilter(), "", [span], by, zone)
+        assert found == summary.tallied(sessions, by, zone), (by, zone)
+
+
+async def test_sql_finds_and_adds_what_filters_and_windows_let_through(place: Place) -> None:
+    random = Random(3)  # noqa: S311 - made-up data
+    span = Window(NOW - 60 * DAY, NOW)
+    sessions = [random_session(random, number, span) for number in range(300)]
+    store = await kept(place, sessions)
+    for _ in range(80):
+        wanted = SessionFilter(
+            app_uuid=random.choice([None, None, uuid(1), uuid(9)]),
+            status=random.choice([None, "verified", "expired"]),
+            recipient=random.choice([None, None, "919380013443", "1"]),
+        )
+        edges = sorted(random.choice(sessions).created for _ in range(4))
+        windows = [Window(*edges[:2]), Window(*edges[2:])]
+        by = random.choice(ALL_GROUPS)
+        zone = ZoneInfo(random.choice(ZONES))
+        matching = [each for window in windows for each in those(sessions, wanted, window)]
+        assert await store.tallied(wanted, "", windows, by, zone) == summary.tallied(
+            matching, by, zone
+        )
+        limit, offset = random.randrange(1, 30), random.choice([0, 0, 5, 300])
+        page = await store.find(wanted, "", windows[0], limit=limit, offset=offset)
+        assert page == those(sessions, wanted, windows[0])[offset : offset + limit]
+
+
+async def test_days_and_hours_are_those_of_the_zone_when_its_clocks_change(place: Place) -> None:
+    moments = {
+        datetime(2026, 11, 1, 5, 59, tzinfo=UTC): "2026-11-01 01:00",  # New York's first one
+        datetime(2026, 11, 1, 6, 1, tzinfo=UTC): "2026-11-01 01:00",  # and its second
+        datetime(2026, 11, 1, 3, 59, tzinfo=UTC): "2026-10-31 23:00",
+        datetime(2026, 11, 1, 4, 0, tzinfo=UTC): "2026-11-01 00:00",
+    }
+    store = await kept(place, [told(number, at) for number, at in enumerate(moments)])
+    hours = await store.tallied(
+        SessionFilter(), "", [EVER], ("hour",), ZoneInfo("America/New_York")
+    )
+    days = await store.tallied(SessionFilter(), "", [EVER], ("day",), ZoneInfo("Asia/Kolkata"))
+    assert {key: own.sessions for key, own in hours.items()} == {
+        ("2026-11-01 01:00",): 2, ("2026-10-31 23:00",): 1, ("2026-11-01 00:00",): 1,
+    }  # fmt: skip
+    assert {key: own.sessions for key, own in days.items()} == {("2026-11-01",): 4}
+
+
+async def test_money_adds_up_to_the_last_digit(place: Place) -> None:
+    costs = [Decimal("0.000000001"), Decimal("999999.999999999"), Decimal("0.1"), Decimal("0.2")]
+    store = await kept(
+        place,
+        [
+            told(number, NOW - DAY, charges={"total_charge": f"{cost:f}"})
+            for number, cost in enumerate(costs)
+        ],
+    )
+    (tally,) = (await store.tallied(SessionFilter(), "", [EVER], ())).values()
+    assert summary.amount(tally.cost) == sum(costs)
+
+
+@pytest.mark.parametrize(
+    "cost", ["0.0000000001", "12345678901234567890.1234567891", "99999999999999999999", "1000000.1"]
+)
+async def test_a_cost_the_database_cannot_tell_exactly_is_neither_kept_nor_covered(
+    place: Place, cost: str
+) -> None:
+    odd = told(1, NOW - 2 * DAY, charges={"total_charge": cost})
+    plain = told(2, NOW - 2 * DAY + HOUR)
+    store, window = store_in(place), Window(NOW - 3 * DAY, NOW - DAY)
+    await store.keep([plain, odd], "", window, NOW, NOW)
+    hole = Window(odd.created, odd.created + MICROSECOND)
+    assert await store.find(SessionFilter(), "", window, limit=9, offset=0) == [plain]
+    assert gaps(window, await store.covered("", window)) == (hole,)
+    assert gaps(window, [each for each, _ in await store.walked("", window, NOW)]) == (hole,)
+
+
+async def test_the_dearest_session_is_kept_and_thousands_of_it_add_up(place: Place) -> None:
+    dear = f"{summary.amount(MOST_COST):f}"
+    sessions = [told(number, NOW - DAY, charges={"total_charge": dear}) for number in range(2000)]
+    store = await kept(place, sessions)
+    (tally,) = (await store.tallied(SessionFilter(), "", [EVER], ())).values()
+    assert summary.amount(tally.cost) == 2000 * Decimal(dear)
+
+
+async def test_a_final_session_stays_as_it_is_whatever_comes_later(place: Place) -> None:
+    ended = told(1, NOW - DAY, status="verified")
+    store = await kept(place, [ended])
+    await store.keep([told(1, NOW - DAY, status="in-progress")], "", None, NOW + HOUR)
+    assert await store.final(ended.uuid) == ended
+    assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
+    assert await store.tallied(SessionFilter(), "", [EVER], ()) == summary.tallied([ended], ())
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_the_younger_reply_wins_in_whatever_order_the_two_are_kept(
+    place: Place, *, late: bool
+) -> None:
+    begun = told(1, NOW - timedelta(minutes=9), status="in-progress", attempt_details=[])
+    ended = told(1, NOW - timedelta(minutes=9), status="verified")
+    replies = [(begun, NOW), (ended, NOW + timedelta(seconds=1))]
+    store = store_in(place)
+    for session, fetched in reversed(replies) if late else replies:
+        await store.keep([session], "", None, fetched)
+    assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
+    assert await store.tallied(SessionFilter(), "", [EVER], ("status",)) == summary.tallied(
+        [ended], ("status",)
+    )
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 30)), min_size=1, max_size=8))
+def test_claims_of_any_order_and_overlap_become_the_fewest_windows(
+    spans: list[tuple[int, int]],
+) -> None:
+    minute = timedelta(minutes=1)
+    windows = [
+        Window(NOW - DAY + start * minute, NOW - DAY + (start + length) * minute)
+        for start, length in spans
+    ]
+
+    async def claimed() -> tuple[Window, ...]:
+        access = Access("sqlite://", clock=monotonic, say=pytest.fail)
+        store = Store(access, ACCOUNT, settle=HOUR)
+        for window in windows:
+            await store.keep([], "", window, NOW)
+        _opened.append(access)
+        return (await store.holdings(""))[1]
+
+    assert anyio.run(claimed) == merged(windows)
+
+
+async def test_sessions_that_may_still_change_are_holes_in_what_is_claimed(place: Place) -> None:
+    window = Window(NOW - DAY, NOW)
+    begun = told(1, NOW - 5 * HOUR, status="in-progress")
+    ended = told(2, NOW - 4 * HOUR)
+    # Its last attempt is younger than the settling time, long as it began before.
+    lasting = told(3, NOW - 3 * HOUR, updated_at=(NOW - HOUR / 2).isoformat())
+    store = store_in(place)
+    await store.keep([lasting, ended, begun], "", window, NOW)
+    assert gaps(window, await store.covered("", window)) == (
+        Window(begun.created, begun.created + MICROSECOND),
+        Window(lasting.created, lasting.created + MICROSECOND),
+        Window(NOW - HOUR, NOW),
+    )
+    later = NOW + HOUR
+    await store.keep([told(1, NOW - 5 * HOUR), lasting, ended], "", window, later)
+    assert covered(window, await store.covered("", window))
+
+
+async def test_a_window_is_claimed_by_its_settled_part_only(place: Place) -> None:
+    store = store_in(place)
+    await store.keep([], "", Window(NOW - HOUR / 2, NOW), NOW)
+    await store.keep([], "", Window(NOW - 3 * HOUR, NOW + HOUR), NOW)
+    assert (await store.holdings(""))[1] == (Window(NOW - 3 * HOUR, NOW - HOUR),)
+
+
+async def test_a_walk_is_remembered_whole_for_an_hour(place: Place) -> None:
+    store, window = store_in(place), Window(NOW - 3 * HOUR, NOW)
+    await store.keep([], "", window, NOW, NOW)
+    assert await store.walked("", Window(NOW - HOUR, NOW), NOW - HOUR) == [(window, NOW)]
+    assert await store.walked("", window, NOW + MICROSECOND) == []
+    assert await store.walked(SCOPES[1], window, NOW - HOUR) == []
+    later = NOW + HOUR + MICROSECOND
+    await store.keep([], "", Window(NOW, later), later, later)
+    assert await store.walked("", window, NOW - DAY) == []
+
+
+async def test_purging_by_age_leaves_what_is_younger_and_claims_no_more(place: Place) -> None:
+    days = Window(NOW - 9 * DAY, NOW - DAY)
+    sessions = [told(number, NOW - number * DAY) for number in range(2, 9)]
+    edge = sessions[3].created
+    store = store_in(place)
+    await store.keep(sessions, "", days, NOW, NOW)
+    await store.keep([], "", Window(NOW - 20 * DAY, NOW - 15 * DAY), NOW)
+    assert await store.purge(edge) == 3
+    assert await store.holdings("") == (4, (Window(edge, days.end),))
+    assert await store.walked("", days, NOW) == []
+    assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == sessions[:4]
+    assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [4, 4, 1, 0]  # noqa: S608 - fixed names
+
+
+_TABLES = ("verify_sessions", "verify_bodies", "verify_coverage", "verify_walks")
+
+
+async def test_purging_whole_leaves_nothing_of_this_account_and_all_of_another(
+    place: Place,
+) -> None:
+    mine, other = store_in(place), store_in(place, OTHER)
+    window, session = Window(NOW - 9 * DAY, NOW), told(1, NOW - 2 * DAY)
+    for store in (mine, other):
+        for scope in SCOPES:
+            await store.keep([session], scope, window, NOW, NOW)
+    assert await mine.purge(None) == 3
+    assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [3, 3, 3, 3]  # noqa: S608 - fixed names
+    assert await mine.holdings("") == (0, ())
+    assert await other.holdings("") == (3, (Window(NOW - 9 * DAY, NOW - HOUR),))
+
+
+async def test_r39_accounts_and_subaccounts_never_mix(place: Place) -> None:
+    sessions = {
+        (owner, scope): told(number, NOW - 2 * DAY + number * HOUR)
+        for number, (owner, scope) in enumerate(
+            (owner, scope) for owner in (ACCOUNT, OTHER) for scope in SCOPES
+        )
+    }
+    stores = {owner: store_in(place, owner) for owner in (ACCOUNT, OTHER)}
+    for (owner, scope), session in sessions.items():
+        at = session.created
+        await stores[owner].keep([session], scope, Window(at, at + HOUR), NOW, NOW)
+    for (owner, scope), session in sessions.items():
+        store, at = stores[owner], session.created
+        whole = Window(at, at + HOUR)
+        assert await store.find(SessionFilter(), scope, EVER, limit=9, offset=0) == [session]
+        assert await store.covered(scope, EVER) == (whole,)
+        assert await store.walked(scope, EVER, NOW) == [(whole, NOW)]
+        assert await store.tallied(SessionFilter(), scope, [EVER], ("recipient",)) == (
+            summary.tallied([session], ("recipient",))
+        )
+        others = {each.uuid for (one, _), each in sessions.items() if one != owner}
+        assert not others & set(await store.starting("0000"))
+        assert [await store.final(each) for each in others] == [None] * 3
+        assert len(await store.numbers_like("91", "")) == 3
+
+
+async def test_what_was_kept_can_be_found_by_how_it_starts_and_by_its_number(place: Place) -> None:
+    sessions = [told(number, NOW - DAY) for number in (0xAB, 0xAC, 0x1AB)]
+    store = await kept(place, sessions)
+    assert await store.starting("000000a") == [uuid(0xAB), uuid(0xAC)]
+    assert await store.starting("0", most=2) == [uuid(0xAB), uuid(0xAC)]
+    assert await store.starting("f") == []
+    assert await store.numbers_like("91", sessions[0].recipient[-4:]) == [sessions[0].recipient]
+
+
+async def test_a_session_comes_back_from_the_store_as_the_api_told_it(place: Place) -> None:
+    random = Random(5)  # noqa: S311 - made-up data
+    sessions = [random_session(random, number, Window(NOW - DAY, NOW)) for number in range(60)]
+    store = await kept(place, sessions)
+    found = await store.find(SessionFilter(), "", EVER, limit=99, offset=0)
+    assert sorted(found, key=lambda each: each.uuid) == sessions
+
+
+async def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(place: Place) -> None:
+    session, window = told(1, NOW - DAY), Window(NOW - 2 * DAY, NOW - DAY / 2)
+    old = store_in(place)
+    await old.keep([session], "", window, NOW)
+    _opened.pop().close()
+    place.run("DROP TABLE verify_walks")
+    place.run(f"DELETE FROM verify_schema WHERE step = {len(STEPS)}")  # noqa: S608 - a number
+    new = store_in(place)
+    assert await new.holdings("") == (1, (window,))
+    assert await new.find(SessionFilter(), "", EVER, limit=9, offset=0) == [session]
+    assert place.run("SELECT count(*) FROM verify_schema")[0][0] == len(STEPS)
