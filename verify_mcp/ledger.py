@@ -186,10 +186,11 @@ class SharedLedger(Ledger):
         self._run(
             connection,
             "UPDATE verify_slots SET noted_at = :now, free_at = :later "
-            "WHERE bucket = :bucket AND noted_at > :soon",
+            "WHERE bucket = :bucket AND (noted_at > :soon OR free_at > :latest)",
             now=now,
             later=now + self.rate.window,
             soon=now + STEADY,
+            latest=now + self._hold + self.rate.window + STEADY,
         )
         self._run(
             connection,

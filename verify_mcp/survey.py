@@ -177,7 +177,7 @@ class Survey:
             held.as_of,
             left,
             _why(left, done),
-            await self._eta() if left else None,
+            await self._eta() if left and not any(walk.circles for walk in done) else None,
             sum(walk.skipped for walk in done),
         )
 
@@ -256,9 +256,13 @@ def _why(left: Sequence[Window], walks: Sequence[Walk]) -> str:
         return f"{failure} The figures cover the part that was fetched before."
     if any(walk.skipped for walk in walks):
         return "Some of the API's rows could not be read; the times around them are left out."
+    if any(walk.circles for walk in walks):
+        return "The API repeats its pages, so the missing part cannot be fetched."
     pages = _pages(walks)
+    busy = any(walk.eta_s is not None for walk in walks)
+    quota = "The quota of API requests is in use. " if busy else ""
     many = "more" if pages == inf else f"about {ceil(pages)} more"
-    return f"The missing part takes {many} requests; the same call goes on from here."
+    return f"{quota}The missing part takes {many} requests; the same call goes on from here."
 
 
 def census_why(census: Census) -> str:

@@ -1,6 +1,7 @@
 """What `summarize_verify_sessions` returns: totals and groups, exact or with their intervals."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -30,10 +31,15 @@ def summarized(
         **({"eta_s": whole_seconds(finding.eta_s)} if finding.eta_s is not None else {}),
         **({"skipped": finding.skipped} if finding.skipped else {}),
         "applied": _summary_applied(call, finding, shown),
-        **_told(whole, finding.census),
+        **(_told(whole, finding.census) if _is_anything_known(finding) else {}),
         **_groups(call, finding, shown),
         **replace(footing, now=finding.as_of).said(),
     }
+
+
+def _is_anything_known(finding: Finding) -> bool:
+    """Whether the figures are about a part of the window at least: zeros would be a lie."""
+    return finding.census is not None or finding.missing != (finding.window,)
 
 
 def _totals(whole: Tally) -> dict[str, Any]:
@@ -208,7 +214,7 @@ def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dic
 def _reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
     """What lies before the API's reach; the minutes that a question of `90d` loses do not."""
     edge = finding.window.start
-    if edge - call.start <= REACH - SAFE_REACH:
+    if edge - call.start <= REACH - SAFE_REACH + timedelta(seconds=1):
         return []
     return [
         {

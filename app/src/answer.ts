@@ -1,0 +1,145 @@
+// An answer of summarize_verify_sessions, read into values. Whatever it holds is data: text is cut
+// to a length that can be shown, and what is missing or misshapen is left out.
+
+import { type Span, instant, span } from "./time";
+
+export type Row = Readonly<Record<string, string>>;
+export type Range = readonly [low: number, high: number];
+
+export interface Answer {
+  readonly complete: boolean;
+  readonly basis: string;
+  readonly why: string;
+  readonly note: string;
+  readonly missing: readonly Span[];
+  readonly eta: number | null;
+  readonly window: Span | null;
+  readonly zone: string;
+  readonly by: readonly string[];
+  /** Filters of the question, by argument. */
+  readonly filters: Readonly<Record<string, string>>;
+  /** The totals; null where the answer tells none. */
+  readonly figures: Row | null;
+  readonly columns: readonly string[];
+  readonly rows: readonly Row[];
+  /** `applied` as it came, from which the next question is made. */
+  readonly applied: Readonly<Record<string, unknown>>;
+  readonly asOf: string;
+  readonly requests: number | null;
+}
+
+export const FIGURES = [
+  "sessions", "sessions_at_least", "verified", "expired", "in_progress", "conversion_pct", "attempts", "cost",
+  "cost_per_verified", "expired_cost", "rescued", "uncosted",
+] as const;
+/** Characters that show nothing but change how others read: control, direction, zero width. */
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const LONGEST = 200;
+const MOST_ROWS = 1000;
+
+type Said = Record<string, unknown>;
+
+/** The answer, or null when this is none. */
+export function read(said: unknown): Answer | null {
+  if (!isObject(said) || !isObject(said.applied)) return null;
+  const applied = said.applied;
+  const columns = list(said.columns).map((each) => text(each));
+  return {
+    complete: said.complete === true,
+    basis: text(said.basis),
+    why: text(said.why, 500),
+    note: text(said.note, 500),
+    missing: list(said.missing).flatMap((each) => span(text(each)) ?? []),
+    eta: typeof said.eta_s === "number" ? said.eta_s : null,
+    window: spanOf(applied),
+    zone: text(applied.time_zone) || "UTC",
+    by: list(applied.group_by).map((each) => text(each)),
+    filters: filtersOf(applied),
+    figures: figuresOf(said),
+    columns,
+    rows: list(said.rows).slice(0, MOST_ROWS).flatMap((each) => rowOf(columns, each)),
+    applied,
+    asOf: text(said.as_of),
+    requests: typeof said.api_requests === "number" ? said.api_requests : null,
+  };
+}
+
+/** A cell as a number; null when it is empty or no number. */
+export function number(row: Row, column: string): number | null {
+  const value = row[column];
+  if (value === undefined || value === "") return null;
+  const found = Number(value);
+  return Number.isFinite(found) ? found : null;
+}
+
+/** The interval of an estimated cell; null when the cell is exact. */
+export function range(row: Row, column: string): Range | null {
+  const name = column === "conversion_pct" ? "conversion" : column;
+  const low = number(row, `${name}_low`);
+  const high = number(row, `${name}_high`);
+  return low === null || high === null ? null : [low, high];
+}
+
+/** Sessions neither verified nor expired. */
+export function unfinished(row: Row): number {
+  return count(row, "sessions") - count(row, "verified") - count(row, "expired");
+}
+
+/** A cell as a count, zero when it is empty. */
+export function count(row: Row, column: string): number {
+  return Math.max(0, number(row, column) ?? 0);
+}
+
+/** Whether a row tells how its sessions ended, which an estimated one does not. */
+export function tellsEnds(row: Row): boolean {
+  return row.verified !== undefined && row.expired !== undefined;
+}
+
+/** The row in which the groups too small for the table were added up. */
+export function isRest(row: Row, by: readonly string[]): boolean {
+  return /^other \(\d+\)$/.test(row[by[0] ?? ""] ?? "");
+}
+
+function figuresOf(said: Said): Row | null {
+  if (said.sessions === undefined && said.sessions_at_least === undefined) return null;
+  const told = FIGURES.filter((name) => said[name] !== undefined);
+  const figures = Object.fromEntries(told.map((name) => [name, text(said[name])]));
+  for (const [name, bounds] of Object.entries(isObject(said.estimated) ? said.estimated : {})) {
+    const [low, high] = list(bounds);
+    if (low === undefined || high === undefined) continue;
+    figures[`${name}_low`] = text(low);
+    figures[`${name}_high`] = text(high);
+  }
+  return figures;
+}
+
+function filtersOf(applied: Said): Record<string, string> {
+  const others = ["group_by", "time_zone", "session_time__gte", "session_time__lt"];
+  const said = Object.entries(applied).filter(([name]) => !others.includes(name));
+  return Object.fromEntries(said.map(([name, value]) => [name, text(value)]));
+}
+
+function rowOf(columns: readonly string[], cells: unknown): Row[] {
+  if (!Array.isArray(cells)) return [];
+  return [Object.fromEntries(columns.map((column, place) => [column, text(cells[place])]))];
+}
+
+function spanOf(applied: Said): Span | null {
+  const start = instant(text(applied.session_time__gte));
+  const end = instant(text(applied.session_time__lt));
+  return start !== null && end !== null && start <= end ? { start, end } : null;
+}
+
+function text(value: unknown, most: number = LONGEST): string {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" ? value.replace(UNSEEN, "").slice(0, most) : "";
+}
+
+function list(value: unknown): readonly unknown[] {
+  if (typeof value === "string") return [value];
+  return Array.isArray(value) ? value : [];
+}
+
+function isObject(value: unknown): value is Said {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,110 @@
+// Which question a click asks: the same window narrowed, or the same sessions grouped otherwise.
+
+import { type Answer, type Row, isRest } from "./answer";
+import { DAY, known, overlap, spanOfGroup, stamp } from "./time";
+import { groupName } from "./words";
+
+export const TOOL = "summarize_verify_sessions";
+export const VIEWS = ["time", "country", "channel", "attempt_status", "app"] as const;
+
+export type Pick = Readonly<Record<string, string>>;
+
+export interface Question {
+  readonly said: Readonly<Record<string, unknown>>;
+  /** The only groups of the answer that are looked at. */
+  readonly pick: Pick;
+  /** What the step is called. */
+  readonly label: string;
+  /** Whether the answer is about other sessions than the ones looked at now. */
+  readonly narrower: boolean;
+}
+
+const FILTERS: Readonly<Record<string, string>> = {
+  app: "app_uuid",
+  brand: "brand_name",
+  recipient: "recipient",
+};
+/** What tells most about one group of these, which the API cannot filter by. */
+const WITHIN: Readonly<Record<string, string>> = {
+  country: "attempt_status",
+  channel: "attempt_status",
+  status: "country",
+  attempt_status: "country",
+};
+
+/** The question to ask about one row; null where none goes deeper. */
+export function deeper(answer: Answer, pick: Pick, row: Row): Question | null {
+  const by = answer.by.find((each) => !(each in pick));
+  if (by === undefined || isRest(row, answer.by)) return null;
+  const group = row[by] ?? "";
+  const kept = Object.keys(pick);
+  const label = groupName(by, group);
+  if (by === "day" || by === "hour") {
+    const span = known(answer.zone) === answer.zone ? spanOfGroup(group, answer.zone) : null;
+    const within = span && answer.window && overlap(span, answer.window);
+    if (!within) return null;
+    const times = { session_time__gte: stamp(within.start), session_time__lt: stamp(within.end) };
+    const next = by === "day" ? "hour" : kept.includes("attempt_status") ? "country" : "attempt_status";
+    return { said: { ...again(answer), ...times, group_by: [...kept, next] }, pick, label, narrower: true };
+  }
+  const filter = FILTERS[by];
+  if (filter !== undefined) {
+    if (group === "?" || group === "") return null;
+    const said = { ...again(answer), [filter]: group, group_by: [...kept, timeStep(answer)] };
+    return { said, pick, label, narrower: true };
+  }
+  const next = WITHIN[by];
+  if (next === undefined || kept.length) return null;
+  return {
+    said: { ...again(answer), group_by: [by, next] },
+    pick: { [by]: group },
+    label,
+    narrower: true,
+  };
+}
+
+/** The same sessions, looked at another way. */
+export function otherwise(answer: Answer, pick: Pick, view: string): Question {
+  const by = view === "time" ? timeStep(answer) : view;
+  const said = { ...again(answer), group_by: [...Object.keys(pick), by] };
+  return { said, pick, label: "", narrower: false };
+}
+
+/** The very same question, to go on where the answer stopped. */
+export function same(answer: Answer, pick: Pick): Question {
+  return { said: again(answer), pick, label: "", narrower: false };
+}
+
+/** The view that an answer is. */
+export function viewOf(answer: Answer, pick: Pick): string {
+  const by = answer.by.find((each) => !(each in pick)) ?? "";
+  return by === "day" || by === "hour" ? "time" : by;
+}
+
+/** Hours for what lasts up to two days, days for more. */
+export function timeStep(answer: Answer): "hour" | "day" {
+  const window = answer.window;
+  return window && window.end - window.start <= 2 * DAY ? "hour" : "day";
+}
+
+/** What a filter may look like to be repeated in a request; anything else could be a sentence. */
+const PLAIN: Readonly<Record<string, RegExp>> = {
+  app_uuid: /^[0-9a-f-]{36}$/,
+  recipient: /^\+?[0-9]+(…[0-9]+~[0-9a-z]+)?$/,
+  subaccount: /^SA[A-Z0-9]{18}$/,
+  brand_name: /^$/,
+  app_hash: /^$/,
+};
+
+/** A request to the assistant in words. Names that anybody may have written stay out of it. */
+export function asked(question: Question): string {
+  const all = Object.entries(question.said);
+  const kept = all.filter(([name, value]) => PLAIN[name]?.test(String(value)) ?? true);
+  const about = kept.length < all.length ? ", for what the picture is narrowed to," : "";
+  return `Please call ${TOOL} with ${JSON.stringify(Object.fromEntries(kept))}${about} and tell me what stands out.`;
+}
+
+/** The arguments that ask for what an answer covers. */
+function again(answer: Answer): Record<string, unknown> {
+  return { ...answer.applied };
+}

@@ -1,0 +1,317 @@
+// The page: headline figures, what they cover, and a chart with its table for each answer.
+
+import { type Answer, type Row, count, number, range, tellsEnds, unfinished } from "./answer";
+import { MEASURES, barChart, bars } from "./charts/bars";
+import { coverage } from "./charts/coverage";
+import { fitted } from "./charts/fit";
+import { funnel } from "./charts/funnel";
+import { points, timeChart } from "./charts/time";
+import { button, el } from "./dom";
+import { type Pick, type Question, VIEWS, deeper, otherwise, same, timeStep, viewOf } from "./drill";
+import { asOf, between, groupName, named, shown, spanName, timeName, whole } from "./words";
+
+/** One answer on the way that a person has come. */
+export interface Step {
+  readonly answer: Answer;
+  readonly pick: Pick;
+  readonly figures: Row | null;
+  readonly label: string;
+}
+
+/** What a person can do here; null where there is nobody to ask. */
+export interface Actions {
+  ask(question: Question, figures: Row | null): void;
+  back(place: number): void;
+  discuss: (() => void) | null;
+}
+
+export interface Report {
+  readonly made: string;
+  readonly version: string;
+  readonly sandbox: boolean;
+  readonly answers: readonly Answer[];
+}
+
+const TITLES: Readonly<Record<string, string>> = {
+  time: "Over time",
+  country: "By country",
+  channel: "By channel",
+  app: "By application",
+  brand: "By brand",
+  recipient: "By recipient",
+  status: "By status",
+  attempt_status: "What became of the attempts",
+};
+const SHORT: Readonly<Record<string, string>> = {
+  time: "Time", country: "Country", channel: "Channel", attempt_status: "Attempts", app: "Application",
+};
+
+/** One answer, with the way back and the ways on. */
+export function stepView(trail: readonly Step[], actions: Actions | null): Node[] {
+  const step = trail[trail.length - 1];
+  if (!step) return [];
+  const { answer, pick } = step;
+  return [
+    header("Verify sessions", answer, pick, false),
+    ...(trail.length > 1 ? [crumbs(trail, actions)] : []),
+    ...headline(step.figures, answer),
+    extent(answer, actions && (() => actions.ask(same(answer, pick), null))),
+    ...(actions ? [ways(step, actions)] : []),
+    ...chartSection(step, actions, "h2"),
+    footer(answer, actions),
+  ];
+}
+
+/** A report: many answers about the same sessions, on one page. */
+export function reportView(report: Report): Node[] {
+  const [first] = report.answers;
+  if (!first) return [nothing("This report holds no answer.")];
+  const figures = report.answers.find((each) => each.figures)?.figures ?? null;
+  const worst = report.answers.find((each) => !each.complete) ?? first;
+  const charts = report.answers.filter((each) => each.by.length)
+    .flatMap((answer) => chartSection({ answer, pick: {}, figures, label: "" }, null, "h2"));
+  return [
+    header("Verify sessions", first, {}, report.sandbox),
+    ...headline(figures, first),
+    extent(worst, null),
+    ...charts,
+    el("footer", { class: "quiet" }, `Made by verify-mcp ${report.version}, ${asOf(report.made)}. `,
+      "Amounts are in the account’s currency, which the API does not name."),
+  ];
+}
+
+/** A page that only says something. */
+export function nothing(words: string): HTMLElement {
+  return el("p", { class: "nothing" }, words);
+}
+
+/** A page that says what went wrong. */
+export function problem(words: string): HTMLElement {
+  return el("p", { class: "problem", role: "alert" }, words);
+}
+
+function header(title: string, answer: Answer, pick: Pick, sandbox: boolean): HTMLElement {
+  const chips = [
+    ...Object.entries(answer.filters).map(([name, value]) => `${named(name)}: ${name === "app_uuid" ? value.slice(0, 8) : value}`),
+    ...Object.entries(pick).map(([by, value]) => `${named(by)}: ${groupName(by, value)}`),
+  ];
+  return el("header", {},
+    el("div", {},
+      el("h1", { tabindex: "-1" }, title),
+      el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
+    el("div", { class: "chips" },
+      ...chips.map((each) => el("span", { class: "chip" }, each)),
+      sandbox && el("span", { class: "chip made-up" }, "Made-up data"),
+      badge(answer)));
+}
+
+function badge(answer: Answer): HTMLElement {
+  if (answer.basis === "counted") return el("span", { class: "badge estimate" }, "Partly estimated");
+  return answer.complete ? el("span", { class: "badge exact" }, "Exact")
+    : el("span", { class: "badge partial" }, "Incomplete");
+}
+
+function crumbs(trail: readonly Step[], actions: Actions | null): HTMLElement {
+  const last = trail.length - 1;
+  return el("nav", { "aria-label": "The way here", class: "crumbs" }, el("ol", {},
+    ...trail.map((step, place) => el("li", {}, place === last || !actions
+      ? el("span", { "aria-current": "page" }, step.label)
+      : button(step.label, () => actions.back(place))))));
+}
+
+function headline(figures: Row | null, answer: Answer): Node[] {
+  if (!figures) return [];
+  const sessions = figures.sessions === undefined ? "sessions_at_least" : "sessions";
+  if (!count(figures, sessions)) {
+    return [nothing(answer.complete ? "No session in this window." : "No session in the part that is covered so far.")];
+  }
+  const main = [sessions, "conversion_pct", "cost", "cost_per_verified"];
+  const rest = ["attempts", "expired_cost", "rescued", "uncosted"].filter((name) => number(figures, name) !== null);
+  return [
+    el("dl", { class: "figures" }, ...main.map((name) => tile(figures, name))),
+    ...(tellsEnds(figures) ? [outcomes(figures)] : []),
+    ...(rest.length ? [el("dl", { class: "lesser" }, ...rest.map((name) =>
+      el("div", {}, el("dt", {}, LESSER[name] ?? named(name)), el("dd", {}, shown(figures, name), interval(figures, name)))))] : []),
+  ];
+}
+
+const LESSER: Readonly<Record<string, string>> = {
+  attempts: "Attempts",
+  expired_cost: "Spent on sessions that expired",
+  rescued: "Verified on another channel than the first",
+  uncosted: "Without a cost told",
+};
+
+function tile(figures: Row, name: string): HTMLElement {
+  return el("div", { class: "tile" },
+    el("dt", {}, named(name)),
+    el("dd", {}, shown(figures, name), interval(figures, name)));
+}
+
+function interval(row: Row, name: string): HTMLElement | null {
+  const told = between(row, name);
+  return told ? el("span", { class: "interval-words" }, `${told} (95\u00a0%)`) : null;
+}
+
+function outcomes(figures: Row): HTMLElement {
+  const parts = [
+    ["verified", "Verified", count(figures, "verified")],
+    ["expired", "Expired", count(figures, "expired")],
+    ["open", "In progress", unfinished(figures)],
+  ] as const;
+  const all = parts.reduce((sum, [, , value]) => sum + value, 0);
+  const strip = el("div", { class: "outcome-strip", "aria-hidden": "true" });
+  for (const [kind, , value] of parts) {
+    if (value <= 0) continue;
+    const bar = el("span", { class: `bar ${kind}` });
+    bar.style.width = `${(100 * value) / all}%`;
+    strip.append(bar);
+  }
+  const legend = el("ul", { class: "legend" }, ...parts.filter(([, , value]) => value > 0)
+    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, whole(value)))));
+  return el("div", { class: "outcomes" }, strip, legend);
+}
+
+function extent(answer: Answer, goOn: (() => void) | null): HTMLElement {
+  const partial = !answer.complete;
+  return el("section", { class: partial ? "extent partial" : "extent", "aria-label": "What the figures cover" },
+    coverage(answer),
+    partial && el("p", {}, answer.why.replace("Figures in `estimated`", "Figures marked ≈").replaceAll("`", "") || "Something is missing."),
+    partial && answer.basis !== "counted" && answer.missing.length > 0 && el("ul", { class: "missing" },
+      ...answer.missing.slice(0, 6).map((each) => el("li", {}, `Missing: ${spanName(each)} UTC`)),
+      answer.missing.length > 6 && el("li", {}, `and ${answer.missing.length - 6} more spans`)),
+    partial && goOn && continuing(answer.eta, goOn));
+}
+
+/** A button that goes on with the same question, once the quota allows. */
+function continuing(eta: number | null, goOn: () => void): HTMLElement {
+  const made = button("", goOn, { class: "primary" });
+  const ready = Date.now() + 1000 * (eta ?? 0);
+  const tell = () => {
+    const left = Math.ceil((ready - Date.now()) / 1000);
+    made.disabled = left > 0;
+    made.textContent = left > 0 ? `Go on (possible in ${left} s)` : "Go on";
+    return left > 0;
+  };
+  if (tell()) {
+    const timer = setInterval(() => {
+      if (!tell() || !made.isConnected) clearInterval(timer);
+    }, 1000);
+  }
+  return made;
+}
+
+function ways(step: Step, actions: Actions): HTMLElement {
+  const now = viewOf(step.answer, step.pick);
+  const offered = VIEWS.filter((view) => !(view in step.pick) && !(view === "app" && step.answer.filters.app_uuid));
+  return el("div", { class: "ways", role: "group", "aria-label": "Look at it by" },
+    ...offered.map((view) => button(SHORT[view] ?? view,
+      () => actions.ask(otherwise(step.answer, step.pick, view), step.figures),
+      { "aria-pressed": view === now ? "true" : "false" })));
+}
+
+function chartSection(step: Step, actions: Actions | null, level: "h2"): Node[] {
+  const { answer, pick } = step;
+  if (!answer.by.length) return [];
+  const rows = answer.rows.filter((row) => Object.entries(pick).every(([by, value]) => row[by] === value));
+  const view = viewOf(answer, pick);
+  const title = titleOf(answer, pick, view);
+  if (!rows.length) return [el("section", { class: "card" }, el(level, {}, title), nothing("Nothing to draw: no session here."))];
+  const press = (row: Row) => {
+    const question = actions && deeper(answer, pick, row);
+    return actions && question ? () => actions.ask(question, row) : null;
+  };
+  const place = el("div", { class: "chart-place" });
+  const measures = view === "attempt_status" || answer.by.includes("attempt_status") ? []
+    : MEASURES.filter((name) => rows.some((row) => number(row, name) !== null))
+      .filter((name) => view !== "time" || name === "cost" || name === "sessions");
+  const draw = (measure: string) => place.replaceChildren(chartOf(step, view, rows, measure, press));
+  const first = view === "time" || !measures.includes("cost") ? "sessions" : "cost";
+  const made = el("section", { class: "card", "aria-label": title },
+    el("div", { class: "card-head" }, el(level, {}, title), measures.length > 1 && switcher(measures, first, draw)),
+    answer.note && el("p", { class: "quiet" }, answer.note),
+    place,
+    tableOf(answer, rows, title));
+  draw(first);
+  return [made];
+}
+
+function titleOf(answer: Answer, pick: Pick, view: string): string {
+  const by = answer.by.filter((each) => !(each in pick));
+  if (by.length < 2) return view === "time" ? `${TITLES.time}, by ${by[0]}` : (TITLES[view] ?? named(view));
+  return `By ${by.map((each) => named(each).toLowerCase()).join(" and ")}`;
+}
+
+function chartOf(
+  step: Step, view: string, rows: readonly Row[], measure: string, press: (row: Row) => (() => void) | null,
+): HTMLElement {
+  const { answer, pick } = step;
+  const by = answer.by.filter((each) => !(each in pick));
+  if (by.some((each) => each === "day" || each === "hour") && !by.includes("attempt_status")) {
+    const found = points(answer, rows, measure);
+    const place = fitted(el("div", { class: "fit" }), (width) => timeChart(found, measure, width, press));
+    return el("div", {}, legendOf(found), place);
+  }
+  if (view === "attempt_status" && by.length === 1) return funnel(answer, rows, step.figures, press);
+  const drawn = answer.by.includes("attempt_status") ? "sessions" : measure;
+  return el("div", {}, drawn === "sessions" && rows.some(tellsEnds) && outcomeLegend(), barChart(bars(answer, rows, pick, drawn), drawn, press));
+}
+
+function outcomeLegend(): HTMLElement {
+  return el("ul", { class: "legend", "aria-hidden": "true" }, ...[["verified", "Verified"], ["expired", "Expired"], ["open", "In progress"]]
+    .map(([kind, name]) => el("li", {}, el("span", { class: `swatch ${kind}` }), name ?? "")));
+}
+
+function legendOf(found: ReturnType<typeof points>): HTMLElement | null {
+  const kinds = new Map<string, string>(found.flatMap((each) => each.parts).filter((part) => part.name && part.value > 0).map((part) => [part.kind, part.name]));
+  if (found.some((each) => each.unknown)) kinds.set("unknown", "Not covered, or in part: no bar does not mean no session");
+  if (!kinds.size) return null;
+  return el("ul", { class: "legend", "aria-hidden": "true" }, ...[...kinds].map(([kind, name]) =>
+    el("li", {}, el("span", { class: `swatch ${kind}` }), name)));
+}
+
+function switcher(measures: readonly string[], first: string, draw: (measure: string) => void): HTMLElement {
+  const made = measures.map((name) => button(named(name), () => {
+    made.forEach((each, place) => each.setAttribute("aria-pressed", String(measures[place] === name)));
+    draw(name);
+  }, { "aria-pressed": String(name === first) }));
+  return el("div", { class: "switch", role: "group", "aria-label": "What the bars show" }, ...made);
+}
+
+/** The same figures as a table: exact, as the answer wrote them. */
+function tableOf(answer: Answer, rows: readonly Row[], title: string): HTMLElement {
+  const columns = answer.columns.filter((name) => !/_(low|high)$/.test(name));
+  const heads = columns.map((name) => el("th", { scope: "col" }, answer.by.includes(name) ? named(name) : columnName(name)));
+  const body = rows.map((row) => el("tr", {}, ...columns.map((name) =>
+    answer.by.includes(name) && name === columns[0]
+      ? el("th", { scope: "row" }, cellName(name, row[name] ?? ""))
+      : el("td", {}, answer.by.includes(name) ? cellName(name, row[name] ?? "") : cellOf(row, name)))));
+  return el("details", {},
+    el("summary", {}, "Show as a table"),
+    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` },
+      el("table", {}, el("caption", { class: "unseen" }, title), el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body))));
+}
+
+function columnName(name: string): string {
+  return name === "conversion_pct" ? "Conversion, %" : named(name);
+}
+
+function cellName(by: string, group: string): string {
+  return by === "day" || by === "hour" ? timeName(group) : groupName(by, group);
+}
+
+function cellOf(row: Row, name: string): string {
+  const bounds = range(row, name);
+  return (row[name] || "–") + (bounds ? ` (${bounds[0]} to ${bounds[1]})` : "");
+}
+
+function footer(answer: Answer, actions: Actions | null): HTMLElement {
+  const told = [
+    asOf(answer.asOf) && `As of ${asOf(answer.asOf)}`,
+    answer.requests !== null && `${answer.requests} API request${answer.requests === 1 ? "" : "s"}`,
+    "amounts in the account’s currency",
+    answer.by.includes(timeStep(answer)) && answer.zone !== "UTC" && `days and hours of ${answer.zone}`,
+  ].filter(Boolean).join(" · ");
+  return el("footer", { class: "quiet" }, el("span", {}, told),
+    actions?.discuss ? button("Ask the assistant about this", actions.discuss, { class: "plain" }) : null);
+}

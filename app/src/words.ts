@@ -1,0 +1,146 @@
+// How figures, times and names are written for people.
+
+import { type Row, number, range } from "./answer";
+import { DAY, type Span, instant } from "./time";
+
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+export const NAMES: Readonly<Record<string, string>> = {
+  sessions: "Sessions",
+  sessions_at_least: "Sessions, at least",
+  verified: "Verified",
+  expired: "Expired",
+  in_progress: "In progress",
+  conversion_pct: "Conversion",
+  attempts: "Attempts",
+  cost: "Cost",
+  cost_per_verified: "Cost per verified",
+  expired_cost: "Spent on expired",
+  rescued: "Rescued",
+  status: "Status",
+  channel: "Channel",
+  country: "Country",
+  app: "Application",
+  brand: "Brand",
+  recipient: "Recipient",
+  day: "Day",
+  hour: "Hour",
+  attempt_status: "Attempts",
+  app_uuid: "Application",
+  subaccount: "Subaccount",
+  brand_name: "Brand",
+  app_hash: "App hash",
+};
+
+export function named(column: string): string {
+  return NAMES[column] ?? column.replaceAll("_", " ");
+}
+
+export function whole(value: number): string {
+  return value.toLocaleString("en-GB", { maximumFractionDigits: 0 });
+}
+
+/** An amount: two places, or as many as a small one needs to be told from nothing. */
+export function amount(value: number): string {
+  const small = Math.abs(value) < 1 && value !== 0;
+  return value.toLocaleString("en-GB", {
+    minimumFractionDigits: 2,
+    maximumFractionDigits: small ? 4 : 2,
+  });
+}
+
+export function percent(value: number): string {
+  return `${value.toLocaleString("en-GB", { maximumFractionDigits: 1 })}\u00a0%`;
+}
+
+const isMoney = (column: string) => column.includes("cost") && column !== "uncosted";
+
+export function figure(column: string, value: number): string {
+  if (column === "conversion_pct") return percent(value);
+  return isMoney(column) ? amount(value) : whole(value);
+}
+
+/** A cell for people: `44.36`, `about 44.36` when estimated, a dash when unknown. */
+export function shown(row: Row, column: string): string {
+  const value = number(row, column);
+  if (value === null) return "–";
+  return (range(row, column) ? "≈\u00a0" : "") + figure(column, value);
+}
+
+/** The interval of an estimated cell in words, empty for an exact one. */
+export function between(row: Row, column: string): string {
+  const bounds = range(row, column);
+  return bounds ? `${figure(column, bounds[0])} to ${figure(column, bounds[1])}` : "";
+}
+
+/** A day or hour group: `21 Nov`, `21 Nov, 09:00`. */
+export function timeName(group: string): string {
+  const [date = "", hour] = group.split(" ");
+  const [, month, day] = date.split("-");
+  const name = `${Number(day)} ${MONTHS[Number(month) - 1] ?? ""}`;
+  return hour ? `${name}, ${hour}` : name;
+}
+
+/** A moment in UTC: `21 Nov 09:30`. */
+export function moment(at: number): string {
+  const iso = new Date(at).toISOString();
+  return `${timeName(iso.slice(0, 10))} ${iso.slice(11, 16)}`;
+}
+
+/** A span in UTC, with its year. */
+export function spanName(span: Span): string {
+  const year = new Date(span.end).getUTCFullYear();
+  const start = Number.isFinite(span.start) ? `${moment(span.start)} to ` : "until ";
+  return `${start}${moment(span.end)} ${year}`;
+}
+
+/** How long something lasts: `7 days`, `3 h`, `45 min`, `20 s`. */
+export function lasting(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000);
+  if (milliseconds >= 2 * DAY) return `${Math.round(milliseconds / DAY)} days`;
+  if (seconds >= 5400) return `${Math.round(seconds / 3600)} h`;
+  return seconds >= 90 ? `${Math.round(seconds / 60)} min` : `${seconds} s`;
+}
+
+export function asOf(written: string): string {
+  const at = instant(written);
+  return at === null ? "" : `${moment(at)} UTC`;
+}
+
+const regions = (() => {
+  try {
+    return new Intl.DisplayNames(["en-GB"], { type: "region", fallback: "none" });
+  } catch {
+    return null;
+  }
+})();
+
+function regionName(code: string): string {
+  const name = /^[A-Z]{2}$/.test(code) ? regions?.of(code) : undefined;
+  return name ? `${name} (${code})` : code;
+}
+
+/** A group's name for people. */
+export function groupName(by: string, group: string): string {
+  if (group === "?") return "not told";
+  if (group === "") return "–";
+  if (by === "country") return regionName(group);
+  if (by === "day" || by === "hour") return timeName(group);
+  if (by === "app") return group.slice(0, 8);
+  if (by === "channel" || by === "status") return capital(group.replace("in-progress", "in progress"));
+  return by === "attempt_status" ? capital(group) : group;
+}
+
+const SPOKEN: Readonly<Record<string, string>> = {
+  answer: "answered", "no answer": "not answered", cancel: "cancelled",
+};
+
+/** What a network reported of an attempt. */
+export function outcomeName(status: string): string {
+  return status ? capital(SPOKEN[status] ?? status) : "Status not told";
+}
+
+function capital(word: string): string {
+  const spelled = word.replace(/^sms\b/, "SMS").replace(/^whatsapp\b/, "WhatsApp").replace(/^rcs\b/, "RCS");
+  return spelled.charAt(0).toUpperCase() + spelled.slice(1);
+}

@@ -1,0 +1,3 @@
+"""Where pytest looks for plugins: the tests' databases."""
+
+pytest_plugins = ["tests.databases"]
