@@ -120,10 +120,10 @@ MOST_ESTIMATED = 8
 
 
 def _estimated_groups(call: SummarizeCall, census: Census, shown: Shown) -> dict[str, Any]:
+    if any(each in ("day", "hour") for each in call.by):
+        return {"note": "A sample says nothing of single days or hours: raise max_requests."}
     ranked = sorted(census.groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
     kept = ranked[:MOST_ESTIMATED]
-    if any(each in ("day", "hour") for each in call.by):
-        kept.sort(key=lambda item: item[0])
     rows = [
         [
             *_names(call, key, shown),
