@@ -117,7 +117,8 @@ def test_the_registry_entry_keeps_to_the_registrys_rules() -> None:
     (package,) = described["packages"]
     asked = {each["name"]: each for each in package["environmentVariables"]}
     assert set(asked) <= set(doctor.variables())
-    assert {name for name, each in asked.items() if each.get("isSecret")} == {"PLIVO_AUTH_TOKEN"}
+    secret = {name for name, each in asked.items() if each.get("isSecret")}
+    assert secret == {"PLIVO_AUTH_TOKEN", "VERIFY_MCP_DATABASE_URL"}
     assert all(each["description"] for each in asked.values())
     if SCHEMA.exists():
         validator = Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
