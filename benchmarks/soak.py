@@ -251,7 +251,7 @@ def soaked(seconds: float, servers: int, engine: str, seed: int = 7) -> Soak:
     """One whole run."""
     random = Random(seed)
     now = datetime.now(UTC)
-    world = generate(now=now, seed=seed)
+    world = generate(now=now, seed=seed, last_day=60, total=1000)  # so that caches fill soon
     settled = [each for each in world.records if each.created_at < now - timedelta(hours=3)]
     behaviour = Behaviour(
         list_limit=LISTS,

@@ -97,6 +97,10 @@ class Api:
             raise ApiFailed("The Verify API answered with another session than asked for.")
         return session
 
+    def ready(self) -> None:
+        """Make sure that requests could be sent. Raises CredentialsMissing or ApiUnreachable."""
+        self._client()
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._http is not None:

@@ -97,7 +97,7 @@ class Exchange:
         self, quota: Quota, ask: Callable[[], Awaitable[Answer]], effort: Effort
     ) -> Answer:
         """The answer to one question, each try paying its slot."""
-        self._settings.account()  # without credentials nothing waits, let alone leaves
+        self._api.ready()  # what can fail without a request fails before it waits for one
         clock = self._world.clock
         deadline = effort.deadline or clock() + self._settings.max_wait
         failure: ApiError | None = None
