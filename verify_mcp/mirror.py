@@ -207,6 +207,8 @@ class Mirror:
             if not covered(window, await self.store.covered(scope, window)):
                 return None
             found = await self.store.find(wanted, scope, window, limit=limit + 1, offset=offset)
+            if not covered(window, await self.store.covered(scope, window)):
+                return None  # purged between the looks
         except DatabaseUnavailable:
             return None
         shown = tuple(found[:limit])

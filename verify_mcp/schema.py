@@ -35,8 +35,9 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """CREATE INDEX verify_sessions_by_recipient
             ON verify_sessions (account, recipient, scope, created)""",
         """CREATE TABLE verify_bodies (
-            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, session VARCHAR(36) NOT NULL,
-            body {blob} NOT NULL, PRIMARY KEY (account, scope, session)) {clustered}""",
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, created BIGINT NOT NULL,
+            session VARCHAR(36) NOT NULL, body {blob} NOT NULL,
+            PRIMARY KEY (account, scope, created, session)) {clustered}""",
         """CREATE TABLE verify_coverage (
             account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL,
             starts BIGINT NOT NULL, ends BIGINT NOT NULL,

@@ -7,7 +7,7 @@ from verify_mcp.mirror import Mirror
 from verify_mcp.settings import API_URL
 
 MOST_WINDOWS = 3
-"""Covered windows that are told; the rest is a number."""
+"""Covered windows that are told when asked about them, else one; the rest is a number."""
 
 
 async def told(mirror: Mirror, about: str) -> dict[str, Any]:
@@ -22,7 +22,7 @@ async def told(mirror: Mirror, about: str) -> dict[str, Any]:
     if about in ("all", "quota"):
         answer["quota"] = await _quota(mirror)
     if about in ("all", "mirror"):
-        answer["mirror"] = await _mirror(mirror)
+        answer["mirror"] = await _mirror(mirror, 1 if about == "all" else MOST_WINDOWS)
     if about in ("all", "settings"):
         answer["settings"] = _settings(mirror)
     return {**answer, "problems": _problems(mirror)}
@@ -38,15 +38,15 @@ async def _quota(mirror: Mirror) -> dict[str, Any]:
     }
 
 
-async def _mirror(mirror: Mirror) -> dict[str, Any]:
+async def _mirror(mirror: Mirror, most: int) -> dict[str, Any]:
     if mirror.store is None:
         return {"on": False}
     try:
         sessions, windows = await mirror.store.holdings("")
     except DatabaseUnavailable:
         return {"on": False, "place": mirror.access.place}
-    shown = [str(each) for each in windows[-MOST_WINDOWS:]]
-    if len(windows) > MOST_WINDOWS:
+    shown = [str(each) for each in windows[-most:]]
+    if len(windows) > most:
         shown = [f"{len(windows)} spans, the last:", *shown]
     return {
         "on": True,
@@ -60,10 +60,10 @@ async def _mirror(mirror: Mirror) -> dict[str, Any]:
 def _settings(mirror: Mirror) -> dict[str, Any]:
     settings = mirror.settings
     return {
-        "max_wait_s": settings.max_wait,
+        "max_wait_s": round(settings.max_wait),
         "recipients": "masked" if settings.masked else "full",
         "time_zone": settings.time_zone,
-        "settle_s": settings.settle.total_seconds(),
+        "settle_s": round(settings.settle.total_seconds()),
     }
 
 

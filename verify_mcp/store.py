@@ -8,6 +8,7 @@ is written in the transaction that holds the last of them.
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 
 from verify_mcp import summary
 from verify_mcp.database import Access
@@ -18,8 +19,7 @@ from verify_mcp.summary import Tallies, Tally
 from verify_mcp.windows import Window, gaps, merged
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-QUARTER_HOUR = 900_000_000
-"""Microseconds that every time zone's days and hours are whole multiples of."""
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RECENT = timedelta(hours=1)
 """How long a walk is remembered whose window may still change."""
 MOST_COST = 10**15
@@ -39,12 +39,12 @@ _UPSERT = (
     "WHERE excluded.fetched >= verify_sessions.fetched AND verify_sessions.final = 0"
 )
 # Bodies go first, by the same rule: what the row says decides which reply is the one to keep.
-_UPSERT_BODY = """INSERT INTO verify_bodies (account, scope, session, body)
-    VALUES (:account, :scope, :session, :body)
-    ON CONFLICT (account, scope, session) DO UPDATE SET body = excluded.body
+_UPSERT_BODY = """INSERT INTO verify_bodies (account, scope, created, session, body)
+    VALUES (:account, :scope, :created, :session, :body)
+    ON CONFLICT (account, scope, created, session) DO UPDATE SET body = excluded.body
     WHERE NOT EXISTS (SELECT 1 FROM verify_sessions AS s
         WHERE s.account = excluded.account AND s.scope = excluded.scope
-        AND s.created = :created AND s.session = excluded.session
+        AND s.created = excluded.created AND s.session = excluded.session
         AND (s.final = 1 OR s.fetched > :fetched))"""
 _UPSERT_WALK = """INSERT INTO verify_walks (account, scope, starts, ends, walked)
     VALUES (:account, :scope, :starts, :ends, :walked)
@@ -58,8 +58,8 @@ _GROUP_COLUMNS = {
     "brand": "brand",
     "recipient": "recipient",
     "attempt_status": "outcomes",
-    "day": f"created / {QUARTER_HOUR}",
-    "hour": f"created / {QUARTER_HOUR}",
+    "day": f"(created + :shift) / {DAY // MICROSECOND}",
+    "hour": f"(created + :shift) / {HOUR // MICROSECOND}",
 }
 _SUMS = """count(*), coalesce(sum(CASE WHEN status = 'verified' THEN 1 ELSE 0 END), 0),
     coalesce(sum(CASE WHEN status = 'expired' THEN 1 ELSE 0 END), 0), coalesce(sum(attempts), 0),
@@ -140,7 +140,7 @@ class Store:
             lambda connection: connection.rows(
                 "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
                 f"WHERE {where} ORDER BY created DESC, session LIMIT :limit OFFSET :offset) AS s "
-                "JOIN verify_bodies AS b USING (account, scope, session) "
+                "JOIN verify_bodies AS b USING (account, scope, created, session) "
                 "ORDER BY s.created DESC, s.session",
                 {**values, "limit": limit, "offset": offset},
             )
@@ -168,7 +168,7 @@ class Store:
         rows = await self._access.read(
             lambda connection: connection.rows(
                 "SELECT b.body FROM verify_sessions AS s "
-                "JOIN verify_bodies AS b USING (account, scope, session) "
+                "JOIN verify_bodies AS b USING (account, scope, created, session) "
                 "WHERE s.account = :account AND s.session = :session AND s.final = 1",
                 {"account": self._account, "session": uuid},
             )
@@ -197,7 +197,12 @@ class Store:
         """The tallies of the sessions held in some windows, added up by the database."""
         columns = [f"{_GROUP_COLUMNS[each]} AS g{place}" for place, each in enumerate(by)]
         names = ", ".join(f"g{place}" for place in range(len(by)))
-        spans = [self._where(wanted, scope, window) for window in windows]
+        is_timed = "day" in by or "hour" in by
+        spans = [
+            self._where(wanted, scope, part, {"shift": shift // MICROSECOND} if is_timed else {})
+            for window in windows
+            for part, shift in (steady(window, zone) if is_timed else [(window, timedelta())])
+        ]
 
         def work(connection: Connection) -> list[Row]:
             rows: list[Row] = []
@@ -207,7 +212,7 @@ class Store:
             return rows
 
         rows = await self._access.read(work)
-        return summary.added(*(_tallies(row, by, zone) for row in rows if row[len(by)]))
+        return summary.added(*(_tallies(row, by) for row in rows if row[len(by)]))
 
     async def holdings(self, scope: str) -> tuple[int, tuple[Window, ...]]:
         """How many sessions are held, and every window covered."""
@@ -230,10 +235,7 @@ class Store:
         def work(connection: Connection) -> int:
             connection.lock(f"verify_coverage {self._account}")
             connection.run(
-                "DELETE FROM verify_bodies WHERE account = :account AND EXISTS (SELECT 1 FROM "
-                "verify_sessions AS s WHERE s.account = verify_bodies.account AND "
-                "s.scope = verify_bodies.scope AND s.session = verify_bodies.session "
-                "AND s.created < :edge)",
+                "DELETE FROM verify_bodies WHERE account = :account AND created < :edge",
                 values,
             )
             connection.run(
@@ -325,7 +327,11 @@ class Store:
         return [Window(instant(row[0]), instant(row[1])) for row in rows]
 
     def _where(
-        self, wanted: SessionFilter, scope: str, window: Window
+        self,
+        wanted: SessionFilter,
+        scope: str,
+        window: Window,
+        more: dict[str, Value] | None = None,
     ) -> tuple[str, dict[str, Value]]:
         said = {"app": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
         asked = {name: value for name, value in said.items() if value is not None}
@@ -336,7 +342,11 @@ class Store:
             "created < :ends",
             *(f"{name} = :{name}" for name in asked),
         ]
-        return " AND ".join(conditions), {**self._coverage(window, scope), **asked}
+        return " AND ".join(conditions), {
+            **self._coverage(window, scope),
+            **asked,
+            **(more or {}),
+        }
 
     def _row(self, session: Session, scope: str, fetched: datetime) -> dict[str, Value]:
         own = summary.tally(session)
@@ -393,11 +403,43 @@ def _session(body: bytes) -> Session:
     return Session.model_validate_json(zlib.decompress(bytes(body)))
 
 
-def _tallies(row: Sequence[object], by: tuple[str, ...], zone: tzinfo) -> Tallies:
-    key = tuple(
-        summary.time_group(instant(int(str(value)) * QUARTER_HOUR), each, zone)
-        if each in ("day", "hour")
-        else str(value)
-        for each, value in zip(by, row, strict=False)
-    )
+def steady(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
+    """The parts of a window in each of which a zone keeps one offset from UTC, with that offset."""
+    days = range(-(-window.length // DAY))
+    moments = [*(window.start + day * DAY for day in days), window.end]
+    changes = [
+        _change(before, after, zone)
+        for before, after in pairwise(moments)
+        if _offset(before, zone) != _offset(after, zone)
+    ]
+    edges = [window.start, *changes, window.end]
+    return [
+        (Window(start, end), _offset(start, zone)) for start, end in pairwise(edges) if start < end
+    ]
+
+
+def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The instant between two at which a zone's offset changes."""
+    while after - before > MICROSECOND:
+        middle = before + (after - before) // 2
+        if _offset(middle, zone) == _offset(before, zone):
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(moment: datetime, zone: tzinfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _tallies(row: Sequence[object], by: tuple[str, ...]) -> Tallies:
+    key = tuple(_named(value, each) for each, value in zip(by, row, strict=False))
     return summary.spread(key, by, Tally(*(int(str(value)) for value in row[len(by) :])))
+
+
+def _named(value: object, by: str) -> str:
+    """A group as the database tells it; days and hours are numbers of them since 1970."""
+    if by not in ("day", "hour"):
+        return str(value)
+    return summary.time_group(EPOCH + int(str(value)) * (DAY if by == "day" else HOUR), by, UTC)

@@ -146,7 +146,10 @@ class Survey:
             tallies = await self._mirror.store.tallied(
                 question.wanted, self._scope, parts, question.by, question.zone
             )
+            still, _ = await self._mirror.covered(self._scope, window)
         except DatabaseUnavailable:
+            return _Held(asked, (), {}, now, now)
+        if any(gaps(part, still) for part in parts):  # purged between the looks
             return _Held(asked, (), {}, now, now)
         return _Held(window, parts, tallies, min(at, now if question.pinned else window.end), now)
 

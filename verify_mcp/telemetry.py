@@ -1,0 +1,103 @@
+"""What can be measured, told to OpenTelemetry: counts, durations, kinds; no number, no token.
+
+Only its API is needed here, which does nothing until an SDK is set up. The operator does that with
+the extra `otel` and the usual OTEL_… variables; see `configure`.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+CALLS = "verify_mcp.calls"
+DURATION = "verify_mcp.call.duration"
+API_REQUESTS = "verify_mcp.answer.api_requests"
+HELD = "verify_mcp.answers.held"
+PARTIAL = "verify_mcp.answers.partial"
+ERRORS = "verify_mcp.errors"
+QUOTA_LEFT = "verify_mcp.quota.left"
+QUOTA_WAIT = "verify_mcp.quota.wait"
+REFUSED = "verify_mcp.http.refused"
+_TOLD = {
+    CALLS: "Tool calls, by tool and outcome",
+    DURATION: "How long tool calls took",
+    API_REQUESTS: "API requests that an answer cost",
+    HELD: "Answers without a request",
+    PARTIAL: "Answers that say complete: false",
+    ERRORS: "Failed calls, by kind",
+    QUOTA_LEFT: "Requests that may leave now",
+    QUOTA_WAIT: "How long requests waited for their turn",
+    REFUSED: "HTTP requests that were refused, by reason",
+}
+_HISTOGRAMS = {DURATION: "s", API_REQUESTS: "", QUOTA_WAIT: "s"}
+
+
+@cache
+def instrument(name: str) -> Any:
+    """What measures it; made at its first use, once an SDK had its chance to be set up."""
+    from opentelemetry import metrics
+
+    meter = metrics.get_meter("verify_mcp")
+    if name == QUOTA_LEFT:
+        return meter.create_gauge(name, description=_TOLD[name])
+    if name in _HISTOGRAMS:
+        return meter.create_histogram(name, _HISTOGRAMS[name], _TOLD[name])
+    return meter.create_counter(name, description=_TOLD[name])
+
+
+def called(tool: str, outcome: str, seconds: float, answer: Mapping[str, Any]) -> None:
+    """A tool was called; `answer` is empty when it gave none."""
+    instrument(CALLS).add(1, {"tool": tool, "outcome": outcome})
+    instrument(DURATION).record(seconds, {"tool": tool})
+    if isinstance(requests := answer.get("api_requests"), int):
+        instrument(API_REQUESTS).record(requests, {"tool": tool})
+        if not requests:
+            instrument(HELD).add(1, {"tool": tool})
+    if answer.get("complete") is False:
+        instrument(PARTIAL).add(1, {"tool": tool})
+    if isinstance(left := answer.get("quota_left"), int):
+        instrument(QUOTA_LEFT).set(left)
+
+
+def failed(kind: str) -> None:
+    """A call failed; `kind` is the name of an error class of ours."""
+    instrument(ERRORS).add(1, {"kind": kind})
+
+
+def waited(seconds: float) -> None:
+    """A request to the API waited so long for its turn."""
+    instrument(QUOTA_WAIT).record(seconds)
+
+
+def refused(reason: str) -> None:
+    """An HTTP request was refused; `reason` is one of a few words."""
+    instrument(REFUSED).add(1, {"reason": reason})
+
+
+def configure(environ: Mapping[str, str]) -> str:
+    """Send metrics and traces where OTEL_EXPORTER_OTLP_ENDPOINT says; what came of it, in words.
+
+    Nothing is set up, and "" is told, when no endpoint is named.
+    """
+    if not environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip():
+        return ""
+    try:
+        from opentelemetry import metrics, trace
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError:
+        return (
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but its exporter is not installed. "
+            "Install verify-mcp[otel]."
+        )
+    here = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME", "verify-mcp")})
+    reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+    metrics.set_meter_provider(MeterProvider([reader], resource=here))
+    traces = TracerProvider(resource=here)
+    traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(traces)
+    return "Metrics and traces go to OTEL_EXPORTER_OTLP_ENDPOINT."
