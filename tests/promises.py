@@ -82,6 +82,14 @@ PROMISES: dict[str, dict[int, tuple[str, str]]] = {
         48: ("an address that must not be", "refused at start, by name"),
         49: ("secrets and numbers", "in no log, error, progress, trace or file but the store"),
     },
+    "HTTP": {
+        50: ("a token missing, wrong, expired, forged", "401 or 403 with metadata; nothing read"),
+        51: ("a foreign Host or Origin, also on 0.0.0.0", "refused"),
+        52: ("slow, huge, many, abandoned requests", "bounded and cut; others are served"),
+        53: ("SIGTERM under load", "calls under way answered or told; gone within 10 s"),
+        54: ("PostgreSQL restarted or gone", "as rows 31, 35 and 37"),
+        55: ("a confined caller asks for another's data", "refused; nothing leaks"),
+    },
 }
 
 

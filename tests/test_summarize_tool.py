@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -81,7 +82,7 @@ def some(number: int, *, hours: float = 24, seed: int = 1) -> list[Record]:
         made.append(
             Record(
                 uuid=uuid(each),
-                recipient=random.choice(["14155550100", "919380013443", "447911123456"]),
+                recipient=random.choice(["14155550100", "919380013443", "33612345678"]),
                 created_at=at,
                 resolved_at=at + 5 * MINUTE,
                 outcome=random.choice(["verified", "expired"]),
@@ -167,7 +168,7 @@ async def test_another_process_answers_from_what_the_first_one_fetched(place: Pl
 KEYS: dict[str, Any] = {
     "status": lambda each: each.status_at(NOW),
     "channel": lambda each: truth.channel(each, NOW),
-    "country": lambda each: {"1": "US", "9": "IN", "4": "GB"}[each.recipient[0]],
+    "country": lambda each: {"1": "US", "9": "IN", "3": "FR"}[each.recipient[0]],
     "app": lambda each: each.app_uuid,
     "brand": lambda each: each.brand_name if each.attempts_at(NOW) else "?",
     "recipient": lambda each: f"+{each.recipient}",
@@ -579,6 +580,42 @@ async def test_what_another_process_purged_is_fetched_again(place: Place) -> Non
     assert (answer["basis"], figures(answer)) == (
         "fetched", truth.totals(emulator.world.records, NOW),
     )  # fmt: skip
+
+
+PURGE = [f"DELETE FROM verify_{each}" for each in ("sessions", "bodies", "coverage", "walks")]  # noqa: S608 - fixed names
+
+
+@pytest.mark.parametrize(
+    ("tool", "before"),
+    [("summarize_verify_sessions", "sum(CASE"), ("list_verify_sessions", "SELECT b.body")],
+)
+async def test_r37_what_is_purged_while_it_is_read_is_fetched_and_not_taken_for_nothing(
+    file: Place, monkeypatch: pytest.MonkeyPatch, tool: str, before: str
+) -> None:
+    window = {"session_time__gte": "2026-11-20", "session_time__lt": "2026-11-21"}
+    emulator, opened, purges = account(*some(60)), sqlite3.connect, list[str]()
+
+    def connect_(*args: Any, **options: Any) -> sqlite3.Connection:
+        raw: sqlite3.Connection = opened(*args, **options)
+        raw.set_trace_callback(another_process)
+        return raw
+
+    def another_process(statement: str) -> None:
+        while before in statement and purges:
+            file.run(purges.pop())
+
+    async with connect(emulator, database_url=file.url) as client:
+        await summed(client, **window)
+    monkeypatch.setattr(sqlite3, "connect", connect_)
+    async with connect(emulator, database_url=file.url) as client:
+        held = await answered(client, tool, window)
+        purges += PURGE
+        answer = await answered(client, tool, window)
+    assert held["api_requests"] == 0 < answer["api_requests"]
+    costs = ("api_requests", "quota_left", "basis")
+    assert [held[name] for name in held if name not in costs] == [
+        answer[name] for name in answer if name not in costs
+    ]
 
 
 async def test_a_cost_finer_than_a_billionth_is_said_to_be_left_out_each_time() -> None:

@@ -72,7 +72,7 @@ class Api:
         self._app = app
         self._http: httpx.AsyncClient | None = None
         self.server_time: datetime | None = None
-        """The clock of the API, as its last reply told it."""
+        """The clock of the API, as its last reply told it, None when it did not."""
 
     async def page(
         self, wanted: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
@@ -123,9 +123,10 @@ class Api:
 
     def _note_time(self, date: str | None) -> None:
         try:
-            self.server_time = parsedate_to_datetime(date) if date else self.server_time
+            told = parsedate_to_datetime(date) if date else None
         except (ValueError, TypeError, IndexError):
-            self.server_time = None
+            told = None
+        self.server_time = told if told and told.tzinfo else None
 
     def _check_status(self, reply: "httpx.Response") -> None:
         status = reply.status_code

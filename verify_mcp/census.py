@@ -15,7 +15,7 @@ from verify_mcp.exchange import Effort
 from verify_mcp.filters import PAGE, STATUSES, SessionFilter
 from verify_mcp.mirror import Mirror, between
 from verify_mcp.sessions import Page, Session
-from verify_mcp.summary import Key
+from verify_mcp.summary import Key, Tally
 from verify_mcp.windows import Window
 
 ALL = ""
@@ -29,6 +29,20 @@ MOST_SAMPLED = 40
 
 Budget = Callable[[], int]
 """How many requests may still be spent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """The question that a census is for: its window, whether its end was named, and when it came.
+
+    `outside` are the sessions of the window around the part that is counted, true `as_of` then.
+    """
+
+    window: Window
+    pinned: bool
+    at: datetime
+    as_of: datetime
+    outside: Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,15 @@ class Census:
         """Pages that fetching everything takes."""
         return -(-self.counts.get(ALL, self.at_least) // PAGE)
 
+    def copy(self) -> "Census":
+        """What is known by now, however the taking of it goes on."""
+        return replace(
+            self,
+            counts=dict(self.counts),
+            estimates=dict(self.estimates),
+            groups=dict(self.groups),
+        )
+
     @property
     def counting(self) -> bool:
         """Whether counts are still to come, if the same question is asked again."""
@@ -75,14 +98,14 @@ class Census:
 class Taker:
     """Takes one census, over several calls if need be: it goes on where it stopped.
 
-    `asked` is the window of the question, whose part `window` is counted; `at` is when.
+    `window` is the part counted of the window asked about. One call at a time takes its `turn`.
     """
 
     def __init__(
-        self, mirror: Mirror, wanted: SessionFilter, window: Window, asked: Window, at: datetime
+        self, mirror: Mirror, wanted: SessionFilter, window: Window, occasion: Occasion
     ) -> None:
-        self.asked = asked
-        self.at = at
+        self.occasion = occasion
+        self.turn = anyio.Lock()
         self.census = Census(window)
         self._mirror = mirror
         self._wanted = wanted.within(window)
@@ -121,6 +144,9 @@ class Taker:
         )
         if verdict == "again":
             self._again = True
+            # What was told of the statuses so far has just proved wrong.
+            self.census.counts = {ALL: self.census.counts[ALL]}
+            self.census.unchecked = False
             self._counts = {status: count.again() for status, count in self._counts.items()}
             await self._count(ALL, {})
             await self.count_statuses()
@@ -140,7 +166,7 @@ class Taker:
         while left and self._budget() > 0 and not self._stopped():
             await self._fetch(left[:WIDTH], self._wanted, self._pages)
             left = left[WIDTH:]
-        self.census.sampled = len(self._pages)
+        self.census.sampled = sum(offset < total for offset in self._pages)
         self._estimate(self._drawn, by, zone)
 
     async def _count(self, status: str, pages: dict[int, Page]) -> None:

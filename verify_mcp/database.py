@@ -68,14 +68,18 @@ class Access:
         """Where it is, without secrets."""
         return self._database.place if self._database else place(self._url)
 
-    def size(self) -> int | None:
+    async def size(self) -> int | None:
         """Bytes it takes, None while it is unavailable."""
+        if self._database is None:
+            return None
         try:
-            return self._database.size() if self._database else None
+            return await anyio.to_thread.run_sync(self._database.size)
         except DatabaseUnavailable:
             return None
 
     async def _opened(self) -> Database:
+        if self._database is not None:
+            return self._database
         async with self._opening:
             if self._database is None:
                 if self.clock() < self._retry_at:

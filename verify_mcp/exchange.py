@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TypeVar
 
 import anyio
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from verify_mcp import pacing, telemetry
 from verify_mcp.api import Api
@@ -67,6 +68,11 @@ class Exchange:
         self._settings = settings
         self._world = world
 
+    @property
+    def server_time(self) -> datetime | None:
+        """The API's clock at its last reply, None when that did not tell."""
+        return self._api.server_time
+
     async def page(
         self,
         wanted: SessionFilter,
@@ -117,19 +123,17 @@ class Exchange:
                     raise
                 raise failure from None
             except ApiError as error:
-                failure = error
-                if attempt == TRIES or not await self._may_retry(error, attempt, quota, deadline):
+                failure, pause = error, pacing.backoff(attempt, self._world.chance())
+                if isinstance(error, RateLimited):
+                    await quota.close(max(pause, error.retry_after or 0.0))
+                if attempt == TRIES or not await self._may_retry(error, pause, deadline):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
 
-    async def _may_retry(
-        self, error: ApiError, attempt: int, quota: Quota, deadline: float
-    ) -> bool:
+    async def _may_retry(self, error: ApiError, pause: float, deadline: float) -> bool:
         """Whether asking again can help in time; if so, after the pause it takes."""
-        pause = pacing.backoff(attempt, self._world.chance())
         if isinstance(error, RateLimited):
-            await quota.close(pause if error.retry_after is None else error.retry_after)
-            return True
+            return True  # the quota's gate tells how long, and to everybody
         if not error.retryable or self._world.clock() + pause > deadline:
             return False
         await self._world.sleep(pause)
@@ -141,6 +145,7 @@ def _waiting(effort: Effort, seconds: float) -> None:
 
 
 async def _sent(slot: Slot, ask: Callable[[], Awaitable[Answer]], effort: Effort) -> Answer:
+    await checkpoint_if_cancelled()  # who left while the slot was granted has sent nothing
     slot.sent = True
     effort.requests += 1
     try:

@@ -28,6 +28,8 @@ _WRITTEN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CLOCK_SKEW = timedelta(minutes=5)
+_YEARS = range(1900, 2201)
+"""Years that somebody may mean; beyond them there is hardly room to count."""
 
 
 def moment(text: str, *, now: datetime) -> datetime:
@@ -40,7 +42,7 @@ def moment(text: str, *, now: datetime) -> datetime:
     written = text.strip()
     read = _ago(written, now) if len(written) <= 40 else None
     read = read or (_date(written) if len(written) <= 40 else None)
-    if read is None:
+    if read is None or read.year not in _YEARS:
         raise InvalidArgument(f"is not a time. Write {TIME_EXAMPLES}.")
     return read
 
@@ -183,11 +185,6 @@ class SessionFilter:
         if not self.has_time() or (lower and lower >= edge):
             return self
         return replace(self, session_time__gt=None, session_time__gte=edge)
-
-    def beyond_reach(self, *, now: datetime) -> bool:
-        """Whether the window starts before what the API can still tell."""
-        lower = self.lower()
-        return lower is not None and lower < now - REACH
 
     def unreachable(self, *, now: datetime) -> bool:
         """Whether the whole window lies before what the API can still tell."""

@@ -18,8 +18,13 @@ from verify_mcp.settings import Settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the HTTP request that is being answered."""
 
-# Seven digits and more, alone or written as a number with its country code; not parts of a UUID.
-_NUMBER = re.compile(r"(?<![0-9a-f-])\+?[0-9]{7,15}(?![0-9a-f-])|\+[0-9][0-9 ().-]{6,20}[0-9]")
+# Whole UUIDs stay; else seven digits and more are a number, whatever stands beside them, and so is
+# what is written as one with its country code, in a URL, too.
+_NUMBER = re.compile(
+    r"(?<![0-9a-f])(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])"
+    r"|\+?[0-9]{7,}"
+    r"|(?:\+|%2[Bb])[0-9](?:[0-9 ().-]|%20){6,30}[0-9]"
+)
 _HIDDEN = "[hidden]"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
 
@@ -35,11 +40,20 @@ class Discreet(logging.Formatter):
         """One record as text, its line breaks kept only in a traceback."""
         return self.hidden(super().format(record))
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        record.message = " ".join(record.message.splitlines())
+        return super().formatMessage(record)
+
     def hidden(self, text: str) -> str:
         """A text without secrets, its phone numbers masked."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
-        return _NUMBER.sub(lambda found: phones.masked(re.sub(r"\D", "", found[0])), text)
+        return _NUMBER.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    digits = re.sub(r"\D", "", found[0].removeprefix("%2B").removeprefix("%2b"))
+    return found["uuid"] or phones.masked(digits)
 
 
 class Structured(Discreet):

@@ -21,8 +21,11 @@ def open_key(settings: Settings) -> bytes:
         return secrets.token_bytes(KEY_BYTES)
     path = _place(settings)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _made(path) or _read(path)
+        try:
+            return _read(path)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return _made(path) or _read(path)
     except OSError as error:
         raise InvalidSetting(
             f"VERIFY_MCP_RECIPIENTS=masked needs the key in {path}, which cannot be used "
@@ -39,7 +42,7 @@ def _place(settings: Settings) -> Path:
 def _made(path: Path) -> bytes | None:
     """A new key, None when there is one already."""
     key = secrets.token_bytes(KEY_BYTES)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         os.write(descriptor, key)

@@ -126,8 +126,12 @@ class Mirror:
         if self.store is None or (not sessions and claim is None):
             return
         now = self.world.now()
+        # A clock ahead of the API's would claim times whose sessions are still to come.
+        fetched = min(now, self.exchange.server_time or now)
+        if claim is not None and fetched < claim.end:
+            claim = Window(claim.start, max(claim.start, fetched))
         try:
-            await self.store.keep(sessions, scope, claim, now, walked)
+            await self.store.keep(sessions, scope, claim, fetched, walked)
             if self.settings.retention and now >= self._tidy_at:
                 self._tidy_at = now + TIDY_EVERY
                 await self.store.purge(now - self.settings.retention)

@@ -1,5 +1,6 @@
 """Read-only documents by URI, and completion of what can be named."""
 
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -121,7 +122,8 @@ async def on_completion(context: Context, params: CompleteRequestParams) -> Comp
     typed = params.argument.value.strip().lower()
     match params.argument.name:
         case "session_uuid":
-            values = await context.lifespan_context.seen(typed)
+            is_start = re.fullmatch(r"[0-9a-f-]{0,36}", typed, re.ASCII)
+            values = await context.lifespan_context.seen(typed) if is_start else []
         case "status":
             values = [each for each in STATUSES if each.startswith(typed)]
         case "country":

@@ -8,12 +8,12 @@ first 8 characters. A text that came from the API appears only where it is data,
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from verify_mcp.arguments import ListCall
 from verify_mcp.filters import DEFAULT_WINDOW, REACH, SessionFilter, written
-from verify_mcp.sessions import Page, Session
+from verify_mcp.sessions import Page, Session, has_more
 from verify_mcp.summary import outcomes
 from verify_mcp.wording import Shown, instant, money, sentence, short, story, whole_seconds
 
@@ -47,7 +47,7 @@ def listing(
     call: ListCall, asked: SessionFilter, page: Page, footing: Footing, shown: Shown
 ) -> dict[str, Any]:
     """The answer of `list_verify_sessions`; `asked` is the filter as the API got it."""
-    gaps = beyond_reach(call.wanted, footing.now)
+    gaps = beyond_reach(call.wanted, asked, footing.now)
     why = [gap["why"] for gap in gaps]
     if page.skipped:
         why.append(f"{page.skipped} of the API's rows could not be read and are left out.")
@@ -136,8 +136,7 @@ def following(
     Without an upper bound of its own the window ends at this page's newest session, so that
     arrivals neither repeat a row nor push one out of sight; the offset then counts from there.
     """
-    more = page.received == call.limit if page.more is None else page.more
-    if not more or not page.received:
+    if not has_more(page, call.limit):
         return {}
     pins = {
         name: written(value)
@@ -176,12 +175,17 @@ def _row(session: Session, shown: Shown) -> list[str]:
     ]
 
 
-def beyond_reach(wanted: SessionFilter, now: datetime) -> list[dict[str, str]]:
+def beyond_reach(
+    wanted: SessionFilter, asked: SessionFilter, now: datetime
+) -> list[dict[str, str]]:
     """The part of the window that lies before what the API can tell."""
-    if not (wanted.beyond_reach(now=now) or wanted.unreachable(now=now)):
+    is_gone, lower, edge = wanted.unreachable(now=now), wanted.lower(), now - REACH
+    first = asked.lower()
+    # A second is lost to `90d` itself, by the time it is asked.
+    is_cut = bool(lower and first and first - lower > timedelta(seconds=1))
+    if not (is_cut or is_gone):
         return []
-    edge = now - REACH
-    start = f"{instant(lower)} to " if (lower := wanted.lower()) else "until "
+    start = f"{instant(lower)} to " if lower else "until "
     return [
         {
             "why": f"The API reaches back 90 days, to {instant(edge)} UTC.",

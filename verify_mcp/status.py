@@ -52,7 +52,7 @@ async def _mirror(mirror: Mirror, most: int) -> dict[str, Any]:
         "on": True,
         "sessions": sessions,
         "covers": shown,
-        "bytes": mirror.access.size(),
+        "bytes": await mirror.access.size(),
         "place": mirror.access.place,
     }
 

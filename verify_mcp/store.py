@@ -8,6 +8,7 @@ is written in the transaction that holds the last of them.
 import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import pairwise
 
 from verify_mcp import summary
@@ -25,18 +26,22 @@ RECENT = timedelta(hours=1)
 MOST_COST = 10**15
 """Billionths of the dearest session kept: a million, so that sums of thousands stay integers."""
 
+MOST_READ = 2048
+"""Bodies whose sessions are remembered: what is asked again need not be read again."""
 _KEY = ("account", "scope", "created", "session")
 _FACTS = (
     "app", "status", "recipient", "country", "channel", "brand", "outcomes", "attempts", "cost",
     "rescued", "final", "fetched",
 )  # fmt: skip
-# A final session stays as it is, and an older reply never overwrites a younger one.
+# A final session stays as it is. Else a younger reply counts, and a final one whatever its age:
+# clocks can be set back.
 _UPSERT = (
     f"INSERT INTO verify_sessions ({', '.join(_KEY + _FACTS)}) "  # noqa: S608 - fixed names
     f"VALUES ({', '.join(f':{name}' for name in _KEY + _FACTS)}) "
     f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
     f"{', '.join(f'{name} = excluded.{name}' for name in _FACTS)} "
-    "WHERE excluded.fetched >= verify_sessions.fetched AND verify_sessions.final = 0"
+    "WHERE verify_sessions.final = 0 "
+    "AND (excluded.final = 1 OR excluded.fetched >= verify_sessions.fetched)"
 )
 # Bodies go first, by the same rule: what the row says decides which reply is the one to keep.
 _UPSERT_BODY = """INSERT INTO verify_bodies (account, scope, created, session, body)
@@ -45,7 +50,7 @@ _UPSERT_BODY = """INSERT INTO verify_bodies (account, scope, created, session, b
     WHERE NOT EXISTS (SELECT 1 FROM verify_sessions AS s
         WHERE s.account = excluded.account AND s.scope = excluded.scope
         AND s.created = excluded.created AND s.session = excluded.session
-        AND (s.final = 1 OR s.fetched > :fetched))"""
+        AND (s.final = 1 OR (:final = 0 AND s.fetched > :fetched)))"""
 _UPSERT_WALK = """INSERT INTO verify_walks (account, scope, starts, ends, walked)
     VALUES (:account, :scope, :starts, :ends, :walked)
     ON CONFLICT (account, scope, starts, ends) DO UPDATE SET walked = excluded.walked
@@ -145,7 +150,7 @@ class Store:
                 {**values, "limit": limit, "offset": offset},
             )
         )
-        return [_session(row[0]) for row in rows]
+        return [_session(bytes(row[0])) for row in rows]
 
     async def starting(self, prefix: str, *, most: int = 5) -> list[str]:
         """UUIDs held that start so."""
@@ -173,7 +178,7 @@ class Store:
                 {"account": self._account, "session": uuid},
             )
         )
-        return _session(rows[0][0]) if rows else None
+        return _session(bytes(rows[0][0])) if rows else None
 
     async def numbers_like(self, start: str, end: str) -> list[str]:
         """Recipients held whose digits start and end so."""
@@ -197,11 +202,11 @@ class Store:
         """The tallies of the sessions held in some windows, added up by the database."""
         columns = [f"{_GROUP_COLUMNS[each]} AS g{place}" for place, each in enumerate(by)]
         names = ", ".join(f"g{place}" for place in range(len(by)))
-        is_timed = "day" in by or "hour" in by
+        # Day by day: SQLite groups by sorting, which takes less for many small heaps.
         spans = [
-            self._where(wanted, scope, part, {"shift": shift // MICROSECOND} if is_timed else {})
+            self._where(wanted, scope, part, {"shift": shift // MICROSECOND})
             for window in windows
-            for part, shift in (steady(window, zone) if is_timed else [(window, timedelta())])
+            for part, shift in (days(window, zone) if by else [(window, timedelta())])
         ]
 
         def work(connection: Connection) -> list[Row]:
@@ -376,6 +381,7 @@ class Store:
             "scope": scope,
             "session": session.uuid,
             "created": micros(session.created),
+            "final": int(self._is_final(session, fetched)),
             "fetched": micros(fetched),
             "body": zlib.compress(body),
         }
@@ -399,23 +405,22 @@ def _storable(session: Session) -> bool:
     return scaled is not None and scaled <= MOST_COST
 
 
+@lru_cache(maxsize=MOST_READ)
 def _session(body: bytes) -> Session:
-    return Session.model_validate_json(zlib.decompress(bytes(body)))
+    return Session.model_validate_json(zlib.decompress(body))
 
 
-def steady(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
-    """The parts of a window in each of which a zone keeps one offset from UTC, with that offset."""
-    days = range(-(-window.length // DAY))
-    moments = [*(window.start + day * DAY for day in days), window.end]
+def days(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
+    """A window in parts of at most a day, in each of which a zone keeps one offset from UTC."""
+    whole = range(-(-window.length // DAY))
+    moments = [*(window.start + day * DAY for day in whole), window.end]
     changes = [
         _change(before, after, zone)
         for before, after in pairwise(moments)
         if _offset(before, zone) != _offset(after, zone)
     ]
-    edges = [window.start, *changes, window.end]
-    return [
-        (Window(start, end), _offset(start, zone)) for start, end in pairwise(edges) if start < end
-    ]
+    edges = sorted({*moments, *changes})
+    return [(Window(start, end), _offset(start, zone)) for start, end in pairwise(edges)]
 
 
 def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:

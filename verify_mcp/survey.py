@@ -10,21 +10,21 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, inf
 
 from verify_mcp import summary
-from verify_mcp.census import ALL, Census, Taker
+from verify_mcp.census import ALL, Census, Occasion, Taker
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.exchange import Effort
 from verify_mcp.filters import PAGE, SessionFilter
 from verify_mcp.mirror import Mirror, age
-from verify_mcp.summary import Tallies
+from verify_mcp.summary import Tallies, Tally
 from verify_mcp.walk import Walk, Walker
-from verify_mcp.windows import Window, gaps
+from verify_mcp.windows import Window, gaps, overlap
 
 DEFAULT_REQUESTS = 20
 """Requests a question may cost unless it says otherwise: one minute's quota."""
 MOVED = timedelta(seconds=2)
 """How far a relative window asked again may be from where the clock moved it."""
-LONGEST_CALL = 40.0
-"""Seconds after which a call answers with what it has, however fast the API is."""
+LONGEST_CALL = 50.0
+"""Seconds within which a call answers with what it has, however slow the API is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Finding:
     eta_s: float | None = None
     skipped: int = 0
     census: Census | None = None
-    """What was counted, besides the tallies of what is held around it."""
+    """What was counted, besides the tally (of no group) of what is known around it."""
 
 
 class Survey:
@@ -67,16 +67,16 @@ class Survey:
         self._question = question
         self._effort = effort
         self._scope = question.wanted.subaccount or ""
-        self._stop_at = mirror.world.clock() + LONGEST_CALL
-        effort.deadline = mirror.world.clock() + mirror.settings.max_wait
+        asking = LONGEST_CALL - mirror.settings.request_timeout  # the last request takes time, too
+        self._stop_at = mirror.world.clock() + asking
+        effort.deadline = mirror.world.clock() + min(mirror.settings.max_wait, asking)
 
     async def finding(self) -> Finding:
         """The answer. Raises ApiError when the API fails and nothing is held."""
         begun = self._begun()
         if begun is not None and not self._can_fetch(begun.census.pages):
-            held = await self._held(begun.asked)
-            return await self._counted(replace(held, as_of=begun.at), begun)
-        held = await self._held(self._question.window)
+            return await self._counted(begun)
+        held = await self._held()
         missing = gaps(held.window, held.parts)
         if not missing:
             return Finding("held", held.window, held.tallies, held.as_of)
@@ -87,12 +87,12 @@ class Survey:
             raise walks[0].walk.failure
         if not left or self._affordable(left):
             return await self._fetched(held, walks)
-        taker = self._taker(held, left)
+        taker = await self._taker(held, walks)
         await taker.count_all()
         if ALL in taker.census.counts and taker.census.pages <= self._budget():
             return await self._fetched(held, walks)
         self._mirror.unfinished[self._key()] = taker
-        return await self._counted(held, taker)
+        return await self._counted(taker)
 
     def _key(self) -> Hashable:
         return ("census", self._question.wanted)
@@ -105,22 +105,30 @@ class Survey:
         taker = self._mirror.unfinished.get(self._key())
         if not isinstance(taker, Taker):
             return None
-        question, passed = self._question, self._mirror.world.now() - taker.at
-        moved = question.window.start - taker.asked.start
+        question, asked = self._question, taker.occasion
+        passed = self._mirror.world.now() - asked.at
+        moved = question.window.start - asked.window.start
         same_start = not moved or abs(moved - passed) <= MOVED
-        same_end = question.window.end == taker.asked.end or not question.pinned
-        return taker if same_start and same_end and passed <= age(taker.asked) else None
+        same_end = question.pinned == asked.pinned and (
+            question.window.end == asked.window.end or not question.pinned
+        )
+        return taker if same_start and same_end and passed <= age(asked.window) else None
 
     def _can_fetch(self, pages: int) -> bool:
         return pages <= self._budget()
 
-    def _taker(self, held: "_Held", left: Sequence[Walker]) -> Taker:
+    async def _taker(self, held: "_Held", walks: Sequence[Walker]) -> Taker:
         """A census of what is left, from the first gap's start to the last one's end."""
+        left = [walker for walker in walks if walker.walk.missing]
         hull = Window(left[-1].walk.window.start, left[0].walk.window.end)
-        taker = Taker(self._mirror, self._question.wanted, hull, held.window, held.now)
+        outside = await self._outside(held, walks, hull)
+        if outside is None:  # what was held is gone: all of it is counted
+            hull, outside = held.window, Tally()
+        occasion = Occasion(held.window, self._question.pinned, held.now, held.as_of, outside)
+        taker = Taker(self._mirror, self._question.wanted, hull, occasion)
         taker.resume(self._effort, self._budget)
-        first = left[0].first_page
-        if first is not None and first.received >= PAGE and not first.skipped:
+        first, at_the_end = left[0].first_page, left[0].walk.window.end == hull.end
+        if first is not None and at_the_end and first.received >= PAGE and not first.skipped:
             taker.knows(first)
         return taker
 
@@ -134,24 +142,31 @@ class Survey:
                 return walks[number:]
         return ()
 
-    async def _held(self, window: Window) -> "_Held":
+    async def _held(self) -> "_Held":
         """What need not be asked: the window as it will be answered and its parts held."""
-        question, now, asked = self._question, self._mirror.world.now(), window
-        if self._mirror.store is None or not question.wanted.on_what_is_kept():
-            return _Held(window, (), {}, now, now)
-        try:
-            parts, at = await self._mirror.covered(self._scope, window)
-            if parts and not question.pinned and window.end - parts[-1].end <= age(window):
-                window = replace(window, end=parts[-1].end)
-            tallies = await self._mirror.store.tallied(
-                question.wanted, self._scope, parts, question.by, question.zone
-            )
-            still, _ = await self._mirror.covered(self._scope, window)
-        except DatabaseUnavailable:
-            return _Held(asked, (), {}, now, now)
-        if any(gaps(part, still) for part in parts):  # purged between the looks
-            return _Held(asked, (), {}, now, now)
+        question, now = self._question, self._mirror.world.now()
+        window, nothing = question.window, _Held(question.window, (), {}, now, now)
+        if not question.wanted.on_what_is_kept():
+            return nothing
+        parts, at = await self._mirror.covered(self._scope, window)
+        tallies = await self._tallied(parts, question.by)
+        if tallies is None:
+            return nothing
+        if parts and not question.pinned and window.end - parts[-1].end <= age(window):
+            window = replace(window, end=parts[-1].end)
         return _Held(window, parts, tallies, min(at, now if question.pinned else window.end), now)
+
+    async def _tallied(self, parts: Sequence[Window], by: tuple[str, ...]) -> Tallies | None:
+        """The tallies of parts that are held, None when they are not (or no longer) to be had."""
+        store, question = self._mirror.store, self._question
+        if store is None or not parts:
+            return {}
+        try:
+            tallies = await store.tallied(question.wanted, self._scope, parts, by, question.zone)
+        except DatabaseUnavailable:
+            return None
+        still, _ = await self._mirror.covered(self._scope, question.window)
+        return None if any(gaps(part, still) for part in parts) else tallies  # else: purged
 
     def _affordable(self, left: Sequence[Walker]) -> bool:
         """Whether fetching all that is missing can be afforded, as far as one page tells.
@@ -184,36 +199,36 @@ class Survey:
             sum(walk.skipped for walk in done),
         )
 
-    async def _counted(self, held: "_Held", taker: Taker) -> Finding:
+    async def _counted(self, taker: Taker) -> Finding:
         """The answer by counting, as far as the budget goes."""
-        taker.resume(self._effort, self._budget)
-        await taker.count_all()
-        await taker.count_statuses()
-        await taker.take_sample(self._question.by, self._question.zone)
-        census = taker.census
+        async with taker.turn:
+            taker.resume(self._effort, self._budget)
+            await taker.count_all()
+            await taker.count_statuses()
+            await taker.take_sample(self._question.by, self._question.zone)
+            census = taker.census.copy()
+        occasion = taker.occasion
         return Finding(
             "counted",
-            held.window,
-            await self._outside(held, census.window),
-            held.as_of,
+            occasion.window,
+            {(): occasion.outside},
+            occasion.as_of,
             (census.window,),
             census_why(census),
             await self._eta(),
             census=census,
         )
 
-    async def _outside(self, held: "_Held", hull: Window) -> Tallies:
-        """The tallies of what is held around the window that was counted."""
-        store, question = self._mirror.store, self._question
-        parts = gaps(held.window, [hull])
-        if store is None or not parts:
-            return {}
-        try:
-            return await store.tallied(
-                question.wanted, self._scope, parts, question.by, question.zone
-            )
-        except DatabaseUnavailable:
-            return {}
+    async def _outside(self, held: "_Held", walks: Sequence[Walker], hull: Window) -> Tally | None:
+        """What is known around the window to be counted, None when it is no longer held."""
+        around = gaps(held.window, [hull])
+        parts = [both for part in held.parts for each in around if (both := overlap(part, each))]
+        tallies = await self._tallied(parts, ())
+        if tallies is None:
+            return None
+        fetched = [each for walker in walks for each in walker.walk.sessions]
+        walked = summary.tallied((each for each in fetched if each.created not in hull), ())
+        return summary.total(summary.added(tallies, walked).values())
 
     def _budget(self) -> int:
         if self._mirror.world.clock() >= self._stop_at:

@@ -106,9 +106,8 @@ async def summarize_verify_sessions(mirror: Mirror, said: Said, effort: Effort) 
     now = mirror.world.now()
     end = min(call.end or now, now)
     window = Window(min(max(call.start, now - SAFE_REACH), end), end)
-    question = Question(
-        call.wanted, window, call.end is not None, call.by, call.zone, call.max_requests
-    )
+    pinned = call.end is not None and call.end <= now
+    question = Question(call.wanted, window, pinned, call.by, call.zone, call.max_requests)
     finding = await Survey(mirror, question, effort).finding()
     footing = await _footing(mirror, mirror.exchange.lists, effort)
     return totals.summarized(call, finding, footing, mirror.shown)

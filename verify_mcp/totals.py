@@ -19,7 +19,9 @@ def summarized(
     call: SummarizeCall, finding: Finding, footing: Footing, shown: Shown
 ) -> dict[str, Any]:
     """The answer of `summarize_verify_sessions`."""
-    whole = total(finding.tallies.values()) if "attempt_status" not in call.by else None
+    # Groups of attempt statuses overlap; around what was counted nothing is in groups.
+    overlapping = "attempt_status" in call.by and finding.census is None
+    whole = None if overlapping else total(finding.tallies.values())
     why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, finding)))))
     missing = [str(each) for each in finding.missing]
     missing += [gap["missing"] for gap in _reach(call, finding)]

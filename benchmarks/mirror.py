@@ -1,0 +1,190 @@
+"""How fast a mirror that holds a million sessions answers, and what it takes to hold it.
+
+    python benchmarks/mirror.py [--sessions 1000000] [--database sqlite:////tmp/mirror.sqlite3]
+
+The sessions are made up and kept through the store's own statements. Then the real server runs over
+stdio, with nothing to ask, and questions are put to it through an MCP client: the times are those a
+client sees. A database that already holds as many sessions is used as it is. The exit code is 1
+when a figure is worse than its target; `--at-most 3` allows three times each target.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import anyio
+import anyio.to_thread
+from mcp import Client, StdioServerParameters, stdio_client
+
+from verify_mcp.database import Access
+from verify_mcp.emulator import APPS, SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, generate
+from verify_mcp.emulator.payloads import session as payload
+from verify_mcp.sessions import Session, read_session
+from verify_mcp.store import Store
+from verify_mcp.windows import Window
+
+DAYS = 90
+BATCH = 1_000
+PATTERNS = 5_000
+DAY = timedelta(days=1)
+WHOLE = "a grouped summary of 90 days"
+WEEK = "a summary of 7 days of one app"
+PAGE = "a filtered page"
+MEMORY = "the server's memory"
+TARGETS = {WHOLE: 1.5, WEEK: 0.05, PAGE: 0.03, MEMORY: 250.0}
+
+
+def patterns(now: datetime) -> list[Session]:
+    """Sessions of every kind, as the API would tell them."""
+    world = generate(now=now, total=PATTERNS, last_day=PATTERNS // DAYS)
+    return [
+        read_session(
+            json.dumps(payload(each, now, endpoint="list", shape="rich", casing="docs")).encode()
+        )
+        for each in world.records
+        if each.resolved_at < now - DAY
+    ]
+
+
+def moved(pattern: Session, created: datetime, random: Random) -> Session:
+    """The same story at another time, under another id."""
+    last = pattern.updated and pattern.updated + (created - pattern.created)
+    uuid = str(UUID(int=random.getrandbits(128)))
+    return pattern.model_copy(update={"uuid": uuid, "created": created, "updated": last})
+
+
+async def fill(url: str, sessions: int, end: datetime) -> datetime:
+    """Keep so many sessions of 90 days, unless they are there; when the last of them ends."""
+    access = Access(url, clock=time.monotonic, say=print)
+    store = Store(access, SANDBOX_AUTH_ID, settle=timedelta(hours=1))
+    held, _ = await store.holdings("")
+    if held < sessions:
+        random, kinds = Random(7), patterns(end)
+        batches = max(1, sessions // BATCH)
+        step = DAYS * DAY / batches
+        for number in range(batches):
+            window = Window(
+                end - DAYS * DAY + number * step, end - DAYS * DAY + (number + 1) * step
+            )
+            share = step / BATCH
+            batch = [
+                moved(random.choice(kinds), window.start + place * share, random)
+                for place in range(BATCH)
+            ]
+            await store.keep(batch, "", window, end + DAY)
+    _, windows = await store.holdings("")
+    access.close()
+    return windows[-1].end
+
+
+async def asked(client: Client, tool: str, arguments: dict[str, Any], times: int = 5) -> float:
+    """Seconds of the middle one of some calls, none of which may ask the API."""
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        result = await client.call_tool(tool, arguments)
+        taken.append(time.perf_counter() - begun)
+        answer = result.structured_content or {}
+        if result.is_error or answer["api_requests"]:
+            sys.exit(f"not answered from the mirror: {result.content}")
+    return sorted(taken)[times // 2]
+
+
+def resident(pid: int) -> float:
+    """A process's memory, in MB."""
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+    return int(line.split()[1]) / 1024
+
+
+def children() -> set[int]:
+    """The processes that this one started."""
+    return {
+        int(pid)
+        for task in Path("/proc/self/task").iterdir()
+        for pid in (task / "children").read_text(encoding="ascii").split()
+    }
+
+
+def written(moment: datetime) -> str:
+    """A time as a tool takes it."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+async def measured(url: str, end: datetime) -> dict[str, float]:
+    """Each figure by its name."""
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PLIVO_AUTH_ID": SANDBOX_AUTH_ID,
+        "PLIVO_AUTH_TOKEN": SANDBOX_AUTH_TOKEN,
+        "VERIFY_MCP_API_URL": "http://127.0.0.1:9",
+        "VERIFY_MCP_DATABASE_URL": url,
+        "VERIFY_MCP_RETENTION": "400d",
+    }
+    whole = {
+        "session_time__gte": written(end - DAYS * DAY + timedelta(hours=4)),
+        "session_time__lt": written(end),
+    }
+    week = {**whole, "session_time__gte": written(end - 7 * DAY), "app_uuid": APPS[0].uuid}
+    page = {**whole, "app_uuid": APPS[1].uuid, "status": "expired", "offset": 400}
+    serve = StdioServerParameters(command=sys.executable, args=["-m", "verify_mcp"], env=environ)
+    async with Client(stdio_client(serve)) as client:
+        (pid,) = children()
+        found = {}
+        for by in (["status", "day"], ["status", "channel"], ["country", "channel"], ["hour"], []):
+            name = f"{WHOLE}, by {' and '.join(by) or 'nothing'}"
+            found[name] = await asked(
+                client, "summarize_verify_sessions", {**whole, "group_by": by}
+            )
+        found[WEEK] = await asked(client, "summarize_verify_sessions", week)
+        found[f"{WEEK}, by channel"] = await asked(
+            client, "summarize_verify_sessions", {**week, "group_by": ["channel"]}
+        )
+        found[PAGE] = await asked(client, "list_verify_sessions", page)
+        found[MEMORY] = resident(pid)
+    return found
+
+
+def on_disk(folder: Path) -> int:
+    """Bytes of the database that was made there; none of one that was named."""
+    return sum(each.stat().st_size for each in folder.glob("mirror.sqlite3*"))
+
+
+def target(name: str) -> float:
+    """The target of a figure; that of a variant is its own kind's."""
+    return next(most for kind, most in TARGETS.items() if name.startswith(kind))
+
+
+async def main() -> int:
+    """Fill, ask, print; the exit code."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sessions", type=int, default=1_000_000)
+    parser.add_argument("--database", default="")
+    parser.add_argument("--at-most", type=float, default=1.0)
+    options = parser.parse_args()
+    end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    with tempfile.TemporaryDirectory() as folder:
+        url = options.database or f"sqlite://{folder}/mirror.sqlite3"
+        begun = time.perf_counter()
+        end = await fill(url, options.sessions, end)
+        print(f"{options.sessions} sessions kept in {time.perf_counter() - begun:.0f} s")
+        found = await measured(url, end)
+        size = await anyio.to_thread.run_sync(on_disk, Path(folder))
+    for name, figure in found.items():
+        shown = f"{figure:8.0f} MB" if name == MEMORY else f"{figure * 1000:8.1f} ms"
+        print(f"{shown}  {name}")
+    if size:
+        print(f"{size / 2**20:8.0f} MB  on disk, {size / options.sessions:.0f} bytes a session")
+    return int(any(figure > options.at_most * target(name) for name, figure in found.items()))
+
+
+if __name__ == "__main__":
+    sys.exit(anyio.run(main))

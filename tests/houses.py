@@ -1,0 +1,200 @@
+"""The HTTP server for tests: in this process on a loopback port, or as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx2
+from anyio.streams.buffered import BufferedByteReceiveStream
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
+
+from tests.conftest import NOW, SANDBOX, App, Clock, Era
+from tests.test_stdio import environment
+from verify_mcp import tokens
+from verify_mcp.connections import PatientProtocol
+from verify_mcp.http import PATH, House, Place, Server, configured, listening
+from verify_mcp.mirror import open_mirror
+from verify_mcp.oauth import Issuer
+from verify_mcp.reception import Reception
+from verify_mcp.server import OpenMirror
+from verify_mcp.tokens import TokenFile
+
+MODERN = "2026-07-28"
+PATIENCE = 30
+"""Seconds for anything to happen at all; a machine may be busy."""
+JSON = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+
+
+@dataclass
+class Running:
+    """A server that listens."""
+
+    url: str
+    server: Server
+    house: House
+
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://")
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+
+class QuietServer(Server):
+    """The server with this process's signals left as they are."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def running(
+    app: App | None,
+    *,
+    clock: Clock | None = None,
+    file: Path | None = None,
+    guarded_by: Issuer | None = None,
+    open_doors: OpenMirror | None = None,
+    protocol: type[PatientProtocol] = PatientProtocol,
+    **changes: Any,
+) -> AsyncIterator[Running]:
+    """The real server, whose API is `app`, with the tokens in `file`."""
+    clock = clock or Clock()
+    settings = replace(SANDBOX, **changes)
+    opened = open_doors or partial(open_mirror, settings, world=clock.world(), app=app)
+    keepers = TokenFile(file) if file else None
+    guarded = keepers is not None or settings.oauth is not None
+    reception = Reception(guarded=guarded, clock=lambda: clock.ticks, now=lambda: clock.now)
+    with listening(Place(port=0)) as listener:
+        place = Place(port=listener.getsockname()[1])
+        house = House(settings, place, opened, keepers, reception=reception, issuer=guarded_by)
+        server = QuietServer(configured(house.app, place, protocol), house)
+        task = asyncio.create_task(server.serve(sockets=[listener]))
+        while not server.started:
+            await asyncio.wait({task}, timeout=0.01)
+            assert not task.done()
+        try:
+            yield Running(f"http://127.0.0.1:{place.port}", server, house)
+        finally:
+            server.should_exit = True
+            await task
+
+
+@asynccontextmanager
+async def visitor(
+    url: str, token: str = "", era: Era = "auto", **headers: str
+) -> AsyncIterator[Client]:
+    """A client of a server over HTTP."""
+    sent = {**headers, **({"authorization": f"Bearer {token}"} if token else {})}
+    async with (
+        httpx2.AsyncClient(headers=sent, timeout=PATIENCE, trust_env=False) as http,
+        Client(streamable_http_client(url + PATH, http_client=http), mode=era) as client,
+    ):
+        yield client
+
+
+def made(file: Path, name: str, budget: int = 1000, subaccount: str = "") -> str:
+    """A token for somebody."""
+    return tokens.add(file, name, budget, subaccount, NOW)
+
+
+def call(tool: str = "get_verify_status", **arguments: Any) -> dict[str, Any]:
+    """A call as its body; the era before 2026 needs nothing else."""
+    params = {"name": tool, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+
+
+def modern_call(tool: str, **arguments: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """The same as its body and headers in the era that needs no handshake."""
+    body = call(tool, **arguments)
+    body["params"]["_meta"] = {
+        PROTOCOL_VERSION_META_KEY: MODERN,
+        CLIENT_CAPABILITIES_META_KEY: {},
+        CLIENT_INFO_META_KEY: {"name": "test", "version": "1"},
+    }
+    headers = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": tool}
+    return body, headers
+
+
+def told(reply: httpx2.Response) -> dict[str, Any]:
+    """The result in a reply, whichever way it came."""
+    text = reply.text
+    if reply.headers["content-type"].startswith("text/event-stream"):
+        text = [line for line in text.splitlines() if line.startswith("data:")][-1][5:]
+    result: dict[str, Any] = json.loads(text)["result"]
+    return result
+
+
+async def posted(url: str, body: Any = None, **headers: str) -> httpx2.Response:
+    """The reply to one call, asked with nothing but HTTP."""
+    async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
+        return await http.post(url + PATH, json=body or call(), headers={**JSON, **headers})
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
+
+
+@dataclass
+class Child:
+    """The server as a process."""
+
+    process: anyio.abc.Process
+    url: str
+    log: BufferedByteReceiveStream
+
+    def send(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    async def ended(self, seconds: float = PATIENCE) -> int:
+        """Its exit code, which must come within so many seconds."""
+        with anyio.fail_after(seconds):
+            async for _ in self.log:
+                pass
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def child(
+    *words: str, environ: Mapping[str, str], start: Sequence[str] = ("-m", "verify_mcp")
+) -> AsyncIterator[Child]:
+    """A process of its own, listening; killed at the end if it still lives."""
+    command = [sys.executable, *start, "serve", "--http", "--port", "0", *words]
+    surroundings = {**environment(), **environ}
+    async with await anyio.open_process(
+        command, env=surroundings, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stderr is not None
+        log = BufferedByteReceiveStream(process.stderr)
+        try:
+            yield Child(process, await _url(log), log)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            async for _ in log:
+                pass
+
+
+async def _url(log: BufferedByteReceiveStream) -> str:
+    with anyio.fail_after(PATIENCE):
+        while True:
+            line = (await log.receive_until(b"\n", 100_000)).decode()
+            if " on http" in line:
+                return line.partition(" on ")[2].partition(PATH)[0]

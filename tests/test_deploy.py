@@ -1,0 +1,120 @@
+"""The files an operator starts from fit the program, and the database's role can do no more."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import psycopg
+import pytest
+import yaml
+
+from tests.conftest import Clock, account, connect, listed, session
+from tests.databases import Postgres, engines
+from verify_mcp import doctor, telemetry
+
+pytestmark = pytest.mark.anyio
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+OTHERS = ("PLIVO_", "VERIFY_MCP_")
+
+
+def compose() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+    return read
+
+
+def cluster() -> dict[str, Any]:
+    text = (DEPLOY / "kubernetes" / "verify-mcp.yaml").read_text(encoding="utf-8")
+    return {each["kind"]: each for each in yaml.safe_load_all(text)}
+
+
+def test_every_setting_in_the_files_exists() -> None:
+    named = set(compose()["services"]["replica-1"]["environment"])
+    (container,) = cluster()["Deployment"]["spec"]["template"]["spec"]["containers"]
+    named |= {each["name"] for each in container["env"]} | set(cluster()["ConfigMap"]["data"])
+    dockerfile = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
+    named |= set(re.findall(r"\b(?:PLIVO|VERIFY_MCP)_[A-Z_]+", dockerfile))
+    assert {name for name in named if name.startswith(OTHERS)} <= set(doctor.variables())
+
+
+def test_two_replicas_run_without_rights_they_do_not_need() -> None:
+    services = compose()["services"]
+    replicas = [services["replica-1"], services["replica-2"]]
+    assert replicas[0] == replicas[1]
+    assert replicas[0]["read_only"]
+    assert replicas[0]["cap_drop"] == ["ALL"]
+    assert "ports" not in replicas[0]
+    assert "front" not in services["database"]["networks"]
+    pod = cluster()["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_what_refers_to_something_finds_it() -> None:
+    read = compose()
+    for service in read["services"].values():
+        for each in service.get("volumes", ()):
+            source = each.split(":")[0]
+            assert source in read["volumes"] or (DEPLOY / source).exists(), each
+        assert set(service.get("secrets", ())) <= set(read["secrets"])
+        assert set(service.get("networks", ())) <= set(read["networks"])
+        assert set(service.get("depends_on", ())) <= set(read["services"])
+    balancer = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    assert set(re.findall(r"server (replica-\d):8000", balancer)) == {"replica-1", "replica-2"}
+    labels = cluster()["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert cluster()["Service"]["spec"]["selector"] == labels
+
+
+def test_the_dashboard_asks_for_what_is_measured() -> None:
+    told = json.loads((DEPLOY / "grafana" / "verify-mcp.json").read_text(encoding="utf-8"))
+    asked = {
+        re.sub(r"(_seconds)?(_total|_bucket|_sum|_count)?$", "", name)
+        for panel in told["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"verify_mcp_\w+", target["expr"])
+    }
+    measured = {value.replace(".", "_") for name, value in vars(telemetry).items()
+                if name.isupper() and not name.startswith("_")}  # fmt: skip
+    assert asked == measured
+
+
+@pytest.mark.parametrize("engine", [each for each in engines() if each == "postgresql"])
+async def test_the_documented_role_is_enough_and_no_more(
+    engine: str, request: pytest.FixtureRequest
+) -> None:
+    postgres: Postgres = request.getfixturevalue("postgres")
+    psql = shutil.which("psql") or str(postgres.programs / "psql")
+    command = [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "password=it's", postgres.url()]
+    await anyio.run_process([*command, "-f", str(DEPLOY / "postgres.sql")])
+    url = f"postgresql://verify_mcp@127.0.0.1:{urlsplit(postgres.url()).port}/verify_mcp"
+    api = account(session(1, minutes=300), session(2, minutes=310))
+    window = {"session_time__gte": "12h", "session_time__lt": "2h"}
+    async with connect(api, clock=Clock(), database_url=url) as client:
+        await client.call_tool("summarize_verify_sessions", window)
+        assert (await listed(client, **window))["api_requests"] == 0
+    assert engine == "postgresql"
+    for forbidden in (
+        "CREATE ROLE other",
+        "CREATE DATABASE other",
+        "CREATE TABLE public.other (x INTEGER)",
+        "CREATE SCHEMA other",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY verify_sessions TO PROGRAM 'cat'",
+        "ALTER ROLE verify_mcp SUPERUSER",
+    ):
+        with (
+            psycopg.connect(url, autocommit=True) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute(forbidden.encode())

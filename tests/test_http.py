@@ -1,0 +1,454 @@
+"""Over HTTP the same server answers, for several people at once, and says how it fares."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from mcp import MCPError
+from mcp_types import PromptReference
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from tests.conftest import NOW, SANDBOX, Clock, Era, account, answered, got, listed, session, uuid
+from tests.houses import PATIENCE, child, made, posted, running, visitor
+from tests.test_stdio import environment
+from verify_mcp import logs, telemetry, tokens
+from verify_mcp.callers import MINUTE, Budgets, Caller
+from verify_mcp.emulator import ASHA_SESSION, SANDBOX_AUTH_TOKEN
+from verify_mcp.errors import InvalidSetting
+from verify_mcp.http import Place, check, configured
+from verify_mcp.mirror import Mirror, open_mirror
+from verify_mcp.settings import Rate
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = "919380010001"
+
+
+@pytest.fixture
+def audited() -> Iterator[list[dict[str, Any]]]:
+    """The audit lines of the test."""
+    heard: list[dict[str, Any]] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(json.loads(record.getMessage()))
+
+    logger = logging.getLogger("verify_mcp.audit")
+    ear, before = Ear(), logger.level
+    logger.addHandler(ear)
+    logger.setLevel(logging.INFO)
+    yield heard
+    logger.removeHandler(ear)
+    logger.setLevel(before)
+
+
+async def test_both_generations_of_the_protocol_get_the_same_answers(era: Era) -> None:
+    async with running(account(session(1))) as here, visitor(here.url, era=era) as client:
+        page = await listed(client, limit=5)
+        one = await got(client, uuid(1))
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        document = await client.read_resource("verify://guide")
+        prompt = await client.get_prompt("explain_session", {"session_uuid": uuid(1)})
+        offered = await client.complete(PromptReference(name="x"), {"name": "status", "value": "e"})
+    assert [row[0] for row in page["rows"]] == [uuid(1)[:8]]
+    assert (one["session"], one["api_requests"]) == (uuid(1), 1)
+    assert len(names) == 4
+    assert document.contents
+    assert prompt.messages
+    assert offered.completion.values == ["expired"]
+
+
+async def test_the_doors_are_opened_once_for_all_requests() -> None:
+    opened: list[Mirror] = []
+
+    @asynccontextmanager
+    async def counting() -> AsyncIterator[Mirror]:
+        async with open_mirror(SANDBOX, world=Clock().world(), app=account()) as mirror:
+            opened.append(mirror)
+            yield mirror
+
+    async with running(None, open_doors=counting) as here:
+        for _ in range(3):
+            async with visitor(here.url) as client:
+                await listed(client)
+    assert len(opened) == 1
+
+
+async def test_what_one_caller_fetched_the_others_are_told_without_a_request() -> None:
+    api = account(*(session(number, minutes=200 + number) for number in range(4)))
+    window = {"session_time__gte": "5h", "session_time__lt": "2h"}
+    async with running(api) as here:
+        async with visitor(here.url) as client:
+            whole = await answered(client, "summarize_verify_sessions", window)
+        fetched = len(api.received)
+        for _ in range(2):
+            async with visitor(here.url) as client:
+                page = await listed(client, **window)
+                assert (len(page["rows"]), page["api_requests"]) == (4, 0)
+    assert (whole["sessions"], len(api.received)) == (4, fetched)
+
+
+async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    made(file, "ops")
+    async with running(account(), file=file) as here, httpx2.AsyncClient() as http:
+        alive = await http.get(here.url + "/healthz", headers={"host": "10.1.2.3"})
+        ready = await http.get(here.url + "/readyz", headers={"host": "10.1.2.3"})
+    assert (alive.status_code, alive.json()) == (200, {"alive": True})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"ready": True, "credentials": "present", "database": "reachable"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"credentials": None}, {"credentials": "missing", "database": "reachable"}),
+        (
+            {"database_url": "sqlite:////proc/none/x.db"},
+            {"credentials": "present", "database": "unreachable"},
+        ),
+    ],
+    ids=["credentials", "database"],
+)
+async def test_a_server_that_lacks_something_is_alive_but_not_ready(
+    changes: dict[str, Any], told: dict[str, str]
+) -> None:
+    async with running(account(), **changes) as here, httpx2.AsyncClient() as http:
+        alive = await http.get(here.url + "/healthz")
+        ready = await http.get(here.url + "/readyz")
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, **told})
+
+
+async def test_every_call_leaves_one_line_that_holds_names_and_no_values(
+    tmp_path: Path, audited: list[dict[str, Any]]
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = made(file, "support")
+    async with (
+        running(account(session(1, recipient=NUMBER)), file=file) as here,
+        visitor(here.url, token) as client,
+    ):
+        await listed(client, recipient=f"+{NUMBER}", limit=3)
+        await client.call_tool("list_verify_sessions", {NUMBER: "x", "brand_name": "Secret Ltd"})
+        with pytest.raises(MCPError):
+            await client.call_tool(NUMBER, {})
+    for line in audited:
+        assert len(line.pop("request_id")) == 32
+    common = {"time": NOW.strftime("%Y-%m-%dT%H:%M:%S.000000Z"), "caller": "support", "ms": 0}
+    assert audited == [
+        {**common, "tool": "list_verify_sessions", "arguments": ["limit", "recipient"],
+         "recipient": "+91…0001", "rows": 1, "api_requests": 1, "outcome": "ok"},
+        {**common, "tool": "list_verify_sessions", "arguments": ["?", "brand_name"],
+         "outcome": "refused"},
+        {**common, "tool": "?", "arguments": [], "outcome": "failed"},
+    ]  # fmt: skip
+
+
+async def test_a_masking_server_audits_pseudonyms(audited: list[dict[str, Any]]) -> None:
+    async with (
+        running(account(session(1, recipient=NUMBER)), masked=True) as here,
+        visitor(here.url) as client,
+    ):
+        answer = await listed(client, recipient=NUMBER)
+    assert audited[0]["recipient"] == answer["rows"][0][2]
+    assert audited[0]["recipient"].startswith("+91…0001~")
+
+
+async def test_a_budget_is_a_number_of_calls_a_minute(
+    tmp_path: Path, audited: list[dict[str, Any]]
+) -> None:
+    file, clock = tmp_path / "tokens.json", Clock()
+    token, other = made(file, "agent", budget=2), made(file, "person", budget=2)
+    async with running(account(), clock=clock, file=file) as here:
+        async with visitor(here.url, token) as client:
+            for _ in range(2):
+                await answered(client, "get_verify_status", {"about": "quota"})
+            refusal = await client.call_tool("get_verify_status", {})
+            with pytest.raises(MCPError, match="2 calls a minute"):
+                await client.read_resource("verify://guide")
+            assert await client.list_tools()
+            clock.pass_by(MINUTE)
+            await answered(client, "get_verify_status", {"about": "quota"})
+        async with visitor(here.url, other) as client:
+            await answered(client, "get_verify_status", {"about": "quota"})
+    assert refusal.is_error
+    (block,) = refusal.content
+    assert getattr(block, "text", "") == (
+        "Your token's 2 calls a minute are used up. Ask again in 61 s."
+    )
+    assert [line["outcome"] for line in audited] == [
+        "ok", "ok", "over budget", "over budget", "ok", "ok",
+    ]  # fmt: skip
+
+
+def test_a_budget_slides_and_forgets_whom_it_has_not_seen_for_long() -> None:
+    now = [0.0]
+    budgets = Budgets(lambda: now[0])
+    caller = Caller("a", 2)
+    assert [budgets.spend(caller) for _ in range(3)] == [0, 0, MINUTE]
+    now[0] = 59.0
+    assert budgets.spend(caller) == 1.0
+    now[0] = 60.0
+    assert [budgets.spend(caller), budgets.spend(caller)] == [0, 0]
+    assert budgets.spend(Caller("local", 0)) == 0
+
+
+async def test_a_response_carries_its_requests_id_and_so_does_the_log(
+    audited: list[dict[str, Any]],
+) -> None:
+    async with running(account()) as here:
+        own = await posted(here.url, **{"x-request-id": "from-the-proxy.1"})
+        others = [
+            await posted(here.url, **{"x-request-id": text}) for text in ("x" * 65, "a b", "")
+        ]
+    assert own.headers["x-request-id"] == "from-the-proxy.1"
+    assert [len(each.headers["x-request-id"]) for each in others] == [32] * 3
+    assert [line["request_id"] for line in audited] == [
+        each.headers["x-request-id"] for each in (own, *others)
+    ]
+
+
+def test_a_log_line_can_be_an_object() -> None:
+    form = logs.Structured((SANDBOX_AUTH_TOKEN,))
+    text = f"no {NUMBER},\n{SANDBOX_AUTH_TOKEN}"
+    record = logging.LogRecord("verify_mcp.x", logging.ERROR, "", 1, text, (), None)
+    name = logs.request_id.set("from-the-proxy.1")
+    told = json.loads(form.format(record))
+    logs.request_id.reset(name)
+    assert {**told, "time": ""} == {
+        "time": "", "level": "ERROR", "logger": "verify_mcp.x",
+        "request_id": "from-the-proxy.1", "message": "no +91…0001,\n[hidden]",
+    }  # fmt: skip
+    assert "request_id" not in json.loads(form.format(record))
+
+
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [
+        (Place(host="0.0.0.0"), {}),  # noqa: S104 - refused, which is the point
+        (Place(host="::"), {}),
+        (Place(host="192.0.2.7"), {}),
+        (Place(), {"allowed_hosts": ("verify.example.com",)}),
+        (Place(), {"public_url": "https://verify.example.com/mcp"}),
+    ],
+    ids=["every address", "every IPv6 address", "an address", "a name", "a public address"],
+)
+def test_what_others_can_reach_does_not_start_without_tokens(
+    place: Place, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidSetting, match="Make one with `verify-mcp token add NAME`"):
+        check(replace(SANDBOX, **changes), place, guarded=False)
+    check(replace(SANDBOX, **changes), place, guarded=True)
+
+
+def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "verify_mcp", "serve", "--http", "--host", "0.0.0.0"],  # noqa: S104 - refused
+        env={**environment(), "HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("verify-mcp: 0.0.0.0 can be reached from other machines, so ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (Place(certificate=Path("x")), "--tls-cert and --tls-key belong together"),
+        (Place(host="no.such.host.example"), "can be reached from other machines"),
+    ],
+)
+def test_a_place_that_cannot_be_served_is_refused(place: Place, told: str) -> None:
+    with pytest.raises(InvalidSetting, match=told):
+        check(SANDBOX, place, guarded=False)
+
+
+def test_a_certificate_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "x.pem"
+    broken.write_text("no certificate")
+    with pytest.raises(InvalidSetting, match="cannot be read as a pair"):
+        configured(lambda *_: None, Place(certificate=broken, key=broken))  # type: ignore[arg-type] # never called
+
+
+async def test_tls_by_files(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    words = ("--sandbox", "--tls-cert", str(certificate), "--tls-key", str(key))
+    trust = ssl.create_default_context(cafile=certificate)
+    async with child(*words, environ={"HOME": str(tmp_path)}) as here:
+        assert here.url.startswith("https://127.0.0.1:")
+        async with httpx2.AsyncClient(verify=trust, trust_env=False) as http:
+            assert (await http.get(here.url + "/healthz")).json() == {"alive": True}
+        here.send()
+        await here.ended()
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate for this machine, and its key."""
+    import ipaddress
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([here]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
+
+
+async def test_what_is_measured_holds_no_number_and_no_token(tmp_path: Path) -> None:
+    reader = InMemoryMetricReader()
+    metrics.set_meter_provider(MeterProvider([reader]))
+    telemetry.instrument.cache_clear()
+    file = tmp_path / "tokens.json"
+    token = made(file, "support")
+    api = account(session(1, recipient=NUMBER))
+    async with running(api, file=file, rate_limit=Rate(2, 60.0), max_wait=0.0) as here:
+        async with visitor(here.url, token) as client:
+            await listed(client, recipient=NUMBER)
+            await listed(client, limit=1)
+            assert not (await listed(client, limit=2))["complete"]
+            await client.call_tool("get_verify_session", {"session_uuid": "deadbeef"})
+        await posted(here.url, host="evil.example")
+    told = reader.get_metrics_data()
+    assert told is not None
+    text = told.to_json()
+    for secret in (NUMBER, "0001", token, SANDBOX_AUTH_TOKEN, "support", uuid(1)):
+        assert secret not in text
+    found = {
+        (metric.name, tuple(sorted((point.attributes or {}).items()))): getattr(
+            point, "value", None
+        )
+        for scope in told.resource_metrics[0].scope_metrics
+        if scope.scope.name == "verify_mcp"
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    tool = ("tool", "list_verify_sessions")
+    assert found[telemetry.CALLS, (("outcome", "ok"), tool)] == 2
+    assert found[telemetry.CALLS, (("outcome", "partial"), tool)] == 1
+    assert found[telemetry.PARTIAL, (tool,)] == 1
+    assert found[telemetry.ERRORS, (("kind", "SessionNotFound"),)] == 1
+    assert found[telemetry.REFUSED, (("reason", "host"),)] == 1
+    assert found[telemetry.QUOTA_LEFT, ()] == 0
+    assert {telemetry.DURATION, telemetry.API_REQUESTS, telemetry.QUOTA_WAIT} <= {
+        name for name, _ in found
+    }
+
+
+def token_command(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "verify_mcp", "token", *words],
+        env=environment(VERIFY_MCP_TOKENS_FILE=str(file)),
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+
+def test_a_token_is_shown_once_and_kept_as_a_digest_in_a_private_file(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "tokens.json"
+    added = token_command(file, "add", "support", "--subaccount", "SASANDBOXRETAIL00001")
+    token = added.stdout.strip()
+    assert (added.returncode, token[:5], len(token)) == (0, "vmcp_", 48)
+    assert token not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    shown = token_command(file, "list").stdout
+    assert shown.startswith("support  120/minute  sees SASANDBOXRETAIL00001  made ")
+    assert token not in shown
+    again = token_command(file, "add", "support")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "There is a token named support already." in again.stderr
+    assert token_command(file, "revoke", "support").returncode == 0
+    assert token_command(file, "list").stdout == ""
+    assert token_command(file, "revoke", "support").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "subaccount"),
+    [("a b", 1, ""), ("", 1, ""), ("x\n", 1, ""), ("a", 0, ""), ("a", 1, "MA123")],
+)
+def test_a_token_that_makes_no_sense_is_not_made(
+    tmp_path: Path, name: str, budget: int, subaccount: str
+) -> None:
+    with pytest.raises(InvalidSetting):
+        made(tmp_path / "tokens.json", name, budget, subaccount)
+    assert tokens.listed(tmp_path / "tokens.json") == []
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o666])
+def test_a_file_of_tokens_that_others_could_read_or_change_is_not_used(
+    tmp_path: Path, mode: int
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = made(file, "a")
+    keepers = tokens.TokenFile(file)
+    assert keepers.caller(token) == Caller("a", 1000)
+    file.chmod(mode)
+    assert keepers.caller(token) is None
+    file.chmod(0o600)
+    assert keepers.caller(token) == Caller("a", 1000)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tokens": [{}]}', '{"tokens": 5}', "\x00"])
+def test_a_damaged_file_of_tokens_lets_nobody_in(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tokens.json"
+    token = made(file, "a")
+    keepers = tokens.TokenFile(file)
+    file.write_text(text)
+    assert keepers.caller(token) is None
+    with pytest.raises(InvalidSetting, match="is not a file of tokens"):
+        tokens.listed(file)
+
+
+async def test_a_child_process_serves_and_audits_to_a_file_of_its_own(tmp_path: Path) -> None:
+    file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
+    token = made(file, "ops")
+    more = {
+        "HOME": str(tmp_path),
+        "VERIFY_MCP_TOKENS_FILE": str(file),
+        "VERIFY_MCP_AUDIT_FILE": str(log),
+        "VERIFY_MCP_LOG_FORMAT": "json",
+    }
+    async with child("--sandbox", environ=more) as here:
+        assert (await posted(here.url)).status_code == 401
+        async with visitor(here.url, token) as client:
+            assert (await got(client, ASHA_SESSION))["session"] == ASHA_SESSION
+        here.send()
+        await here.ended()
+    (line,) = log.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["caller"] == "ops"
+    assert log.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,402 @@
+"""Serving over Streamable HTTP: for teams, behind names and tokens, and with an orderly end."""
+
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import anyio
+import uvicorn
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from verify_mcp import logs, telemetry, tools
+from verify_mcp.callers import SCOPE, Caller, is_name
+from verify_mcp.connections import PatientProtocol
+from verify_mcp.errors import DatabaseUnavailable, InvalidSetting
+from verify_mcp.mirror import Mirror
+from verify_mcp.oauth import Issuer, scopes
+from verify_mcp.reception import Admitted, Reception, audit
+from verify_mcp.server import OpenMirror, build_server
+from verify_mcp.settings import Settings, is_loopback
+from verify_mcp.tokens import TokenFile, usual_path
+
+PATH = "/mcp"
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request; tool calls are a thousandth of this."""
+LARGEST_HEAD = 32 * 1024
+MOST_CALLS = 400
+"""Requests answered at once; more are told to come back."""
+LONGEST_CALL = 90.0
+"""Seconds for one request, its slowest reader included."""
+TELL_AFTER, END_AFTER = 5.0, 8
+"""Seconds after SIGTERM until calls under way are told, and until they are ended."""
+STRANGER = "static"
+"""The resource of a token from the file, where no public address is set."""
+_OPEN = ("/healthz", "/readyz")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to listen, and with which certificate."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def run(settings: Settings, place: Place, open_mirror: OpenMirror) -> int:
+    """Serve until a signal comes; the exit code. Raises InvalidSetting."""
+    from sse_starlette.sse import AppStatus
+
+    logs.configure_audit(settings, audit.name)
+    tokens = token_file(settings)
+    check(settings, place, guarded=tokens is not None or settings.oauth is not None)
+    # Streams are not cut at the signal: their calls are told, and so they end by themselves.
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # its own gap
+    with listening(place) as listener:
+        bound = replace(place, port=listener.getsockname()[1])
+        house = House(settings, bound, open_mirror, tokens)
+        server = Server(configured(house.app, bound), house)
+        _tell(f"verify-mcp serves MCP on {_address(bound)}{PATH} ({_who(settings, tokens)}).")
+        server.run(sockets=[listener])
+    return 0 if server.started else 1
+
+
+def token_file(settings: Settings) -> TokenFile | None:
+    """The file of tokens, if one is named or lies where `verify-mcp token` puts it."""
+    path = settings.tokens_file or usual_path()
+    return TokenFile(path) if settings.tokens_file or path.exists() else None
+
+
+def check(settings: Settings, place: Place, *, guarded: bool) -> None:
+    """Refuse what would let strangers in. Raises InvalidSetting."""
+    if (place.certificate is None) != (place.key is None):
+        raise InvalidSetting("--tls-cert and --tls-key belong together: give both.")
+    names = [place.host, *(urlsplit(f"//{each}").hostname or "" for each in settings.allowed_hosts)]
+    if settings.public_url:
+        names.append(urlsplit(settings.public_url).hostname or "")
+    afar = [name for name in names if not is_loopback(name)]
+    if afar and not guarded:
+        raise InvalidSetting(
+            f"{afar[0]} can be reached from other machines, so callers must bring a token. Make "
+            "one with `verify-mcp token add NAME`, or set VERIFY_MCP_OAUTH_ISSUER."
+        )
+    if not is_loopback(place.host) and place.certificate is None:
+        logger.warning(
+            "Plain HTTP on %s: tokens travel readably. Put a proxy that speaks TLS in front, or "
+            "give --tls-cert and --tls-key.",
+            place.host,
+        )
+
+
+class House:
+    """One process's application: the protocol behind its guard, and two words on its health."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        place: Place,
+        open_mirror: OpenMirror,
+        tokens: TokenFile | None,
+        *,
+        reception: Reception | None = None,
+        issuer: Issuer | None = None,
+    ) -> None:
+        self._settings = settings
+        self._open_mirror = open_mirror
+        self._mirror: Mirror | None = None
+        oauth = settings.oauth
+        if oauth is not None and issuer is None:
+            issuer = Issuer(oauth, settings.caller_budget)
+        guarded = tokens is not None or issuer is not None
+        self.reception = reception or Reception(guarded=guarded)
+        self.guard = Guard(self._served(tokens, issuer, hosts_of(settings, place)), settings, place)
+        self.app: ASGIApp = self.guard
+
+    def close(self) -> None:
+        """Tell those whose calls are under way that the server ends."""
+        self.reception.close()
+
+    def _served(
+        self, tokens: TokenFile | None, issuer: Issuer | None, hosts: tuple[str, ...]
+    ) -> ASGIApp:
+        server = build_server(self._opened)
+        server.middleware.append(self.reception)
+        # Else every call would list the tools once more, to look its headers up.
+        server.get_tool_input_schema = {
+            offer.name: offer.tool().input_schema for offer in tools.OFFERS
+        }.get
+        door = Door(tokens, issuer, self._settings)
+        app: ASGIApp = server.streamable_http_app(
+            streamable_http_path=PATH,
+            stateless_http=True,
+            max_request_body_size=LARGEST_BODY,
+            transport_security=TransportSecuritySettings(allowed_hosts=list(hosts)),
+            auth=door.settings(),
+            token_verifier=door if tokens or issuer else None,
+            custom_starlette_routes=[
+                Route("/healthz", _healthy, methods=["GET"]),
+                Route("/readyz", self._ready, methods=["GET"]),
+            ],
+        )
+        if tokens and not issuer:  # with an issuer the application has these two already
+            app = AuthenticationMiddleware(AuthContextMiddleware(app), BearerAuthBackend(door))
+        return app
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Mirror]:
+        async with self._open_mirror() as mirror:
+            self._mirror = mirror
+            yield mirror
+
+    async def _ready(self, _request: Request) -> Response:
+        """Whether calls can be answered in full, in words that hold no secret."""
+        told = {
+            "credentials": "present" if self._settings.credentials else "missing",
+            "database": await self._database(),
+        }
+        ready = told == {"credentials": "present", "database": "reachable"}
+        return JSONResponse({"ready": ready, **told}, 200 if ready else 503)
+
+    async def _database(self) -> str:
+        if self._mirror is None:
+            return "not open"
+        try:
+            await self._mirror.access.read(lambda connection: connection.rows("SELECT 1"))
+        except DatabaseUnavailable:
+            return "unreachable"
+        return "reachable"
+
+
+async def _healthy(_request: Request) -> Response:
+    return JSONResponse({"alive": True})
+
+
+class Door:
+    """Checks tokens: those of the file by their digest, all others as the issuer's."""
+
+    def __init__(self, tokens: TokenFile | None, issuer: Issuer | None, settings: Settings) -> None:
+        self._tokens = tokens
+        self._issuer = issuer
+        self._settings = settings
+        self._resource = settings.public_url if issuer else STRANGER
+
+    def settings(self) -> AuthSettings | None:
+        """What the protocol's library shall publish and insist on, with an issuer."""
+        oauth = self._settings.oauth
+        if oauth is None:
+            return None
+        # As text: an address without a path gets no slash then, and issuers are compared exactly.
+        return AuthSettings.model_validate(
+            {
+                "issuer_url": oauth.issuer,
+                "resource_server_url": self._settings.public_url,
+                "required_scopes": [SCOPE],
+                "validate_token_resource": True,
+            }
+        )
+
+    async def verify_token(self, token: str) -> Admitted | None:
+        """Whom a token stands for, None when it is not good."""
+        caller = self._tokens.caller(token) if self._tokens else None
+        if caller is not None:
+            return self._admitted(caller, [SCOPE])
+        claims = await self._issuer.claims(token) if self._issuer else None
+        known = self._issuer.caller(claims) if self._issuer and claims else None
+        if claims is None or known is None:
+            return None
+        return self._admitted(known, scopes(claims), issuer=str(claims["iss"]))
+
+    def _admitted(self, caller: Caller, carried: list[str], *, issuer: str = "") -> Admitted:
+        return Admitted(
+            token="",  # nobody needs it from here on
+            client_id=caller.name,
+            scopes=carried,
+            resource=self._resource,
+            subject=caller.name,
+            claims={"iss": issuer} if issuer else None,
+            caller=caller,
+        )
+
+
+def hosts_of(settings: Settings, place: Place) -> tuple[str, ...]:
+    """The exact Host headers that are answered."""
+    here = tuple(f"{name}:{place.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+    public = (urlsplit(settings.public_url).netloc,) if settings.public_url else ()
+    return (*here, *public, *settings.allowed_hosts)
+
+
+class Guard:
+    """Looks at every request before anything else does: its name, where it came from, how many.
+
+    `/healthz` and `/readyz` are for the machinery around, which knows no names; they tell nothing.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, place: Place) -> None:
+        self._app = app
+        self._hosts = {each.encode() for each in hosts_of(settings, place)}
+        self._calls = 0
+        self.most_calls = MOST_CALLS
+        self.closing = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name = logs.request_id.set(_request_id(scope))
+        try:
+            await self._answered(scope, receive, _named(send))
+        finally:
+            logs.request_id.reset(name)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in _OPEN:
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            reason, response = refusal
+            telemetry.refused(reason)
+            logger.info("refused: %s", reason)
+            await response(scope, receive, send)
+            return
+        self._calls += 1
+        try:
+            with anyio.move_on_after(LONGEST_CALL):
+                await self._app(scope, receive, send)
+        finally:
+            self._calls -= 1
+
+    def _refusal(self, scope: Scope) -> tuple[str, Response] | None:
+        hosts = _headers(scope, b"host")
+        if len(hosts) != 1 or hosts[0] not in self._hosts:
+            return "host", _said(421, "This server is not known by that name.")
+        if _headers(scope, b"origin"):
+            # No page in a browser is meant to ask; a rebound name would show here at the latest.
+            return "origin", _said(403, "Web pages may not ask this server.")
+        if scope["path"] == PATH and scope["method"] != "POST":
+            return "method", _said(405, "Only POST is answered here.", {"allow": "POST"})
+        if self.closing:
+            return "closing", _said(503, "The server is ending.", {"retry-after": "2"})
+        if self._calls >= self.most_calls:
+            return "busy", _said(503, "Too many calls at once.", {"retry-after": "1"})
+        return None
+
+
+def _said(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, headers)
+
+
+def _headers(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for key, value in scope["headers"] if key == name]
+
+
+def _request_id(scope: Scope) -> str:
+    """The id that a proxy in front chose, if it is one, else a new one."""
+    said = b"".join(_headers(scope, b"x-request-id")).decode("latin-1")
+    return said if len(said) <= 64 and is_name(said) else uuid4().hex
+
+
+def _named(send: Send) -> Send:
+    """Put the request's id on its response."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            name = (logs.request_id.get() or "").encode()
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", name)]}
+        await send(message)
+
+    return sent
+
+
+class Server(uvicorn.Server):
+    """The server library's server, which tells calls under way that it ends."""
+
+    def __init__(self, config: uvicorn.Config, house: House) -> None:
+        super().__init__(config)
+        self._house = house
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse what is new, let what is under way finish or be told, and end."""
+        import asyncio
+
+        self._house.guard.closing = True
+        telling = asyncio.get_running_loop().call_later(TELL_AFTER, self._house.close)
+        await super().shutdown(sockets)
+        telling.cancel()
+
+
+def configured(
+    app: ASGIApp, place: Place, protocol: type[PatientProtocol] = PatientProtocol
+) -> uvicorn.Config:
+    """How the server library is to serve. Raises InvalidSetting about a certificate."""
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=LARGEST_HEAD,
+        timeout_graceful_shutdown=END_AFTER,
+        ssl_certfile=place.certificate,
+        ssl_keyfile=place.key,
+    )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidSetting("--tls-cert and --tls-key cannot be read as a pair.") from error
+    return config
+
+
+@contextmanager
+def listening(place: Place) -> Any:
+    """The bound socket. Raises InvalidSetting when it cannot be had."""
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    # Named TCP, because only then does the event loop send small answers without delay.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((place.host, place.port))
+        except (OSError, OverflowError) as error:
+            raise InvalidSetting(
+                f"{place.host}:{place.port} cannot be listened on. Choose another --host or --port."
+            ) from error
+        listener.listen(2048)
+        yield listener
+
+
+def _address(place: Place) -> str:
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    return f"{'https' if place.certificate else 'http'}://{host}:{place.port}"
+
+
+def _who(settings: Settings, tokens: TokenFile | None) -> str:
+    ways = [*(["tokens"] if tokens else []), *(["OAuth"] if settings.oauth else [])]
+    return f"callers bring {' or '.join(ways)}" if ways else "without tokens, this machine only"
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
