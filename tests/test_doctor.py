@@ -76,7 +76,7 @@ def test_offline_asks_nothing(examine: Doctor) -> None:
         ({"PLIVO_AUTH_ID": "MA123"}, "PLIVO_AUTH_ID is not an auth id"),
         (
             {"PLIVO_AUTH_TOKEN": "", "PLIVO_AUTH_TOKEN_FILE": "/nowhere"},
-            "PLIVO_AUTH_TOKEN_FILE names a file that cannot be read.",
+            "PLIVO_AUTH_TOKEN_FILE names /nowhere, which cannot be read or is empty.",
         ),
     ],
 )

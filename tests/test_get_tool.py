@@ -161,7 +161,6 @@ async def test_an_unknown_id_is_told_from_an_outage_and_the_next_call_works(era:
         "60ea68d",
         "urn:uuid:" + ASHA_SESSION,
         "{" + ASHA_SESSION + "}",
-        ASHA_SESSION.replace("-", ""),
         ASHA_SESSION[:-1] + "g",
         ASHA_SESSION.replace("-", "0"),
         "session-1",

@@ -46,6 +46,9 @@ def written(message: str, *arguments: object) -> str:
         (f"to +{NUMBER}.", "to +91…3443."),
         ("to +91 (93800) 13-443", "to +91…3443"),
         (f"?recipient=%2B{NUMBER}&limit=20", "?recipient=%2B+91…3443&limit=20"),
+        (f"?recipient=%2b{NUMBER}", "?recipient=%2b+91…3443"),
+        ("?recipient=%2B91%2093800%2D13443", "?recipient=%2B+91…3443"),
+        (f"one\nERROR two {NUMBER}", "one ERROR two +91…3443"),
         (f"{{'recipient': '{NUMBER}'}}", "{'recipient': '+91…3443'}"),
         (f"token {SANDBOX_AUTH_TOKEN}!", "token [hidden]!"),
         (f"Authorization: Basic {BASIC}", "Authorization: Basic [hidden]"),
@@ -64,6 +67,7 @@ def test_secrets_and_numbers_are_hidden_and_the_rest_is_told(said: str, shown: s
 
 PLACES = [
     "%s", " %s ", "+%s", "'%s'", "(%s)", "recipient=%s&", "%%2B%s", "%s, %s", '"%s"', "to:%s\n",
+    "%%2b%s", "a%s", "%sf", "no-%s-x", "00000%s", "%s%s", "60ea68db-b123-46d9-9eb2-%s",
 ]  # fmt: skip
 
 

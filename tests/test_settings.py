@@ -124,7 +124,7 @@ def test_a_value_that_cannot_be_used_is_refused_by_name_and_unquoted(name: str, 
         ({"PLIVO_AUTH_TOKEN": TOKEN, "PLIVO_AUTH_ID": " "}, "PLIVO_AUTH_ID not set. Set "),
         (
             {"PLIVO_AUTH_ID": "${PLIVO_AUTH_ID}", "PLIVO_AUTH_TOKEN": "${user_config.token}"},
-            "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN still holds a placeholder. Set ",
+            "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN still hold a placeholder. Set ",
         ),
         ({**SET, "PLIVO_AUTH_TOKEN": "<token>"}, "PLIVO_AUTH_TOKEN still holds a placeholder. "),
         ({**SET, "PLIVO_AUTH_TOKEN": "your-auth-token"}, "PLIVO_AUTH_TOKEN still holds "),
@@ -163,16 +163,21 @@ def test_the_token_may_live_in_a_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\xff"], ids=["missing", "binary"])
-def test_a_token_file_that_cannot_be_read_is_refused_by_name(
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe\xff", b" \n"], ids=["none", "binary", "empty"]
+)
+def test_a_token_file_that_cannot_be_read_is_named_and_the_server_can_start(
     tmp_path: Path, content: bytes | None
 ) -> None:
     file = tmp_path / "token"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(InvalidSetting) as caught:
-        read_settings({"PLIVO_AUTH_ID": AUTH_ID, "PLIVO_AUTH_TOKEN_FILE": str(file)})
-    assert str(caught.value) == "PLIVO_AUTH_TOKEN_FILE names a file that cannot be read."
+    settings = read_settings({"PLIVO_AUTH_ID": AUTH_ID, "PLIVO_AUTH_TOKEN_FILE": str(file)})
+    assert settings.credentials is None
+    assert settings.credentials_problem == (
+        f"PLIVO_AUTH_TOKEN_FILE names {file}, which cannot be read or is empty. Put the auth "
+        "token into that file (only you should be able to read it), then restart this server."
+    )
 
 
 def test_the_token_shows_in_no_repr_and_the_id_only_in_part() -> None:

@@ -138,6 +138,8 @@ def _uuid(value: object, reading: Reading) -> str:
 
 def _session_id(value: object, reading: Reading) -> str:
     text = _text(value, reading).lower()
+    if re.fullmatch(r"[0-9a-f]{32}", text, re.ASCII):  # written without its dashes
+        text = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
     if not re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]{0,28}", text, re.ASCII) or (
         len(text) == len("60ea68db-b123-46d9-9eb2-1201d516dbbd") and not is_uuid(text)
     ):
@@ -295,7 +297,9 @@ SUMMARIZE_ARGUMENTS = (
         {"items": {"type": "string", "enum": list(GROUPS)}},
     ),
     Argument(
-        "time_zone", "IANA zone of day and hour, e.g. Asia/Kolkata (default UTC).", _time_zone
+        "time_zone",
+        "IANA zone of day and hour, e.g. Asia/Kolkata (default: the server's).",
+        _time_zone,
     ),
     Argument(
         "max_requests",

@@ -144,9 +144,6 @@ class Taker:
         )
         if verdict == "again":
             self._again = True
-            # What was told of the statuses so far has just proved wrong.
-            self.census.counts = {ALL: self.census.counts[ALL]}
-            self.census.unchecked = False
             self._counts = {status: count.again() for status, count in self._counts.items()}
             await self._count(ALL, {})
             await self.count_statuses()
@@ -159,15 +156,27 @@ class Taker:
         total = self.census.counts.get(ALL)
         if total is None:
             return
-        if self._drawn is None:
+        if self._drawn is None or not self._undrawn(self._drawn):
+            # The first draw; later ones stand beside all that is known by then.
             chance = self._mirror.world.chance
             self._drawn = sample(total, MOST_SAMPLED, self._pages, chance)
-        left = [offset for offset in self._drawn.offsets if offset not in self._pages]
+        left = self._undrawn(self._drawn)
         while left and self._budget() > 0 and not self._stopped():
             await self._fetch(left[:WIDTH], self._wanted, self._pages)
             left = left[WIDTH:]
         self.census.sampled = sum(offset < total for offset in self._pages)
         self._estimate(self._drawn, by, zone)
+
+    def everything(self) -> list[Session] | None:
+        """Every session, once each page has been read; None before."""
+        total = self.census.counts.get(ALL)
+        if total is None or any(offset not in self._pages for offset in range(0, total, PAGE)):
+            return None
+        read = {each.uuid: each for page in self._pages.values() for each in page.sessions}
+        return list(read.values()) if len(read) == total else None
+
+    def _undrawn(self, drawn: Sample) -> list[int]:
+        return [offset for offset in drawn.offsets if offset not in self._pages]
 
     async def _count(self, status: str, pages: dict[int, Page]) -> None:
         """Probe until the number of one status is known, or no more may be asked."""
@@ -207,8 +216,9 @@ class Taker:
         self.census.unchecked = len(known) == len(totals) - 1 and "expired" not in known
         if self.census.unchecked and sum(known.values()) <= whole:
             known["expired"] = whole - sum(known.values())
-        if len(known) == len(totals) and not self.census.differs:
-            self.census.counts |= known
+        # What was told before may just have proved wrong.
+        is_told = len(known) == len(totals) and not self.census.differs
+        self.census.counts = {ALL: whole, **(known if is_told else {})}
 
     def _stopped(self) -> bool:
         return self.census.failure is not None or self.census.eta_s is not None

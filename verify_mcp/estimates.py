@@ -45,6 +45,10 @@ class Estimate:
         """The same with something known exactly on top."""
         return Estimate(self.value + known, self.low + known, self.high + known)
 
+    def at_most(self, bound: Decimal) -> "Estimate":
+        """The same, no end of it above what the figure can be at most."""
+        return Estimate(*(min(each, bound) for each in self.bounds()))
+
     def per(self, count: int) -> "Estimate":
         """The same for each of `count`, known exactly: e.g. cost for each verified session."""
         value, low, high = (

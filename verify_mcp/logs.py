@@ -23,7 +23,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _NUMBER = re.compile(
     r"(?<![0-9a-f])(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])"
     r"|\+?[0-9]{7,}"
-    r"|(?:\+|%2[Bb])[0-9](?:[0-9 ().-]|%20){6,30}[0-9]"
+    r"|(?:\+|(?<=%2[Bb]))[0-9](?:[0-9 ().-]|%2[08D9d]){6,30}[0-9]"
 )
 _HIDDEN = "[hidden]"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
@@ -52,8 +52,7 @@ class Discreet(logging.Formatter):
 
 
 def _masked(found: re.Match[str]) -> str:
-    digits = re.sub(r"\D", "", found[0].removeprefix("%2B").removeprefix("%2b"))
-    return found["uuid"] or phones.masked(digits)
+    return found["uuid"] or phones.masked(re.sub(r"\D", "", found[0]))
 
 
 class Structured(Discreet):

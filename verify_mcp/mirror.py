@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import anyio.abc
@@ -34,7 +34,7 @@ SPARE_SHARE = 4
 """Without the shared ledger a process keeps to this fraction of the rate: others may be there."""
 TIDY_EVERY = timedelta(hours=6)
 """Between two removals of what is older than the retention."""
-LEAST_AGE, MOST_AGE = timedelta(minutes=1), timedelta(hours=1)
+LEAST_AGE, MOST_AGE = timedelta(seconds=15), timedelta(hours=1)
 """How old what is not settled may be in an answer: a hundredth of its window, within these."""
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,13 @@ class Unfinished(OrderedDict[Hashable, object]):
         self.move_to_end(key)
         if len(self) > MOST_UNFINISHED:
             self.popitem(last=False)
+
+
+class _Trace(NamedTuple):
+    """What is remembered of a session seen; whole ones take far more memory."""
+
+    recipient: str
+    country: str | None
 
 
 class Mirror:
@@ -66,7 +73,7 @@ class Mirror:
         self.settings = settings
         self.world = world
         self.key = key
-        self._seen: OrderedDict[str, Session] = OrderedDict()
+        self._seen: OrderedDict[str, _Trace] = OrderedDict()
         self.unfinished = Unfinished()
         self._tidy_at = world.now()
         account = settings.credentials
@@ -163,8 +170,8 @@ class Mirror:
 
     def countries(self, prefix: str) -> list[str]:
         """Countries seen by this process that start so."""
-        seen = {each.country for each in self._seen.values() if each.country}
-        return sorted(each for each in seen if each.startswith(prefix))
+        told = {each.country or phones.country(each.recipient) for each in self._seen.values()}
+        return sorted(each for each in told if each and each.startswith(prefix))
 
     async def covered(self, scope: str, wanted: Window) -> tuple[tuple[Window, ...], datetime]:
         """The parts of a window that need not be asked again, and how old the oldest part is."""
@@ -241,7 +248,7 @@ class Mirror:
         return found[0]
 
     def _remember(self, session: Session) -> None:
-        self._seen[session.uuid] = session
+        self._seen[session.uuid] = _Trace(session.recipient, session.told_country)
         self._seen.move_to_end(session.uuid)
         if len(self._seen) > MOST_SEEN:
             self._seen.popitem(last=False)

@@ -77,7 +77,11 @@ class Page:
         """The text with its blanks filled. Raises InvalidArgument."""
         read([each.rule() for each in self.blanks], said, reading)
         given = {name: value.strip() for name, value in (said or {}).items() if value.strip()}
-        defaults = {each.name: each.default for each in self.blanks}
+        zone = str(reading.zone)
+        defaults = {
+            each.name: each.default or (zone if each.like == "time_zone" else "")
+            for each in self.blanks
+        }
         return Template(self.text).substitute({**defaults, **given})
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from verify_mcp import phones
 from verify_mcp.arguments import ListCall
 from verify_mcp.filters import DEFAULT_WINDOW, REACH, SessionFilter, written
 from verify_mcp.sessions import Page, Session, has_more
@@ -19,6 +20,11 @@ from verify_mcp.wording import Shown, instant, money, sentence, short, story, wh
 
 SHORT_ID = 8
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
+
+
+NO_COUNTRY = (
+    "No session matches, but this number belongs to no country: give it with its country code."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +203,8 @@ def beyond_reach(
 def _note(page: Page, call: ListCall) -> dict[str, str]:
     if page.received:
         return {}
+    if call.wanted.recipient and phones.country(call.wanted.recipient) is None:
+        return {"note": NO_COUNTRY}
     if call.offset:
         return {"note": f"No session at offset {call.offset} or beyond in this window."}
     if call.wanted.has_time():

@@ -144,6 +144,12 @@ def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
         or _from_file(environ, "PLIVO_AUTH_TOKEN_FILE")
         or _from_keyring(environ, "PLIVO_AUTH_TOKEN_KEYRING", auth_id)
     )
+    file = _value(environ, "PLIVO_AUTH_TOKEN_FILE")
+    if file and not token:
+        return None, (
+            f"PLIVO_AUTH_TOKEN_FILE names {file}, which cannot be read or is empty. Put the auth "
+            "token into that file (only you should be able to read it), then restart this server."
+        )
     missing = [
         name
         for name, value in (("PLIVO_AUTH_ID", auth_id), ("PLIVO_AUTH_TOKEN", token))
@@ -165,8 +171,9 @@ def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
 
 def _missing(environ: Mapping[str, str], names: list[str]) -> str:
     placeholders = [name for name in names if environ.get(name, "").strip()]
+    verb = "holds" if len(placeholders) == 1 else "hold"
     told = (
-        f"{' and '.join(placeholders)} still holds a placeholder. "
+        f"{' and '.join(placeholders)} still {verb} a placeholder. "
         if placeholders
         else f"{' and '.join(names)} not set. "
     )
@@ -183,8 +190,8 @@ def _from_file(environ: Mapping[str, str], name: str) -> str:
         return ""
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        raise InvalidSetting(f"{name} names a file that cannot be read.") from error
+    except (OSError, UnicodeError):
+        return ""
 
 
 def _from_keyring(environ: Mapping[str, str], name: str, auth_id: str) -> str:
@@ -327,7 +334,7 @@ def _seconds(environ: Mapping[str, str], name: str, default: str, *, most: float
 def _duration(environ: Mapping[str, str], name: str, default: str) -> timedelta:
     match = re.fullmatch(r"([0-9]{1,5})([smhd])", _value(environ, name, default), re.ASCII)
     if match is None:
-        raise InvalidSetting(f"{name} is not a length of time. Give e.g. {default}, 30m or 90d.")
+        raise InvalidSetting(f"{name} is not a length of time. Give e.g. 30m, 1h or 90d.")
     unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
     return timedelta(**{unit: int(match[1])})
 

@@ -199,8 +199,8 @@ def _own(found: os.stat_result, kind: object, name: str) -> None:
     linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
     if not is_kind or theirs or linked:
         raise DatabaseUnavailable(
-            f"{name} is a link or belongs to somebody else, so it is not used. Remove it, or set "
-            "VERIFY_MCP_DATABASE_URL."
+            f"{name} is a link, of another kind or belongs to somebody else, so it is not used. "
+            "Remove it, or name another in VERIFY_MCP_DATABASE_URL."
         )
 
 

@@ -15,6 +15,7 @@ from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.exchange import Effort
 from verify_mcp.filters import PAGE, SessionFilter
 from verify_mcp.mirror import Mirror, age
+from verify_mcp.sessions import Session
 from verify_mcp.summary import Tallies, Tally
 from verify_mcp.walk import Walk, Walker
 from verify_mcp.windows import Window, gaps, overlap
@@ -195,7 +196,7 @@ class Survey:
             held.as_of,
             left,
             _why(left, done),
-            await self._eta() if left and not any(walk.circles for walk in done) else None,
+            await self._eta() if left and not all(walker.over for walker in walks) else None,
             sum(walk.skipped for walk in done),
         )
 
@@ -206,8 +207,12 @@ class Survey:
             await taker.count_all()
             await taker.count_statuses()
             await taker.take_sample(self._question.by, self._question.zone)
-            census = taker.census.copy()
+            census, everything = taker.census.copy(), taker.everything()
         occasion = taker.occasion
+        if everything is not None:
+            finding = await self._read_whole(taker, everything)
+            if finding is not None:
+                return finding
         return Finding(
             "counted",
             occasion.window,
@@ -218,6 +223,18 @@ class Survey:
             await self._eta(),
             census=census,
         )
+
+    async def _read_whole(self, taker: Taker, everything: list[Session]) -> Finding | None:
+        """The exact answer after a census that came to read every page; None if it cannot be."""
+        question, occasion, window = self._question, taker.occasion, taker.census.window
+        around = gaps(occasion.window, [window])
+        outside = await self._tallied(around, question.by)
+        if outside is None or (around and self._mirror.store is None):
+            return None
+        claim = window if question.wanted.is_open() else None
+        await self._mirror.keep(everything, self._scope, claim, occasion.at)
+        own = summary.tallied(everything, question.by, question.zone)
+        return Finding("fetched", occasion.window, summary.added(outside, own), occasion.as_of)
 
     async def _outside(self, held: "_Held", walks: Sequence[Walker], hull: Window) -> Tally | None:
         """What is known around the window to be counted, None when it is no longer held."""
@@ -298,5 +315,7 @@ def census_why(census: Census) -> str:
         said.append(f"Figures in `estimated` come from {census.sampled} of {census.pages} pages.")
     elif not census.counting:
         said.append("Cost and groups are not told yet; the same call goes on sampling.")
-    said.append(f"Exact: max_requests {census.pages}, over several calls.")
+    if ALL in census.counts and census.pages > census.sampled:
+        left = census.pages - census.sampled
+        said.append(f"Exact after about {left} more requests: the same call goes on.")
     return " ".join(said)

@@ -23,7 +23,7 @@ from verify_mcp.mirror import Mirror, open_mirror
 from verify_mcp.quota import BACKGROUND
 from verify_mcp.settings import Settings, read_settings
 from verify_mcp.store import Store
-from verify_mcp.walk import WIDTH, Walker
+from verify_mcp.walk import MARGIN, WIDTH, Walker
 from verify_mcp.windows import Window, gaps
 
 DONE, TRY_LATER, CONFIGURE = 0, 75, 78
@@ -59,13 +59,21 @@ def syncing(since: str, until: str | None, subaccount: str) -> Work:
         now = mirror.world.now()
         start = max(_time("--since", since, mirror), now - REACH)
         end = min(_time("--until", until, mirror), now) if until else now
+        if end <= now - REACH:
+            raise InvalidArgument("--until lies before the 90 days that the API reaches back.")
         if start >= end:
             raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")
         wanted, period = SessionFilter(subaccount=subaccount or None), Window(start, end)
         missing = gaps(period, await _store(mirror).covered(subaccount, period))
-        fetched = await _fetched(mirror, out, wanted, missing)
-        out.print(f"Held: {period} UTC. Fetched {fetched} sessions.", markup=False)
-        return DONE
+        fetched, left = await _fetched(mirror, out, wanted, missing)
+        if mirror.access.problem:
+            raise DatabaseUnavailable(mirror.access.problem)
+        told = "Held in part" if left else "Held"
+        out.print(f"{told}: {period} UTC. Fetched {fetched} sessions.", markup=False)
+        for window in left:
+            out.print(f"  missing: {window} UTC", markup=False)
+        within_reach = mirror.world.now() - REACH + MARGIN
+        return TRY_LATER if any(each.end > within_reach for each in left) else DONE
 
     return work
 
@@ -97,8 +105,10 @@ def purging(older_than: str | None) -> Work:
 
 async def _fetched(
     mirror: Mirror, out: Console, wanted: SessionFilter, missing: Sequence[Window]
-) -> int:
+) -> tuple[int, list[Window]]:
+    """How many sessions came, and the windows that could not be had whole."""
     effort, fetched = Effort(deadline=inf, priority=BACKGROUND), 0
+    lacking: list[Window] = []
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -121,7 +131,8 @@ async def _fetched(
                     description=f"{fetched + len(walker.walk.sessions)} sessions",
                 )
             fetched += len(walker.walk.sessions)
-    return fetched
+            lacking += walker.walk.missing
+    return fetched, lacking
 
 
 def _store(mirror: Mirror) -> Store:

@@ -107,7 +107,11 @@ def _estimated(held: Tally, census: Census) -> dict[str, Estimate]:
         "rescued": Decimal(held.rescued),
     }
     found = {name: each.plus(own[name]) for name, each in census.estimates.items() if name in own}
+    if "cost" in found:
+        found["expired_cost"] = found["expired_cost"].at_most(found["cost"].high)
     verified = census.counts.get("verified", 0) + held.verified
+    if "verified" in census.counts and "rescued" in found:
+        found["rescued"] = found["rescued"].at_most(Decimal(verified))
     if verified and "verified" in census.counts and "cost" in found:
         found["cost_per_verified"] = found["cost"].per(verified)
     return found
@@ -215,12 +219,13 @@ def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dic
 
 def _reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
     """What lies before the API's reach; the minutes that a question of `90d` loses do not."""
-    edge = finding.window.start
+    edge = finding.as_of - SAFE_REACH
     if edge - call.start <= REACH - SAFE_REACH + timedelta(seconds=1):
         return []
+    end = min(edge, finding.window.end)
     return [
         {
             "why": f"The API reaches back 90 days, to {instant(edge)} UTC.",
-            "missing": f"{instant(call.start)} to {instant(edge)}",
+            "missing": f"{instant(call.start)} to {instant(end)}",
         }
     ]

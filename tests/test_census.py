@@ -1,0 +1,79 @@
+"""A question too large for one call: it is counted, sampled, and asked again it becomes exact."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import Clock, account, answered, connect, session
+from verify_mcp.settings import Rate
+
+pytestmark = pytest.mark.anyio
+
+PERIOD = {"session_time__gte": "2026-11-01", "session_time__lt": "2026-11-20"}
+SESSIONS = 1_200
+
+
+def spread_out(**changes: Any) -> list[Any]:
+    """Sessions twenty minutes apart."""
+    return [session(each, minutes=2_000 + each * 20, **changes) for each in range(SESSIONS)]
+
+
+async def asked_again(client: Any, clock: Clock, **arguments: Any) -> list[dict[str, Any]]:
+    """The answers to the same call, repeated after each `eta_s` until one is complete."""
+    answers = [await answered(client, "summarize_verify_sessions", arguments)]
+    while not answers[-1]["complete"] and len(answers) < 20:
+        clock.pass_by(max(answers[-1]["eta_s"], 61))
+        answers.append(await answered(client, "summarize_verify_sessions", arguments))
+    return answers
+
+
+@pytest.mark.parametrize("filters", [{}, {"brand_name": "Acme"}], ids=["all", "a brand"])
+async def test_the_same_call_goes_on_until_the_answer_is_exact(filters: dict[str, str]) -> None:
+    clock = Clock()
+    attempts = session(0).attempts
+    records = spread_out(brand_name="Acme", attempts=attempts)
+    api = account(*records, clock=clock)
+    async with connect(api, clock=clock) as client:
+        answers = await asked_again(client, clock, **PERIOD, **filters)
+
+    first, last = answers[0], answers[-1]
+    inside = [each for each in records if 1 <= each.created_at.day < 20]
+    assert (first["basis"], last["basis"], last["complete"]) == ("counted", "fetched", True)
+    assert first["sessions"] == last["sessions"] == len(inside)
+    assert last["cost"] == f"{sum(each.attempts[0].charge for each in inside).normalize():f}"
+    assert "estimated" not in last
+    assert all(answer["api_requests"] > 0 for answer in answers)
+
+
+async def test_every_call_before_the_last_says_how_much_is_left() -> None:
+    clock = Clock()
+    api = account(*spread_out(), clock=clock)
+    async with connect(api, clock=clock) as client:
+        answers = await asked_again(client, clock, **PERIOD)
+
+    left = [answer["why"].rpartition("Exact after about ")[2] for answer in answers[:-1]]
+    numbers = [int(each.split()[0]) for each in left]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(set(numbers)) == len(numbers)
+
+
+async def test_no_part_is_said_to_be_more_than_its_whole() -> None:
+    api = account(*spread_out())
+    async with connect(api, rate_limit=Rate(20, 60.0)) as client:
+        answer = await answered(client, "summarize_verify_sessions", PERIOD)
+
+    spread = {name: [float(end) for end in ends] for name, ends in answer["estimated"].items()}
+    assert spread["expired_cost"][1] <= spread["cost"][1]
+    assert spread.get("rescued", [0, 0])[1] <= answer["verified"]
+
+
+async def test_a_window_before_the_apis_reach_says_where_the_reach_ends() -> None:
+    async with connect(account()) as client:
+        answer = await answered(
+            client,
+            "summarize_verify_sessions",
+            {"session_time__gte": "2026-05-20", "session_time__lt": "2026-06-20"},
+        )
+
+    assert answer["why"] == "The API reaches back 90 days, to 2026-08-23 09:35:00 UTC."
+    assert answer["missing"] == ["2026-05-20 00:00:00 to 2026-06-20 00:00:00"]

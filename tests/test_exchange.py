@@ -1,0 +1,65 @@
+"""One question to the API: what it costs when it is refused, and when nobody waits any more."""
+
+from __future__ import annotations
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tests.conftest import Clock, account, connect
+from tests.mirrors import mirror_of
+from verify_mcp.emulator import Fault
+from verify_mcp.errors import RateLimited
+from verify_mcp.exchange import TRIES, Effort
+from verify_mcp.filters import SessionFilter
+from verify_mcp.quota import Slot, Ticket
+from verify_mcp.settings import Rate
+
+pytestmark = pytest.mark.anyio
+
+
+async def pause() -> None:
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
+    clock = Clock()
+    async with mirror_of(account(), clock, rate_limit=Rate(1, 60.0)) as mirror:
+        quota, leaving = mirror.exchange.lists, anyio.CancelScope()
+        ledger = quota._ledger  # noqa: SLF001 - the moment of a grant has no other door
+        grant = ledger.take
+
+        async def take(ticket: Ticket) -> Slot | float:
+            leaving.cancel()
+            with anyio.CancelScope(shield=True):  # as the thread of a database is
+                await pause()
+            return await grant(ticket)
+
+        ledger.take = take  # type: ignore[method-assign] # as above
+        with leaving:
+            await mirror.fetched(SessionFilter(), limit=20, offset=0, effort=Effort())
+        for _ in range(3):
+            await pause()
+        assert leaving.cancelled_caught
+        assert (await quota.standing()).left == 1
+
+
+async def test_the_last_refusal_closes_the_gate_for_everybody_too() -> None:
+    emulator = account(list_limit=None, fault_retry_after="7")
+    async with mirror_of(emulator, Clock(), max_wait=50.0) as mirror:
+        for _ in range(TRIES):
+            emulator.fail_next(Fault.TOO_MANY_RETRY_AFTER)
+        with pytest.raises(RateLimited):
+            await mirror.fetched(SessionFilter(), limit=20, offset=0, effort=Effort())
+        assert (await mirror.exchange.lists.standing()).eta_s == 7.0
+
+
+async def test_a_wish_for_no_pause_at_all_is_not_taken_at_its_word() -> None:
+    clock = Clock()
+    emulator = account(clock=clock, list_limit=None, fault_retry_after="0")
+    emulator.fail_next(Fault.TOO_MANY_RETRY_AFTER)
+    began = clock.ticks
+    async with connect(emulator, clock=clock) as client:
+        await client.call_tool("list_verify_sessions", {})
+    assert clock.ticks - began > 0.2

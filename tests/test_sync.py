@@ -1,0 +1,73 @@
+"""sync says that it holds a period only when it does."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.conftest import Clock, account, session
+from tests.databases import sqlite_url
+from tests.mirrors import mirror_of
+from verify_mcp.emulator import Emulator, Fault
+from verify_mcp.errors import DatabaseUnavailable
+from verify_mcp.sync import DONE, TRY_LATER, syncing
+
+pytestmark = pytest.mark.anyio
+
+
+async def synced(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
+    out = Console(file=io.StringIO(), width=200)
+    async with mirror_of(emulator, Clock(), database_url=url) as mirror:
+        code = await syncing(since, None, "")(mirror, out)
+    assert isinstance(out.file, io.StringIO)
+    return code, out.file.getvalue().split("\n", 1)[1]
+
+
+def old() -> Emulator:
+    return account(session(1, minutes=300), session(2, minutes=200), list_limit=None)
+
+
+def spoil(place: Path) -> None:
+    for each in place.parent.iterdir():
+        each.unlink()
+    place.mkdir()
+
+
+async def test_a_period_fetched_whole_is_held(tmp_path: Path) -> None:
+    code, said = await synced(old(), sqlite_url(tmp_path / "verify.sqlite3"))
+    assert code == DONE
+    assert said == "Held: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
+
+
+async def test_what_could_not_be_read_is_not_held_and_another_run_may_help(tmp_path: Path) -> None:
+    emulator = old()
+    emulator.fail_next(Fault.ROW_WITHOUT_UUID)
+    code, said = await synced(emulator, sqlite_url(tmp_path / "verify.sqlite3"))
+    assert code == TRY_LATER
+    assert said.startswith("Held in part: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC.")
+    assert "  missing: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC" in said
+
+
+async def test_what_the_api_no_longer_reaches_is_told_and_no_reason_to_run_again(
+    tmp_path: Path,
+) -> None:
+    code, said = await synced(old(), sqlite_url(tmp_path / "verify.sqlite3"), since="90d")
+    assert code == DONE
+    assert "  missing: 2026-08-23 09:30:00 to 2026-08-23 09:32:00 UTC" in said
+
+
+async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_path: Path) -> None:
+    place = tmp_path / "verify.sqlite3"
+    emulator, out = old(), Console(file=io.StringIO(), width=200)
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        spoil(place)  # as another program may, while the API is asked
+        await emulator(scope, receive, send)
+
+    async with mirror_of(served, Clock(), database_url=sqlite_url(place)) as mirror:
+        with pytest.raises(DatabaseUnavailable):
+            await syncing("24h", None, "")(mirror, out)
