@@ -14,7 +14,8 @@ from tests.databases import sqlite_url
 from tests.mirrors import mirror_of
 from verify_mcp.emulator import Emulator, Fault
 from verify_mcp.errors import DatabaseUnavailable
-from verify_mcp.sync import DONE, TRY_LATER, syncing
+from verify_mcp.settings import Credentials
+from verify_mcp.sync import DONE, TRY_LATER, purging, syncing
 
 pytestmark = pytest.mark.anyio
 
@@ -71,3 +72,17 @@ async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_pat
     async with mirror_of(served, Clock(), database_url=sqlite_url(place)) as mirror:
         with pytest.raises(DatabaseUnavailable):
             await syncing("24h", None, "")(mirror, out)
+
+
+async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "verify.sqlite3")
+    await synced(old(), url)
+    out = Console(file=io.StringIO(), width=200)
+    another = Credentials("MAANOTHERACCOUNT0000", "another-token")
+    async with mirror_of(old(), Clock(), database_url=url, credentials=another) as mirror:
+        assert await purging(None)(mirror, out) == DONE
+    async with mirror_of(old(), Clock(), database_url=url) as mirror:
+        assert mirror.store is not None
+        assert await mirror.store.holdings("") == (0, ())
+    assert isinstance(out.file, io.StringIO)
+    assert out.file.getvalue().startswith("Removed 2 sessions from ")

@@ -232,6 +232,15 @@ class Store:
 
         return await self._access.read(work)
 
+    async def everyone(self) -> list["Store"]:
+        """A store for each account of which this database holds anything."""
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage"
+            )
+        )
+        return [Store(self._access, str(row[0]), settle=self._settle) for row in rows]
+
     async def purge(self, before: datetime | None) -> int:
         """Forget sessions created before then, or everything; how many there were."""
         edge = micros(before) if before else micros(datetime(9999, 1, 1, tzinfo=UTC))

@@ -92,11 +92,14 @@ def holdings(subaccount: str) -> Work:
 
 
 def purging(older_than: str | None) -> Work:
-    """Forget what is older than that, or everything."""
+    """Forget what is older than that, or everything, of every account in the database.
+
+    What is held for callers confined to a subaccount lies under an account of its own.
+    """
 
     async def work(mirror: Mirror, out: Console) -> int:
         edge = _time("--older-than", older_than, mirror) if older_than else None
-        gone = await _store(mirror).purge(edge)
+        gone = sum([await each.purge(edge) for each in await _store(mirror).everyone()])
         out.print(f"Removed {gone} sessions from {mirror.access.place}.", markup=False)
         return DONE
 
