@@ -373,7 +373,7 @@ async def test_r38_a_link_in_place_of_the_file_or_its_folder_is_refused(
         elsewhere.mkdir()
         file.path.parent.symlink_to(elsewhere)
     async with running(file.url, caplog) as server:
-        await goes_on_without(server, "is a link or belongs to somebody else")
+        await goes_on_without(server, "is a link, of another kind or belongs to somebody else")
     assert elsewhere.read_bytes() == b"precious" if linked == "file" else not [*elsewhere.iterdir()]
 
 
@@ -386,7 +386,7 @@ async def test_r38_another_users_folder_is_refused(
         folder.mkdir()
         os.chown(folder, NOBODY, NOBODY)
     async with running(sqlite_url(folder / "verify.sqlite3"), caplog) as server:
-        await goes_on_without(server, "is a link or belongs to somebody else")
+        await goes_on_without(server, "is a link, of another kind or belongs to somebody else")
 
 
 async def test_r38_only_this_user_may_read_the_files_whatever_the_umask(

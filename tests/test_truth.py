@@ -18,10 +18,9 @@ from tests.databases import sqlite_url
 from tests.mirrors import AMPLE, mirror_of
 from tests.test_summarize_tool import some, summed
 from verify_mcp.emulator import Emulator, Fault
-from verify_mcp.exchange import Effort
+from verify_mcp.exchange import LONGEST_CALL, Effort
 from verify_mcp.filters import SessionFilter
 from verify_mcp.sessions import Session
-from verify_mcp.survey import LONGEST_CALL
 from verify_mcp.walk import Walker
 from verify_mcp.windows import Window
 

@@ -21,6 +21,8 @@ from verify_mcp.settings import Settings
 
 Answer = TypeVar("Answer")
 
+LONGEST_CALL = 50.0
+"""Seconds after which every call is answered: clients give up after about sixty."""
 TRIES = 3
 """Requests spent on one question at most; only faults that another try can mend get one."""
 
@@ -105,7 +107,7 @@ class Exchange:
         """The answer to one question, each try paying its slot."""
         self._api.ready()  # what can fail without a request fails before it waits for one
         clock = self._world.clock
-        deadline = effort.deadline or clock() + self._settings.max_wait
+        deadline = effort.deadline or clock() + self._patience()
         failure: ApiError | None = None
         for attempt in range(1, TRIES + 1):
             came = clock()
@@ -129,6 +131,11 @@ class Exchange:
                 if attempt == TRIES or not await self._may_retry(error, pause, deadline):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
+
+    def _patience(self) -> float:
+        """Seconds to wait for a slot: the last request takes time, too."""
+        settings = self._settings
+        return min(settings.max_wait, max(0.0, LONGEST_CALL - settings.request_timeout))
 
     async def _may_retry(self, error: ApiError, pause: float, deadline: float) -> bool:
         """Whether asking again can help in time; if so, after the pause it takes."""

@@ -116,7 +116,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_wait=_seconds(environ, "VERIFY_MCP_MAX_WAIT", "20", most=50),
         database_url=_database_url(environ),
         mirror=_choice(environ, "VERIFY_MCP_MIRROR", "on", ("on", "off")) == "on",
-        settle=_duration(environ, "VERIFY_MCP_SETTLE", "1h"),
+        settle=_settle(environ),
         retention=_retention(environ),
         time_zone=_time_zone(environ),
         masked=_choice(environ, "VERIFY_MCP_RECIPIENTS", "full", ("full", "masked")) == "masked",
@@ -337,6 +337,13 @@ def _duration(environ: Mapping[str, str], name: str, default: str) -> timedelta:
         raise InvalidSetting(f"{name} is not a length of time. Give e.g. 30m, 1h or 90d.")
     unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
     return timedelta(**{unit: int(match[1])})
+
+
+def _settle(environ: Mapping[str, str]) -> timedelta:
+    settle = _duration(environ, "VERIFY_MCP_SETTLE", "1h")
+    if settle < timedelta(minutes=1):
+        raise InvalidSetting("VERIFY_MCP_SETTLE is shorter than a minute. Give e.g. 1h.")
+    return settle
 
 
 def _retention(environ: Mapping[str, str]) -> timedelta | None:

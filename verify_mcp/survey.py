@@ -12,7 +12,7 @@ from math import ceil, inf
 from verify_mcp import summary
 from verify_mcp.census import ALL, Census, Occasion, Taker
 from verify_mcp.errors import DatabaseUnavailable
-from verify_mcp.exchange import Effort
+from verify_mcp.exchange import LONGEST_CALL, Effort
 from verify_mcp.filters import PAGE, SessionFilter
 from verify_mcp.mirror import Mirror, age
 from verify_mcp.sessions import Session
@@ -24,8 +24,6 @@ DEFAULT_REQUESTS = 20
 """Requests a question may cost unless it says otherwise: one minute's quota."""
 MOVED = timedelta(seconds=2)
 """How far a relative window asked again may be from where the clock moved it."""
-LONGEST_CALL = 50.0
-"""Seconds within which a call answers with what it has, however slow the API is."""
 
 
 @dataclass(frozen=True, slots=True)

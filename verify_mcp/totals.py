@@ -1,7 +1,7 @@
 """What `summarize_verify_sessions` returns: totals and groups, exact or with their intervals."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,9 +22,9 @@ def summarized(
     # Groups of attempt statuses overlap; around what was counted nothing is in groups.
     overlapping = "attempt_status" in call.by and finding.census is None
     whole = None if overlapping else total(finding.tallies.values())
-    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in _reach(call, finding)))))
-    missing = [str(each) for each in finding.missing]
-    missing += [gap["missing"] for gap in _reach(call, finding)]
+    beyond = _reach(call, finding, footing.now)
+    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in beyond))))
+    missing = [*map(str, finding.missing), *(gap["missing"] for gap in beyond)]
     return {
         "complete": not missing and not finding.skipped and finding.census is None,
         "basis": finding.basis,
@@ -84,6 +84,8 @@ def _told(whole: Tally | None, census: Census | None) -> dict[str, Any]:
         told["in_progress"] = sessions - verified - expired
         if verified + expired:
             told["conversion_pct"] = plain(percent(verified, verified + expired))
+        if census.unchecked:
+            told["unchecked"] = ["expired", "conversion_pct"]
     estimates = _estimated(held, census)
     told |= {name: _figure(name, each.value) for name, each in estimates.items()}
     told["estimated"] = {
@@ -151,6 +153,7 @@ def _conversion(share: Estimate | None) -> list[str]:
     return [f"{percent(each, 1)}" for each in share.bounds()]
 
 
+MOMENT = timedelta(seconds=2)
 GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
 ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
 MOST_GROUPS = 50
@@ -217,11 +220,13 @@ def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dic
     return said
 
 
-def _reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
+def _reach(call: SummarizeCall, finding: Finding, now: datetime) -> list[dict[str, str]]:
     """What lies before the API's reach; the minutes that a question of `90d` loses do not."""
-    edge = finding.as_of - SAFE_REACH
-    if edge - call.start <= REACH - SAFE_REACH + timedelta(seconds=1):
+    lost = finding.window.start - call.start
+    asks_for_all = abs(now - REACH - call.start) <= MOMENT
+    if lost <= MOMENT or asks_for_all:
         return []
+    edge = now - SAFE_REACH
     end = min(edge, finding.window.end)
     return [
         {
