@@ -288,6 +288,7 @@ def test_the_command_line_has_the_doctor(
 ) -> None:
     monkeypatch.delenv("PLIVO_AUTH_ID", raising=False)
     monkeypatch.delenv("PLIVO_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")  # one line for each thing said
     with pytest.raises(SystemExit) as ended:
         cli.main(["doctor", "--offline"])
     assert ended.value.code == 1
