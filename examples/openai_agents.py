@@ -60,7 +60,7 @@ class Scripted(Model):
 
     def stream_response(self, *_more: Any, **_options: Any) -> AsyncIterator[TResponseStreamEvent]:
         """The example does not stream."""
-        raise NotImplementedError
+        raise RuntimeError("The scripted model does not stream.")
 
 
 def text_of(output: Any) -> str:
