@@ -13,7 +13,7 @@ from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
 from verify_mcp.estimates import Estimate, Sample, sample
 from verify_mcp.exchange import Effort
 from verify_mcp.filters import PAGE, STATUSES, SessionFilter
-from verify_mcp.mirror import Mirror, between
+from verify_mcp.mirror import Mirror
 from verify_mcp.sessions import Page, Session
 from verify_mcp.summary import Key, Tally
 from verify_mcp.windows import Window
@@ -25,7 +25,7 @@ COUNTED_FIRST = ("in-progress", "verified", "expired")
 WIDTH = 4
 """Pages of a sample asked for at once; a count asks for one at a time, which takes the fewest."""
 MOST_SAMPLED = 40
-"""Pages of a sample, drawn once; how many of them come in depends on what may be spent."""
+"""Pages drawn at a time for a sample; how many come in depends on what may be spent."""
 
 Budget = Callable[[], int]
 """How many requests may still be spent."""
@@ -109,7 +109,6 @@ class Taker:
         self.census = Census(window)
         self._mirror = mirror
         self._wanted = wanted.within(window)
-        self._scope = wanted.subaccount or ""
         self._counts = {ALL: Count(window)}
         self._again = False
         self._drawn: Sample | None = None
@@ -230,17 +229,13 @@ class Taker:
 
         async def one(offset: int) -> None:
             try:
-                page = await self._mirror.asked(
+                pages[offset] = await self._mirror.fetched(
                     wanted, limit=PAGE, offset=offset, effort=self._effort
                 )
             except QuotaExhausted as busy:
                 self.census.eta_s = busy.eta_s
             except ApiError as error:
                 self.census.failure = error
-            else:
-                pages[offset] = page
-                claim = between(page) if wanted.is_open() else None
-                await self._mirror.keep(page.sessions, self._scope, claim)
 
         async with anyio.create_task_group() as tasks:
             for offset in offsets[: max(0, self._budget())]:

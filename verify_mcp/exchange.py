@@ -50,6 +50,11 @@ class Effort:
     priority: int = PEOPLE
 
 
+def patience(settings: Settings) -> float:
+    """Seconds that a call may wait for its turn: the last request takes time, too."""
+    return min(settings.max_wait, max(0.0, LONGEST_CALL - settings.request_timeout))
+
+
 class Exchange:
     """The account's two endpoints, asked at the pace that their quotas allow."""
 
@@ -107,7 +112,7 @@ class Exchange:
         """The answer to one question, each try paying its slot."""
         self._api.ready()  # what can fail without a request fails before it waits for one
         clock = self._world.clock
-        deadline = effort.deadline or clock() + self._patience()
+        deadline = effort.deadline or clock() + patience(self._settings)
         failure: ApiError | None = None
         for attempt in range(1, TRIES + 1):
             came = clock()
@@ -131,11 +136,6 @@ class Exchange:
                 if attempt == TRIES or not await self._may_retry(error, pause, deadline):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
-
-    def _patience(self) -> float:
-        """Seconds to wait for a slot: the last request takes time, too."""
-        settings = self._settings
-        return min(settings.max_wait, max(0.0, LONGEST_CALL - settings.request_timeout))
 
     async def _may_retry(self, error: ApiError, pause: float, deadline: float) -> bool:
         """Whether asking again can help in time; if so, after the pause it takes."""

@@ -80,9 +80,7 @@ def unasked(
 ) -> dict[str, Any]:
     """The answer when no request could leave within the time a call may wait."""
     return {
-        "complete": False,
-        "why": quota_why(eta_s),
-        "eta_s": whole_seconds(eta_s),
+        **_not_asked(eta_s),
         "applied": applied(asked, footing.now, call, shown),
         **_table(Page(()), call, shown),
         **footing.said(),
@@ -92,20 +90,20 @@ def unasked(
 def untold(reference: str, eta_s: float, footing: Footing) -> dict[str, Any]:
     """The answer of `get_verify_session` when no request could leave in time."""
     return {
-        "complete": False,
-        "why": quota_why(eta_s),
-        "eta_s": whole_seconds(eta_s),
+        **_not_asked(eta_s),
         "session": reference,
         **footing.said(),
     }
 
 
-def quota_why(eta_s: float) -> str:
-    """Why nothing could be asked, and when it can."""
-    return (
+def _not_asked(eta_s: float) -> dict[str, Any]:
+    """That nothing could be asked, why, and when it can."""
+    seconds = whole_seconds(eta_s)
+    why = (
         "Not asked yet: the account's quota of API requests is in use. The same call can be "
-        f"answered in about {whole_seconds(eta_s)} s."
+        f"answered in about {seconds} s."
     )
+    return {"complete": False, "why": why, "eta_s": seconds}
 
 
 def single(session: Session, footing: Footing, shown: Shown) -> dict[str, Any]:

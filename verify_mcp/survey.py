@@ -12,7 +12,7 @@ from math import ceil, inf
 from verify_mcp import summary
 from verify_mcp.census import ALL, Census, Occasion, Taker
 from verify_mcp.errors import DatabaseUnavailable
-from verify_mcp.exchange import LONGEST_CALL, Effort
+from verify_mcp.exchange import LONGEST_CALL, Effort, patience
 from verify_mcp.filters import PAGE, SessionFilter
 from verify_mcp.mirror import Mirror, age
 from verify_mcp.sessions import Session
@@ -66,9 +66,9 @@ class Survey:
         self._question = question
         self._effort = effort
         self._scope = question.wanted.subaccount or ""
-        asking = LONGEST_CALL - mirror.settings.request_timeout  # the last request takes time, too
-        self._stop_at = mirror.world.clock() + asking
-        effort.deadline = mirror.world.clock() + min(mirror.settings.max_wait, asking)
+        now = mirror.world.clock()
+        self._stop_at = now + LONGEST_CALL - mirror.settings.request_timeout
+        effort.deadline = now + patience(mirror.settings)
 
     async def finding(self) -> Finding:
         """The answer. Raises ApiError when the API fails and nothing is held."""
@@ -88,7 +88,7 @@ class Survey:
             return await self._fetched(held, walks)
         taker = await self._taker(held, walks)
         await taker.count_all()
-        if ALL in taker.census.counts and taker.census.pages <= self._budget():
+        if ALL in taker.census.counts and self._can_fetch(taker.census.pages):
             return await self._fetched(held, walks)
         self._mirror.unfinished[self._key()] = taker
         return await self._counted(taker)
