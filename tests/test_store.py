@@ -300,10 +300,10 @@ async def test_purging_by_age_leaves_what_is_younger_and_claims_no_more(place: P
     assert await store.holdings("") == (4, (Window(edge, days.end),))
     assert await store.walked("", days, NOW) == []
     assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == sessions[:4]
-    assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [4, 4, 1, 0]  # noqa: S608 - fixed names
+    assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [4, 4, 1, 0, 3]  # noqa: S608 - fixed names
 
 
-_TABLES = ("verify_sessions", "verify_bodies", "verify_coverage", "verify_walks")
+_TABLES = ("verify_sessions", "verify_bodies", "verify_coverage", "verify_walks", "verify_days")
 
 
 async def test_purging_whole_leaves_nothing_of_this_account_and_all_of_another(
@@ -315,7 +315,7 @@ async def test_purging_whole_leaves_nothing_of_this_account_and_all_of_another(
         for scope in SCOPES:
             await store.keep([session], scope, window, NOW, NOW)
     assert await mine.purge(None) == 3
-    assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [3, 3, 3, 3]  # noqa: S608 - fixed names
+    assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [3, 3, 3, 3, 3]  # noqa: S608 - fixed names
     assert await mine.holdings("") == (0, ())
     assert await other.holdings("") == (3, (Window(NOW - 9 * DAY, NOW - HOUR),))
 
@@ -368,7 +368,7 @@ async def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(place: P
     old = store_in(place)
     await old.keep([session], "", window, NOW)
     _opened.pop().close()
-    place.run("DROP TABLE verify_walks")
+    place.run("DROP TABLE verify_days")
     place.run(f"DELETE FROM verify_schema WHERE step = {len(STEPS)}")  # noqa: S608 - a number
     new = store_in(place)
     assert await new.holdings("") == (1, (window,))

@@ -45,9 +45,10 @@ class PostgresConnection(Connection):
     def run(self, sql: str, values: Values | None = None) -> int:
         return self._raw.execute(_native(sql), values or {}).rowcount
 
-    def run_many(self, sql: str, values: Iterable[Values]) -> None:
+    def run_many(self, sql: str, values: Iterable[Values]) -> int:
         with self._raw.cursor() as cursor:
             cursor.executemany(_native(sql), list(values))
+            return max(cursor.rowcount, 0)
 
     def lock(self, name: str) -> None:
         self.rows("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})

@@ -49,6 +49,15 @@ STEPS: tuple[tuple[str, ...], ...] = (
             ends BIGINT NOT NULL, walked BIGINT NOT NULL,
             PRIMARY KEY (account, scope, starts, ends)) {clustered}""",
     ),
+    (
+        """CREATE TABLE verify_days (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            app TEXT NOT NULL, status TEXT NOT NULL, channel TEXT NOT NULL, country TEXT NOT NULL,
+            brand TEXT NOT NULL, outcomes TEXT NOT NULL, sessions BIGINT NOT NULL,
+            attempts BIGINT NOT NULL, cost BIGINT NOT NULL, rescued BIGINT NOT NULL,
+            uncosted BIGINT NOT NULL)""",
+        "CREATE INDEX verify_days_by_day ON verify_days (account, scope, day, app)",
+    ),
 )
 
 

@@ -30,8 +30,8 @@ class Connection(ABC):
         """Run a statement; the number of rows it touched."""
 
     @abstractmethod
-    def run_many(self, sql: str, values: Iterable[Values]) -> None:
-        """Run a statement once for each set of values."""
+    def run_many(self, sql: str, values: Iterable[Values]) -> int:
+        """Run a statement once for each set of values; the number of rows touched."""
 
     @abstractmethod
     def lock(self, name: str) -> None:

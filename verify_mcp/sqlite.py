@@ -36,8 +36,8 @@ class SqliteConnection(Connection):
     def run(self, sql: str, values: Values | None = None) -> int:
         return self._raw.execute(sql, values or {}).rowcount
 
-    def run_many(self, sql: str, values: Iterable[Values]) -> None:
-        self._raw.executemany(sql, values)
+    def run_many(self, sql: str, values: Iterable[Values]) -> int:
+        return max(self._raw.executemany(sql, values).rowcount, 0)
 
     def lock(self, name: str) -> None:
         """Nothing to do: a writing transaction (BEGIN IMMEDIATE) is alone in the whole file."""

@@ -9,18 +9,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from itertools import pairwise
 
-from verify_mcp import summary
+from verify_mcp import rollups, summary
 from verify_mcp.database import Access
 from verify_mcp.filters import MICROSECOND, SessionFilter
+from verify_mcp.rollups import DAY, EPOCH, Shelf, day_number, instant, micros
 from verify_mcp.sessions import Session
-from verify_mcp.sql import Connection, Row, Value
-from verify_mcp.summary import Tallies, Tally
+from verify_mcp.sql import Connection, Value
+from verify_mcp.summary import Tallies
 from verify_mcp.windows import Window, gaps, merged
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RECENT = timedelta(hours=1)
 """How long a walk is remembered whose window may still change."""
 MOST_COST = 10**15
@@ -55,21 +53,6 @@ _UPSERT_WALK = """INSERT INTO verify_walks (account, scope, starts, ends, walked
     VALUES (:account, :scope, :starts, :ends, :walked)
     ON CONFLICT (account, scope, starts, ends) DO UPDATE SET walked = excluded.walked
     WHERE excluded.walked > verify_walks.walked"""
-_GROUP_COLUMNS = {
-    "status": "status",
-    "channel": "channel",
-    "country": "country",
-    "app": "app",
-    "brand": "brand",
-    "recipient": "recipient",
-    "attempt_status": "outcomes",
-    "day": f"(created + :shift) / {DAY // MICROSECOND}",
-    "hour": f"(created + :shift) / {HOUR // MICROSECOND}",
-}
-_SUMS = """count(*), coalesce(sum(CASE WHEN status = 'verified' THEN 1 ELSE 0 END), 0),
-    coalesce(sum(CASE WHEN status = 'expired' THEN 1 ELSE 0 END), 0), coalesce(sum(attempts), 0),
-    coalesce(sum(cost), 0), coalesce(sum(CASE WHEN status = 'expired' THEN cost END), 0),
-    coalesce(sum(rescued), 0), coalesce(sum(CASE WHEN cost IS NULL THEN 1 ELSE 0 END), 0)"""
 
 
 class Store:
@@ -102,10 +85,14 @@ class Store:
         walks = self._walks(sessions, window, scope, walked)
 
         def work(connection: Connection) -> None:
+            self._lock(connection)
             connection.run_many(_UPSERT_BODY, bodies)
-            connection.run_many(_UPSERT, rows)
+            if connection.run_many(_UPSERT, rows):
+                days = {day_number(each.created) for each in stored}
+                rollups.drop(connection, self._shelf(scope), days)
             if claims:
                 self._claim(connection, scope, claims)
+            self._roll_up(connection, scope, stored, claims)
             if walks:
                 connection.run(
                     "DELETE FROM verify_walks WHERE account = :account AND walked < :edge",
@@ -131,7 +118,7 @@ class Store:
                 "SELECT starts, ends, walked FROM verify_walks WHERE account = :account "
                 "AND scope = :scope AND ends > :starts AND starts < :ends AND walked >= :since "
                 "ORDER BY starts",
-                {**self._coverage(wanted, scope), "since": micros(since)},
+                {**self._shelf(scope).values(wanted), "since": micros(since)},
             )
         )
         return [(Window(instant(row[0]), instant(row[1])), instant(row[2])) for row in rows]
@@ -140,7 +127,7 @@ class Store:
         self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> list[Session]:
         """Sessions held in a window, newest first; as complete as the window is covered."""
-        where, values = self._where(wanted, scope, window)
+        where, values = self._shelf(scope).chosen(wanted, window)
         rows = await self._access.read(
             lambda connection: connection.rows(
                 "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
@@ -200,24 +187,11 @@ class Store:
         zone: tzinfo = UTC,
     ) -> Tallies:
         """The tallies of the sessions held in some windows, added up by the database."""
-        columns = [f"{_GROUP_COLUMNS[each]} AS g{place}" for place, each in enumerate(by)]
-        names = ", ".join(f"g{place}" for place in range(len(by)))
-        # Day by day: SQLite groups by sorting, which takes less for many small heaps.
-        spans = [
-            self._where(wanted, scope, part, {"shift": shift // MICROSECOND})
-            for window in windows
-            for part, shift in (days(window, zone) if by else [(window, timedelta())])
-        ]
-
-        def work(connection: Connection) -> list[Row]:
-            rows: list[Row] = []
-            for where, values in spans:
-                sql = f"SELECT {', '.join([*columns, _SUMS])} FROM verify_sessions WHERE {where}"  # noqa: S608 - fixed names
-                rows += connection.rows(sql + (f" GROUP BY {names}" if names else ""), values)
-            return rows
-
-        rows = await self._access.read(work)
-        return summary.added(*(_tallies(row, by) for row in rows if row[len(by)]))
+        return await self._access.read(
+            lambda connection: rollups.tallied(
+                connection, self._shelf(scope), wanted, windows, by, zone
+            )
+        )
 
     async def holdings(self, scope: str) -> tuple[int, tuple[Window, ...]]:
         """How many sessions are held, and every window covered."""
@@ -247,7 +221,7 @@ class Store:
         values: dict[str, Value] = {"account": self._account, "edge": edge}
 
         def work(connection: Connection) -> int:
-            connection.lock(f"verify_coverage {self._account}")
+            self._lock(connection)
             connection.run(
                 "DELETE FROM verify_bodies WHERE account = :account AND created < :edge",
                 values,
@@ -263,6 +237,7 @@ class Store:
             connection.run(
                 "DELETE FROM verify_walks WHERE account = :account AND starts < :edge", values
             )
+            rollups.drop_before(connection, self._account, edge)
             return connection.run(
                 "DELETE FROM verify_sessions WHERE account = :account AND created < :edge", values
             )
@@ -301,7 +276,7 @@ class Store:
             if not _storable(each)
         ]
         return [
-            {**self._coverage(each, scope), "walked": micros(walked)}
+            {**self._shelf(scope).values(each), "walked": micros(walked)}
             for each in gaps(window, holes)
         ]
 
@@ -310,57 +285,50 @@ class Store:
         return session.settled and last <= fetched - self._settle
 
     def _claim(self, connection: Connection, scope: str, claims: Sequence[Window]) -> None:
-        connection.lock(f"verify_coverage {self._account}")
         hull = Window(claims[0].start - MICROSECOND, claims[-1].end + MICROSECOND)
         held = self._covered(connection, scope, hull)
         connection.run_many(
             "DELETE FROM verify_coverage WHERE account = :account AND scope = :scope "
             "AND starts = :starts",
-            [self._coverage(each, scope) for each in held],
+            [self._shelf(scope).values(each) for each in held],
         )
         connection.run_many(
             "INSERT INTO verify_coverage (account, scope, starts, ends) "
             "VALUES (:account, :scope, :starts, :ends)",
-            [self._coverage(each, scope) for each in merged([*held, *claims])],
+            [self._shelf(scope).values(each) for each in merged([*held, *claims])],
         )
 
-    def _coverage(self, window: Window, scope: str) -> dict[str, Value]:
-        return {
-            "account": self._account,
-            "scope": scope,
-            "starts": micros(window.start),
-            "ends": micros(window.end),
-        }
+    def _roll_up(
+        self,
+        connection: Connection,
+        scope: str,
+        stored: Sequence[Session],
+        claims: Sequence[Window],
+    ) -> None:
+        """Roll up the days that are whole now: those of these sessions, or where a claim ends."""
+        moments = [each.created for each in stored]
+        moments += [edge for each in claims for edge in (each.start, each.end)]
+        if not moments:
+            return
+        hull = Window(min(moments) - DAY, max(moments) + DAY)
+        days = {day_number(each) for each in moments}
+        held = self._covered(connection, scope, hull)
+        rollups.renew(connection, self._shelf(scope), sorted(days), held)
+
+    def _lock(self, connection: Connection) -> None:
+        """Have this account's rows, coverage and roll-ups to oneself."""
+        connection.lock(f"verify_coverage {self._account}")
+
+    def _shelf(self, scope: str) -> Shelf:
+        return Shelf(self._account, scope)
 
     def _covered(self, connection: Connection, scope: str, wanted: Window) -> list[Window]:
         rows = connection.rows(
             "SELECT starts, ends FROM verify_coverage WHERE account = :account AND scope = :scope "
             "AND ends > :starts AND starts < :ends ORDER BY starts",
-            self._coverage(wanted, scope),
+            self._shelf(scope).values(wanted),
         )
         return [Window(instant(row[0]), instant(row[1])) for row in rows]
-
-    def _where(
-        self,
-        wanted: SessionFilter,
-        scope: str,
-        window: Window,
-        more: dict[str, Value] | None = None,
-    ) -> tuple[str, dict[str, Value]]:
-        said = {"app": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
-        asked = {name: value for name, value in said.items() if value is not None}
-        conditions = [
-            "account = :account",
-            "scope = :scope",
-            "created >= :starts",
-            "created < :ends",
-            *(f"{name} = :{name}" for name in asked),
-        ]
-        return " AND ".join(conditions), {
-            **self._coverage(window, scope),
-            **asked,
-            **(more or {}),
-        }
 
     def _row(self, session: Session, scope: str, fetched: datetime) -> dict[str, Value]:
         own = summary.tally(session)
@@ -396,16 +364,6 @@ class Store:
         }
 
 
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def instant(microseconds: int) -> datetime:
-    """The instant so many microseconds after 1970."""
-    return EPOCH + microseconds * MICROSECOND
-
-
 def _storable(session: Session) -> bool:
     """Whether a session's cost fits the database to the last digit."""
     if session.cost is None:
@@ -417,43 +375,3 @@ def _storable(session: Session) -> bool:
 @lru_cache(maxsize=MOST_READ)
 def _session(body: bytes) -> Session:
     return Session.model_validate_json(zlib.decompress(body))
-
-
-def days(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
-    """A window in parts of at most a day, in each of which a zone keeps one offset from UTC."""
-    whole = range(-(-window.length // DAY))
-    moments = [*(window.start + day * DAY for day in whole), window.end]
-    changes = [
-        _change(before, after, zone)
-        for before, after in pairwise(moments)
-        if _offset(before, zone) != _offset(after, zone)
-    ]
-    edges = sorted({*moments, *changes})
-    return [(Window(start, end), _offset(start, zone)) for start, end in pairwise(edges)]
-
-
-def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """The instant between two at which a zone's offset changes."""
-    while after - before > MICROSECOND:
-        middle = before + (after - before) // 2
-        if _offset(middle, zone) == _offset(before, zone):
-            before = middle
-        else:
-            after = middle
-    return after
-
-
-def _offset(moment: datetime, zone: tzinfo) -> timedelta:
-    return moment.astimezone(zone).utcoffset() or timedelta()
-
-
-def _tallies(row: Sequence[object], by: tuple[str, ...]) -> Tallies:
-    key = tuple(_named(value, each) for each, value in zip(by, row, strict=False))
-    return summary.spread(key, by, Tally(*(int(str(value)) for value in row[len(by) :])))
-
-
-def _named(value: object, by: str) -> str:
-    """A group as the database tells it; days and hours are numbers of them since 1970."""
-    if by not in ("day", "hour"):
-        return str(value)
-    return summary.time_group(EPOCH + int(str(value)) * (DAY if by == "day" else HOUR), by, UTC)

@@ -1,0 +1,233 @@
+"""Sessions added up by the database: by roll-ups of whole days where there are any, else by rows.
+
+A day of UTC is rolled up as soon as every session of it is held and final. Roll-ups are written
+and dropped in the transactions that change rows, so one that is there equals its rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+
+from verify_mcp import summary
+from verify_mcp.filters import MICROSECOND, SessionFilter
+from verify_mcp.sql import Connection, Row, Value
+from verify_mcp.summary import Tallies, Tally
+from verify_mcp.windows import Window, covered
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+MOST_SUM = 2**63 - 1
+"""What a database's integer holds."""
+
+_KINDS = "app, status, channel, country, brand, outcomes"
+_COUNTS = "sessions, attempts, cost, rescued, uncosted"
+_ADDED = "sum(sessions), sum(attempts), sum(cost), sum(rescued), sum(uncosted)"
+# Rows in the form of roll-ups: both are then added up by the same words.
+_ROWS = """(SELECT account, scope, created, app, status, recipient, channel, country, brand,
+    outcomes, 1 AS sessions, attempts, coalesce(cost, 0) AS cost, rescued,
+    CASE WHEN cost IS NULL THEN 1 ELSE 0 END AS uncosted FROM verify_sessions) AS sessions_held"""
+_SUMS = """sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
+    sum(CASE WHEN status = 'expired' THEN sessions ELSE 0 END), sum(attempts), sum(cost),
+    sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted)"""
+_COLUMNS = {
+    "status": "status",
+    "channel": "channel",
+    "country": "country",
+    "app": "app",
+    "brand": "brand",
+    "recipient": "recipient",
+    "attempt_status": "outcomes",
+    "day": f"(created + :shift) / {DAY // MICROSECOND}",
+    "hour": f"(created + :shift) / {HOUR // MICROSECOND}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One account's sessions, or those of one of its subaccounts: the `scope`."""
+
+    account: str
+    scope: str
+
+    def values(self, window: Window) -> dict[str, Value]:
+        """The shelf and a window on it, as statements name them."""
+        starts, ends = micros(window.start), micros(window.end)
+        return {"account": self.account, "scope": self.scope, "starts": starts, "ends": ends}
+
+    def chosen(self, wanted: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
+        """The condition on rows that a filter and a window make, and its values."""
+        asked = _asked(wanted)
+        condition = (
+            "account = :account AND scope = :scope AND created >= :starts AND created < :ends"
+        )
+        return condition + _equals(asked), {**self.values(window), **asked}
+
+
+def tallied(
+    connection: Connection,
+    shelf: Shelf,
+    wanted: SessionFilter,
+    windows: Iterable[Window],
+    by: tuple[str, ...],
+    zone: tzinfo = UTC,
+) -> Tallies:
+    """The tallies of the sessions held in some windows."""
+    # Day by day: SQLite groups by sorting, which takes less for many small heaps.
+    parts = [part for window in windows for part in days(window, zone)]
+    found = [_of_part(connection, shelf, wanted, part, shift, by) for part, shift in parts]
+    return summary.added(*(_tallies(row, by) for rows in found for row in rows))
+
+
+def drop(connection: Connection, shelf: Shelf, numbers: Iterable[int]) -> None:
+    """Forget the roll-ups of days whose rows have changed; days are numbered from 1970."""
+    connection.run_many(
+        "DELETE FROM verify_days WHERE account = :account AND scope = :scope AND day = :day",
+        [{"account": shelf.account, "scope": shelf.scope, "day": number} for number in numbers],
+    )
+
+
+def drop_before(connection: Connection, account: str, edge: int) -> None:
+    """Forget the roll-ups of an account's days that begin before then, in microseconds."""
+    connection.run(
+        "DELETE FROM verify_days WHERE account = :account AND day < :day",
+        {"account": account, "day": -(-edge // (DAY // MICROSECOND))},
+    )
+
+
+def renew(
+    connection: Connection, shelf: Shelf, numbers: Iterable[int], held: Sequence[Window]
+) -> None:
+    """Roll up those of some days that lie in the windows held and have no roll-up."""
+    for number in numbers:
+        day = Window(EPOCH + number * DAY, EPOCH + (number + 1) * DAY)
+        if covered(day, held) and not _is_rolled_up(connection, shelf, number):
+            _roll_up(connection, shelf, day, number)
+
+
+def day_number(moment: datetime) -> int:
+    """The days from 1970 to the one of an instant."""
+    return (moment - EPOCH) // DAY
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def instant(microseconds: int) -> datetime:
+    """The instant so many microseconds after 1970."""
+    return EPOCH + microseconds * MICROSECOND
+
+
+def days(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
+    """A window's parts, each within one day of UTC, and in each a zone's one offset from UTC."""
+    first, last = day_number(window.start), day_number(window.end)
+    midnights = (EPOCH + number * DAY for number in range(first + 1, last + 1))
+    moments = sorted({window.start, *midnights, window.end})
+    changes = [
+        _change(before, after, zone)
+        for before, after in pairwise(moments)
+        if _offset(before, zone) != _offset(after, zone)
+    ]
+    edges = sorted({*moments, *changes})
+    return [(Window(start, end), _offset(start, zone)) for start, end in pairwise(edges)]
+
+
+def _of_part(
+    connection: Connection,
+    shelf: Shelf,
+    wanted: SessionFilter,
+    part: Window,
+    shift: timedelta,
+    by: tuple[str, ...],
+) -> list[Row]:
+    """A part's tallies as rows: each group, then its sums."""
+    told = part.length == DAY and wanted.recipient is None and not {"recipient", "hour"} & set(by)
+    if told and not (shift and "day" in by):
+        rows = _of_day(connection, shelf, wanted, day_number(part.start), by)
+        if rows or _is_rolled_up(connection, shelf, day_number(part.start)):
+            return rows
+    where, values = shelf.chosen(wanted, part)
+    if {"day", "hour"} & set(by):
+        values["shift"] = shift // MICROSECOND
+    return _summed(connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[each] for each in by])
+
+
+def _of_day(
+    connection: Connection, shelf: Shelf, wanted: SessionFilter, number: int, by: tuple[str, ...]
+) -> list[Row]:
+    """A whole day's tallies from its roll-up; none when it has none."""
+    asked = _asked(wanted)
+    where = "account = :account AND scope = :scope AND day = :day" + _equals(asked)
+    values = {"account": shelf.account, "scope": shelf.scope, "day": number, **asked}
+    columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
+    return _summed(connection, f"verify_days WHERE {where}", values, columns)
+
+
+def _summed(
+    connection: Connection, source: str, values: dict[str, Value], columns: Sequence[str]
+) -> list[Row]:
+    names = [f"g{place}" for place in range(len(columns))]
+    groups = [f"{column} AS {name}" for column, name in zip(columns, names, strict=True)]
+    sql = f"SELECT {', '.join([*groups, _SUMS])} FROM {source}"  # noqa: S608 - fixed names
+    rows = connection.rows(sql + (f" GROUP BY {', '.join(names)}" if names else ""), values)
+    return [row for row in rows if row[len(columns)]]
+
+
+def _is_rolled_up(connection: Connection, shelf: Shelf, number: int) -> bool:
+    values: dict[str, Value] = {"account": shelf.account, "scope": shelf.scope, "day": number}
+    where = "account = :account AND scope = :scope AND day = :day"
+    return bool(connection.rows(f"SELECT 1 FROM verify_days WHERE {where} LIMIT 1", values))  # noqa: S608 - fixed names
+
+
+def _roll_up(connection: Connection, shelf: Shelf, day: Window, number: int) -> None:
+    where, values = shelf.chosen(SessionFilter(), day)
+    ((count, dearest),) = connection.rows(
+        f"SELECT count(*), max(cost) FROM verify_sessions WHERE {where}",  # noqa: S608 - fixed names
+        values,
+    )
+    if count * (dearest or 0) > MOST_SUM:
+        return  # its sum could be too great for the database; rows are added up in parts
+    connection.run(
+        f"INSERT INTO verify_days (account, scope, day, {_KINDS}, {_COUNTS}) "  # noqa: S608 - fixed names
+        f"SELECT account, scope, :day, {_KINDS}, {_ADDED} FROM {_ROWS} WHERE {where} "
+        f"GROUP BY account, scope, {_KINDS}",
+        {**values, "day": number},
+    )
+
+
+def _asked(wanted: SessionFilter) -> dict[str, Value]:
+    said = {"app": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _equals(asked: dict[str, Value]) -> str:
+    return "".join(f" AND {name} = :{name}" for name in asked)
+
+
+def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The instant between two at which a zone's offset changes."""
+    while after - before > MICROSECOND:
+        middle = before + (after - before) // 2
+        if _offset(middle, zone) == _offset(before, zone):
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(moment: datetime, zone: tzinfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _tallies(row: Row, by: tuple[str, ...]) -> Tallies:
+    key = tuple(_named(value, each) for each, value in zip(by, row, strict=False))
+    return summary.spread(key, by, Tally(*(int(value) for value in row[len(by) :])))
+
+
+def _named(value: object, by: str) -> str:
+    """A group as the database tells it; days and hours are numbers of them since 1970."""
+    if by not in ("day", "hour"):
+        return str(value)
+    return summary.time_group(EPOCH + int(str(value)) * (DAY if by == "day" else HOUR), by, UTC)
