@@ -3,11 +3,11 @@
     python benchmarks/mirror.py [--sessions 1000000] [--database sqlite:////tmp/mirror.sqlite3]
     python benchmarks/mirror.py --copies 10 --database postgresql://…
 
-The sessions are made up and kept through the store's own statements. Then the real server runs over
-stdio, with nothing to ask, and questions are put to it through an MCP client: the times are those a
-client sees. A database that already holds as many sessions is used as it is. With `--copies 10` each session
-is held ten times, under other ids and some microseconds apart, copied by the database itself. The exit
-code is 1 when a figure is worse than its target; `--at-most 3` allows three times each target.
+The sessions are made up and kept through the store's own statements; with `--copies 10` the
+database itself then holds each ten times, under other ids and some microseconds apart. The real
+server runs over stdio, with nothing to ask, and questions are put to it through an MCP client: the
+times are those a client sees. A database that already holds as many sessions is used as it is. The
+exit code is 1 when a figure is worse than its target; `--at-most 3` allows three times each target.
 """
 
 import argparse
@@ -99,14 +99,17 @@ def copy(connection: Connection, copies: int) -> None:
                      "rescued, final, fetched"),
     ):  # fmt: skip
         connection.run(
-            f"INSERT INTO verify_{table} (account, scope, created, session, {also}) "
+            f"INSERT INTO verify_{table} (account, scope, created, session, {also}) "  # noqa: S608 - fixed names
             "SELECT account, scope, created + k, "
             f"overlay(session placing lpad(to_hex(k), 4, '0') from 33), {also} "
             f"FROM verify_{table}, generate_series(1, :more) AS k",
             {"more": copies - 1},
         )
     for sums in ("sessions", "attempts", "cost", "rescued", "uncosted"):
-        connection.run(f"UPDATE verify_days SET {sums} = {sums} * :copies", {"copies": copies})
+        connection.run(
+            f"UPDATE verify_days SET {sums} = {sums} * :copies",  # noqa: S608 - fixed names
+            {"copies": copies},
+        )
 
 
 async def asked(client: Client, tool: str, arguments: dict[str, Any], times: int = 5) -> float:
