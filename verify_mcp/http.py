@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import anyio
+import anyio.to_thread
 import uvicorn
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
@@ -45,6 +46,8 @@ LONGEST_CALL = 90.0
 """Seconds for one request, its slowest reader included."""
 TELL_AFTER, END_AFTER = 5.0, 8
 """Seconds after SIGTERM until calls under way are told, and until they are ended."""
+FLUSH_SECONDS = 1.0
+"""Seconds that a collector of measurements gets at the end."""
 STRANGER = "static"
 """The resource of a token from the file, where no public address is set."""
 _OPEN = ("/healthz", "/readyz")
@@ -343,6 +346,9 @@ class Server(uvicorn.Server):
         telling = asyncio.get_running_loop().call_later(TELL_AFTER, self._house.close)
         await super().shutdown(sockets)
         telling.cancel()
+        # The signal ends the process next, and with it what was measured since the last export.
+        with anyio.move_on_after(FLUSH_SECONDS):
+            await anyio.to_thread.run_sync(telemetry.flush, abandon_on_cancel=True)
 
 
 def configured(

@@ -101,3 +101,12 @@ def configure(environ: Mapping[str, str]) -> str:
     traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(traces)
     return "Metrics and traces go to OTEL_EXPORTER_OTLP_ENDPOINT."
+
+
+def flush() -> None:
+    """Send what was measured and not sent yet; nothing where no SDK is set up."""
+    from opentelemetry import metrics, trace
+
+    for provider in (metrics.get_meter_provider(), trace.get_tracer_provider()):
+        if hasattr(provider, "force_flush"):
+            provider.force_flush()
