@@ -57,6 +57,14 @@ class Access:
         except DatabaseUnavailable as error:
             raise await self._given_up(error, database) from error
 
+    async def glance(self, work: Callable[[Connection], Result]) -> Result:
+        """Do `work` that reads a few rows, together with others'. Raises DatabaseUnavailable."""
+        database = await self._opened()
+        try:
+            return await database.glance(work)
+        except DatabaseUnavailable as error:
+            raise await self._given_up(error, database) from error
+
     def close(self) -> None:
         """Close it; a later use opens it again."""
         database, self._database = self._database, None

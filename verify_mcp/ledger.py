@@ -66,7 +66,7 @@ class SharedLedger(Ledger):
         await self._access.write(lambda connection: self._restored(connection, ages))
 
     async def standing(self) -> Standing:
-        return await self._access.read(self._stands)
+        return await self._access.glance(self._stands)
 
     def _entered(self, connection: Connection, priority: int, came: float) -> Ticket:
         now = self._now(connection)

@@ -24,7 +24,7 @@ from verify_mcp.quota import MemoryLedger, Quota
 from verify_mcp.sessions import Page, Session, is_uuid
 from verify_mcp.settings import IN_MEMORY, Rate, Settings
 from verify_mcp.store import Store
-from verify_mcp.windows import Window, covered, merged, overlap
+from verify_mcp.windows import Window, merged, overlap
 
 MOST_UNFINISHED = 20
 """Questions whose unfinished work is remembered."""
@@ -215,12 +215,10 @@ class Mirror:
             return None
         scope = wanted.subaccount or ""
         try:
-            if not covered(window, await self.store.covered(scope, window)):
-                return None
-            found = await self.store.find(wanted, scope, window, limit=limit + 1, offset=offset)
-            if not covered(window, await self.store.covered(scope, window)):
-                return None  # purged between the looks
+            found = await self.store.page(wanted, scope, window, limit=limit + 1, offset=offset)
         except DatabaseUnavailable:
+            return None
+        if found is None:
             return None
         shown = tuple(found[:limit])
         return Page(shown, received=len(shown), more=len(found) > limit)

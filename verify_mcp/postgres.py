@@ -88,6 +88,7 @@ class Postgres(Database):
         try:
             with self._pool.connection() as raw:
                 raw.read_only = not write
+                raw.isolation_level = None if write else psycopg.IsolationLevel.REPEATABLE_READ
                 yield PostgresConnection(raw)
         except (psycopg.Error, PoolTimeout, PoolClosed) as error:
             raise DatabaseUnavailable(

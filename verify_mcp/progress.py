@@ -17,9 +17,10 @@ async def told(
     session: ServerSession,
     effort: Effort,
     *,
+    wished: bool = True,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> AsyncIterator[None]:
-    """Tell the client every few seconds what the call waits for, if it gave a progress token."""
+    """Tell the client every few seconds what the call waits for, if it `wished` to be told."""
 
     async def tell() -> None:
         spoken = 0
@@ -28,6 +29,9 @@ async def told(
             spoken += 1
             await session.report_progress(spoken * EVERY, None, effort.doing)
 
+    if not wished:
+        yield
+        return
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(tell)
         yield

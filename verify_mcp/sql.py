@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 Value = str | int | float | bytes | None
@@ -58,10 +60,15 @@ class Database(ABC):
 
     def __init__(self) -> None:
         self._limiters: dict[bool, anyio.CapacityLimiter] = {}
+        self._gathering: _Glances | None = None
+        self._glancing = anyio.Lock()
 
     @abstractmethod
     def transaction(self, *, write: bool) -> AbstractContextManager[Connection]:
-        """One transaction, committed at the end of the block, undone if it raises."""
+        """One transaction, committed at the end of the block, undone if it raises.
+
+        One that only reads sees the database as it was at a single instant.
+        """
 
     @abstractmethod
     def size(self) -> int:
@@ -84,6 +91,26 @@ class Database(ABC):
         """Do `work` in a transaction that only reads, in a worker thread."""
         return await self._threaded(work, write=False)
 
+    async def glance(self, work: Callable[[Connection], Result]) -> Result:
+        """Do `work` that reads a few rows, in one thread and transaction with others that wait.
+
+        A thread each would cost many callers at once more than their reading does.
+        """
+        glances, leads = self._gathering, self._gathering is None
+        if glances is None:
+            glances = self._gathering = _Glances()
+        outcome = glances.join(work)
+        if leads:
+            with anyio.CancelScope(shield=True):  # others wait for it
+                async with self._glancing:
+                    self._gathering = None
+                    await anyio.to_thread.run_sync(glances.do, self)
+                glances.over.set()
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await glances.over.wait()
+        return outcome.result()
+
     async def _threaded(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
         if write not in self._limiters:
             most = self.writers if write else self.readers
@@ -91,3 +118,31 @@ class Database(ABC):
         return await anyio.to_thread.run_sync(
             lambda: self.done(work, write=write), limiter=self._limiters[write]
         )
+
+
+class _Glances:
+    """Short readings that are done together."""
+
+    def __init__(self) -> None:
+        self._works: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
+        self.over = anyio.Event()
+
+    def join(self, work: Callable[[Connection], Result]) -> Future[Result]:
+        """Add one; where its outcome will be."""
+        outcome: Future[Result] = Future()
+        self._works.append((work, outcome))
+        return outcome
+
+    def do(self, database: Database) -> None:
+        """Do all of them; what keeps one from being done is told to its asker."""
+        try:
+            database.done(self._each, write=False)
+        except BaseException as error:  # noqa: BLE001 - raised where it was asked
+            for _, outcome in self._works:
+                if not outcome.done():
+                    outcome.set_exception(error)
+
+    def _each(self, connection: Connection) -> None:
+        for work, outcome in self._works:
+            if not outcome.done():
+                outcome.set_result(work(connection))

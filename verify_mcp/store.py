@@ -17,7 +17,7 @@ from verify_mcp.rollups import DAY, EPOCH, Shelf, day_number, instant, micros
 from verify_mcp.sessions import Session
 from verify_mcp.sql import Connection, Value
 from verify_mcp.summary import Tallies
-from verify_mcp.windows import Window, gaps, merged
+from verify_mcp.windows import Window, covered, gaps, merged
 
 RECENT = timedelta(hours=1)
 """How long a walk is remembered whose window may still change."""
@@ -104,7 +104,9 @@ class Store:
 
     async def covered(self, scope: str, wanted: Window) -> tuple[Window, ...]:
         """The parts of a window in which every session is held and final."""
-        held = await self._access.read(lambda connection: self._covered(connection, scope, wanted))
+        held = await self._access.glance(
+            lambda connection: self._covered(connection, scope, wanted)
+        )
         return tuple(
             Window(max(each.start, wanted.start), min(each.end, wanted.end)) for each in held
         )
@@ -123,21 +125,27 @@ class Store:
         )
         return [(Window(instant(row[0]), instant(row[1])), instant(row[2])) for row in rows]
 
+    async def page(
+        self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
+    ) -> list[Session] | None:
+        """Sessions of a window, newest first; None unless all of it is held and final."""
+
+        def work(connection: Connection) -> list[bytes] | None:
+            if not covered(window, self._covered(connection, scope, window)):
+                return None
+            return self._bodies(connection, wanted, scope, window, limit, offset)
+
+        bodies = await self._access.glance(work)
+        return None if bodies is None else [_session(body) for body in bodies]
+
     async def find(
         self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> list[Session]:
         """Sessions held in a window, newest first; as complete as the window is covered."""
-        where, values = self._shelf(scope).chosen(wanted, window)
-        rows = await self._access.read(
-            lambda connection: connection.rows(
-                "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
-                f"WHERE {where} ORDER BY created DESC, session LIMIT :limit OFFSET :offset) AS s "
-                "JOIN verify_bodies AS b USING (account, scope, created, session) "
-                "ORDER BY s.created DESC, s.session",
-                {**values, "limit": limit, "offset": offset},
-            )
+        bodies = await self._access.read(
+            lambda connection: self._bodies(connection, wanted, scope, window, limit, offset)
         )
-        return [_session(bytes(row[0])) for row in rows]
+        return [_session(body) for body in bodies]
 
     async def starting(self, prefix: str, *, most: int = 5) -> list[str]:
         """UUIDs held that start so."""
@@ -321,6 +329,25 @@ class Store:
 
     def _shelf(self, scope: str) -> Shelf:
         return Shelf(self._account, scope)
+
+    def _bodies(
+        self,
+        connection: Connection,
+        wanted: SessionFilter,
+        scope: str,
+        window: Window,
+        limit: int,
+        offset: int,
+    ) -> list[bytes]:
+        where, values = self._shelf(scope).chosen(wanted, window)
+        rows = connection.rows(
+            "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
+            f"WHERE {where} ORDER BY created DESC, session LIMIT :limit OFFSET :offset) AS s "
+            "JOIN verify_bodies AS b USING (account, scope, created, session) "
+            "ORDER BY s.created DESC, s.session",
+            {**values, "limit": limit, "offset": offset},
+        )
+        return [bytes(row[0]) for row in rows]
 
     def _covered(self, connection: Connection, scope: str, wanted: Window) -> list[Window]:
         rows = connection.rows(

@@ -228,7 +228,8 @@ async def on_call_tool(context: Context, params: CallToolRequestParams) -> CallT
     if offer is None:
         raise MCPError(INVALID_PARAMS, f"No such tool. Tools: {', '.join(_BY_NAME)}.")
     mirror, effort = context.lifespan_context, Effort()
-    async with told(context.session, effort):
+    wished = "progress_token" in (context.meta or {})
+    async with told(context.session, effort, wished=wished):
         return await _answered(offer, mirror, params.arguments, effort)
 
 

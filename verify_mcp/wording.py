@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from verify_mcp.filters import written
 from verify_mcp.sessions import ATTEMPT_STATUSES, CHANNELS, Attempt, Session
 
 Shown = Callable[[str], str]
@@ -102,7 +101,7 @@ def money(value: Decimal | None) -> str | None:
 
 def instant(moment: datetime) -> str:
     """An instant to the second, `2026-11-21 09:30:00`, UTC."""
-    return written(moment.astimezone(UTC).replace(microsecond=0))
+    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(sep=" ")
 
 
 def short(moment: datetime) -> str:
