@@ -70,7 +70,7 @@ class Postgres(Database):
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
             min_size=0,
-            max_size=self.readers + self.writers,
+            max_size=self.readers + self.writers + 1,  # one for glances
             timeout=POOL_SECONDS,
             kwargs={
                 "connect_timeout": int(POOL_SECONDS),
