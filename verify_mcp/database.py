@@ -1,6 +1,6 @@
 """The product's database: opened at first use, and left alone for a while when it fails."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from time import monotonic
 from typing import TypeVar
@@ -51,19 +51,11 @@ class Access:
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that only reads. Raises DatabaseUnavailable."""
-        database = await self._opened()
-        try:
-            return await database.read(work)
-        except DatabaseUnavailable as error:
-            raise await self._given_up(error, database) from error
+        return await self._looked(lambda database: database.read(work))
 
     async def glance(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` that reads a few rows, together with others'. Raises DatabaseUnavailable."""
-        database = await self._opened()
-        try:
-            return await database.glance(work)
-        except DatabaseUnavailable as error:
-            raise await self._given_up(error, database) from error
+        return await self._looked(lambda database: database.glance(work))
 
     def close(self) -> None:
         """Close it; a later use opens it again."""
@@ -84,6 +76,13 @@ class Access:
             return await anyio.to_thread.run_sync(self._database.size)
         except DatabaseUnavailable:
             return None
+
+    async def _looked(self, look: Callable[[Database], Awaitable[Result]]) -> Result:
+        database = await self._opened()
+        try:
+            return await look(database)
+        except DatabaseUnavailable as error:
+            raise await self._given_up(error, database) from error
 
     async def _opened(self) -> Database:
         if self._database is not None:

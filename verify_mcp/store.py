@@ -135,7 +135,10 @@ class Store:
                 return None
             return self._bodies(connection, wanted, scope, window, limit, offset)
 
-        bodies = await self._access.glance(work)
+        # Glances wait for each other, so what only a scan can find is none.
+        by_index = wanted.recipient is not None or (wanted.app_uuid or wanted.status) is None
+        look = self._access.glance if by_index or window.length <= DAY else self._access.read
+        bodies = await look(work)
         return None if bodies is None else [_session(body) for body in bodies]
 
     async def find(
