@@ -360,6 +360,22 @@ def test_r37_many_processes_may_set_a_damaged_file_aside_at_once(
     assert file.run("SELECT count(*) FROM verify_schema") == [(len(STEPS),)]
 
 
+def test_r37_a_file_set_aside_while_its_rights_are_looked_at_is_made_anew(
+    file: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, aside = os.access, file.path.with_name("aside")
+
+    def just_then(path: Path, mode: int) -> bool:
+        if not aside.exists():
+            file.path.rename(aside)
+        return looked(path, mode)
+
+    monkeypatch.setattr(os, "access", just_then)
+    open_database(file.url, pytest.fail).close()
+    assert aside.exists()
+    assert file.path.exists()
+
+
 @pytest.mark.parametrize("linked", ["file", "folder"])
 async def test_r38_a_link_in_place_of_the_file_or_its_folder_is_refused(
     file: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture, linked: str

@@ -147,7 +147,7 @@ class Sqlite(Database):
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def private_file(path: Path) -> tuple[int, int]:
+def private_file(path: Path, tries: int = 10) -> tuple[int, int]:
     """Make sure that only this user can read the file; its device and inode.
 
     Raises DatabaseUnavailable for a file or folder that is a link or somebody else's.
@@ -165,6 +165,8 @@ def private_file(path: Path) -> tuple[int, int]:
             path.chmod(mine)
         _need_rights(path)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and tries:
+            return private_file(path, tries - 1)  # set aside by another process meanwhile
         raise DatabaseUnavailable(
             f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
             "set VERIFY_MCP_DATABASE_URL."
@@ -175,6 +177,7 @@ def private_file(path: Path) -> tuple[int, int]:
 def _need_rights(path: Path) -> None:
     # Opened for reading only, SQLite would leave read-only files beside it.
     if not os.access(path, os.R_OK | os.W_OK):
+        path.lstat()  # is it there at all?
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
