@@ -173,10 +173,13 @@ class Child:
 
 @asynccontextmanager
 async def child(
-    *words: str, environ: Mapping[str, str], start: Sequence[str] = ("-m", "verify_mcp")
+    *words: str,
+    environ: Mapping[str, str],
+    start: Sequence[str] = ("-m", "verify_mcp"),
+    under: Sequence[str] = (),
 ) -> AsyncIterator[Child]:
     """A process of its own, listening; killed at the end if it still lives."""
-    command = [sys.executable, *start, "serve", "--http", "--port", "0", *words]
+    command = [*under, sys.executable, *start, "serve", "--http", "--port", "0", *words]
     surroundings = {**environment(), **environ}
     async with await anyio.open_process(
         command, env=surroundings, stdout=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""One replica as a process whose clock is off: `python -m tests.replica SECONDS`."""
+"""One replica as a process whose clock is off: `python -m tests.replica SECONDS PORT`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from verify_mcp.mirror import open_mirror
 from verify_mcp.settings import read_settings
 
 
-def main(seconds: str) -> int:
+def main(seconds: str, port: str) -> int:
     """Serve until a signal comes, so many seconds ahead of everybody else."""
     ahead = timedelta(seconds=float(seconds))
     settings = read_settings(os.environ)
     world = World(now=lambda: datetime.now(UTC) + ahead)
-    return http.run(settings, http.Place(port=0), partial(open_mirror, settings, world=world))
+    return http.run(
+        settings, http.Place(port=int(port)), partial(open_mirror, settings, world=world)
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2]))

@@ -171,7 +171,7 @@ async def fleet(server: Postgres, home: Path) -> AsyncIterator[Fleet]:
                     "VERIFY_MCP_RATE_LIMIT": f"{LIMIT}/{WINDOW:g}",
                     "VERIFY_MCP_DATABASE_URL": f"postgresql://postgres@127.0.0.1:{port}/{name}",
                 }
-                words = ("-m", "tests.replica", str(MINUTES[number]))
+                words = ("-m", "tests.replica", str(MINUTES[number]), "0")
                 replicas[number] = await stack.enter_async_context(child(environ=more, start=words))
 
             async with anyio.create_task_group() as starting:

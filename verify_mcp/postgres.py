@@ -25,6 +25,8 @@ logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 STATEMENT_SECONDS = 30
 POOL_SECONDS = 5.0
+LOST_SECONDS = 5.0
+"""After which a server that acknowledges nothing counts as gone."""
 _NAMED = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 
 
@@ -74,6 +76,11 @@ class Postgres(Database):
             timeout=POOL_SECONDS,
             kwargs={
                 "connect_timeout": int(POOL_SECONDS),
+                # Packets that vanish are noticed: else a thread would wait for many minutes.
+                "tcp_user_timeout": int(LOST_SECONDS * 1000),
+                "keepalives_idle": int(LOST_SECONDS),
+                "keepalives_interval": 1,
+                "keepalives_count": 3,
                 "application_name": "verify-mcp",
                 "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)} "
                 f"-c statement_timeout={STATEMENT_SECONDS * 1000} "
