@@ -80,6 +80,17 @@ def test_without_credentials_there_is_nothing_to_hide() -> None:
     assert secrets_of(replace(SANDBOX, credentials=None)) == ()
 
 
+def test_the_databases_password_is_hidden_as_it_is_and_as_its_address_has_it() -> None:
+    settings = replace(
+        SANDBOX, credentials=None, database_url="postgresql://team:p%40ss-word@db.example/verify"
+    )
+    record = logging.LogRecord(
+        "test", logging.INFO, __file__, 1, "team:p%40ss-word failed, p@ss-word too", (), None
+    )
+    line = Discreet(secrets_of(settings)).format(record)
+    assert line.endswith("team:[hidden] failed, [hidden] too")
+
+
 @pytest.fixture
 def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What this process's logs say at DEBUG, configured as the server does."""

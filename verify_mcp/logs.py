@@ -9,7 +9,7 @@ import sys
 from contextvars import ContextVar
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from verify_mcp import phones
 from verify_mcp.errors import InvalidSetting
@@ -74,13 +74,15 @@ class Structured(Discreet):
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """The forms in which the account's token could turn up."""
+    """The forms in which the account's token or the database's password could turn up."""
+    word = urlsplit(settings.database_url).password
+    database = tuple({word, unquote(word)}) if word else ()
     account = settings.credentials
     if account is None:
-        return ()
+        return database
     pair = f"{account.auth_id}:{account.auth_token}".encode()
     basic = base64.b64encode(pair).decode()
-    return (basic, account.auth_token, quote(account.auth_token, safe=""))
+    return (basic, account.auth_token, quote(account.auth_token, safe=""), *database)
 
 
 def configure(settings: Settings) -> None:

@@ -143,8 +143,8 @@ def _of_part(
     by: tuple[str, ...],
 ) -> list[Row]:
     """A part's tallies as rows: each group, then its sums."""
-    told = part.length == DAY and wanted.recipient is None and not {"recipient", "hour"} & set(by)
-    if told and not (shift and "day" in by):
+    finer = wanted.recipient is not None or {"recipient", "hour"} & set(by)
+    if part.length == DAY and not finer and not (shift and "day" in by):
         rows = _of_day(connection, shelf, wanted, day_number(part.start), by)
         if rows or _is_rolled_up(connection, shelf, day_number(part.start)):
             return rows
