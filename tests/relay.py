@@ -20,12 +20,18 @@ async def relay(here: str, there: str) -> None:
                 target = await anyio.connect_tcp(target_host, int(target_port))
             except OSError:
                 return  # as if nobody listened
-            async with target, anyio.create_task_group() as tasks:
-                tasks.start_soon(_poured, caller, target, tasks.cancel_scope)
-                tasks.start_soon(_poured, target, caller, tasks.cancel_scope)
+            async with target:
+                await joined(caller, target)
 
     async with listener:
         await listener.serve(carried)
+
+
+async def joined(one: anyio.abc.SocketStream, other: anyio.abc.SocketStream) -> None:
+    """Carry bytes both ways until either end is closed."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_poured, one, other, tasks.cancel_scope)
+        tasks.start_soon(_poured, other, one, tasks.cancel_scope)
 
 
 async def _poured(

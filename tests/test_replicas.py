@@ -16,6 +16,7 @@ import pytest
 
 from tests.databases import Postgres, engines, free_port, postgres_place, postgres_server
 from tests.houses import PATIENCE, Child, call, child, posted, told
+from tests.relay import joined
 from verify_mcp.emulator import Behaviour, Emulator, serving
 
 pytestmark = [pytest.mark.anyio]
@@ -82,21 +83,8 @@ class Wire:
             async with there:
                 with anyio.CancelScope() as scope:
                     self._scopes.add(scope)
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(_poured, here, there, scope)
-                        tasks.start_soon(_poured, there, here, scope)
+                    await joined(here, there)
                 self._scopes.discard(scope)
-
-
-async def _poured(
-    source: anyio.abc.ByteReceiveStream, sink: anyio.abc.ByteSendStream, scope: anyio.CancelScope
-) -> None:
-    try:
-        async for chunk in source:
-            await sink.send(chunk)
-    except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-        pass
-    scope.cancel()
 
 
 class Fleet:

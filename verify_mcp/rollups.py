@@ -27,6 +27,7 @@ _ADDED = "sum(sessions), sum(attempts), sum(cost), sum(rescued), sum(uncosted)"
 _ROWS = """(SELECT account, scope, created, app, status, recipient, channel, country, brand,
     outcomes, 1 AS sessions, attempts, coalesce(cost, 0) AS cost, rescued,
     CASE WHEN cost IS NULL THEN 1 ELSE 0 END AS uncosted FROM verify_sessions) AS sessions_held"""
+_OF_DAY = "account = :account AND scope = :scope AND day = :day"
 _SUMS = """sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
     sum(CASE WHEN status = 'expired' THEN sessions ELSE 0 END), sum(attempts), sum(cost),
     sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted)"""
@@ -55,6 +56,10 @@ class Shelf:
         starts, ends = micros(window.start), micros(window.end)
         return {"account": self.account, "scope": self.scope, "starts": starts, "ends": ends}
 
+    def of_day(self, number: int) -> dict[str, Value]:
+        """The shelf and a day on it, as statements name them."""
+        return {"account": self.account, "scope": self.scope, "day": number}
+
     def chosen(self, wanted: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
         """The condition on rows that a filter and a window make, and its values."""
         asked = _asked(wanted)
@@ -82,8 +87,8 @@ def tallied(
 def drop(connection: Connection, shelf: Shelf, numbers: Iterable[int]) -> None:
     """Forget the roll-ups of days whose rows have changed; days are numbered from 1970."""
     connection.run_many(
-        "DELETE FROM verify_days WHERE account = :account AND scope = :scope AND day = :day",
-        [{"account": shelf.account, "scope": shelf.scope, "day": number} for number in numbers],
+        f"DELETE FROM verify_days WHERE {_OF_DAY}",  # noqa: S608 - fixed names
+        [shelf.of_day(number) for number in numbers],
     )
 
 
@@ -102,7 +107,7 @@ def renew(
     for number in numbers:
         day = Window(EPOCH + number * DAY, EPOCH + (number + 1) * DAY)
         if covered(day, held) and not _is_rolled_up(connection, shelf, number):
-            _roll_up(connection, shelf, day, number)
+            _roll_up(connection, shelf, day)
 
 
 def day_number(moment: datetime) -> int:
@@ -159,8 +164,7 @@ def _of_day(
 ) -> list[Row]:
     """A whole day's tallies from its roll-up; none when it has none."""
     asked = _asked(wanted)
-    where = "account = :account AND scope = :scope AND day = :day" + _equals(asked)
-    values = {"account": shelf.account, "scope": shelf.scope, "day": number, **asked}
+    where, values = _OF_DAY + _equals(asked), {**shelf.of_day(number), **asked}
     columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
     return _summed(connection, f"verify_days WHERE {where}", values, columns)
 
@@ -176,12 +180,11 @@ def _summed(
 
 
 def _is_rolled_up(connection: Connection, shelf: Shelf, number: int) -> bool:
-    values: dict[str, Value] = {"account": shelf.account, "scope": shelf.scope, "day": number}
-    where = "account = :account AND scope = :scope AND day = :day"
-    return bool(connection.rows(f"SELECT 1 FROM verify_days WHERE {where} LIMIT 1", values))  # noqa: S608 - fixed names
+    sql = f"SELECT 1 FROM verify_days WHERE {_OF_DAY} LIMIT 1"  # noqa: S608 - fixed names
+    return bool(connection.rows(sql, shelf.of_day(number)))
 
 
-def _roll_up(connection: Connection, shelf: Shelf, day: Window, number: int) -> None:
+def _roll_up(connection: Connection, shelf: Shelf, day: Window) -> None:
     where, values = shelf.chosen(SessionFilter(), day)
     ((count, dearest),) = connection.rows(
         f"SELECT count(*), max(cost) FROM verify_sessions WHERE {where}",  # noqa: S608 - fixed names
@@ -193,7 +196,7 @@ def _roll_up(connection: Connection, shelf: Shelf, day: Window, number: int) -> 
         f"INSERT INTO verify_days (account, scope, day, {_KINDS}, {_COUNTS}) "  # noqa: S608 - fixed names
         f"SELECT account, scope, :day, {_KINDS}, {_ADDED} FROM {_ROWS} WHERE {where} "
         f"GROUP BY account, scope, {_KINDS}",
-        {**values, "day": number},
+        {**values, "day": day_number(day.start)},
     )
 
 

@@ -17,7 +17,7 @@ from verify_mcp.rollups import DAY, EPOCH, Shelf, day_number, instant, micros
 from verify_mcp.sessions import Session
 from verify_mcp.sql import Connection, Value
 from verify_mcp.summary import Tallies
-from verify_mcp.windows import Window, covered, gaps, merged
+from verify_mcp.windows import Window, covered, gaps, merged, overlap
 
 RECENT = timedelta(hours=1)
 """How long a walk is remembered whose window may still change."""
@@ -107,9 +107,7 @@ class Store:
         held = await self._access.glance(
             lambda connection: self._covered(connection, scope, wanted)
         )
-        return tuple(
-            Window(max(each.start, wanted.start), min(each.end, wanted.end)) for each in held
-        )
+        return tuple(shared for each in held if (shared := overlap(each, wanted)))
 
     async def walked(
         self, scope: str, wanted: Window, since: datetime
