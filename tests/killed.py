@@ -44,7 +44,7 @@ async def walked(app: Emulator, url: str) -> None:
         assert mirror.store is not None
         missing = gaps(WINDOW, await mirror.store.covered("", WINDOW))
         for window in reversed(missing):
-            walker = Walker(mirror, SessionFilter(), window, NOW)
+            walker = Walker(mirror, SessionFilter(), window)
             while not walker.over:
                 await walker.step(Effort(), budget=1)
 

@@ -287,8 +287,8 @@ async def test_a_window_beyond_ninety_days_is_answered_for_what_is_reachable() -
     assert [row[0] for row in answer["rows"]] == ["00000001"]
     assert {name: answer[name] for name in ("complete", "why", "missing")} == {
         "complete": False,
-        "why": "The API reaches back 90 days, to 2026-08-23 09:30:00 UTC.",
-        "missing": ["2026-01-01 00:00:00 to 2026-08-23 09:30:00"],
+        "why": "The API reaches back 90 days, to 2026-08-23 09:30:01 UTC.",
+        "missing": ["2026-01-01 00:00:00 to 2026-08-23 09:30:01"],
     }
 
 

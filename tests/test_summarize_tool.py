@@ -311,10 +311,10 @@ async def test_a_relative_window_asked_again_ends_where_what_is_held_ends() -> N
     emulator = account(*some(60), clock=clock)
     async with connect(emulator, clock=clock) as client:
         await summed(client)
-        clock.pass_by(240)
-        emulator.world = emulator.world.plus(session(900, minutes=-2))
+        clock.pass_by(50)
+        emulator.world = emulator.world.plus(session(900, minutes=-0.5))
         again = await summed(client)
-        pinned = await summed(client, session_time__lt="2026-11-21 09:34:00")
+        pinned = await summed(client, session_time__lt="2026-11-21 09:30:50")
     assert (again["api_requests"], again["as_of"]) == (0, "2026-11-21T09:30:00Z")
     assert again["applied"]["session_time__lt"] == "2026-11-21 09:30:00"
     assert (pinned["api_requests"], pinned["sessions"]) == (1, again["sessions"] + 1)
@@ -405,7 +405,7 @@ async def test_what_lies_beyond_ninety_days_is_missing_and_said_to_be() -> None:
         answer = await summed(client, session_time__gte="2026-08-01")
         past = await summed(client, session_time__gte="2026-06-01", session_time__lt="2026-07-01")
     assert (answer["complete"], answer["sessions"]) == (False, 2)
-    assert answer["missing"] == ["2026-08-01 00:00:00 to 2026-08-23 09:35:00"]
+    assert answer["missing"] == ["2026-08-01 00:00:00 to 2026-08-23 09:30:01"]
     assert "90 days" in answer["why"]
     assert (past["complete"], past["missing"], past["api_requests"]) == (
         False, ["2026-06-01 00:00:00 to 2026-07-01 00:00:00"], 0,

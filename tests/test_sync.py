@@ -53,12 +53,10 @@ async def test_what_could_not_be_read_is_not_held_and_another_run_may_help(tmp_p
     assert "  missing: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC" in said
 
 
-async def test_what_the_api_no_longer_reaches_is_told_and_no_reason_to_run_again(
-    tmp_path: Path,
-) -> None:
+async def test_r58_ninety_days_are_synced_to_the_second(tmp_path: Path) -> None:
     code, said = await synced(old(), sqlite_url(tmp_path / "verify.sqlite3"), since="90d")
     assert code == DONE
-    assert "  missing: 2026-08-23 09:30:00 to 2026-08-23 09:32:00 UTC" in said
+    assert said == "Held: 2026-08-23 09:30:01 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
 
 
 async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_path: Path) -> None:

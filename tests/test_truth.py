@@ -179,11 +179,15 @@ async def test_a_clock_ahead_of_the_apis_claims_no_time_that_is_still_to_come() 
     there = Clock()
     there.now = NOW - ahead
     emulator = account(
-        session(1, minutes=60 * 5), session(2, minutes=110), clock=there, list_limit=None
+        session(1, minutes=60 * 5),
+        session(2, minutes=110),
+        clock=there,
+        list_limit=None,
+        date_header=False,
     )
     async with mirror_of(dated(emulator, clock, ahead), clock) as mirror:
         window = Window(NOW - DAY, NOW)
-        walker = Walker(mirror, SessionFilter(), window, clock.now)
+        walker = Walker(mirror, SessionFilter(), window)
         await walker.step(Effort(), budget=1)
         assert mirror.store is not None
         _, claimed = await mirror.store.holdings("")
@@ -239,7 +243,7 @@ async def test_ninety_days_are_complete_between_two_seconds_too() -> None:
     async with connect(account(clock=clock), clock=clock) as client:
         assert (await listed(client, session_time__gte="90d"))["complete"]
         cut = await listed(client, session_time__gte="91d")
-    assert cut["missing"] == ["2026-08-22 09:30:00 to 2026-08-23 09:30:00"]
+    assert cut["missing"] == ["2026-08-22 09:30:00 to 2026-08-23 09:30:01"]
 
 
 @pytest.mark.parametrize("tool", ["list_verify_sessions", "summarize_verify_sessions"])

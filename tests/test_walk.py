@@ -25,7 +25,7 @@ from verify_mcp.exchange import Effort
 from verify_mcp.filters import MICROSECOND, REACH, SessionFilter
 from verify_mcp.mirror import Mirror
 from verify_mcp.sessions import Session
-from verify_mcp.walk import MARGIN, WIDTH, Walk, Walker
+from verify_mcp.walk import WIDTH, Walk, Walker
 from verify_mcp.windows import Window, gaps
 
 pytestmark = pytest.mark.anyio
@@ -77,7 +77,7 @@ async def walked(
     after_each: Callable[[], Any] | None = None,
 ) -> Walk:
     """A walk of at most so many steps."""
-    walker = Walker(mirror, wanted or SessionFilter(), window, mirror.world.now())
+    walker = Walker(mirror, wanted or SessionFilter(), window)
     effort = Effort()
     while not walker.over and effort.requests < pages:
         await walker.step(effort, budget=pages - effort.requests)
@@ -282,7 +282,7 @@ async def test_many_pages_come_a_few_at_once() -> None:
         *(session(each, minutes=(each + 1) / 2) for each in range(700)), list_limit=None
     )
     async with mirror_of(emulator, Clock()) as mirror:
-        walker = Walker(mirror, SessionFilter(), WINDOW, NOW)
+        walker = Walker(mirror, SessionFilter(), WINDOW)
         asked = []
         while not walker.over:
             before = len(emulator.received)
@@ -304,7 +304,7 @@ async def test_a_step_spends_no_more_than_its_budget() -> None:
 async def test_an_api_that_fails_midway_leaves_what_had_come_and_says_how_it_failed() -> None:
     emulator = account(*(session(each, minutes=70 + each) for each in range(90)), list_limit=None)
     async with mirror_of(emulator, Clock()) as mirror:
-        walker = Walker(mirror, SessionFilter(), WINDOW, NOW)
+        walker = Walker(mirror, SessionFilter(), WINDOW)
         for _ in range(2):
             await walker.step(Effort(), budget=1)
         emulator.fail_next(Fault.SERVER_ERROR)
@@ -326,8 +326,8 @@ async def test_what_left_the_apis_reach_while_walking_is_not_claimed(
 
     async def aging(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
+            await emulator(scope, receive, send)
             clock.pass_by(110)
-        await emulator(scope, receive, send)
 
     async with mirror_of(aging, clock) as mirror:
 
@@ -337,7 +337,7 @@ async def test_what_left_the_apis_reach_while_walking_is_not_claimed(
         found = await walked(mirror, window, after_each=check)
     (missing,) = found.missing
     assert found.failure is None
-    assert (missing.start, missing.end) == (window.start, clock.now - 110 * SECOND - REACH + MARGIN)
+    assert (missing.start, missing.end) == (window.start, clock.now - 109 * SECOND - REACH)
 
 
 SECOND = timedelta(seconds=1)
@@ -422,8 +422,10 @@ async def test_r37_purging_while_windows_are_walked_leaves_no_claim_that_is_fals
 
 
 async def test_what_is_older_than_the_retention_is_forgotten_on_the_way() -> None:
-    emulator = account(session(1, minutes=90), session(2, minutes=300), list_limit=None)
     clock = Clock()
+    emulator = account(
+        session(1, minutes=90), session(2, minutes=300), clock=clock, list_limit=None
+    )
     async with mirror_of(emulator, clock, retention=4 * HOUR) as mirror:
         assert mirror.store is not None
         await walked(mirror)

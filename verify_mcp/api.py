@@ -7,15 +7,18 @@ again belong to the caller, because every try costs a slot.
 import logging
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from verify_mcp import __version__, pacing
+from verify_mcp.api_clock import ApiClock, Receipt
 from verify_mcp.errors import (
     AccessDenied,
     ApiError,
@@ -64,13 +67,16 @@ class Api:
         settings: Settings,
         *,
         now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
         app: Callable[..., Any] | None = None,
     ) -> None:
         """`app` is an ASGI application asked in process instead of the network."""
         self._settings = settings
         self._now = now
+        self._monotonic = monotonic
         self._app = app
         self._http: httpx.AsyncClient | None = None
+        self.clock = ApiClock(now=now, monotonic=monotonic)
         self.server_time: datetime | None = None
         """The clock of the API, as its last reply told it, None when it did not."""
 
@@ -78,16 +84,21 @@ class Api:
         self, wanted: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
     ) -> Page:
         """One page of the sessions wanted, newest first. Raises ApiError."""
+        # A request may wait long for its turn, and the reach moves on meanwhile.
+        wanted = wanted.within_reach(now=self.clock.now())
         said = params(wanted, limit=limit, offset=offset, cursor=cursor)
         with _list_refusals(wanted):
-            return read_page(await self._body("", said))
+            body, receipt = await self._body("", said)
+        page = read_page(body)
+        return replace(page, receipt=self.clock.note_created(receipt, page.newest))
 
     async def session(self, uuid: str) -> Session:
         """The session with this UUID. Raises ApiError, or SessionNotFound."""
         if not is_uuid(uuid):  # what becomes a path is checked where the path is made
             raise ValueError("a session is asked for by its canonical UUID")
         try:
-            session = read_session(await self._body(f"{uuid}/", {}))
+            body, _ = await self._body(f"{uuid}/", {})
+            session = read_session(body)
         except _NotFound as error:
             raise SessionNotFound(
                 f"No Verify session {uuid} in the last 90 days. "
@@ -106,15 +117,18 @@ class Api:
         if self._http is not None:
             await self._http.aclose()
 
-    async def _body(self, path: str, query: Mapping[str, str]) -> bytes:
+    async def _body(self, path: str, query: Mapping[str, str]) -> tuple[bytes, Receipt]:
         account = self._settings.account()
         url = f"{self._settings.api_url}/v1/Account/{account.auth_id}/Verify/Session/{path}"
+        sent_at = self._monotonic()
         with _network_kinds(self._settings.request_timeout):
             with anyio.fail_after(self._settings.request_timeout):
                 async with self._client().stream("GET", url, params=query) as reply:
                     self._note_time(reply.headers.get("date"))
+                    elapsed = timedelta(seconds=self._monotonic() - sent_at)
+                    receipt = self.clock.note(self.server_time, elapsed=elapsed)
                     self._check_status(reply)
-                    return await _bounded(reply)
+                    return await _bounded(reply), receipt
 
     def _client(self) -> "httpx.AsyncClient":
         if self._http is None:
@@ -126,7 +140,7 @@ class Api:
             told = parsedate_to_datetime(date) if date else None
         except (ValueError, TypeError, IndexError):
             told = None
-        self.server_time = told if told and told.tzinfo else None
+        self.server_time = told.astimezone(UTC) if told and told.tzinfo else None
 
     def _check_status(self, reply: "httpx.Response") -> None:
         status = reply.status_code
@@ -139,10 +153,14 @@ class Api:
 
 @asynccontextmanager
 async def open_api(
-    settings: Settings, *, now: Callable[[], datetime], app: Callable[..., Any] | None = None
+    settings: Settings,
+    *,
+    now: Callable[[], datetime],
+    monotonic: Callable[[], float] = time.monotonic,
+    app: Callable[..., Any] | None = None,
 ) -> AsyncIterator[Api]:
     """An Api whose connections close with the block."""
-    api = Api(settings, now=now, app=app)
+    api = Api(settings, now=now, monotonic=monotonic, app=app)
     try:
         yield api
     finally:

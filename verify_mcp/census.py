@@ -8,6 +8,7 @@ from decimal import Decimal
 import anyio
 
 from verify_mcp import summary
+from verify_mcp.api_clock import Receipt
 from verify_mcp.counting import Count, Guess, adds_up
 from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
 from verify_mcp.estimates import Estimate, Sample, sample
@@ -173,6 +174,18 @@ class Taker:
             return None
         read = {each.uuid: each for page in self._pages.values() for each in page.sessions}
         return list(read.values()) if len(read) == total else None
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """The receipt of all pages together, None when the API made none of them."""
+        receipts = [page.receipt for page in self._pages.values() if page.receipt]
+        if not receipts:
+            return None
+        return Receipt(
+            min(receipt.earliest for receipt in receipts),
+            max(receipt.latest for receipt in receipts),
+            all(receipt.is_dated for receipt in receipts),
+        )
 
     def _undrawn(self, drawn: Sample) -> list[int]:
         return [offset for offset in drawn.offsets if offset not in self._pages]

@@ -10,9 +10,9 @@ in work.
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import cast
 
+from verify_mcp.api_clock import ApiClock
 from verify_mcp.callers import Caller
 from verify_mcp.database import Access
 from verify_mcp.errors import AccessDenied, InvalidArgument, SessionNotFound
@@ -40,8 +40,8 @@ class ConfinedExchange(Exchange):
         self.retrieves = whole.retrieves
 
     @property
-    def server_time(self) -> datetime | None:
-        return self._whole.server_time
+    def clock(self) -> ApiClock:
+        return self._whole.clock
 
     async def page(
         self,

@@ -12,6 +12,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from verify_mcp import pacing, telemetry
 from verify_mcp.api import Api
+from verify_mcp.api_clock import ApiClock
 from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
 from verify_mcp.filters import SessionFilter
 from verify_mcp.flights import Flights
@@ -76,9 +77,9 @@ class Exchange:
         self._world = world
 
     @property
-    def server_time(self) -> datetime | None:
-        """The API's clock at its last reply, None when that did not tell."""
-        return self._api.server_time
+    def clock(self) -> ApiClock:
+        """The API's clock."""
+        return self._api.clock
 
     async def page(
         self,

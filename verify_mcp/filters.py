@@ -9,13 +9,14 @@ from verify_mcp.windows import Window
 
 REACH = timedelta(days=90)
 """How far back the list endpoint answers (documented)."""
-SAFE_REACH = REACH - timedelta(minutes=5)
-"""How far back a question of many requests may reach: each leaves later than the one before."""
+REACH_TOLERANCE = timedelta(minutes=1)
+"""How much of a window's start may slide out of reach while a call goes on; `applied` tells it."""
 DEFAULT_WINDOW = timedelta(hours=24)
 """What the list endpoint covers when no time is asked for (documented)."""
 PAGE = 20
 """Sessions on a page at most (documented)."""
 MICROSECOND = timedelta(microseconds=1)
+SECOND = timedelta(seconds=1)
 STATUSES = ("in-progress", "verified", "expired")
 """The session statuses the list endpoint filters by (documented)."""
 
@@ -84,6 +85,11 @@ def written(instant: datetime) -> str:
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
 
+def reach_edge(now: datetime) -> datetime:
+    """The first whole second that the list endpoint still shows after `now`, the API's time."""
+    return (now - REACH).replace(microsecond=0) + SECOND
+
+
 def _after(instant: datetime | None) -> datetime | None:
     """The next instant the API can tell apart."""
     return instant + MICROSECOND if instant else None
@@ -135,6 +141,17 @@ class SessionFilter:
         end = min((bound for bound in ends if bound), default=None)
         return Window(start, end) if start and end and start <= end else None
 
+    def admits_time(self, created: datetime) -> bool:
+        """Whether its times let a session created then through."""
+        after, before = self.session_time__gt, self.session_time__lt
+        lower, upper = self.lower(), self.upper()
+        return (
+            (lower is None or lower <= created)
+            and (upper is None or created <= upper)
+            and (after is None or after < created)
+            and (before is None or created < before)
+        )
+
     def within(self, window: Window) -> "SessionFilter":
         """The same filter for the sessions of one window."""
         return replace(
@@ -180,7 +197,7 @@ class SessionFilter:
         A window without a start but with an end gets the reach as its start, because the API
         does not say what it would assume. No time at all stays so: the API's own default applies.
         """
-        edge = (now - REACH).replace(microsecond=0) + timedelta(seconds=1)
+        edge = reach_edge(now)
         lower = self.lower()
         if not self.has_time() or (lower and lower >= edge):
             return self
@@ -189,4 +206,4 @@ class SessionFilter:
     def unreachable(self, *, now: datetime) -> bool:
         """Whether the whole window lies before what the API can still tell."""
         upper = self.upper()
-        return upper is not None and upper < now - REACH
+        return upper is not None and upper <= now - REACH

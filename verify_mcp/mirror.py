@@ -13,6 +13,7 @@ import anyio.abc
 
 from verify_mcp import phones
 from verify_mcp.api import open_api
+from verify_mcp.api_clock import CLOCK_TOLERANCE, Receipt
 from verify_mcp.database import Access
 from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, SessionNotFound
 from verify_mcp.exchange import Effort, Exchange, World
@@ -24,7 +25,7 @@ from verify_mcp.quota import MemoryLedger, Quota
 from verify_mcp.sessions import Page, Session, is_uuid
 from verify_mcp.settings import IN_MEMORY, Rate, Settings
 from verify_mcp.store import Store
-from verify_mcp.windows import Window, merged, overlap
+from verify_mcp.windows import Window, covered, merged, overlap
 
 MOST_UNFINISHED = 20
 """Questions whose unfinished work is remembered."""
@@ -34,8 +35,8 @@ SPARE_SHARE = 4
 """Without the shared ledger a process keeps to this fraction of the rate: others may be there."""
 TIDY_EVERY = timedelta(hours=6)
 """Between two removals of what is older than the retention."""
-LEAST_AGE, MOST_AGE = timedelta(seconds=15), timedelta(hours=1)
-"""How old what is not settled may be in an answer: a hundredth of its window, within these."""
+MAX_STALENESS = timedelta(minutes=1)
+"""How old what is not settled may be in an answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Mirror:
         self.key = key
         self._seen: OrderedDict[str, _Trace] = OrderedDict()
         self.unfinished = Unfinished()
-        self._tidy_at = world.now()
+        self._tidy_at = exchange.clock.now()
         account = settings.credentials
         self.store = (
             Store(access, account.auth_id, settle=settings.settle)
@@ -99,7 +100,7 @@ class Mirror:
         """One page asked of the API, and kept."""
         page = await self.asked(wanted, limit=limit, offset=offset, effort=effort)
         claim = between(page) if wanted.is_open() else None
-        await self.keep(page.sessions, wanted.subaccount or "", claim)
+        await self.keep(page.sessions, wanted.subaccount or "", claim, page.receipt)
         return page
 
     async def asked(
@@ -124,21 +125,20 @@ class Mirror:
         sessions: Sequence[Session],
         scope: str,
         claim: Window | None,
+        receipt: Receipt | None,
         walked: datetime | None = None,
     ) -> None:
         """Keep sessions, and claim the window in which they are all there are.
 
-        `walked` is when a walk pinned that window: for a while its unsettled part will do, too.
+        `receipt` is that of the oldest page they came on. `walked` is the instant at which all of
+        that window was seen: for a while its unsettled part will do, too.
         """
-        if self.store is None or (not sessions and claim is None):
+        if self.store is None or receipt is None or (not sessions and claim is None):
             return
-        now = self.world.now()
-        # A clock ahead of the API's would claim times whose sessions are still to come.
-        fetched = min(now, self.exchange.server_time or now)
-        if claim is not None and fetched < claim.end:
-            claim = Window(claim.start, max(claim.start, fetched))
+        claim = _provable(claim, receipt)
+        now = self.now()
         try:
-            await self.store.keep(sessions, scope, claim, fetched, walked)
+            await self.store.keep(sessions, scope, claim, receipt.settled_by, walked)
             if self.settings.retention and now >= self._tidy_at:
                 self._tidy_at = now + TIDY_EVERY
                 await self.store.purge(now - self.settings.retention)
@@ -173,19 +173,34 @@ class Mirror:
         told = {each.country or phones.country(each.recipient) for each in self._seen.values()}
         return sorted(each for each in told if each and each.startswith(prefix))
 
-    async def covered(self, scope: str, wanted: Window) -> tuple[tuple[Window, ...], datetime]:
-        """The parts of a window that need not be asked again, and how old the oldest part is."""
-        now = self.world.now()
+    def now(self) -> datetime:
+        """The API's time, aware UTC: it decides what a window holds."""
+        return self.exchange.clock.now()
+
+    async def covered(
+        self, scope: str, wanted: Window, max_staleness: timedelta
+    ) -> tuple[tuple[Window, ...], datetime]:
+        """The parts of a window that need not be asked again, and how old the oldest part is.
+
+        A part is final, or was seen whole at most `max_staleness` ago.
+        """
+        now = self.now()
         if self.store is None:
             return (), now
         try:
             settled = await self.store.covered(scope, wanted)
-            walked = await self.store.walked(scope, wanted, now - age(wanted))
+            recent = await self.store.walked(scope, wanted, now - max_staleness)
         except DatabaseUnavailable:
             return (), now
-        shared = (overlap(window, wanted) for window, _ in walked)
-        parts = merged([*settled, *(part for part in shared if part)])
-        return parts, min((at for _, at in walked), default=now)
+        # A later time than now was written by a clock that was wrong.
+        recent = [(window, at) for window, at in recent if at <= now + CLOCK_TOLERANCE]
+        needed = [
+            (part, at)
+            for window, at in recent
+            if (part := overlap(window, wanted)) and not covered(part, settled)
+        ]
+        parts = merged([*settled, *(part for part, _ in needed)])
+        return parts, min((at for _, at in needed), default=now)
 
     def shown(self, number: str) -> str:
         """How a recipient is written in answers."""
@@ -210,18 +225,26 @@ class Mirror:
         return replace(wanted, recipient=found[0])
 
     async def _held_page(self, wanted: SessionFilter, limit: int, offset: int) -> Page | None:
+        """A page from the store, None unless it is provably the one that the API would give.
+
+        The API's order of sessions created in the same instant is not known, so a page that begins
+        or ends among such sessions is asked of the API.
+        """
         window = wanted.window()
         if self.store is None or window is None or not wanted.on_what_is_kept():
             return None
-        scope = wanted.subaccount or ""
+        scope, before = wanted.subaccount or "", min(offset, 1)
         try:
-            found = await self.store.page(wanted, scope, window, limit=limit + 1, offset=offset)
+            found = await self.store.page(
+                wanted, scope, window, limit=before + limit + 1, offset=offset - before
+            )
         except DatabaseUnavailable:
             return None
-        if found is None:
+        if found is None or _is_tied(found, before) or _is_tied(found, before + limit):
             return None
-        shown = tuple(found[:limit])
-        return Page(shown, received=len(shown), more=len(found) > limit)
+        sessions = tuple(found[before : before + limit])
+        more = len(found) > before + limit
+        return Page(sessions, received=len(sessions), more=more)
 
     async def _final(self, uuid: str) -> Session | None:
         if self.store is None:
@@ -252,20 +275,32 @@ class Mirror:
             self._seen.popitem(last=False)
 
 
+def _is_tied(sessions: Sequence[Session], index: int) -> bool:
+    """Whether the sessions before and at `index` were created in the same instant."""
+    if not 0 < index < len(sessions):
+        return False
+    return sessions[index - 1].created == sessions[index].created
+
+
 def between(page: Page) -> Window | None:
     """The window in which an unfiltered page's sessions are all there are.
 
     Its first and last instant are left out: sessions of the same microsecond may lie beyond them.
     """
-    if page.skipped or not page.sessions:
+    created = [session.created for session in page.sessions]
+    if page.skipped or not created or created != sorted(created, reverse=True):
         return None
-    newest, oldest = page.sessions[0].created, page.sessions[-1].created
+    newest, oldest = created[0], created[-1]
     return Window(oldest + MICROSECOND, newest) if oldest + MICROSECOND < newest else None
 
 
-def age(window: Window) -> timedelta:
-    """How old what is not settled may be in an answer about a window."""
-    return min(max(window.length / 100, LEAST_AGE), MOST_AGE)
+def _provable(claim: Window | None, receipt: Receipt) -> Window | None:
+    """The part of a claim that lies within the API's reach and before its clock at that reply."""
+    if claim is None:
+        return None
+    start = max(claim.start, receipt.reach)
+    end = min(claim.end, receipt.earliest)
+    return Window(start, end) if start < end else None
 
 
 @asynccontextmanager
@@ -279,7 +314,10 @@ async def open_mirror(
     world = world or World()
     access = Access(settings.database_url, clock=world.clock, say=_say)
     try:
-        async with open_api(settings, now=world.now, app=app) as api, _tasks() as tasks:
+        async with (
+            open_api(settings, now=world.now, monotonic=world.clock, app=app) as api,
+            _tasks() as tasks,
+        ):
             exchange = Exchange(
                 api,
                 lists=_quota("list", settings.rate_limit, access, settings, world),

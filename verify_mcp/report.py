@@ -24,7 +24,7 @@ from verify_mcp.errors import (
     QuotaExhausted,
 )
 from verify_mcp.exchange import Effort, World
-from verify_mcp.filters import SAFE_REACH, moment, written
+from verify_mcp.filters import REACH, moment, written
 from verify_mcp.mirror import Mirror, open_mirror
 from verify_mcp.quota import BACKGROUND
 from verify_mcp.settings import Settings
@@ -115,7 +115,7 @@ async def made(mirror: Mirror, order: Order, out: Console) -> dict[str, Any]:
             answers.append(await _whole(mirror, asked, window, deadline, tell))
     return {
         "version": __version__,
-        "made": f"{written(mirror.world.now().replace(microsecond=0))}Z",
+        "made": f"{written(mirror.now().replace(microsecond=0))}Z",
         "sandbox": mirror.settings.sandbox,
         "answers": answers,
     }
@@ -127,8 +127,8 @@ def _usual(window: Window) -> tuple[Groups, ...]:
 
 def _window(order: Order, mirror: Mirror) -> Window:
     """Whole seconds, so that every answer is about the very same window."""
-    now = mirror.world.now().replace(microsecond=0)
-    start = max(_time("--since", order.since, now), now - SAFE_REACH)
+    now = mirror.now().replace(microsecond=0)
+    start = max(_time("--since", order.since, now), now - REACH)
     end = min(_time("--until", order.until, now), now) if order.until else now
     if start >= end:
         raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")

@@ -7,18 +7,22 @@ first 8 characters. A text that came from the API appears only where it is data,
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from verify_mcp import phones
 from verify_mcp.arguments import ListCall
-from verify_mcp.filters import DEFAULT_WINDOW, REACH, SessionFilter, written
+from verify_mcp.filters import DEFAULT_WINDOW, REACH, REACH_TOLERANCE, SessionFilter, written
 from verify_mcp.sessions import Page, Session, has_more
 from verify_mcp.summary import outcomes
 from verify_mcp.wording import Shown, instant, money, sentence, short, story, whole_seconds
 
 SHORT_ID = 8
+SLACK = timedelta(seconds=3)
+"""How far apart two readings of the API's clock may lie: replies tell it in whole seconds."""
+PAGING_TIME = timedelta(hours=1)
+"""How long somebody may take to page through one window."""
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
 
 
@@ -53,10 +57,17 @@ def listing(
     call: ListCall, asked: SessionFilter, page: Page, footing: Footing, shown: Shown
 ) -> dict[str, Any]:
     """The answer of `list_verify_sessions`; `asked` is the filter as the API got it."""
-    gaps = beyond_reach(call.wanted, asked, footing.now)
+    latest = page.receipt.latest if page.receipt else footing.now
+    if asked.has_time() and latest - REACH - (asked.lower() or latest) > SLACK:
+        asked = asked.within_reach(now=latest)  # the reach moved while the request waited
+    inside = tuple(each for each in page.sessions if asked.admits_time(each.created))
+    strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
+    gaps = beyond_reach(call, asked, page, latest)
     why = [gap["why"] for gap in gaps]
     if page.skipped:
         why.append(f"{page.skipped} of the API's rows could not be read and are left out.")
+    if strays:
+        why.append(f"{strays} of the API's rows lie outside this window and are left out.")
     return {
         "complete": not why,
         **({"why": " ".join(why)} if why else {}),
@@ -137,7 +148,7 @@ def following(
 ) -> dict[str, dict[str, Any]]:
     """What to add to the same call for the next page, its window pinned; empty at the end.
 
-    Without an upper bound of its own the window ends at this page's newest session, so that
+    Without an end that is past, the window ends at an instant that this page showed, so that
     arrivals neither repeat a row nor push one out of sight; the offset then counts from there.
     """
     if not has_more(page, call.limit):
@@ -147,17 +158,31 @@ def following(
         for name, value in asked.asked().items()
         if name in call.sliding and isinstance(value, datetime)
     }
-    if asked.upper() is not None:
+    upper = asked.upper()
+    if upper is not None and upper <= now:
         return {"next": {"offset": call.offset + call.limit, **pins}}
     if not asked.has_time():
         pins = {"session_time__gte": instant(now - DEFAULT_WINDOW)}
-    if not page.sessions:
-        pins |= {"session_time__lte": written(now)}
-        return {"next": {"offset": call.offset + call.limit, **pins}}
-    # A row that could not be read may be newer than the newest that could, and so lie outside.
-    offset = call.limit - page.skipped
-    newest = max(each.created for each in page.sessions)
-    return {"next": {"offset": offset, **pins, "session_time__lte": written(newest)}}
+    end, offset = _continuation(call, page, now)
+    return {"next": {"offset": offset, **pins, "session_time__lte": written(end)}}
+
+
+def _continuation(call: ListCall, page: Page, now: datetime) -> tuple[datetime, int]:
+    """The end to pin a window at that is still open, and the offset that goes on in it.
+
+    The first page of all ends the window at its newest session. Any other page may begin among
+    sessions of one instant, so its own oldest instant ends the window instead.
+    """
+    newest, oldest = page.newest, _oldest(page)
+    if newest is None or oldest is None or (call.offset and newest == oldest):
+        return now, call.offset + call.limit
+    if not call.offset and page.times[0] == newest:
+        return newest, call.limit
+    return oldest, len(page.times) - page.times.index(oldest)
+
+
+def _oldest(page: Page) -> datetime | None:
+    return min((time for time in page.times if time), default=None)
 
 
 def _table(page: Page, call: ListCall, shown: Shown) -> dict[str, Any]:
@@ -180,22 +205,28 @@ def _row(session: Session, shown: Shown) -> list[str]:
 
 
 def beyond_reach(
-    wanted: SessionFilter, asked: SessionFilter, now: datetime
+    call: ListCall, asked: SessionFilter, page: Page, now: datetime
 ) -> list[dict[str, str]]:
     """The part of the window that lies before what the API can tell."""
-    is_gone, lower, edge = wanted.unreachable(now=now), wanted.lower(), now - REACH
-    first = asked.lower()
-    # A second is lost to `90d` itself, by the time it is asked.
-    is_cut = bool(lower and first and first - lower > timedelta(seconds=1))
+    lower, first, edge = call.wanted.lower(), asked.lower(), now - REACH
+    is_gone = call.wanted.unreachable(now=now)
+    is_cut = bool(lower and first and first - lower > _allowance(call, page))
     if not (is_cut or is_gone):
         return []
     start = f"{instant(lower)} to " if lower else "until "
     return [
         {
             "why": f"The API reaches back 90 days, to {instant(edge)} UTC.",
-            "missing": start + instant(min(edge, wanted.upper() or edge)),
+            "missing": start + instant(min(edge, call.wanted.upper() or edge)),
         }
     ]
+
+
+def _allowance(call: ListCall, page: Page) -> timedelta:
+    """How much of its start a window may lose: `next` pins a start that the reach then passes."""
+    if call.offset:
+        return PAGING_TIME
+    return REACH_TOLERANCE if has_more(page, call.limit) else SLACK
 
 
 def _note(page: Page, call: ListCall) -> dict[str, str]:

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import from_json
 
 from verify_mcp import phones
+from verify_mcp.api_clock import Receipt
 from verify_mcp.errors import ApiFailed
 from verify_mcp.text import clean
 
@@ -225,7 +226,12 @@ class Session(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of sessions, newest first; `skipped` rows could not be read."""
+    """One page of sessions, newest first; `skipped` rows could not be read.
+
+    `receipt` says when the API made it; a page from the mirror has none, because its sessions do
+    not change any more. `times` are the creation times of all rows received, in the API's order,
+    None where a row does not tell it.
+    """
 
     sessions: tuple[Session, ...]
     skipped: int = 0
@@ -234,6 +240,13 @@ class Page:
     """Whether the API says that more follow; None when it does not say."""
     cursor: str | None = None
     """An opaque continuation, when the API hands one out instead of an offset."""
+    receipt: Receipt | None = None
+    times: tuple[datetime | None, ...] = ()
+
+    @property
+    def newest(self) -> datetime | None:
+        """The latest creation time on the page, unreadable rows included; None when unknown."""
+        return max((time for time in self.times if time), default=None)
 
 
 def has_more(page: Page, limit: int) -> bool:
@@ -275,7 +288,8 @@ def read_page(body: bytes) -> Page:
     read = [each for each in map(_row, rows) if each is not None]
     once = {each.uuid: each for each in read}
     more, cursor = _continuation(payload.get("meta"))
-    return Page(tuple(once.values()), len(rows) - len(read), len(rows), more, cursor)
+    skipped, times = len(rows) - len(read), tuple(map(_created_at, rows))
+    return Page(tuple(once.values()), skipped, len(rows), more, cursor, times=times)
 
 
 def _payload(body: bytes) -> Mapping[str, Any]:
@@ -291,6 +305,14 @@ def _row(row: object) -> Session | None:
     try:
         return Session.model_validate(row)
     except ValidationError:
+        return None
+
+
+def _created_at(row: object) -> datetime | None:
+    """When a row's session was created, though the rest of the row may be unreadable."""
+    try:
+        return _created(row.get("created_at")) if isinstance(row, Mapping) else None
+    except ValueError:
         return None
 
 

@@ -13,17 +13,26 @@ from verify_mcp import summary
 from verify_mcp.census import ALL, Census, Occasion, Taker
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.exchange import LONGEST_CALL, Effort, patience
-from verify_mcp.filters import PAGE, SessionFilter
-from verify_mcp.mirror import Mirror, age
-from verify_mcp.sessions import Session
+from verify_mcp.filters import PAGE, REACH, SessionFilter
+from verify_mcp.mirror import MAX_STALENESS, Mirror
+from verify_mcp.sessions import Page, Session
 from verify_mcp.summary import Tallies, Tally
 from verify_mcp.walk import Walk, Walker
 from verify_mcp.windows import Window, gaps, overlap
+from verify_mcp.wording import instant
 
 DEFAULT_REQUESTS = 20
 """Requests a question may cost unless it says otherwise: one minute's quota."""
 MOVED = timedelta(seconds=2)
 """How far a relative window asked again may be from where the clock moved it."""
+MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
+"""How long a count may go on from call to call: a hundredth of its window, within these."""
+MAX_WALK_AGE = timedelta(hours=1)
+"""How old a part's unsettled sessions may be while other parts are missing altogether."""
+MIN_EDGE, MAX_EDGE = timedelta(minutes=5), timedelta(hours=1)
+"""How much of a window is fetched where the API's reach ends, before the rest is counted."""
+EDGE_REQUESTS = 2
+"""Requests that this part may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class Finding:
     missing: tuple[Window, ...] = ()
     why: str = ""
     eta_s: float | None = None
+    eta_exact_s: float | None = None
+    """Seconds until repeated calls can have an exact answer, at the present quota."""
     skipped: int = 0
     census: Census | None = None
     """What was counted, besides the tally (of no group) of what is known around it."""
@@ -75,12 +86,36 @@ class Survey:
         begun = self._begun()
         if begun is not None and not self._can_fetch(begun.census.pages):
             return await self._counted(begun)
-        held = await self._held()
+        held = await self._held_while_incomplete()
+        if held is not None:
+            finding = await self._found(held)
+            if finding.missing or finding.census:
+                return finding
+        return await self._found(await self._held(MAX_STALENESS))
+
+    async def _held_while_incomplete(self) -> "_Held | None":
+        """What is there when older parts are missing, which are fetched first; else None.
+
+        What came on the way here is refreshed once nothing else is missing.
+        """
+        held = await self._held(MAX_WALK_AGE)
+        if not held.parts or not gaps(Window(held.window.start, held.parts[-1].end), held.parts):
+            return None
+        end = held.parts[-1].end
+        if self._question.pinned or held.window.end - end > MAX_WALK_AGE:
+            return held
+        return replace(held, window=Window(held.window.start, end))
+
+    async def _found(self, held: "_Held") -> Finding:
+        """The answer that starts from what is held."""
         missing = gaps(held.window, held.parts)
         if not missing:
             return Finding("held", held.window, held.tallies, held.as_of)
-        walks = [Walker(self._mirror, self._question.wanted, each, held.now) for each in missing]
-        walks.reverse()  # the youngest part first
+        if len(missing) > 1 and self._question.wanted.recipient:
+            # One page holds what a recipient asked for in months; each gap would cost one.
+            held = replace(held, parts=(), tallies={}, as_of=held.now)
+            missing = (held.window,)
+        walks = [self._walker(window) for window in reversed(missing)]  # the youngest part first
         left = await self._first_steps(walks)
         if walks[0].walk.failure is not None and not held.parts:
             raise walks[0].walk.failure
@@ -105,13 +140,17 @@ class Survey:
         if not isinstance(taker, Taker):
             return None
         question, asked = self._question, taker.occasion
-        passed = self._mirror.world.now() - asked.at
+        now = self._mirror.now()
+        if taker.census.window.start < now - REACH:
+            return None  # the API no longer shows all that was counted
+        passed = now - asked.at
         moved = question.window.start - asked.window.start
         same_start = not moved or abs(moved - passed) <= MOVED
-        same_end = question.pinned == asked.pinned and (
-            question.window.end == asked.window.end or not question.pinned
-        )
-        return taker if same_start and same_end and passed <= age(asked.window) else None
+        same_end = question.window.end == asked.window.end or not (question.pinned or asked.pinned)
+        return taker if same_start and same_end and passed <= _max_job_age(asked.window) else None
+
+    def _walker(self, window: Window) -> Walker:
+        return Walker(self._mirror, self._question.wanted, window)
 
     def _can_fetch(self, pages: int) -> bool:
         return pages <= self._budget()
@@ -120,6 +159,13 @@ class Survey:
         """A census of what is left, from the first gap's start to the last one's end."""
         left = [walker for walker in walks if walker.walk.missing]
         hull = Window(left[-1].walk.window.start, left[0].walk.window.end)
+        edge = await self._walk_edge(hull.start, left[0].first_page)
+        if edge is not None:
+            hull = Window(edge.walk.window.end, hull.end)
+            walks = [*walks, edge]
+            if edge.walk.missing:  # what could not be fetched there is left out, and told
+                start = edge.walk.missing[-1].end
+                held = replace(held, window=Window(start, held.window.end))
         outside = await self._outside(held, walks, hull)
         if outside is None:  # what was held is gone: all of it is counted
             hull, outside = held.window, Tally()
@@ -131,6 +177,21 @@ class Survey:
             taker.knows(first)
         return taker
 
+    async def _walk_edge(self, start: datetime, first: Page | None) -> Walker | None:
+        """Fetch the sessions that leave the API's reach soon; None where none do.
+
+        A count goes on for minutes or hours, and its window must lie within the reach all the time.
+        """
+        if start > self._mirror.now() - REACH + MIN_EDGE:
+            return None
+        length = _edge_length(first)
+        walker = self._walker(Window(start, min(start + length, self._question.window.end)))
+        for _ in range(EDGE_REQUESTS):
+            if walker.over or self._budget() <= 0 or self._stopped(walker.walk):
+                break
+            await walker.step(self._effort, budget=1)
+        return walker
+
     async def _first_steps(self, walks: Sequence[Walker]) -> Sequence[Walker]:
         """Walk what a page each is enough for; the rest, whose first page is there then."""
         for number, walker in enumerate(walks):
@@ -141,17 +202,17 @@ class Survey:
                 return walks[number:]
         return ()
 
-    async def _held(self) -> "_Held":
+    async def _held(self, max_staleness: timedelta) -> "_Held":
         """What need not be asked: the window as it will be answered and its parts held."""
-        question, now = self._question, self._mirror.world.now()
+        question, now = self._question, self._mirror.now()
         window, nothing = question.window, _Held(question.window, (), {}, now, now)
         if not question.wanted.on_what_is_kept():
             return nothing
-        parts, at = await self._mirror.covered(self._scope, window)
+        parts, at = await self._mirror.covered(self._scope, window, max_staleness)
         tallies = await self._tallied(parts, question.by)
         if tallies is None:
             return nothing
-        if parts and not question.pinned and window.end - parts[-1].end <= age(window):
+        if parts and not question.pinned and window.end - parts[-1].end <= MAX_STALENESS:
             window = replace(window, end=parts[-1].end)
         return _Held(window, parts, tallies, min(at, now if question.pinned else window.end), now)
 
@@ -164,7 +225,7 @@ class Survey:
             tallies = await store.tallied(question.wanted, self._scope, parts, by, question.zone)
         except DatabaseUnavailable:
             return None
-        still, _ = await self._mirror.covered(self._scope, question.window)
+        still, _ = await self._mirror.covered(self._scope, question.window, MAX_WALK_AGE)
         return None if any(gaps(part, still) for part in parts) else tallies  # else: purged
 
     def _affordable(self, left: Sequence[Walker]) -> bool:
@@ -187,16 +248,46 @@ class Survey:
         sessions = [each for walk in done for each in walk.sessions]
         fetched = summary.tallied(sessions, self._question.by, self._question.zone)
         left = gaps(held.window, [*held.parts, *(each for walk in done for each in walk.whole)])
+        window, left = self._trimmed(held.window, left)
+        is_over = not left or all(walker.over for walker in walks)
         return Finding(
             "fetched",
-            held.window,
+            window,
             summary.added(held.tallies, fetched),
-            held.as_of,
+            min([held.as_of, *(walk.as_of for walk in done if walk.as_of)]),
             left,
-            _why(left, done),
-            await self._eta() if left and not all(walker.over for walker in walks) else None,
+            " ".join(filter(None, (_why(left, done), "" if is_over else self._exhausted()))),
+            None if is_over else await self._eta(),
+            None if is_over else await self._eta_exact(_pages(done)),
             sum(walk.skipped for walk in done),
         )
+
+    def _trimmed(
+        self, window: Window, left: tuple[Window, ...]
+    ) -> tuple[Window, tuple[Window, ...]]:
+        """The window that an answer covers, without what left the API's reach meanwhile.
+
+        An end that is now becomes the instant up to which the answer reaches; what is missing to
+        now stays in `left` when it is more than a minute.
+        """
+        start, end = window.start, window.end
+        if left and left[0].start == start and left[0].end <= self._mirror.now() - REACH + MOVED:
+            start, left = left[0].end, left[1:]
+        is_cut = not self._question.pinned and bool(left) and left[-1].end == end
+        if is_cut and start < left[-1].start and left[-1].length <= MAX_WALK_AGE:
+            end, left = left[-1].start, left[:-1]
+        newest = Window(end, max(end, self._question.window.end))
+        if (left or is_cut) and newest.length > MAX_STALENESS:
+            left = (*left, newest)
+        return Window(start, end), left
+
+    def _exhausted(self) -> str:
+        """Which bound ended the call, in fixed words."""
+        if self._effort.requests >= self._question.max_requests:
+            return f"This call spent its max_requests ({self._question.max_requests})."
+        if self._mirror.world.clock() >= self._stop_at:
+            return "This call's time is over."
+        return ""
 
     async def _counted(self, taker: Taker) -> Finding:
         """The answer by counting, as far as the budget goes."""
@@ -217,8 +308,9 @@ class Survey:
             {(): occasion.outside},
             occasion.as_of,
             (census.window,),
-            census_why(census),
+            " ".join(filter(None, (census_why(census), self._exhausted()))),
             await self._eta(),
+            await self._eta_exact(census.pages - census.sampled),
             census=census,
         )
 
@@ -229,10 +321,12 @@ class Survey:
         outside = await self._tallied(around, question.by)
         if outside is None or (around and self._mirror.store is None):
             return None
-        claim = window if question.wanted.is_open() else None
-        await self._mirror.keep(everything, self._scope, claim, occasion.at)
+        claim, receipt = window if question.wanted.is_open() else None, taker.receipt
+        if receipt is not None:  # each page was kept as it came; together they are all there are
+            await self._mirror.keep(everything, self._scope, claim, receipt, receipt.earliest)
         own = summary.tallied(everything, question.by, question.zone)
-        return Finding("fetched", occasion.window, summary.added(outside, own), occasion.as_of)
+        as_of = min(occasion.as_of, receipt.earliest) if receipt else occasion.as_of
+        return Finding("fetched", occasion.window, summary.added(outside, own), as_of)
 
     async def _outside(self, held: "_Held", walks: Sequence[Walker], hull: Window) -> Tally | None:
         """What is known around the window to be counted, None when it is no longer held."""
@@ -260,6 +354,20 @@ class Survey:
         """Seconds until the same call can go on."""
         return (await self._mirror.exchange.lists.standing()).eta_s
 
+    async def _eta_exact(self, pages: float) -> float | None:
+        """Seconds until so many more requests have been made; None when that is not known."""
+        if pages == inf:
+            return None
+        standing, rate = await self._mirror.exchange.lists.standing(), self._mirror.settings
+        windows = ceil(max(0.0, pages - standing.left) / rate.rate_limit.requests)
+        return standing.eta_s + max(0, windows - 1) * rate.rate_limit.window if windows else 0.0
+
+
+def unreachable(window: Window, now: datetime) -> Finding:
+    """The finding about a window that lies before what the API can show: no figure is known."""
+    why = f"The API reaches back 90 days, to {instant(now - REACH)} UTC."
+    return Finding("", window, {}, now, (window,), why)
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -270,6 +378,19 @@ class _Held:
     tallies: Tallies
     as_of: datetime
     now: datetime
+
+
+def _max_job_age(window: Window) -> timedelta:
+    """How long a count of a window may go on."""
+    return min(max(window.length / 100, MIN_JOB_AGE), MAX_JOB_AGE)
+
+
+def _edge_length(first: Page | None) -> timedelta:
+    """How much of a window a page may hold, if sessions came at its start as on its first page."""
+    if first is None or len(first.sessions) < PAGE:
+        return MIN_EDGE
+    span = first.sessions[0].created - first.sessions[-1].created
+    return min(max(span * 0.7, MIN_EDGE), MAX_EDGE)
 
 
 def _pages(walks: Sequence[Walk]) -> float:

@@ -18,12 +18,12 @@ from verify_mcp.errors import (
     InvalidSetting,
 )
 from verify_mcp.exchange import Effort
-from verify_mcp.filters import REACH, SessionFilter, moment
+from verify_mcp.filters import REACH, REACH_TOLERANCE, SessionFilter, moment, reach_edge
 from verify_mcp.mirror import Mirror, open_mirror
 from verify_mcp.quota import BACKGROUND
 from verify_mcp.settings import Settings, read_settings
 from verify_mcp.store import Store
-from verify_mcp.walk import MARGIN, WIDTH, Walker
+from verify_mcp.walk import WIDTH, Walker
 from verify_mcp.windows import Window, gaps
 
 DONE, TRY_LATER, CONFIGURE = 0, 75, 78
@@ -56,8 +56,8 @@ def syncing(since: str, until: str | None, subaccount: str) -> Work:
     """Fetch what the mirror lacks of a period, the youngest part first, behind people's calls."""
 
     async def work(mirror: Mirror, out: Console) -> int:
-        now = mirror.world.now()
-        start = max(_time("--since", since, mirror), now - REACH)
+        now = mirror.now()
+        start = max(_time("--since", since, mirror), reach_edge(now))
         end = min(_time("--until", until, mirror), now) if until else now
         if end <= now - REACH:
             raise InvalidArgument("--until lies before the 90 days that the API reaches back.")
@@ -72,7 +72,7 @@ def syncing(since: str, until: str | None, subaccount: str) -> Work:
         out.print(f"{told}: {period} UTC. Fetched {fetched} sessions.", markup=False)
         for window in left:
             out.print(f"  missing: {window} UTC", markup=False)
-        within_reach = mirror.world.now() - REACH + MARGIN
+        within_reach = mirror.now() - REACH + REACH_TOLERANCE
         return TRY_LATER if any(each.end > within_reach for each in left) else DONE
 
     return work
@@ -122,7 +122,7 @@ async def _fetched(
     with bar:
         task = bar.add_task("fetching", total=_seconds(missing))
         for window in reversed(missing):
-            walker = Walker(mirror, wanted, window, mirror.world.now())
+            walker = Walker(mirror, wanted, window)
             while not walker.over:
                 await walker.step(effort, budget=WIDTH)
                 if walker.walk.failure is not None:
@@ -147,7 +147,7 @@ def _store(mirror: Mirror) -> Store:
 
 def _time(option: str, text: str, mirror: Mirror) -> datetime:
     try:
-        return moment(text, now=mirror.world.now())
+        return moment(text, now=mirror.now())
     except InvalidArgument as error:
         raise InvalidArgument(f"{option} {error}") from None
 

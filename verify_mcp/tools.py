@@ -20,6 +20,7 @@ from mcp_types import (
 )
 
 from verify_mcp import picture, results, status, telemetry, totals
+from verify_mcp.api_clock import CLOCK_TOLERANCE
 from verify_mcp.arguments import (
     GET_ARGUMENTS,
     LIST_ARGUMENTS,
@@ -35,11 +36,11 @@ from verify_mcp.arguments import (
 )
 from verify_mcp.errors import QuotaExhausted, VerifyError
 from verify_mcp.exchange import Effort
-from verify_mcp.filters import SAFE_REACH
+from verify_mcp.filters import reach_edge
 from verify_mcp.mirror import Mirror
 from verify_mcp.progress import told
 from verify_mcp.quota import Quota
-from verify_mcp.survey import Question, Survey
+from verify_mcp.survey import Question, Survey, unreachable
 from verify_mcp.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ async def list_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> di
     """One page of sessions, newest first."""
     call = read_list(said, reading_for(mirror))
     call = replace(call, wanted=await mirror.with_number(call.wanted))
-    now = mirror.world.now()
+    now = mirror.now()
     if call.wanted.unreachable(now=now):
         return results.unreached(
             call, await _footing(mirror, mirror.exchange.lists, effort), mirror.shown
@@ -96,6 +97,8 @@ async def list_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> di
         footing = await _footing(mirror, mirror.exchange.lists, effort)
         return results.unasked(call, asked, busy.eta_s, footing, mirror.shown)
     footing = await _footing(mirror, mirror.exchange.lists, effort)
+    if page.receipt is not None:
+        footing = replace(footing, now=page.receipt.earliest)
     return results.listing(call, asked, page, footing, mirror.shown)
 
 
@@ -103,12 +106,16 @@ async def summarize_verify_sessions(mirror: Mirror, said: Said, effort: Effort) 
     """Many sessions in few numbers, exact where that is affordable."""
     call = read_summarize(said, reading_for(mirror))
     call = replace(call, wanted=await mirror.with_number(call.wanted))
-    now = mirror.world.now()
-    end = min(call.end or now, now)
-    window = Window(min(max(call.start, now - SAFE_REACH), end), end)
+    now = mirror.now()
+    end = min(call.end or now, now.replace(microsecond=0))
+    start = max(call.start, reach_edge(now))
     pinned = call.end is not None and call.end <= now
-    question = Question(call.wanted, window, pinned, call.by, call.zone, call.max_requests)
-    finding = await Survey(mirror, question, effort).finding()
+    if start < end or call.start >= end:
+        window = Window(min(start, end), end)
+        question = Question(call.wanted, window, pinned, call.by, call.zone, call.max_requests)
+        finding = await Survey(mirror, question, effort).finding()
+    else:
+        finding = unreachable(Window(call.start, end), now)
     footing = await _footing(mirror, mirror.exchange.lists, effort)
     return totals.summarized(call, finding, footing, mirror.shown)
 
@@ -235,7 +242,7 @@ async def on_call_tool(context: Context, params: CallToolRequestParams) -> CallT
 
 async def _answered(offer: Offer, mirror: Mirror, said: Said, effort: Effort) -> CallToolResult:
     try:
-        answer = await offer.answer(mirror, said, effort)
+        answer = await _answer(offer, mirror, said, effort)
     except VerifyError as error:
         telemetry.failed(type(error).__name__)
         return _refused(str(error))
@@ -248,6 +255,16 @@ async def _answered(offer: Offer, mirror: Mirror, said: Said, effort: Effort) ->
     )
 
 
+async def _answer(offer: Offer, mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
+    """The answer; once more where the first reply showed that this machine's clock is wrong."""
+    clock = mirror.exchange.clock
+    offset = clock.offset
+    answer = await offer.answer(mirror, said, effort)
+    if abs(clock.offset - offset) > CLOCK_TOLERANCE:
+        answer = await offer.answer(mirror, said, effort)
+    return answer
+
+
 def _refused(message: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=message)], is_error=True)
 
@@ -256,7 +273,7 @@ def reading_for(mirror: Mirror) -> Reading:
     """What reading an argument depends on, here and now."""
     account = mirror.settings.credentials
     return Reading(
-        mirror.world.now(),
+        mirror.now(),
         confined=account is not None and account.is_subaccount,
         zone=ZoneInfo(mirror.settings.time_zone),
     )
@@ -264,7 +281,7 @@ def reading_for(mirror: Mirror) -> Reading:
 
 async def _footing(mirror: Mirror, quota: Quota, effort: Effort) -> results.Footing:
     standing = await quota.standing()
-    return results.Footing(mirror.world.now(), effort.requests, standing.left)
+    return results.Footing(mirror.now(), effort.requests, standing.left)
 
 
 def _output_schema(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """What `summarize_verify_sessions` returns: totals and groups, exact or with their intervals."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from verify_mcp.arguments import SummarizeCall
 from verify_mcp.census import Census
 from verify_mcp.estimates import Estimate
-from verify_mcp.filters import REACH, SAFE_REACH
+from verify_mcp.filters import REACH_TOLERANCE
 from verify_mcp.results import Footing
 from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
 from verify_mcp.survey import Finding
@@ -22,21 +21,27 @@ def summarized(
     # Groups of attempt statuses overlap; around what was counted nothing is in groups.
     overlapping = "attempt_status" in call.by and finding.census is None
     whole = None if overlapping else total(finding.tallies.values())
-    beyond = _reach(call, finding, footing.now)
+    beyond = _beyond_reach(call, finding)
     why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in beyond))))
     missing = [*map(str, finding.missing), *(gap["missing"] for gap in beyond)]
     return {
         "complete": not missing and not finding.skipped and finding.census is None,
-        "basis": finding.basis,
+        **({"basis": finding.basis} if finding.basis else {}),
         **({"why": why} if why else {}),
         **({"missing": missing} if missing else {}),
-        **({"eta_s": whole_seconds(finding.eta_s)} if finding.eta_s is not None else {}),
+        **_etas(finding),
         **({"skipped": finding.skipped} if finding.skipped else {}),
         "applied": _summary_applied(call, finding, shown),
         **(_told(whole, finding.census) if _is_anything_known(finding) else {}),
         **_groups(call, finding, shown),
         **replace(footing, now=finding.as_of).said(),
     }
+
+
+def _etas(finding: Finding) -> dict[str, int]:
+    """Seconds until the same call can go on, and until its answer can be exact."""
+    etas = {"eta_s": finding.eta_s, "eta_exact_s": finding.eta_exact_s}
+    return {name: whole_seconds(eta) for name, eta in etas.items() if eta is not None}
 
 
 def _is_anything_known(finding: Finding) -> bool:
@@ -153,7 +158,6 @@ def _conversion(share: Estimate | None) -> list[str]:
     return [f"{percent(each, 1)}" for each in share.bounds()]
 
 
-MOMENT = timedelta(seconds=2)
 GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
 ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
 MOST_GROUPS = 50
@@ -220,17 +224,14 @@ def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dic
     return said
 
 
-def _reach(call: SummarizeCall, finding: Finding, now: datetime) -> list[dict[str, str]]:
-    """What lies before the API's reach; the minutes that a question of `90d` loses do not."""
-    lost = finding.window.start - call.start
-    asks_for_all = abs(now - REACH - call.start) <= MOMENT
-    if lost <= MOMENT or asks_for_all:
+def _beyond_reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
+    """What lies before the API's reach; `applied` tells seconds that slid out of it."""
+    start = finding.window.start
+    if start - call.start <= REACH_TOLERANCE:
         return []
-    edge = now - SAFE_REACH
-    end = min(edge, finding.window.end)
     return [
         {
-            "why": f"The API reaches back 90 days, to {instant(edge)} UTC.",
-            "missing": f"{instant(call.start)} to {instant(end)}",
+            "why": f"The API reaches back 90 days, to {instant(start)} UTC.",
+            "missing": f"{instant(call.start)} to {instant(start)}",
         }
     ]

@@ -7,7 +7,7 @@ stops anywhere loses nothing: the next one walks what is left.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 
 import anyio
@@ -21,8 +21,6 @@ from verify_mcp.windows import Window, gaps
 
 WIDTH = 4
 """Pages asked for at once, where at least twice as many are expected."""
-MARGIN = timedelta(minutes=2)
-"""How far a walk keeps from where the API's reach ends: a request may wait so long for its turn."""
 
 
 @dataclass(slots=True)
@@ -39,6 +37,10 @@ class Walk:
     """The fault that stopped it."""
     circles: bool = False
     """Whether the API began to repeat its pages, so that the rest cannot be had."""
+    strays: int = 0
+    """Sessions outside the window asked for, which are not counted."""
+    as_of: datetime | None = None
+    """When the oldest page was read, by the API's clock."""
 
     @property
     def missing(self) -> tuple[Window, ...]:
@@ -55,16 +57,13 @@ class Walk:
 
 
 class Walker:
-    """Walks one filter's sessions in one window; `pinned` is when the window was pinned."""
+    """Walks one filter's sessions in one window."""
 
-    def __init__(
-        self, mirror: Mirror, wanted: SessionFilter, window: Window, pinned: datetime
-    ) -> None:
+    def __init__(self, mirror: Mirror, wanted: SessionFilter, window: Window) -> None:
         self._mirror = mirror
         self._wanted = wanted
         self._scope = wanted.subaccount or ""
         self._claims = wanted.is_open()
-        self._pinned = pinned
         self._start, self._upper = window.start, window.end
         self._offset = 0
         self._cursor: str | None = None
@@ -115,7 +114,11 @@ class Walker:
 
     async def _take(self, page: Page) -> None:
         self.first_page = self.first_page or page
-        fresh = [each for each in page.sessions if each.uuid not in self._seen]
+        self._note_time(page)
+        inside = [each for each in page.sessions if each.created in self.walk.window]
+        strays = len(page.sessions) - len(inside)
+        self.walk.strays += strays
+        fresh = [each for each in inside if each.uuid not in self._seen]
         self._seen.update(each.uuid for each in fresh)
         self._offset += min(page.received, PAGE)
         self._cursor = page.cursor
@@ -130,21 +133,28 @@ class Walker:
         here = [*self._tied, *fresh]
         lower = self._start if last else _above(here, self._upper)
         self._tied = [each for each in here if each.created < lower]
-        whole = Window(lower, self._upper) if lower < self._upper else None
+        complete = Window(lower, self._upper) if lower < self._upper else None
         self._upper = min(self._upper, lower)
-        if page.skipped or self.walk.circles:
-            whole = None
-        if whole:
-            self.walk.whole.append(whole)
-            self.walk.sessions += [each for each in here if each.created in whole]
-        claim = whole if self._claims else None
-        await self._mirror.keep(here, self._scope, claim, self._pinned)
+        if page.skipped or strays or self.walk.circles:
+            complete = None
+        if complete:
+            self.walk.whole.append(complete)
+            self.walk.sessions += [each for each in here if each.created in complete]
+        claim = complete if self._claims else None
+        await self._mirror.keep(here, self._scope, claim, page.receipt, self.walk.as_of)
+
+    def _note_time(self, page: Page) -> None:
+        """Note when a page was read, and how far the API could then reach back."""
+        if page.receipt is None:
+            return
+        earliest = page.receipt.earliest
+        self.walk.as_of = min(self.walk.as_of or earliest, earliest)
+        self._start = min(max(self._start, page.receipt.reach), self.walk.window.end)
 
     def _reachable(self) -> Window:
         """The window as it can be asked for now: while a walk goes on, the API's reach moves."""
         window = self.walk.window
-        edge = self._mirror.world.now() - REACH + MARGIN
-        self._start = min(max(window.start, edge), window.end)
+        self._start = min(max(self._start, self._mirror.now() - REACH), window.end)
         return Window(self._start, window.end)
 
 

@@ -159,6 +159,8 @@ class Emulator:
         reply = self._reply(asked, where, received.at, api_id)
         if delay := self._delay(behaviour):
             await self.sleep(delay)
+        if behaviour.date_header:
+            reply = reply.plus("date", _http_date(self.clock()))
         wire = Wire(receive, noted, self.sleep)
         await wire.deliver(reply.plus("x-request-id", api_id), behaviour)
 
@@ -219,11 +221,8 @@ class Emulator:
         seconds = ceil(wait)
         if self.behaviour.retry_after == "seconds":
             return str(seconds)
-        from email.utils import format_datetime
-
         # A date has whole seconds: one more, so that it is never too early.
-        until = (self.clock() + timedelta(seconds=seconds + 1)).replace(microsecond=0)
-        return format_datetime(until, usegmt=True)
+        return _http_date(self.clock() + timedelta(seconds=seconds + 1))
 
     def _fault(self, endpoint: Endpoint) -> _Queued | None:
         for index, queued in enumerate(self._queued):
@@ -283,3 +282,9 @@ class Emulator:
         return payloads.session(
             record, now, endpoint=endpoint, shape=switches.shape, casing=switches.casing
         )
+
+
+def _http_date(moment: datetime) -> str:
+    from email.utils import format_datetime
+
+    return format_datetime(moment.astimezone(UTC).replace(microsecond=0), usegmt=True)

@@ -127,6 +127,9 @@ class Behaviour:
     # How long a reply takes, in seconds or between two
     latency: float | tuple[float, float] = 0.0
 
+    # Whether replies carry a Date, by the account's clock
+    date_header: bool = True
+
     # What goes wrong by chance: one of `faults` at `fault_rate`, and each of `fault_chances`
     fault_rate: float = 0.0
     faults: tuple[Fault, ...] = ()

@@ -97,6 +97,7 @@ def _config(emulator: Emulator) -> uvicorn.Config:
         log_config=None,
         log_level="critical",
         access_log=False,
+        date_header=False,  # the account's clock makes it
         timeout_graceful_shutdown=1,
     )
 

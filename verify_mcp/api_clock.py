@@ -1,0 +1,86 @@
+"""The API's clock, estimated from its replies.
+
+The API decides by its own clock what is in the last 24 hours, what lies within its reach and when
+a session ended. This machine's clock may be wrong, so every decision about a window uses this
+estimate instead.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from verify_mcp.filters import REACH, SECOND
+
+CLOCK_TOLERANCE = timedelta(seconds=3)
+"""A smaller difference is taken for none: a `Date` header has whole seconds, and replies travel."""
+CLOCK_JUMP = timedelta(seconds=5)
+"""This machine's clock was set when it moved by so much more or less than time passed."""
+UNDATED_MARGIN = timedelta(days=1)
+"""How wrong this machine's clock may be when the API's replies carry no `Date`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """When a reply was made, by the API's clock: not before `earliest` and not after `latest`.
+
+    `is_dated` says that the API sent a `Date`; otherwise this machine's clock is all there is.
+    """
+
+    earliest: datetime
+    latest: datetime
+    is_dated: bool = True
+
+    @property
+    def settled_by(self) -> datetime:
+        """The instant that had certainly passed at the API when it read its data."""
+        return self.earliest if self.is_dated else self.earliest - UNDATED_MARGIN
+
+    @property
+    def reach(self) -> datetime:
+        """The oldest instant whose sessions the reply could certainly show."""
+        return self.latest - REACH
+
+
+class ApiClock:
+    """The API's clock; `now` is this machine's clock, `monotonic` its uptime in seconds."""
+
+    def __init__(self, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
+        self._now = now
+        self._monotonic = monotonic
+        self._offset = timedelta()
+        self._read_at = (now(), monotonic())
+
+    def now(self) -> datetime:
+        """The API's time, aware UTC; this machine's until a reply tells otherwise."""
+        return self._now() + self.offset
+
+    @property
+    def offset(self) -> timedelta:
+        """How far the API's clock is ahead of this machine's; zero when about equal or unknown."""
+        wall, ticks = self._read_at
+        passed = timedelta(seconds=self._monotonic() - ticks)
+        if abs(self._now() - wall - passed) > CLOCK_JUMP:
+            return timedelta()
+        return self._offset if abs(self._offset) > CLOCK_TOLERANCE else timedelta()
+
+    def note(self, date: datetime | None, *, elapsed: timedelta) -> Receipt:
+        """The receipt for a reply that has just come, `elapsed` after its request was sent."""
+        if date is None:
+            now = self.now()
+            return Receipt(now - elapsed, now, is_dated=False)
+        # The reply was made when `date` says, and came at most `elapsed` later.
+        local = self._now()
+        self._set(min(max(local, date), date + SECOND + elapsed))
+        return Receipt(date - elapsed, date + SECOND)
+
+    def note_created(self, receipt: Receipt, newest: datetime | None) -> Receipt:
+        """The same receipt, corrected by the newest session of its reply: it existed by then."""
+        if newest is None or newest <= receipt.latest:
+            return receipt
+        if not receipt.is_dated:
+            self._set(newest)
+        return Receipt(receipt.earliest, newest, receipt.is_dated)
+
+    def _set(self, api_now: datetime) -> None:
+        local = self._now()
+        self._offset, self._read_at = api_now - local, (local, self._monotonic())
