@@ -1,0 +1,233 @@
+"""Servers in this process on simulated time: thousands of calls a second, the oracle beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from mcp import Client
+
+from benchmarks.fuzz import lists, summaries
+from benchmarks.fuzz.calls import Call, Odds, Violation
+from benchmarks.fuzz.truth import Truth
+from benchmarks.fuzz.world import NOON, Account, DatedApi, Life
+from tests.conftest import SANDBOX, Clock
+from verify_mcp.emulator import Behaviour
+from verify_mcp.exchange import World as Surroundings
+from verify_mcp.mirror import open_mirror
+from verify_mcp.server import OpenMirror, build_server
+
+SUMMARIZE, LIST, GET = "summarize_verify_sessions", "list_verify_sessions", "get_verify_session"
+MOST_PAGES = 60
+"""Pages of one list followed; more is a chain that does not end."""
+
+
+@dataclass
+class Report:
+    """What came of a run."""
+
+    calls: int = 0
+    violations: list[Violation] = field(default_factory=list)
+    odds: Odds = field(default_factory=Odds)
+    trace: str = ""
+
+    def add(self, found: Iterable[Violation]) -> None:
+        """Note violations, each with how to have it again."""
+        self.violations += [replace(each, trace=self.trace) for each in found]
+
+    def kinds(self) -> dict[str, int]:
+        """How many violations of each kind."""
+        kinds = [each.kind for each in self.violations]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+
+
+@dataclass
+class Judge:
+    """Holds the truth and looks at every answer."""
+
+    truth: Truth
+    report: Report
+    idle: dict[str, int] = field(default_factory=dict)
+    """Calls in a row that asked nothing and yet did not end, by question."""
+
+    def summary(self, call: Call) -> None:
+        """Look at an answer of summarize_verify_sessions."""
+        self._count(call)
+        if call.answer is not None:
+            self.report.add(summaries.judged(call, self.truth, self.report.odds))
+            self.report.add(self._stuck(call))
+
+    def pages(self, chain: list[Call]) -> None:
+        """Look at the pages of one list."""
+        for call in chain:
+            self._count(call)
+        self.report.add(lists.paged(chain, self.truth))
+
+    def session(self, call: Call) -> None:
+        """Look at an answer of get_verify_session."""
+        self._count(call)
+        if call.answer is not None:
+            self.report.add(lists.got(call, self.truth))
+
+    def _count(self, call: Call) -> None:
+        self.report.calls += 1
+        if "Internal error" in call.error:
+            self.report.add([Violation("internal-error", call.error, call)])
+
+    def _stuck(self, call: Call) -> Iterator[Violation]:
+        answer, key = call.answer or {}, repr(sorted(call.arguments.items()))
+        ended = answer.get("complete") or "skipped" in answer or answer.get("api_requests")
+        is_idle = not ended and answer.get("basis") == "counted" and answer.get("quota_left")
+        self.idle[key] = self.idle.get(key, 0) + 1 if is_idle else 0
+        if self.idle[key] == 3:
+            text = "asked three times, it sends no request and does not end"
+            yield Violation("stuck", text, call)
+
+
+@dataclass
+class _Served:
+    """A server in a task of its own: servers end in any order, tasks' scopes only nested."""
+
+    client: Client
+    over: asyncio.Event
+    task: asyncio.Task[None]
+
+    @classmethod
+    async def started(cls, opened: OpenMirror) -> Self:
+        """Start it."""
+        over = asyncio.Event()
+        ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+
+        async def live() -> None:
+            async with Client(build_server(opened)) as client:
+                ready.set_result(client)
+                await over.wait()
+
+        task = asyncio.create_task(live())
+        return cls(await ready, over, task)
+
+    async def end(self) -> None:
+        """End it in good order."""
+        self.over.set()
+        await self.task
+
+
+class Stage:
+    """A world, its API, and servers that can be killed and started; `await` each call.
+
+    `skews` are how far each server's clock is ahead of the API's.
+    """
+
+    def __init__(
+        self,
+        lives: Iterable[Life],
+        report: Report,
+        *,
+        now: datetime = NOON,
+        skews: tuple[timedelta, ...] = (timedelta(0),),
+        is_dated: bool = True,
+        chance: Random | None = None,
+        latency: tuple[float, float] = (0.0, 0.0),
+        behaviour: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.clock = Clock(now)
+        self.chance = chance or Random(7)
+        self.skews = list(skews)
+        account = Account(lives, lambda: self.clock.now)
+        self.api = DatedApi(
+            account,
+            behaviour=Behaviour(latency=latency, **(behaviour or {})),
+            clock=lambda: self.clock.now,
+            monotonic=lambda: self.clock.ticks,
+            sleep=self.clock.sleep,
+            seed=self.chance.getrandbits(30),
+        )
+        self.api.is_dated = is_dated
+        self.judge = Judge(Truth(account.lives), report)
+        self._latency = timedelta(seconds=latency[1] * 4)  # four pages are asked for at once
+        self._settings = replace(SANDBOX, **settings)
+        self._servers: dict[int, _Served] = {}
+        self._folder = TemporaryDirectory()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for number in list(self._servers):
+            await self.stop(number)
+        self._folder.cleanup()
+
+    def shared(self) -> Self:
+        """The same stage with one database file for all servers."""
+        path = Path(self._folder.name) / "mirror.sqlite3"
+        self._settings = replace(self._settings, database_url=f"sqlite:///{path}")
+        return self
+
+    async def client(self, number: int = 0) -> Client:
+        """A client of that server, started if need be."""
+        if number not in self._servers:
+            opened = partial(
+                open_mirror, self._settings, world=self._surroundings(number), app=self.api
+            )
+            self._servers[number] = await _Served.started(opened)
+        return self._servers[number].client
+
+    async def stop(self, number: int = 0) -> None:
+        """End that server; asked again, another one takes its place."""
+        found = self._servers.pop(number, None)
+        if found is not None:
+            await found.end()
+
+    def pass_by(self, **parts: float) -> None:
+        """Let time pass."""
+        self.clock.pass_by(timedelta(**parts).total_seconds())
+
+    async def call(self, tool: str, server: int = 0, **arguments: Any) -> Call:
+        """One call, its answer not looked at yet."""
+        client = await self.client(server)
+        called = self.clock.now
+        result = await client.call_tool(tool, arguments)
+        answer = None if result.is_error else dict(result.structured_content or {})
+        error = "" if answer is not None else str(getattr(result.content[0], "text", ""))
+        skew = timedelta(0) if self.api.is_dated else self.skews[server]
+        return Call(tool, arguments, called, self.clock.now, answer, error, self._latency, skew)
+
+    async def summarize(self, server: int = 0, **arguments: Any) -> dict[str, Any]:
+        """Ask for a summary, and look at it."""
+        call = await self.call(SUMMARIZE, server, **arguments)
+        self.judge.summary(call)
+        return dict(call.answer or {})
+
+    async def get(self, uuid: str, server: int = 0) -> dict[str, Any]:
+        """Ask for a session, and look at it."""
+        call = await self.call(GET, server, session_uuid=uuid)
+        self.judge.session(call)
+        return dict(call.answer or {})
+
+    async def page_through(
+        self, server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES, **arguments: Any
+    ) -> list[Call]:
+        """Ask for a list, page after page, and look at it; `pause` seconds between two pages."""
+        chain = [await self.call(LIST, server, **arguments)]
+        while len(chain) < most and chain[-1].answer and "next" in chain[-1].answer:
+            self.pass_by(seconds=pause)
+            following = {**arguments, **chain[-1].answer["next"]}
+            chain.append(await self.call(LIST, server, **following))
+        self.judge.pages(chain)
+        return chain
+
+    def _surroundings(self, number: int) -> Surroundings:
+        return Surroundings(
+            now=lambda: self.clock.now + self.skews[number],
+            clock=lambda: self.clock.ticks,
+            sleep=self.clock.sleep,
+            chance=self.chance.random,
+        )

@@ -1,0 +1,191 @@
+"""Answers of summarize_verify_sessions against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from benchmarks.fuzz.calls import MINUTE, Call, Odds, Violation, shortage, without
+from benchmarks.fuzz.truth import FIGURES, SECOND, Bounds, Claim, Span, Truth
+
+_MONEY = ("cost", "expired_cost")
+_LARGE = Decimal("0.05")
+"""The share of all sessions from which on a group must stand in a table of estimates."""
+_MOST_ROWS = 50
+
+
+def judged(call: Call, truth: Truth, odds: Odds) -> Iterator[Violation]:
+    """What is not so in one answer; intervals are counted in `odds`."""
+    answer = call.answer or {}
+    applied = call.applied()
+    if applied is None:
+        yield Violation("no-window", "`applied` has no window", call)
+        return
+    yield from _window(call, applied)
+    claim = claimed(call, applied)
+    told = [name for name in (*FIGURES, "in_progress") if name in answer]
+    if not claim.spans:
+        if told and call.asked().start < call.asked().end:
+            yield Violation("zeros", f"figures of no time at all: {', '.join(told)}", call)
+        return
+    bounds = truth.bounds(claim)
+    wrong = list(_wrong(answer, bounds))
+    if wrong:
+        rounded = truth.bounds(replace(claim, slack=SECOND))
+        kind = "wrong-figure" if list(_wrong(answer, rounded)) else "imprecise-window"
+        yield Violation(kind, "; ".join(wrong), call)
+    yield from _sums(call)
+    _count_intervals(answer, bounds, odds)
+    yield from _groups(call, truth, claim, bounds, odds)
+
+
+def claimed(call: Call, applied: Span) -> Claim:
+    """What an answer speaks of."""
+    answer = call.answer or {}
+    is_counted = answer.get("basis") == "counted"
+    holes = () if is_counted else call.missing()
+    return Claim(
+        without(applied, holes),
+        call.since,
+        call.replied,
+        call.filters,
+        may_skip=not answer.get("complete"),
+        slack=SECOND if holes else timedelta(0),
+    )
+
+
+def _window(call: Call, applied: Span) -> Iterator[Violation]:
+    answer, asked = call.answer or {}, call.asked()
+    lost = shortage(call, applied)
+    if answer.get("complete") and lost > MINUTE + SECOND:
+        text = f"complete, but {lost} shorter than the window asked"
+        yield Violation("short-window", text, call)
+    if answer.get("complete") and applied.start < asked.start - MINUTE - abs(call.skew):
+        yield Violation("other-window", "complete, but starts before the window asked", call)
+    if call.since > call.replied + timedelta(seconds=2):
+        yield Violation("as-of", "`as_of` is later than the answer", call)
+    yield from needless(call)
+
+
+def needless(call: Call) -> Iterator[Violation]:
+    """A window that is called incomplete for seconds that are lost to nothing but the clock."""
+    answer = call.answer or {}
+    spans = call.missing()
+    lost = sum((each.end - each.start for each in spans), timedelta(0))
+    excused = {"skipped", "eta_s"} & set(answer) or answer.get("basis") == "counted"
+    if not answer.get("complete") and spans and lost <= MINUTE and not excused:
+        yield Violation("needless", f"incomplete for {lost}", call)
+
+
+def _amount(name: str, value: object) -> int:
+    return int(Decimal(str(value)).scaleb(9)) if name in _MONEY else int(str(value))
+
+
+def _is_exact(answer: Mapping[str, Any], name: str) -> bool:
+    marks = (answer.get("estimated", {}), answer.get("unchecked", ()))
+    return name in answer and not any(name in each for each in marks)
+
+
+def _wrong(answer: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
+    """The figures told as exact that lie out of bounds."""
+    for name in FIGURES:
+        if not _is_exact(answer, name):
+            continue
+        low, high = bounds.of(name)
+        if not low <= _amount(name, answer[name]) <= high:
+            yield f"{name} {answer[name]}, true {_shown(name, low, high)}"
+    if "sessions_at_least" in answer and answer["sessions_at_least"] > bounds.of("sessions")[1]:
+        high = bounds.of("sessions")[1]
+        yield f"sessions_at_least {answer['sessions_at_least']}, true {high}"
+
+
+def _shown(name: str, low: int, high: int) -> str:
+    texts = [str(Decimal(each).scaleb(-9)) if name in _MONEY else str(each) for each in (low, high)]
+    texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
+    return texts[0] if low == high else f"{texts[0]} to {texts[1]}"
+
+
+def _sums(call: Call) -> Iterator[Violation]:
+    """Figures of one answer that contradict each other."""
+    answer = call.answer or {}
+    parts = ("verified", "expired", "in_progress")
+    if all(_is_exact(answer, name) for name in ("sessions", *parts)):
+        told = sum(answer[name] for name in parts)
+        others = sum(value for value in answer.get("other_statuses", {}).values())
+        if told + others != answer["sessions"]:
+            yield Violation("sums", "the statuses do not add up to the sessions", call)
+    if all(_is_exact(answer, name) for name in ("verified", "expired", "conversion_pct")):
+        ended = answer["verified"] + answer["expired"]
+        share = Decimal(answer["verified"]) * 100 / ended if ended else Decimal(-1)
+        if abs(share - Decimal(answer["conversion_pct"])) > Decimal("0.01"):
+            yield Violation("sums", "conversion_pct is not verified of those that ended", call)
+
+
+def _count_intervals(answer: Mapping[str, Any], bounds: Bounds, odds: Odds) -> None:
+    for name, interval in answer.get("estimated", {}).items():
+        if name in FIGURES and isinstance(interval, list):
+            low, high = (None if each is None else _amount(name, each) for each in interval)
+            odds.note(name, hit=_meets(low, high, bounds.of(name)))
+
+
+def _meets(low: int | None, high: int | None, bounds: tuple[int, int]) -> bool:
+    return (low is None or low <= bounds[1]) and (high is None or high >= bounds[0])
+
+
+def _groups(
+    call: Call, truth: Truth, claim: Claim, whole: Bounds, odds: Odds
+) -> Iterator[Violation]:
+    answer, by = call.answer or {}, call.arguments.get("group_by") or ()
+    if not by or "attempt_status" in by or "brand" in by or "rows" not in answer:
+        return
+    rows = {tuple(row[: len(by)]): row_of(answer, row) for row in answer["rows"]}
+    groups = truth.groups(claim, by)
+    if answer.get("basis") == "counted":
+        yield from _estimated_groups(call, rows, groups, whole, odds)
+        return
+    if len(answer["rows"]) >= _MOST_ROWS:
+        return
+    loose = truth.groups(replace(claim, slack=SECOND), by)
+    for key, bounds in groups.items():
+        if bounds.of("sessions")[0] and key not in rows:
+            yield Violation("lost-group", f"no row of {key}", call)
+    for key, row in rows.items():
+        wrong = list(_wrong(row, groups.get(key, Bounds())))
+        if wrong and list(_wrong(row, loose.get(key, Bounds()))):
+            yield Violation("wrong-group", f"{key}: {'; '.join(wrong)}", call)
+
+
+def row_of(answer: Mapping[str, Any], row: Sequence[str]) -> dict[str, Any]:
+    """A row's figures by column, those that are told."""
+    cells = zip(answer["columns"], row, strict=True)
+    return {name: cell for name, cell in cells if cell not in ("", None)}
+
+
+def _estimated_groups(
+    call: Call,
+    rows: Mapping[tuple[str, ...], Mapping[str, Any]],
+    groups: Mapping[tuple[str, ...], Bounds],
+    whole: Bounds,
+    odds: Odds,
+) -> Iterator[Violation]:
+    if not rows:
+        return
+    for key, bounds in groups.items():
+        share = Decimal(bounds.of("sessions")[0]) / max(1, whole.of("sessions")[1])
+        if share >= _LARGE and key not in rows:
+            text = f"no row of {key}, which has {bounds.of('sessions')[0]} sessions"
+            yield Violation("lost-group", text, call)
+    for key, row in rows.items():
+        _count_row(row, groups.get(key, Bounds()), odds)
+
+
+def _count_row(row: Mapping[str, Any], bounds: Bounds, odds: Odds) -> None:
+    for name in ("sessions", "cost"):
+        try:
+            low, high = (_amount(name, row[f"{name}_{end}"]) for end in ("low", "high"))
+        except (KeyError, ValueError, InvalidOperation):
+            continue
+        odds.note(f"group {name}", hit=_meets(low, high, bounds.of(name)))

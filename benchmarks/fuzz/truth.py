@@ -1,0 +1,194 @@
+"""What is true of a world at every instant, as bounds that an answer's figures must lie in."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from benchmarks.fuzz.world import Life
+from tests.truth import channel, cost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+FIGURES = ("sessions", "verified", "expired", "attempts", "cost", "expired_cost", "rescued")
+Vector = tuple[int, ...]
+"""The figures in order, money in billionths."""
+NOTHING: Vector = (0,) * len(FIGURES)
+SECOND = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A session as it stands for a while: what it adds to each figure, and its groups."""
+
+    figures: Vector
+    status: str = ""
+    channel: str = ""
+
+
+class Track:
+    """One session's states over time."""
+
+    def __init__(self, life: Life) -> None:
+        self.life = life
+        self._times = life.changes()
+        self._states = [_state(life, at) for at in self._times]
+
+    def states(self, start: datetime, end: datetime) -> list[State]:
+        """The states it had at instants from `start` to `end`; absence is a state, too."""
+        first, last = bisect_right(self._times, start), bisect_right(self._times, end)
+        found = self._states[max(0, first - 1) : last]
+        return found if first else [_ABSENT, *found]
+
+    def was_unreadable(self, start: datetime, end: datetime) -> bool:
+        """Whether its row could not be read at some instant from `start` to `end`."""
+        span = self.life.unreadable
+        return span is not None and span[0] <= end and start < span[1]
+
+
+_ABSENT = State(NOTHING)
+
+
+def _state(life: Life, at: datetime) -> State:
+    if at < max(life.created_at, life.visible_at):
+        return _ABSENT
+    status, attempts = life.status_at(at), life.attempts_at(at)
+    spent = int(cost(life, at).scaleb(9))
+    shown = channel(life, at)
+    verified, expired = int(status == "verified"), int(status == "expired")
+    rescued = int(bool(verified and attempts and shown != attempts[0].channel))
+    return State(
+        (1, verified, expired, len(attempts), spent, spent * expired, rescued), status, shown
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The least and the most that each figure can be."""
+
+    least: Vector = NOTHING
+    most: Vector = NOTHING
+
+    def __add__(self, other: Bounds) -> Bounds:
+        return Bounds(_sum(self.least, other.least), _sum(self.most, other.most))
+
+    def of(self, name: str) -> tuple[int, int]:
+        """The bounds of one figure."""
+        place = FIGURES.index(name)
+        return self.least[place], self.most[place]
+
+
+def _sum(one: Vector, other: Vector) -> Vector:
+    return tuple(map(int.__add__, one, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `start` up to, but not including, `end`."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an answer speaks of: the sessions of `spans` at instants from `since` to `until`.
+
+    `slack` says by how much a bound of a span may be off; `may_skip` that rows that cannot be
+    read may be left out.
+    """
+
+    spans: Sequence[Span]
+    since: datetime
+    until: datetime
+    filters: Mapping[str, str]
+    may_skip: bool = False
+    slack: timedelta = timedelta(0)
+
+
+class Truth:
+    """Every session's states."""
+
+    def __init__(self, lives: Iterable[Life]) -> None:
+        self.tracks = [Track(each) for each in lives]
+        self.by_uuid = {each.life.uuid: each for each in self.tracks}
+        self.by_short = {each.life.uuid[:8]: each for each in self.tracks}
+
+    def chosen(self, claim: Claim) -> Iterable[tuple[Track, bool]]:
+        """The sessions a claim speaks of, and whether each may be left out."""
+        for track in self.tracks:
+            at = track.life.created_at
+            if not matches(track.life, claim.filters):
+                continue
+            inside = any(_within(at, span, -claim.slack) for span in claim.spans)
+            if inside or any(_within(at, span, claim.slack) for span in claim.spans):
+                skipped = claim.may_skip and track.was_unreadable(claim.since, claim.until)
+                yield track, skipped or not inside
+
+    def bounds(self, claim: Claim) -> Bounds:
+        """The bounds of the totals."""
+        least, most = list(NOTHING), list(NOTHING)
+        for track, optional in self.chosen(claim):
+            states = track.states(claim.since, claim.until)
+            _add(least, most, [each.figures for each in states], optional=optional)
+        return Bounds(tuple(least), tuple(most))
+
+    def groups(self, claim: Claim, by: Sequence[str]) -> dict[tuple[str, ...], Bounds]:
+        """The bounds of each group."""
+        found: dict[tuple[str, ...], tuple[list[int], list[int]]] = {}
+        for track, optional in self.chosen(claim):
+            states = track.states(claim.since, claim.until)
+            keyed = [(_key(track.life, each, by), each.figures) for each in states]
+            for key in {key for key, figures in keyed if figures[0]}:
+                least, most = found.setdefault(key, (list(NOTHING), list(NOTHING)))
+                own = [figures if key == other else NOTHING for other, figures in keyed]
+                _add(least, most, own, optional=optional)
+        return {key: Bounds(tuple(least), tuple(most)) for key, (least, most) in found.items()}
+
+
+def _within(at: datetime, span: Span, slack: timedelta) -> bool:
+    return span.start - slack <= at < span.end + slack
+
+
+def _add(least: list[int], most: list[int], own: Sequence[Vector], *, optional: bool) -> None:
+    if len(own) == 1 and not optional:
+        for place, value in enumerate(own[0]):
+            least[place] += value
+            most[place] += value
+        return
+    for place, values in enumerate(zip(*own, strict=True)):
+        least[place] += 0 if optional else min(values)
+        most[place] += max(values)
+
+
+def matches(life: Life, filters: Mapping[str, str]) -> bool:
+    """Whether a session answers the filters that never change."""
+    return all(
+        getattr(life, name) == value.lstrip("+")
+        for name, value in filters.items()
+        if name in ("app_uuid", "recipient", "subaccount", "brand_name")
+    )
+
+
+def _key(life: Life, state: State, by: Sequence[str]) -> tuple[str, ...]:
+    return tuple(_group(life, state, each) for each in by)
+
+
+def _group(life: Life, state: State, by: str) -> str:
+    match by:
+        case "day":
+            return life.created_at.strftime("%Y-%m-%d")
+        case "hour":
+            return life.created_at.strftime("%Y-%m-%d %H:00")
+        case "status":
+            return state.status
+        case "channel":
+            return state.channel
+        case "country":
+            return life.country or "?"
+        case "app":
+            return life.app_uuid
+    return life.recipient

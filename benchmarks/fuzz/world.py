@@ -1,0 +1,169 @@
+"""The made world: sessions that change late, tie, cannot be read, or become visible late."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import format_datetime
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from verify_mcp.emulator import Attempt, Emulator, Record, World
+from verify_mcp.emulator.records import EPOCH, microseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Times = tuple[datetime, datetime]
+
+NUMBERS = {"IN": "9193800", "US": "1202555", "GB": "4477009", "ID": "6281355", "FR": "3361234"}
+"""The first digits of a country's numbers."""
+APPS = ("ec66515e-86f6-4507-8620-31c039538d7a", "59728519-d145-45d6-8d46-60c06f7e8bbb")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life(Record):
+    """A session's life; `rank` orders sessions of one instant, otherwise than by UUID.
+
+    The list shows it from `visible_at` on, its attempts' charges are zero before `charged_at`,
+    and its row cannot be read during `unreadable`.
+    """
+
+    visible_at: datetime = EPOCH
+    charged_at: datetime = EPOCH
+    rank: int = 0
+    unreadable: Times | None = None
+
+    def attempts_at(self, now: datetime) -> tuple[Attempt, ...]:
+        """The attempts already made at `now`, with the charges told by then."""
+        made = Record.attempts_at(self, now)
+        free = now < self.charged_at
+        return tuple(replace(each, charge=Decimal(0)) for each in made) if free else made
+
+    def is_unreadable(self, now: datetime) -> bool:
+        """Whether its row cannot be read at `now`."""
+        return self.unreadable is not None and self.unreadable[0] <= now < self.unreadable[1]
+
+    def changes(self) -> list[datetime]:
+        """The instants at which something about it may change."""
+        times = [max(self.created_at, self.visible_at), self.resolved_at, self.charged_at]
+        return sorted({*times, *(each.time for each in self.attempts), *(self.unreadable or ())})
+
+
+class Account(World):
+    """Every session of the account, as the list shows them at the time of `clock`."""
+
+    def __init__(self, lives: Iterable[Life], clock: Callable[[], datetime]) -> None:
+        self.lives = tuple(
+            sorted(lives, key=lambda one: (-microseconds(one.created_at), one.rank, one.uuid))
+        )
+        super().__init__(self.lives)
+        self.records = self.lives
+        self._clock = clock
+
+    def find(self, uuid: str) -> Record | None:
+        """The session with this UUID, if it is visible."""
+        found = super().find(uuid)
+        return found if isinstance(found, Life) and found.visible_at <= self._clock() else None
+
+    def between(self, low: int, high: int) -> tuple[Record, ...]:
+        """The visible sessions created from `low` to `high` microseconds, newest first."""
+        now = self._clock()
+        found = super().between(low, high)
+        return tuple(one for one in found if isinstance(one, Life) and one.visible_at <= now)
+
+
+class DatedApi(Emulator):
+    """The pretend API with the world's peculiarities; `is_dated` says whether it sends a Date."""
+
+    is_dated = True
+
+    def _reply(self, *said: Any) -> Any:
+        reply = super()._reply(*said)
+        if not self.is_dated:
+            return reply
+        return reply.plus("date", format_datetime(self.clock().replace(microsecond=0), usegmt=True))
+
+    def _written(self, record: Record, now: datetime, endpoint: Any) -> dict[str, Any]:
+        written = super()._written(record, now, endpoint)
+        if isinstance(record, Life) and record.is_unreadable(now) and endpoint == "list":
+            written["created_at"] = "yesterday-ish"
+        return written
+
+
+def life(number: int, created: datetime, chance: Random, **changes: Any) -> Life:
+    """An ordinary session, resolved within minutes."""
+    country = changes.pop("country", None) or chance.choice(tuple(NUMBERS))
+    is_verified = chance.random() < 0.6
+    second = chance.random() < 0.2
+    first = Attempt(
+        uuid=_uuid(number, 1),
+        channel="sms",
+        status="delivered",
+        time=created + timedelta(milliseconds=20),
+        charge=Decimal(chance.choice(("0.02", "0.08", "0.113"))),
+    )
+    again = Attempt(
+        uuid=_uuid(number, 2),
+        channel=chance.choice(("sms", "voice")),
+        status="delivered",
+        time=created + timedelta(seconds=40),
+        charge=Decimal("0.01"),
+    )
+    made = Life(
+        uuid=_uuid(chance.getrandbits(16) * 65536 + number % 65536),
+        recipient=f"{NUMBERS[country]}{number % 100000:05d}",
+        country=country,
+        app_uuid=chance.choice(APPS),
+        created_at=created,
+        resolved_at=created + timedelta(seconds=chance.randint(30, 600)),
+        outcome="verified" if is_verified else "expired",
+        attempts=(first, again) if second else (first,),
+        validation_charge=Decimal("0.05") if is_verified else Decimal(0),
+        rank=chance.randint(0, 1_000_000),
+    )
+    return replace(made, **changes)
+
+
+def _uuid(number: int, kind: int = 0) -> str:
+    return f"{number % 2**32:08x}-{kind:04x}-4000-8000-{number:012x}"
+
+
+def spread(
+    count: int, start: datetime, end: datetime, chance: Random, **changes: Any
+) -> list[Life]:
+    """So many ordinary sessions at even distances from `start` to before `end`."""
+    step = (end - start) / count
+    return [life(_fresh(), start + number * step, chance, **changes) for number in range(count)]
+
+
+_numbers = iter(range(1, 2**40))
+
+
+def _fresh() -> int:
+    return next(_numbers)
+
+
+def odd(lives: list[Life], chance: Random, settle: timedelta) -> list[Life]:
+    """The same sessions, some of which change late, become visible late or cannot be read."""
+    return [_odd(each, chance, settle) for each in lives]
+
+
+def _odd(one: Life, chance: Random, settle: timedelta) -> Life:
+    """All changes end within four fifths of the settling time after the last attempt."""
+    draw, latest = chance.random(), chance.uniform(0.1, 0.8) * settle
+    if draw < 0.10:
+        return replace(one, resolved_at=one.created_at + latest)
+    if draw < 0.20:
+        return replace(one, charged_at=one.created_at + latest)
+    if draw < 0.23:
+        return replace(one, visible_at=one.created_at + latest)
+    if draw < 0.232:
+        return replace(one, unreadable=(one.created_at, one.created_at + 3 * settle))
+    if draw < 0.28:
+        return replace(one, created_at=one.created_at.replace(second=0, microsecond=0))
+    return one
+
+
+NOON = datetime(2026, 11, 21, 12, 0, 7, 250_000, tzinfo=UTC)
