@@ -47,6 +47,12 @@ class Call:
         """The filters that never change for a session."""
         return {name: str(self.arguments[name]) for name in _FILTERS if self.arguments.get(name)}
 
+    @property
+    def tells_skipped(self) -> bool:
+        """Whether the answer says that rows could not be read."""
+        answer = self.answer or {}
+        return "skipped" in answer or "could not be read" in answer.get("why", "")
+
     def asked(self) -> Span:
         """The window as it was asked, taken at the instant of the call."""
         now = self.called
@@ -71,7 +77,7 @@ class Call:
         return [span for each in texts if (span := _span(each))]
 
     def __str__(self) -> str:
-        said = json.dumps(self.answer, ensure_ascii=False)[:900] if self.answer else self.error
+        said = json.dumps(self.answer, ensure_ascii=False)[:700] if self.answer else self.error
         return (
             f"{self.tool} {json.dumps(dict(self.arguments))}\n"
             f"    called {self.called:%Y-%m-%d %H:%M:%S.%f}, "

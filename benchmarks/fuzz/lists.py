@@ -91,7 +91,7 @@ def _expected(chain: Sequence[Call], shown: Mapping[str, int], truth: Truth) -> 
     start = _start(chain)
     oldest = start if is_over else max(start, _oldest(shown, truth) + timedelta(microseconds=1))
     end = min(asked.end, first.called - first.latency - SECOND) - abs(first.skew)
-    may_skip = not all((call.answer or {}).get("complete") for call in chain)
+    may_skip = any(call.tells_skipped for call in chain)
     if oldest >= end:
         return
     claim = Claim([Span(oldest, end)], _since(chain), last.replied, first.filters, may_skip)

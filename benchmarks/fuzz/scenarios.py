@@ -113,7 +113,8 @@ async def wrong_clock(report: Report) -> None:
         await stage.summarize(session_time__gte="24h", max_requests=100)
         edge = written(NOON - 25 * MINUTE)
         await stage.page_through(session_time__gte=edge)
-    late = [replace(each, resolved_at=each.created_at + 50 * MINUTE) for each in busy]
+    busy += spread(60, NOON, NOON + 8 * HOUR, chance)
+    late = [replace(each, charged_at=each.created_at + 50 * MINUTE) for each in busy]
     async with Stage(late, report, chance=chance, skews=(DAY,)) as stage:
         for hours in (0, 2, 4):
             stage.pass_by(hours=hours)
@@ -127,7 +128,7 @@ async def wrong_clock(report: Report) -> None:
         await stage.summarize(**window, max_requests=100)
         stage.pass_by(days=1)
         await stage.summarize(**window)
-        for each in late[-40::4]:
+        for each in late[200:260:6]:
             await stage.get(each.uuid)
 
 
@@ -159,12 +160,8 @@ async def next_repeats(report: Report) -> None:
     async with Stage([*ties, *rest], report, chance=chance) as stage:
         first = await stage.page_through(**window, most=2)
         await stage.summarize(**window, max_requests=50)
-        following = (first[0].answer or {}).get("next", {})
-        chain = [first[0]]
-        while following and len(chain) < 20:
-            chain.append(await stage.call("list_verify_sessions", **{**window, **following}))
-            following = (chain[-1].answer or {}).get("next", {})
-        stage.judge.pages(chain)
+        stage.pass_by(minutes=1.1)
+        await stage.page_on(first)
     async with Stage([*ties, *rest], report, chance=chance) as stage:
         for offset in (10, 33):
             await stage.page_through(session_time__gte="24h", offset=offset)
@@ -175,7 +172,7 @@ async def next_repeats(report: Report) -> None:
     async with Stage([*ties, *unreadable], report, chance=chance) as stage:
         await stage.page_through(session_time__gte="24h")
     edge = NOON - 90 * DAY
-    old = spread(8, edge, edge + 16 * SECOND, chance)
+    old = spread(30, edge + 45 * SECOND, edge + 75 * SECOND, chance)
     async with Stage(old, report, chance=chance) as stage:
         for number in range(20):
             await stage.call("list_verify_sessions", recipient=f"+1202555{number:04d}")
@@ -289,13 +286,14 @@ def _rescued(life: Life) -> Life:
 async def late_and_unreadable(report: Report) -> None:
     """While a count goes on, rows become visible late, or cannot be read."""
     chance = Random(12)
-    base = spread(600, NOON - 23 * HOUR, NOON - 2 * HOUR, chance)
+    base = spread(600, NOON - 55 * MINUTE, NOON - 10 * MINUTE, chance)
+    base = [replace(each, resolved_at=each.created_at + MINUTE) for each in base]
     window = {
         "session_time__gte": written(NOON - DAY),
-        "session_time__lt": written(NOON - HOUR),
+        "session_time__lt": written(NOON - 5 * MINUTE),
     }
     late = [
-        replace(each, visible_at=NOON + 30 * SECOND) if number in (590, 595) else each
+        replace(each, visible_at=NOON + 30 * SECOND) if number in (590, 595) else _dear(number, each)
         for number, each in enumerate(base)
     ]
     unreadable = [
@@ -307,6 +305,12 @@ async def late_and_unreadable(report: Report) -> None:
             for _ in range(7):
                 await stage.summarize(**window)
                 stage.pass_by(minutes=1.1)
+
+
+def _dear(number: int, life: Life) -> Life:
+    """Dear where a page ends: there a row is counted twice when the pages shift."""
+    is_last = (597 - number) % 20 in (18, 19)
+    return replace(life, validation_charge=Decimal(3), outcome="verified") if is_last else life
 
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {

@@ -216,13 +216,28 @@ class Stage:
         self, server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES, **arguments: Any
     ) -> list[Call]:
         """Ask for a list, page after page, and look at it; `pause` seconds between two pages."""
-        chain = [await self.call(LIST, server, **arguments)]
+        first = await self._page(server, **arguments)
+        return await self.page_on([first], server, pause=pause, most=most)
+
+    async def page_on(
+        self, chain: list[Call], server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES
+    ) -> list[Call]:
+        """Go on after these pages."""
         while len(chain) < most and chain[-1].answer and "next" in chain[-1].answer:
             self.pass_by(seconds=pause)
-            following = {**arguments, **chain[-1].answer["next"]}
-            chain.append(await self.call(LIST, server, **following))
+            following = {**chain[-1].arguments, **chain[-1].answer["next"]}
+            chain.append(await self._page(server, **following))
         self.judge.pages(chain)
         return chain
+
+    async def _page(self, server: int, **arguments: Any) -> Call:
+        """A page, asked for again while the quota forbids it or the API fails."""
+        for _ in range(5):
+            call = await self.call(LIST, server, **arguments)
+            if call.answer is not None and "eta_s" not in call.answer:
+                return call
+            self.pass_by(seconds=61)
+        return call
 
     def _surroundings(self, number: int) -> Surroundings:
         return Surroundings(

@@ -52,7 +52,7 @@ def claimed(call: Call, applied: Span) -> Claim:
         call.since,
         call.replied,
         call.filters,
-        may_skip=not answer.get("complete"),
+        may_skip=call.tells_skipped,
         slack=SECOND if holes else timedelta(0),
     )
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Times = tuple[datetime, datetime]
 
-NUMBERS = {"IN": "9193800", "US": "1202555", "GB": "4477009", "ID": "6281355", "FR": "3361234"}
-"""The first digits of a country's numbers."""
+NUMBERS = {"IN": "91938001", "US": "1202555", "GB": "44740012", "ID": "62813555", "FR": "3361234"}
+"""A country's numbers but for their last four digits."""
 APPS = ("ec66515e-86f6-4507-8620-31c039538d7a", "59728519-d145-45d6-8d46-60c06f7e8bbb")
 
 
@@ -113,7 +113,7 @@ def life(number: int, created: datetime, chance: Random, **changes: Any) -> Life
     )
     made = Life(
         uuid=_uuid(chance.getrandbits(16) * 65536 + number % 65536),
-        recipient=f"{NUMBERS[country]}{number % 100000:05d}",
+        recipient=f"{NUMBERS[country]}{number % 10000:04d}",
         country=country,
         app_uuid=chance.choice(APPS),
         created_at=created,
