@@ -40,7 +40,13 @@ class Call:
     def since(self) -> datetime:
         """The oldest instant that the answer may stand for."""
         as_of = moment(str((self.answer or {}).get("as_of", ""))) or self.called
-        return min(as_of, as_of - self.skew) - self.latency - SECOND
+        return min(as_of, as_of - self.skew, self.replied) - self.latency - SECOND
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether `as_of` is later than the answer, so that the server's clock is ahead."""
+        as_of = moment(str((self.answer or {}).get("as_of", ""))) or self.called
+        return as_of - self.skew > self.replied + 5 * SECOND
 
     @property
     def filters(self) -> dict[str, str]:

@@ -91,6 +91,59 @@ class Judge:
             yield Violation("stuck", text, call)
 
 
+class Asking:
+    """Questions to servers, each answer looked at; a subclass says how a call is made."""
+
+    judge: Judge
+
+    async def call(self, tool: str, server: int = 0, **arguments: Any) -> Call:
+        """One call, its answer not looked at yet."""
+        raise NotImplementedError
+
+    def pass_by(self, **parts: float) -> None:
+        """Let time pass."""
+        raise NotImplementedError
+
+    async def summarize(self, server: int = 0, **arguments: Any) -> dict[str, Any]:
+        """Ask for a summary, and look at it."""
+        call = await self.call(SUMMARIZE, server, **arguments)
+        self.judge.summary(call)
+        return dict(call.answer or {})
+
+    async def get(self, uuid: str, server: int = 0) -> dict[str, Any]:
+        """Ask for a session, and look at it."""
+        call = await self.call(GET, server, session_uuid=uuid)
+        self.judge.session(call)
+        return dict(call.answer or {})
+
+    async def page_through(
+        self, server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES, **arguments: Any
+    ) -> list[Call]:
+        """Ask for a list, page after page, and look at it; `pause` seconds between two pages."""
+        first = await self._page(server, **arguments)
+        return await self.page_on([first], server, pause=pause, most=most)
+
+    async def page_on(
+        self, chain: list[Call], server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES
+    ) -> list[Call]:
+        """Go on after these pages."""
+        while len(chain) < most and chain[-1].answer and "next" in chain[-1].answer:
+            self.pass_by(seconds=pause)
+            following = {**chain[-1].arguments, **chain[-1].answer["next"]}
+            chain.append(await self._page(server, **following))
+        self.judge.pages(chain)
+        return chain
+
+    async def _page(self, server: int, **arguments: Any) -> Call:
+        """A page, asked for again while the quota forbids it or the API fails."""
+        for _ in range(5):
+            call = await self.call(LIST, server, **arguments)
+            if call.answer is not None and "eta_s" not in call.answer:
+                return call
+            self.pass_by(seconds=61)
+        return call
+
+
 @dataclass
 class _Served:
     """A server in a task of its own: servers end in any order, tasks' scopes only nested."""
@@ -119,7 +172,7 @@ class _Served:
         await self.task
 
 
-class Stage:
+class Stage(Asking):
     """A world, its API, and servers that can be killed and started; `await` each call.
 
     `skews` are how far each server's clock is ahead of the API's.
@@ -199,45 +252,6 @@ class Stage:
         error = "" if answer is not None else str(getattr(result.content[0], "text", ""))
         skew = timedelta(0) if self.api.is_dated else self.skews[server]
         return Call(tool, arguments, called, self.clock.now, answer, error, self._latency, skew)
-
-    async def summarize(self, server: int = 0, **arguments: Any) -> dict[str, Any]:
-        """Ask for a summary, and look at it."""
-        call = await self.call(SUMMARIZE, server, **arguments)
-        self.judge.summary(call)
-        return dict(call.answer or {})
-
-    async def get(self, uuid: str, server: int = 0) -> dict[str, Any]:
-        """Ask for a session, and look at it."""
-        call = await self.call(GET, server, session_uuid=uuid)
-        self.judge.session(call)
-        return dict(call.answer or {})
-
-    async def page_through(
-        self, server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES, **arguments: Any
-    ) -> list[Call]:
-        """Ask for a list, page after page, and look at it; `pause` seconds between two pages."""
-        first = await self._page(server, **arguments)
-        return await self.page_on([first], server, pause=pause, most=most)
-
-    async def page_on(
-        self, chain: list[Call], server: int = 0, *, pause: float = 0.0, most: int = MOST_PAGES
-    ) -> list[Call]:
-        """Go on after these pages."""
-        while len(chain) < most and chain[-1].answer and "next" in chain[-1].answer:
-            self.pass_by(seconds=pause)
-            following = {**chain[-1].arguments, **chain[-1].answer["next"]}
-            chain.append(await self._page(server, **following))
-        self.judge.pages(chain)
-        return chain
-
-    async def _page(self, server: int, **arguments: Any) -> Call:
-        """A page, asked for again while the quota forbids it or the API fails."""
-        for _ in range(5):
-            call = await self.call(LIST, server, **arguments)
-            if call.answer is not None and "eta_s" not in call.answer:
-                return call
-            self.pass_by(seconds=61)
-        return call
 
     def _surroundings(self, number: int) -> Surroundings:
         return Surroundings(

@@ -65,7 +65,7 @@ def _window(call: Call, applied: Span) -> Iterator[Violation]:
         yield Violation("short-window", text, call)
     if answer.get("complete") and applied.start < asked.start - MINUTE - abs(call.skew):
         yield Violation("other-window", "complete, but starts before the window asked", call)
-    if call.since > call.replied + timedelta(seconds=2):
+    if call.is_ahead:
         yield Violation("as-of", "`as_of` is later than the answer", call)
     yield from needless(call)
 

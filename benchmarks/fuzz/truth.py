@@ -116,6 +116,8 @@ class Truth:
         self.tracks = [Track(each) for each in lives]
         self.by_uuid = {each.life.uuid: each for each in self.tracks}
         self.by_short = {each.life.uuid[:8]: each for each in self.tracks}
+        if len(self.by_short) < len(self.tracks):
+            raise ValueError("two sessions of this world have the same short id")
 
     def chosen(self, claim: Claim) -> Iterable[tuple[Track, bool]]:
         """The sessions a claim speaks of, and whether each may be left out."""

@@ -92,8 +92,9 @@ class DatedApi(Emulator):
         return written
 
 
-def life(number: int, created: datetime, chance: Random, **changes: Any) -> Life:
+def life(created: datetime, chance: Random, **changes: Any) -> Life:
     """An ordinary session, resolved within minutes."""
+    number = chance.getrandbits(32)
     country = changes.pop("country", None) or chance.choice(tuple(NUMBERS))
     is_verified = chance.random() < 0.6
     second = chance.random() < 0.2
@@ -112,7 +113,7 @@ def life(number: int, created: datetime, chance: Random, **changes: Any) -> Life
         charge=Decimal("0.01"),
     )
     made = Life(
-        uuid=_uuid(chance.getrandbits(16) * 65536 + number % 65536),
+        uuid=_uuid(number),
         recipient=f"{NUMBERS[country]}{number % 10000:04d}",
         country=country,
         app_uuid=chance.choice(APPS),
@@ -127,7 +128,7 @@ def life(number: int, created: datetime, chance: Random, **changes: Any) -> Life
 
 
 def _uuid(number: int, kind: int = 0) -> str:
-    return f"{number % 2**32:08x}-{kind:04x}-4000-8000-{number:012x}"
+    return f"{number:08x}-{kind:04x}-4000-8000-{number:012x}"
 
 
 def spread(
@@ -135,19 +136,13 @@ def spread(
 ) -> list[Life]:
     """So many ordinary sessions at even distances from `start` to before `end`."""
     step = (end - start) / count
-    return [life(_fresh(), start + number * step, chance, **changes) for number in range(count)]
-
-
-_numbers = iter(range(1, 2**40))
-
-
-def _fresh() -> int:
-    return next(_numbers)
+    return [life(start + number * step, chance, **changes) for number in range(count)]
 
 
 def odd(lives: list[Life], chance: Random, settle: timedelta) -> list[Life]:
     """The same sessions, some of which change late, become visible late or cannot be read."""
-    return [_odd(each, chance, settle) for each in lives]
+    alone = {each.uuid: each for each in lives}
+    return [_odd(each, chance, settle) for each in alone.values()]
 
 
 def _odd(one: Life, chance: Random, settle: timedelta) -> Life:
