@@ -1,11 +1,13 @@
 """Compare every answer with the truth of a made world.
 
     python -m benchmarks.fuzz [--seconds 600] [--seed 1] [--worlds N] [--mirror on|off]
+    python -m benchmarks.fuzz --processes [--engine sqlite|postgresql]
     python -m benchmarks.fuzz --scenario p01
 
 Worlds are made by chance, one for each seed, in simulated time: sessions that arrive, change late,
 tie, cannot be read or become visible late; faults of the API; clocks that are wrong; two servers on
-one database. A violation is printed with its seed, simulated times, call, answer and truth. Ends
+one database. With --processes the servers are real ones over stdio or HTTP, and die at any moment. A
+violation is printed with its seed, simulated times, call, answer and truth. Ends
 with 1 if there is one.
 """
 
@@ -15,12 +17,18 @@ import argparse
 import itertools
 import sys
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 
+from benchmarks.fuzz.processes import lived
 from benchmarks.fuzz.scenarios import SCENARIOS, played
 from benchmarks.fuzz.stage import Report
 from benchmarks.fuzz.wander import wandered
+from tests.databases import postgres_place, postgres_server
 
 MOST_PRINTED = 3
 """Violations of one kind."""
@@ -39,16 +47,46 @@ def _told(name: str, report: Report, seconds: float) -> bool:
 def _wander(options: argparse.Namespace) -> bool:
     """Worlds by chance until the time is over."""
     report, began = Report(), time.monotonic()
-    mirror = None if options.mirror is None else options.mirror == "on"
-    for number in itertools.count():
-        over = time.monotonic() - began >= options.seconds
-        if (over if options.worlds is None else number >= options.worlds) or (
-            len(report.violations) >= options.most
-        ):
-            break
-        anyio.run(wandered, options.seed + number, report, mirror)
+    killed = number = 0
+    with ExitStack() as stack:
+        run = _processes(options, stack) if options.processes else _in_process(options)
+        for number in itertools.count():
+            over = time.monotonic() - began >= options.seconds
+            if (over if options.worlds is None else number >= options.worlds) or (
+                len(report.violations) >= options.most
+            ):
+                break
+            killed += run(options.seed + number, report)
     report.violations += report.odds.violations()
-    return _told(f"{number} worlds", report, time.monotonic() - began)
+    name = f"{number} worlds" + f", {killed} servers killed" * options.processes
+    return _told(name, report, time.monotonic() - began)
+
+
+def _mirror(options: argparse.Namespace) -> bool | None:
+    return None if options.mirror is None else bool(options.mirror == "on")
+
+
+def _in_process(options: argparse.Namespace) -> Callable[[int, Report], int]:
+    def run(seed: int, report: Report) -> int:
+        anyio.run(wandered, seed, report, _mirror(options))
+        return 0
+
+    return run
+
+
+def _processes(options: argparse.Namespace, stack: ExitStack) -> Callable[[int, Report], int]:
+    folder = Path(stack.enter_context(TemporaryDirectory()))
+    postgres = options.engine == "postgresql"
+    server = stack.enter_context(postgres_server()) if postgres else None
+
+    def run(seed: int, report: Report) -> int:
+        url = postgres_place(server).url if server else f"sqlite:///{folder}/{seed}.sqlite3"
+        killed: int = anyio.run(
+            lived, seed, report, url, options.engine, folder, _mirror(options)
+        )
+        return killed
+
+    return run
 
 
 def main() -> int:
@@ -59,6 +97,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worlds", type=int, help="so many worlds instead of so many seconds")
     parser.add_argument("--mirror", choices=("on", "off"), help="by chance unless given")
+    parser.add_argument("--processes", action="store_true", help="real processes, killed with -9")
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--most", type=int, default=200, help="violations after which to stop")
     options = parser.parse_args()
     names = list(SCENARIOS) if "all" in options.scenario else options.scenario
