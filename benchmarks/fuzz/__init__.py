@@ -1,1 +1,1 @@
-"""A differential fuzzer: every answer of real servers is compared with the truth of a made world."""
+"""A differential fuzzer: answers of real servers are compared with the truth of a made world."""

@@ -6,9 +6,9 @@
 
 Worlds are made by chance, one for each seed, in simulated time: sessions that arrive, change late,
 tie, cannot be read or become visible late; faults of the API; clocks that are wrong; two servers on
-one database. With --processes the servers are real ones over stdio or HTTP, and die at any moment. A
-violation is printed with its seed, simulated times, call, answer and truth. Ends
-with 1 if there is one.
+one database. With --processes the servers are real ones over stdio or HTTP, and die at any moment.
+A violation is printed with its seed, simulated times, call, answer and truth. Ends with 1 if there
+is one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -68,7 +69,7 @@ def _mirror(options: argparse.Namespace) -> bool | None:
 
 def _in_process(options: argparse.Namespace) -> Callable[[int, Report], int]:
     def run(seed: int, report: Report) -> int:
-        anyio.run(wandered, seed, report, _mirror(options))
+        anyio.run(partial(wandered, seed, report, mirror=_mirror(options)))
         return 0
 
     return run
@@ -82,7 +83,7 @@ def _processes(options: argparse.Namespace, stack: ExitStack) -> Callable[[int, 
     def run(seed: int, report: Report) -> int:
         url = postgres_place(server).url if server else f"sqlite:///{folder}/{seed}.sqlite3"
         killed: int = anyio.run(
-            lived, seed, report, url, options.engine, folder, _mirror(options)
+            partial(lived, seed, report, url, options.engine, folder, mirror=_mirror(options))
         )
         return killed
 

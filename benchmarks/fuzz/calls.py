@@ -134,7 +134,7 @@ class Odds:
 def moment(text: str) -> datetime | None:
     """An absolute instant, UTC unless it says otherwise."""
     try:
-        read = datetime.fromisoformat(text.strip().removesuffix(" UTC").replace("Z", "+00:00"))
+        read = datetime.fromisoformat(text.strip().removesuffix(" UTC"))
     except ValueError:
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)

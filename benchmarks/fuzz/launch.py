@@ -66,7 +66,7 @@ class SharedClock:
         """Wait so many seconds of simulated time."""
         until = self.ticks() + seconds
         await anyio.lowlevel.checkpoint()
-        while (left := until - self.ticks()) > 0:
+        while (left := until - self.ticks()) > 0:  # noqa: ASYNC110 - a file announces no jump
             await anyio.sleep(min(left, _LONGEST_NAP))
 
     def world(self, skew: float, chance: Random) -> World:

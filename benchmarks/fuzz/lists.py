@@ -131,4 +131,3 @@ def got(call: Call, truth: Truth) -> Iterator[Violation]:
     if not _is_true(answer, track, call):
         text = f"{answer.get('status')} {answer.get('cost')}, true {_story(track, call)}"
         yield Violation("wrong-session", text, call)
-

@@ -56,7 +56,7 @@ async def api_served(api: DatedApi) -> AsyncIterator[str]:
         server = _Quiet(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield "http://127.0.0.1:{}".format(listener.getsockname()[1])
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
             for unfinished in list(server.server_state.tasks):
@@ -207,10 +207,10 @@ def _surroundings(plan: Plan, clock: Path, url: str, api_url: str, engine: str) 
 
 
 async def lived(
-    seed: int, report: Report, url: str, engine: str, folder: Path, mirror: bool | None = None
+    seed: int, report: Report, url: str, engine: str, folder: Path, *, mirror: bool | None = None
 ) -> int:
     """One world of that seed with real processes; how many of them were killed."""
-    plan, chance = planned(seed, mirror), Random(seed + 1)
+    plan, chance = planned(seed, mirror=mirror), Random(seed + 1)
     over_http = chance.random() < 0.3
     report.trace = f"--processes {plan}, {engine}, {'HTTP' if over_http else 'stdio'}"
     lives = peopled(chance, NOON)
@@ -241,9 +241,7 @@ def _api(lives: list[Life], clock: SharedClock, plan: Plan, engine: str) -> Date
     return api
 
 
-async def _asked(
-    house: House, questions: Questions, plan: Plan, chance: Random, now: Any
-) -> None:
+async def _asked(house: House, questions: Questions, plan: Plan, chance: Random, now: Any) -> None:
     for _ in range(plan.steps):
         servers = list(range(len(plan.skews)))
         if len(servers) > 1 and chance.random() < 0.3:  # both at once

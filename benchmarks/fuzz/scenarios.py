@@ -4,37 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
-from decimal import Decimal
 from random import Random
-from statistics import fmean
-from typing import Any
 
-from benchmarks.fuzz.calls import Violation
+from benchmarks.fuzz.counted import asking_again, groups_of_a_part, late_and_unreadable, rare_events
 from benchmarks.fuzz.stage import Report, Stage
-from benchmarks.fuzz.world import NOON, Life, spread
+from benchmarks.fuzz.world import DAY, HOUR, MINUTE, NOON, SECOND, ZERO, between, spread, written
 
-HOUR, DAY, MINUTE, SECOND = (timedelta(**{unit: 1}) for unit in ("hours", "days", "minutes", "seconds"))
-ZERO = timedelta(0)
 Scenario = Callable[[Report], Awaitable[None]]
-
-
-def written(moment: Any) -> str:
-    """An instant as an argument."""
-    return moment.replace(tzinfo=None).isoformat(sep=" ")
 
 
 async def stale_kept_as_final(report: Report) -> None:
     """Pages read before their sessions settled are not final when a later call keeps them."""
     chance = Random(1)
     lives = [
-        replace(each, charged_at=each.created_at + timedelta(minutes=59, seconds=30))
+        replace(each, charged_at=each.created_at + 59.5 * MINUTE)
         for each in spread(600, NOON - 59 * MINUTE, NOON - 49 * MINUTE, chance)
     ]
-    window = {
-        "session_time__gte": written(NOON - DAY),
-        "session_time__lt": written(NOON - 45 * MINUTE),
-    }
+    window = between(NOON - DAY, NOON - 45 * MINUTE)
     async with Stage(lives, report, chance=chance) as stage:
         await stage.summarize(**window)
         stage.pass_by(minutes=12)
@@ -54,10 +40,7 @@ async def older_over_newer(report: Report) -> None:
         replace(each, resolved_at=each.created_at + 50 * MINUTE, outcome="verified")
         for each in spread(600, NOON - 49 * MINUTE, NOON - 40 * MINUTE, chance)
     ]
-    window = {
-        "session_time__gte": written(NOON - DAY),
-        "session_time__lt": written(NOON - 39 * MINUTE),
-    }
+    window = between(NOON - DAY, NOON - 39 * MINUTE)
     async with Stage(lives, report, chance=chance, skews=(ZERO, ZERO)).shared() as stage:
         await stage.summarize(**window)
         stage.pass_by(minutes=12)
@@ -121,10 +104,7 @@ async def wrong_clock(report: Report) -> None:
             await stage.summarize(session_time__gte="24h", max_requests=100)
             stage.skews[0] = ZERO
     async with Stage(late, report, chance=chance, skews=(2 * HOUR,), is_dated=False) as stage:
-        window = {
-            "session_time__gte": written(NOON - 3 * HOUR),
-            "session_time__lt": written(NOON - 5 * MINUTE),
-        }
+        window = between(NOON - 3 * HOUR, NOON - 5 * MINUTE)
         await stage.summarize(**window, max_requests=100)
         stage.pass_by(days=1)
         await stage.summarize(**window)
@@ -154,9 +134,11 @@ async def next_repeats(report: Report) -> None:
             session_time__gte="1h", session_time__lt=written(NOON + DAY), pause=20
         )
     moment = NOON - 5 * HOUR
-    ties = [replace(each, created_at=moment) for each in spread(70, moment, moment + SECOND, chance)]
+    ties = [
+        replace(each, created_at=moment) for each in spread(70, moment, moment + SECOND, chance)
+    ]
     rest = spread(50, NOON - 6 * HOUR, NOON - 4 * HOUR, chance)
-    window = {"session_time__gte": written(NOON - DAY), "session_time__lt": written(NOON - 3 * HOUR)}
+    window = between(NOON - DAY, NOON - 3 * HOUR)
     async with Stage([*ties, *rest], report, chance=chance) as stage:
         first = await stage.page_through(**window, most=2)
         await stage.summarize(**window, max_requests=50)
@@ -191,126 +173,6 @@ async def zeros_of_nothing(report: Report) -> None:
             await stage.summarize(session_time__gte=start, session_time__lt=written(end))
             await stage.page_through(session_time__gte=start, session_time__lt=written(end))
             stage.pass_by(minutes=1)
-
-
-async def groups_of_a_part(report: Report) -> None:
-    """The groups of a counted answer cover what is held, too."""
-    chance = Random(8)
-    lives = spread(720, NOON - 72 * HOUR, NOON - 48 * HOUR, chance, country="US")
-    lives += spread(4680, NOON - 7 * DAY, NOON - 72 * HOUR, chance, country="IN")
-    async with Stage(lives, report, chance=chance) as stage:
-        held = {
-            "session_time__gte": written(NOON - 72 * HOUR),
-            "session_time__lt": written(NOON - 48 * HOUR),
-        }
-        for _ in range(4):
-            await stage.summarize(**held, max_requests=200)
-            stage.pass_by(minutes=1.1)
-        window = {
-            "session_time__gte": written(NOON - 7 * DAY),
-            "session_time__lt": written(NOON - 48 * HOUR),
-        }
-        for _ in range(3):
-            await stage.summarize(**window, group_by=["country"])
-            stage.pass_by(minutes=1.1)
-
-
-WORLDS, TIMES = 16, 6
-
-
-async def asking_again(report: Report) -> None:
-    """Over some worlds, the mean width of every interval falls from call to call."""
-    widths: dict[str, list[list[float]]] = {}
-    for number in range(WORLDS):
-        chance = Random(900 + number)
-        lives = spread(3000, NOON - 5 * DAY, NOON - 3 * HOUR, chance)
-        dear = {
-            chance.randrange(3000): Decimal(chance.choice(("2", "5"))) for _ in range(12)
-        }
-        lives = [
-            replace(each, validation_charge=dear[place], outcome="verified") if place in dear else each
-            for place, each in enumerate(lives)
-        ]
-        window = {
-            "session_time__gte": written(NOON - 5 * DAY),
-            "session_time__lt": written(NOON - 2 * HOUR),
-        }
-        async with Stage(lives, report, chance=chance) as stage:
-            rows: set[str] = set()
-            for time in range(TIMES):
-                answer = await stage.summarize(**window, group_by=["country"])
-                stage.pass_by(minutes=1.1)
-                for name, interval in answer.get("estimated", {}).items():
-                    own = widths.setdefault(name, [[] for _ in range(TIMES)])
-                    own[time].append(float(interval[1]) - float(interval[0]))
-                shown = {row[0] for row in answer.get("rows", ())}
-                if rows - shown:
-                    report.add([Violation("vanished-group", f"{rows - shown} at call {time + 1}")])
-                rows = shown
-    for name, own in widths.items():
-        means = [fmean(each) if each else None for each in own]
-        for time, (before, after) in enumerate(zip(means, means[1:], strict=False), 2):
-            if before is not None and after is not None and after > before:
-                text = f"{name}: mean width {before:.3f}, then {after:.3f} at call {time}"
-                report.add([Violation("wider", text)])
-
-
-async def rare_events(report: Report) -> None:
-    """What no page drawn had a case of is not told as exact."""
-    for number in range(8):
-        chance = Random(1000 + number)
-        lives = [
-            replace(each, attempts=each.attempts[:1])
-            for each in spread(3000, NOON - 5 * DAY, NOON - 3 * HOUR, chance)
-        ]
-        for _ in range(2):
-            place = chance.randrange(3000)
-            lives[place] = _rescued(lives[place])
-        window = {
-            "session_time__gte": written(NOON - 5 * DAY),
-            "session_time__lt": written(NOON - 2 * HOUR),
-        }
-        async with Stage(lives, report, chance=chance) as stage:
-            for _ in range(3):
-                await stage.summarize(**window)
-                stage.pass_by(minutes=1.1)
-
-
-def _rescued(life: Life) -> Life:
-    first = life.attempts[0]
-    call = replace(first, uuid=first.uuid.replace("-0001-", "-0002-"), channel="voice")
-    later = replace(call, time=first.time + 20 * SECOND, charge=Decimal("0.5"))
-    return replace(life, outcome="verified", attempts=(first, later))
-
-
-async def late_and_unreadable(report: Report) -> None:
-    """While a count goes on, rows become visible late, or cannot be read."""
-    chance = Random(12)
-    base = spread(600, NOON - 55 * MINUTE, NOON - 10 * MINUTE, chance)
-    base = [replace(each, resolved_at=each.created_at + MINUTE) for each in base]
-    window = {
-        "session_time__gte": written(NOON - DAY),
-        "session_time__lt": written(NOON - 5 * MINUTE),
-    }
-    late = [
-        replace(each, visible_at=NOON + 30 * SECOND) if number in (590, 595) else _dear(number, each)
-        for number, each in enumerate(base)
-    ]
-    unreadable = [
-        replace(each, unreadable=(each.created_at, NOON + DAY)) if number in (300, 550) else each
-        for number, each in enumerate(base)
-    ]
-    for lives in (late, unreadable):
-        async with Stage(lives, report, chance=chance) as stage:
-            for _ in range(7):
-                await stage.summarize(**window)
-                stage.pass_by(minutes=1.1)
-
-
-def _dear(number: int, life: Life) -> Life:
-    """Dear where a page ends: there a row is counted twice when the pages shift."""
-    is_last = (597 - number) % 20 in (18, 19)
-    return replace(life, validation_charge=Decimal(3), outcome="verified") if is_last else life
 
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {

@@ -1,4 +1,4 @@
-"""Servers in this process on simulated time: thousands of calls a second, the oracle beside them."""
+"""Servers in this process on simulated time, with the oracle beside them."""
 
 from __future__ import annotations
 

@@ -180,17 +180,9 @@ def _key(life: Life, state: State, by: Sequence[str]) -> tuple[str, ...]:
 
 
 def _group(life: Life, state: State, by: str) -> str:
-    match by:
-        case "day":
-            return life.created_at.strftime("%Y-%m-%d")
-        case "hour":
-            return life.created_at.strftime("%Y-%m-%d %H:00")
-        case "status":
-            return state.status
-        case "channel":
-            return state.channel
-        case "country":
-            return life.country or "?"
-        case "app":
-            return life.app_uuid
-    return life.recipient
+    if by in ("day", "hour"):
+        return life.created_at.strftime("%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00")
+    if by in ("status", "channel"):
+        return str(getattr(state, by))
+    names = {"country": life.country or "?", "app": life.app_uuid, "recipient": life.recipient}
+    return names[by]

@@ -10,11 +10,9 @@ from typing import Any, Protocol
 
 from benchmarks.fuzz.calls import Call
 from benchmarks.fuzz.stage import Report, Stage
-from benchmarks.fuzz.world import APPS, NOON, Life, odd, spread
+from benchmarks.fuzz.world import APPS, DAY, HOUR, MINUTE, NOON, ZERO, Life, odd, spread, written
 from verify_mcp.emulator import Fault
 
-HOUR, DAY, MINUTE = timedelta(hours=1), timedelta(days=1), timedelta(minutes=1)
-ZERO = timedelta(0)
 SETTLE = HOUR
 FAULTS = (
     Fault.SERVER_ERROR,
@@ -51,7 +49,7 @@ class Plan:
         )
 
 
-def planned(seed: int, mirror: bool | None = None) -> Plan:
+def planned(seed: int, *, mirror: bool | None = None) -> Plan:
     """The plan of a world."""
     chance = Random(seed)
     is_dated = chance.random() < 0.8
@@ -145,22 +143,17 @@ class Questions:
             found["session_time__gte"] = chance.choice(_LENGTHS)
         elif draw < 0.95:
             length = chance.choice((HOUR, 5 * HOUR, DAY, 10 * DAY, 90 * DAY)) * chance.random()
-            found["session_time__gte"] = _written(now - length)
+            found["session_time__gte"] = written(now - length)
         if chance.random() < 0.4 and found:
-            ends = [now + HOUR, now, now - chance.random() * HOUR / 6]
-            end = chance.choice(ends)
-            if found["session_time__gte"] not in ("15m",) and draw < 0.5 or draw >= 0.95:
-                found["session_time__lt"] = _written(end)
+            ends = (now + HOUR, now, now - chance.random() * HOUR / 6)
+            if found["session_time__gte"] != "15m":
+                found["session_time__lt"] = written(chance.choice(ends))
         return found
 
 
-def _written(moment: datetime) -> str:
-    return moment.replace(tzinfo=None).isoformat(sep=" ")
-
-
-async def wandered(seed: int, report: Report, mirror: bool | None = None) -> None:
+async def wandered(seed: int, report: Report, *, mirror: bool | None = None) -> None:
     """One world of that seed, in this process."""
-    plan, chance = planned(seed, mirror), Random(seed + 1)
+    plan, chance = planned(seed, mirror=mirror), Random(seed + 1)
     report.trace = str(plan)
     lives = peopled(chance, NOON)
     behaviour = {"fault_rate": plan.fault_rate, "faults": FAULTS}

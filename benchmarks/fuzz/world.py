@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 Times = tuple[datetime, datetime]
 
+NOON = datetime(2026, 11, 21, 12, 0, 7, 250_000, tzinfo=UTC)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+SECOND, ZERO = timedelta(seconds=1), timedelta(0)
+
 NUMBERS = {"IN": "91938001", "US": "1202555", "GB": "44740012", "ID": "62813555", "FR": "3361234"}
 """A country's numbers but for their last four digits."""
 APPS = ("ec66515e-86f6-4507-8620-31c039538d7a", "59728519-d145-45d6-8d46-60c06f7e8bbb")
@@ -161,4 +165,11 @@ def _odd(one: Life, chance: Random, settle: timedelta) -> Life:
     return one
 
 
-NOON = datetime(2026, 11, 21, 12, 0, 7, 250_000, tzinfo=UTC)
+def between(start: datetime, end: datetime) -> dict[str, Any]:
+    """The window from `start` up to, but not including, `end` as arguments of a tool."""
+    return {"session_time__gte": written(start), "session_time__lt": written(end)}
+
+
+def written(moment: datetime) -> str:
+    """An instant as an argument of a tool."""
+    return moment.replace(tzinfo=None).isoformat(sep=" ")
