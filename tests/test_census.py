@@ -75,5 +75,5 @@ async def test_a_window_before_the_apis_reach_says_where_the_reach_ends() -> Non
             {"session_time__gte": "2026-05-20", "session_time__lt": "2026-06-20"},
         )
 
-    assert answer["why"] == "The API reaches back 90 days, to 2026-08-23 09:35:00 UTC."
+    assert answer["why"] == "The API reaches back 90 days, to 2026-08-23 09:30:00 UTC."
     assert answer["missing"] == ["2026-05-20 00:00:00 to 2026-06-20 00:00:00"]

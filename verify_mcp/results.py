@@ -22,7 +22,7 @@ SHORT_ID = 8
 SLACK = timedelta(seconds=3)
 """How far apart two readings of the API's clock may lie: replies tell it in whole seconds."""
 PAGING_TIME = timedelta(hours=1)
-"""How long somebody may take to page through one window."""
+"""How long somebody may page through one window whose pinned start leaves the reach."""
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
 
 
@@ -62,7 +62,7 @@ def listing(
         asked = asked.within_reach(now=latest)  # the reach moved while the request waited
     inside = tuple(each for each in page.sessions if asked.admits_time(each.created))
     strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
-    gaps = beyond_reach(call, asked, page, latest)
+    gaps = beyond_reach(call, asked, latest)
     why = [gap["why"] for gap in gaps]
     if page.skipped:
         why.append(f"{page.skipped} of the API's rows could not be read and are left out.")
@@ -204,13 +204,12 @@ def _row(session: Session, shown: Shown) -> list[str]:
     ]
 
 
-def beyond_reach(
-    call: ListCall, asked: SessionFilter, page: Page, now: datetime
-) -> list[dict[str, str]]:
+def beyond_reach(call: ListCall, asked: SessionFilter, now: datetime) -> list[dict[str, str]]:
     """The part of the window that lies before what the API can tell."""
     lower, first, edge = call.wanted.lower(), asked.lower(), now - REACH
+    allowance = PAGING_TIME if call.offset else REACH_TOLERANCE
     is_gone = call.wanted.unreachable(now=now)
-    is_cut = bool(lower and first and first - lower > _allowance(call, page))
+    is_cut = bool(lower and first and first - lower > allowance)
     if not (is_cut or is_gone):
         return []
     start = f"{instant(lower)} to " if lower else "until "
@@ -220,13 +219,6 @@ def beyond_reach(
             "missing": start + instant(min(edge, call.wanted.upper() or edge)),
         }
     ]
-
-
-def _allowance(call: ListCall, page: Page) -> timedelta:
-    """How much of its start a window may lose: `next` pins a start that the reach then passes."""
-    if call.offset:
-        return PAGING_TIME
-    return REACH_TOLERANCE if has_more(page, call.limit) else SLACK
 
 
 def _note(page: Page, call: ListCall) -> dict[str, str]:

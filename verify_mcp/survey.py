@@ -85,11 +85,17 @@ class Survey:
         """The answer. Raises ApiError when the API fails and nothing is held."""
         begun = self._begun()
         if begun is not None and not self._can_fetch(begun.census.pages):
-            return await self._counted(begun)
+            finding = await self._counted(begun)
+            if finding.census:
+                return finding
+            if self._mirror.store is None or not self._question.wanted.is_open():
+                return await self._with_newest(finding)
+            # Every page was read, and all is held now but what came since.
         held = await self._held_while_incomplete()
         if held is not None:
             finding = await self._found(held)
-            if finding.missing or finding.census:
+            fresh = await self._held(MAX_STALENESS)
+            if finding.missing or finding.census or not gaps(fresh.window, fresh.parts):
                 return finding
         return await self._found(await self._held(MAX_STALENESS))
 
@@ -121,6 +127,13 @@ class Survey:
             raise walks[0].walk.failure
         if not left or self._affordable(left):
             return await self._fetched(held, walks)
+        known = await self._held(MAX_WALK_AGE)
+        lacking = gaps(known.window, known.parts)
+        if held.window.end < self._question.window.end:
+            return await self._found(known)
+        if known.parts and all(window.start >= known.parts[-1].end for window in lacking):
+            # All but the newest part was seen within the hour, which is better than a count.
+            return await self._fetched(known, [self._walker(window) for window in lacking])
         taker = await self._taker(held, walks)
         await taker.count_all()
         if ALL in taker.census.counts and self._can_fetch(taker.census.pages):
@@ -159,7 +172,7 @@ class Survey:
         """A census of what is left, from the first gap's start to the last one's end."""
         left = [walker for walker in walks if walker.walk.missing]
         hull = Window(left[-1].walk.window.start, left[0].walk.window.end)
-        edge = await self._walk_edge(hull.start, left[0].first_page)
+        edge = await self._walk_edge(left[-1].walk.window, left[0].first_page)
         if edge is not None:
             hull = Window(edge.walk.window.end, hull.end)
             walks = [*walks, edge]
@@ -177,15 +190,14 @@ class Survey:
             taker.knows(first)
         return taker
 
-    async def _walk_edge(self, start: datetime, first: Page | None) -> Walker | None:
+    async def _walk_edge(self, gap: Window, first: Page | None) -> Walker | None:
         """Fetch the sessions that leave the API's reach soon; None where none do.
 
         A count goes on for minutes or hours, and its window must lie within the reach all the time.
         """
-        if start > self._mirror.now() - REACH + MIN_EDGE:
+        if gap.start > self._mirror.now() - REACH + MIN_EDGE:
             return None
-        length = _edge_length(first)
-        walker = self._walker(Window(start, min(start + length, self._question.window.end)))
+        walker = self._walker(Window(gap.start, min(gap.start + _edge_length(first), gap.end)))
         for _ in range(EDGE_REQUESTS):
             if walker.over or self._budget() <= 0 or self._stopped(walker.walk):
                 break
@@ -324,9 +336,33 @@ class Survey:
         claim, receipt = window if question.wanted.is_open() else None, taker.receipt
         if receipt is not None:  # each page was kept as it came; together they are all there are
             await self._mirror.keep(everything, self._scope, claim, receipt, receipt.earliest)
+        self._mirror.unfinished.pop(self._key(), None)
+        covers = occasion.window
+        if not around:  # a start that is so long ago has moved on with the clock
+            covers = Window(min(max(covers.start, question.window.start), covers.end), covers.end)
+            everything = [each for each in everything if each.created in covers]
         own = summary.tallied(everything, question.by, question.zone)
         as_of = min(occasion.as_of, receipt.earliest) if receipt else occasion.as_of
-        return Finding("fetched", occasion.window, summary.added(outside, own), as_of)
+        return Finding("fetched", covers, summary.added(outside, own), as_of)
+
+    async def _with_newest(self, finding: Finding) -> Finding:
+        """The finding with the sessions that came since its end, where the question ends now."""
+        end = self._question.window.end
+        if self._question.pinned or end - finding.window.end <= MAX_STALENESS:
+            return finding
+        walker = self._walker(Window(finding.window.end, end))
+        while not walker.over and self._may_go_on(walker.walk):
+            await walker.step(self._effort, budget=self._budget())
+        walk, question = walker.walk, self._question
+        newest = summary.tallied(walk.sessions, question.by, question.zone)
+        return replace(
+            finding,
+            window=Window(finding.window.start, end),
+            tallies=summary.added(finding.tallies, newest),
+            missing=walk.missing,
+            why=_why(walk.missing, [walk]),
+            skipped=walk.skipped,
+        )
 
     async def _outside(self, held: "_Held", walks: Sequence[Walker], hull: Window) -> Tally | None:
         """What is known around the window to be counted, None when it is no longer held."""

@@ -25,7 +25,7 @@ from benchmarks.fuzz.launch import SharedClock
 from benchmarks.fuzz.stage import Asking, Judge, Report
 from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.wander import FAULTS, SETTLE, Plan, Questions, peopled, planned
-from benchmarks.fuzz.world import NOON, Account, DatedApi, Life
+from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
 from tests.houses import child, made, visitor
 from tests.test_stdio import environment
 from verify_mcp.emulator import Behaviour, Fault
@@ -44,7 +44,7 @@ class _Quiet(uvicorn.Server):
 
 
 @asynccontextmanager
-async def api_served(api: DatedApi) -> AsyncIterator[str]:
+async def api_served(api: WorldApi) -> AsyncIterator[str]:
     """The pretend API on loopback, with no Date header but its own."""
     config = uvicorn.Config(
         api, lifespan="off", log_config=None, log_level="critical", access_log=False,
@@ -91,7 +91,7 @@ class House(Asking):
     """Processes on one clock, one database and one API."""
 
     judge: Judge
-    api: DatedApi
+    api: WorldApi
     clock: SharedClock
     plan: Plan
     folder: Path
@@ -227,18 +227,17 @@ async def lived(
         return house.killed
 
 
-def _api(lives: list[Life], clock: SharedClock, plan: Plan, engine: str) -> DatedApi:
+def _api(lives: list[Life], clock: SharedClock, plan: Plan, engine: str) -> WorldApi:
     behaviour = Behaviour(
         fault_rate=plan.fault_rate,
         faults=WIRE_FAULTS,
         list_limit=20 if engine == "sqlite" else None,
         latency=(0.0, 0.02),
+        date_header=plan.is_dated,
     )
     account = Account(lives, clock.now)
     ticks = clock.ticks
-    api = DatedApi(account, behaviour=behaviour, clock=clock.now, monotonic=ticks, seed=plan.seed)
-    api.is_dated = plan.is_dated
-    return api
+    return WorldApi(account, behaviour=behaviour, clock=clock.now, monotonic=ticks, seed=plan.seed)
 
 
 async def _asked(house: House, questions: Questions, plan: Plan, chance: Random, now: Any) -> None:

@@ -17,7 +17,7 @@ from mcp import Client
 from benchmarks.fuzz import lists, summaries
 from benchmarks.fuzz.calls import Call, Odds, Violation
 from benchmarks.fuzz.truth import Truth
-from benchmarks.fuzz.world import NOON, Account, DatedApi, Life
+from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
 from tests.conftest import SANDBOX, Clock
 from verify_mcp.emulator import Behaviour
 from verify_mcp.exchange import World as Surroundings
@@ -195,15 +195,14 @@ class Stage(Asking):
         self.chance = chance or Random(7)
         self.skews = list(skews)
         account = Account(lives, lambda: self.clock.now)
-        self.api = DatedApi(
+        self.api = WorldApi(
             account,
-            behaviour=Behaviour(latency=latency, **(behaviour or {})),
+            behaviour=Behaviour(latency=latency, date_header=is_dated, **(behaviour or {})),
             clock=lambda: self.clock.now,
             monotonic=lambda: self.clock.ticks,
             sleep=self.clock.sleep,
             seed=self.chance.getrandbits(30),
         )
-        self.api.is_dated = is_dated
         self.judge = Judge(Truth(account.lives), report)
         self._latency = timedelta(seconds=latency[1] * 4)  # four pages are asked for at once
         self._settings = replace(SANDBOX, **settings)
@@ -250,7 +249,7 @@ class Stage(Asking):
         result = await client.call_tool(tool, arguments)
         answer = None if result.is_error else dict(result.structured_content or {})
         error = "" if answer is not None else str(getattr(result.content[0], "text", ""))
-        skew = timedelta(0) if self.api.is_dated else self.skews[server]
+        skew = timedelta(0) if self.api.behaviour.date_header else self.skews[server]
         return Call(tool, arguments, called, self.clock.now, answer, error, self._latency, skew)
 
     def _surroundings(self, number: int) -> Surroundings:

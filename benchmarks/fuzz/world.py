@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from email.utils import format_datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -78,16 +77,8 @@ class Account(World):
         return tuple(one for one in found if isinstance(one, Life) and one.visible_at <= now)
 
 
-class DatedApi(Emulator):
-    """The pretend API with the world's peculiarities; `is_dated` says whether it sends a Date."""
-
-    is_dated = True
-
-    def _reply(self, *said: Any) -> Any:
-        reply = super()._reply(*said)
-        if not self.is_dated:
-            return reply
-        return reply.plus("date", format_datetime(self.clock().replace(microsecond=0), usegmt=True))
+class WorldApi(Emulator):
+    """The pretend API with the world's peculiarities."""
 
     def _written(self, record: Record, now: datetime, endpoint: Any) -> dict[str, Any]:
         written = super()._written(record, now, endpoint)
