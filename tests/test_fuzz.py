@@ -1,0 +1,151 @@
+"""The fuzzer's oracle: what is true passes, and each kind of untruth is found."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from benchmarks.fuzz import lists, summaries
+from benchmarks.fuzz.calls import Call, Odds
+from benchmarks.fuzz.scenarios import SCENARIOS
+from benchmarks.fuzz.stage import Report, Stage
+from benchmarks.fuzz.truth import FIGURES, Span, Truth
+from benchmarks.fuzz.wander import wandered
+from benchmarks.fuzz.world import DAY, HOUR, NOON, Life, between, life, spread, written
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = between(NOON - DAY, NOON - HOUR)
+
+
+def world() -> list[Life]:
+    """Three sessions that ended, two of them with the fees of a code that was right."""
+    chance = Random(3)  # noqa: S311 - a made world
+    start = NOON - 5 * HOUR
+    return [life(start + number * HOUR, chance, country="US") for number in range(3)]
+
+
+def true_answer(**changes: Any) -> dict[str, Any]:
+    """What an honest server says of that world."""
+    bounds = Truth(world()).bounds(summaries.claimed(call({}), Span(NOON - DAY, NOON - HOUR)))
+    told = dict(zip(FIGURES, bounds.least, strict=True))
+    money = {name: str(told[name] / 1e9) for name in ("cost", "expired_cost")}
+    applied = {"applied": WINDOW, "as_of": f"{NOON.replace(tzinfo=None).isoformat()}Z"}
+    return {"complete": True, "basis": "held", **applied, **told, **money, **changes}
+
+
+def call(answer: dict[str, Any], **arguments: Any) -> Call:
+    asked = arguments or WINDOW
+    return Call("summarize_verify_sessions", asked, NOON, NOON + timedelta(seconds=1), answer)
+
+
+def found(answer: dict[str, Any], **arguments: Any) -> list[str]:
+    """The kinds of violations found in an answer about that world."""
+    judged = summaries.judged(call(answer, **arguments), Truth(world()), Odds())
+    return [each.kind for each in judged]
+
+
+def test_a_true_answer_passes() -> None:
+    assert found(true_answer()) == []
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_that_is_not_so_is_found(name: str) -> None:
+    told = true_answer()[name]
+    lie = told + 1 if isinstance(told, int) else str(float(told) + 0.001)
+    assert found(true_answer(**{name: lie})) == ["wrong-figure"]
+
+
+def test_an_estimate_is_not_held_against_a_single_answer_but_counted() -> None:
+    odds = Odds()
+    answer = true_answer(basis="counted", complete=False, estimated={"cost": ["90", "91"]})
+    answer["cost"] = "90.5"
+    assert not list(summaries.judged(call(answer), Truth(world()), odds))
+    assert odds.misses == {"cost": 1}
+
+
+def test_intervals_that_miss_too_often_are_found() -> None:
+    odds = Odds()
+    for number in range(200):
+        odds.note("cost", hit=number % 5 != 0)
+    assert [each.kind for each in odds.violations()] == ["interval"]
+
+
+def test_a_window_shorter_than_asked_is_found() -> None:
+    asked = between(NOON - 3 * DAY, NOON - HOUR)
+    assert found(true_answer(), **asked) == ["short-window"]
+    assert found(true_answer(complete=False), **asked) == []
+
+
+def test_figures_of_no_time_are_found() -> None:
+    nothing = {"missing": [f"{written(NOON - DAY)} to {written(NOON - HOUR)}"], "complete": False}
+    assert found(true_answer(**nothing)) == ["zeros"]
+
+
+def test_a_window_called_incomplete_for_seconds_is_found() -> None:
+    edge = f"{written(NOON - DAY)} to {written(NOON - DAY + timedelta(seconds=7))}"
+    assert found(true_answer(missing=[edge], complete=False)) == ["needless"]
+
+
+def test_an_answer_from_the_future_is_found() -> None:
+    assert found(true_answer(as_of="2026-11-21T14:00:00Z")) == ["as-of"]
+
+
+def page(rows: list[Life], **more: Any) -> Call:
+    """A page of a list that shows these sessions as they are."""
+    columns = ["session", "status", "cost"]
+    states = [Truth([each]).tracks[0].states(NOON, NOON)[-1] for each in rows]
+    table = [
+        [each.uuid[:8], state.status, str(state.figures[4] / 1e9)]
+        for each, state in zip(rows, states, strict=True)
+    ]
+    applied = {"session_time__gte": WINDOW["session_time__gte"]}
+    answer = {"complete": True, "applied": applied, "columns": columns, "rows": table, **more}
+    return Call("list_verify_sessions", applied, NOON, NOON, answer)
+
+
+@pytest.fixture
+def truth() -> Truth:
+    return Truth(world())
+
+
+def test_pages_with_each_row_once_pass(truth: Truth) -> None:
+    third, second, first = world()
+    chain = [page([first, second], next={"offset": 2}), page([third])]
+    assert list(lists.paged(chain, truth)) == []
+
+
+def test_a_row_that_comes_twice_or_never_is_found(truth: Truth) -> None:
+    third, second, first = world()
+    chain = [page([first, second], next={"offset": 2}), page([second, third])]
+    assert [each.kind for each in lists.paged(chain, truth)] == ["repeated-rows"]
+    chain = [page([first], next={"offset": 1}), page([third])]
+    assert [each.kind for each in lists.paged(chain, truth)] == ["lost-rows"]
+
+
+def test_a_row_that_is_not_so_is_found(truth: Truth) -> None:
+    answer = page(world()[::-1])
+    assert answer.answer is not None
+    answer.answer["rows"][0][2] = "7"
+    assert [each.kind for each in lists.paged([answer], truth)] == ["wrong-row"]
+
+
+async def test_a_simple_world_has_no_violation_and_a_seed_makes_the_same_world_again() -> None:
+    report, chance = Report(), Random(5)  # noqa: S311 - a made world
+    async with Stage(spread(50, NOON - 9 * HOUR, NOON - HOUR, chance), report) as stage:
+        await stage.summarize(**between(NOON - 10 * HOUR, NOON - 2 * HOUR))
+        await stage.page_through(**between(NOON - 10 * HOUR, NOON - 2 * HOUR))
+    assert (report.kinds(), report.calls) == ({}, 4)
+    again = [Report(), Report()]
+    for each in again:
+        await wandered(3, each)
+    assert again[0].calls == again[1].calls
+    assert again[0].kinds() == again[1].kinds()
+
+
+def test_every_point_has_a_scenario() -> None:
+    assert list(SCENARIOS) == [f"p{number:02}" for number in range(1, 12)]
+    assert all(scenario.__doc__ for several in SCENARIOS.values() for scenario in several)
