@@ -39,6 +39,8 @@ def _told(name: str, report: Report, seconds: float) -> bool:
     """Print what was found; whether that was nothing."""
     found = " ".join(f"{kind} {times}" for kind, times in report.kinds().items())
     print(f"{name}: {report.calls} calls, {seconds:.1f} s: {found or 'no violation'}", flush=True)
+    for text, times in report.errors.most_common(6):
+        print(f"    {times} times an error: {text}")
     for kind in report.kinds():
         for each in [one for one in report.violations if one.kind == kind][:MOST_PRINTED]:
             print(each)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -36,6 +37,8 @@ class Report:
     calls: int = 0
     violations: list[Violation] = field(default_factory=list)
     odds: Odds = field(default_factory=Odds)
+    errors: Counter[str] = field(default_factory=Counter)
+    """Calls that had an error instead of an answer, by its first words."""
     trace: str = ""
 
     def add(self, found: Iterable[Violation]) -> None:
@@ -78,6 +81,8 @@ class Judge:
 
     def _count(self, call: Call) -> None:
         self.report.calls += 1
+        if call.error:
+            self.report.errors[call.error[:50]] += 1
         if "Internal error" in call.error:
             self.report.add([Violation("internal-error", call.error, call)])
 
