@@ -126,7 +126,14 @@ def got(call: Call, truth: Truth) -> Iterator[Violation]:
     """What is not so in the answer about one session."""
     answer = call.answer or {}
     track = truth.by_uuid.get(str(call.arguments["session_uuid"]))
-    if track is None or not answer.get("complete"):
+    if track is None:
+        return
+    states = track.states(call.called - SECOND, call.replied)
+    is_there = all(each.figures[0] for each in states)
+    is_there &= track.life.created_at > call.replied - REACH
+    if is_there and "No Verify session" in call.error:
+        yield Violation("lost-session", call.error, call)
+    if not answer.get("complete"):
         return
     if not _is_true(answer, track, call):
         text = f"{answer.get('status')} {answer.get('cost')}, true {_story(track, call)}"
