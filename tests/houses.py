@@ -49,7 +49,7 @@ class Running:
 
     @property
     def host(self) -> str:
-        return self.url.removeprefix("http://")
+        return self.url.partition("://")[2]
 
     @property
     def port(self) -> int:
@@ -73,6 +73,7 @@ async def running(
     guarded_by: Issuer | None = None,
     open_doors: OpenMirror | None = None,
     protocol: type[PatientProtocol] = PatientProtocol,
+    certificate: tuple[Path, Path] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Running]:
     """The real server, whose API is `app`, with the tokens in `file`."""
@@ -82,8 +83,9 @@ async def running(
     keepers = TokenFile(file) if file else None
     guarded = keepers is not None or settings.oauth is not None
     reception = Reception(guarded=guarded, clock=lambda: clock.ticks, now=lambda: clock.now)
+    chain, key = certificate or (None, None)
     with listening(Place(port=0)) as listener:
-        place = Place(port=listener.getsockname()[1])
+        place = Place(port=listener.getsockname()[1], certificate=chain, key=key)
         house = House(settings, place, opened, keepers, reception=reception, issuer=guarded_by)
         server = QuietServer(configured(house.app, place, protocol), house)
         task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -91,7 +93,8 @@ async def running(
             await asyncio.wait({task}, timeout=0.01)
             assert not task.done()
         try:
-            yield Running(f"http://127.0.0.1:{place.port}", server, house)
+            scheme = "https" if certificate else "http"
+            yield Running(f"{scheme}://127.0.0.1:{place.port}", server, house)
         finally:
             server.should_exit = True
             await task

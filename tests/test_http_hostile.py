@@ -85,7 +85,7 @@ async def connection(here: Running) -> AsyncIterator[anyio.abc.SocketStream]:
         yield stream
 
 
-async def heard(stream: anyio.abc.SocketStream) -> bytes:
+async def heard(stream: anyio.abc.ByteReceiveStream) -> bytes:
     """All that comes until the server ends the connection, which it must."""
     came = b""
     with anyio.fail_after(PATIENCE), suppress(anyio.EndOfStream, anyio.BrokenResourceError):

@@ -1,38 +1,60 @@
 """HTTP connections that are given only so long, and only so many of them.
 
-The server library waits for ever for a request that was begun. Here the whole request must have
-come within a time, whatever its sender does, and connections beyond a number are told so at once.
+The server library counts a connection once its TLS handshake is done, waits a minute for that, and
+for ever for a request that was begun. Here connections are counted and timed from accept on. There
+are never more of them than the process may open files, and the whole request must have come within
+a time, whatever its sender does.
 """
 
 import asyncio
+import logging
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 
+import anyio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 RECEIPT_SECONDS = 15.0
 """How long a request may take to arrive, from its connection or its first byte to its last."""
+HANDSHAKE_SECONDS = 5.0
+"""How long a TLS handshake may take, from accept on, and how long the goodbye."""
 MOST_CONNECTIONS = 1000
+RESERVED_FILES = 128
+"""Files left for the database, requests to the API and logs; at most half of all."""
+ACCEPT_PAUSE = 0.2
+"""Seconds until the next try when no connection can be accepted."""
+WARNING_PAUSE = 60.0
+"""Seconds between two log lines about that."""
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n"
     b"content-length: 0\r\n\r\n"
 )
+
+logger = logging.getLogger(__name__)
 
 
 class PatientProtocol(H11Protocol):
     """One connection, with a deadline on the arrival of each request."""
 
     receipt_seconds = RECEIPT_SECONDS
+    handshake_seconds = HANDSHAKE_SECONDS
     most_connections = MOST_CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
+    _counted: "set[PatientProtocol] | None" = None
+
+    def count_in(self, connections: "set[PatientProtocol]") -> None:
+        """Be one of these connections until this one is closed."""
+        connections.add(self)
+        self._counted = connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the parent: a Transport it is
-        """Take the connection, if there is room."""
+        """Take the connection."""
         super().connection_made(transport)
-        if len(self.connections) > self.most_connections:
-            transport.write(_FULL)
-            transport.close()
-        else:
-            self._watch(begun=True)
+        self._watch(begun=True)
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes."""
@@ -47,6 +69,8 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._rest()
+        if self._counted is not None:
+            self._counted.discard(self)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -75,3 +99,126 @@ class PatientProtocol(H11Protocol):
     def _cut(self) -> None:
         self._deadline = None
         self.transport.abort()
+
+
+class Acceptor:
+    """Accepts the connections of one listening socket, with TLS if there is a context for it.
+
+    When there is no room, the oldest unfinished handshake is ended. When there is none, the new
+    connection is closed, without TLS after a 503.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        new_protocol: Callable[[], PatientProtocol],
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        listener.settimeout(0)
+        self._listener = listener
+        self._new_protocol = new_protocol
+        self._tls = tls
+        self._connections: set[PatientProtocol] = set()
+        self._arriving: dict[PatientProtocol, asyncio.Task[None]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._next_warning = 0.0
+
+    def start(self) -> None:
+        """Accept connections from now on."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Accept nothing more, and end the handshakes that are not finished."""
+        tasks = {*self._arriving.values(), *([self._task] if self._task else [])}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(self._listener)
+            except OSError as error:  # of the machine's, or of a connection that is gone again
+                await self._back_off(error)
+            else:
+                self._take(connection)
+                await asyncio.sleep(0)  # else a flood of them would stop the loop
+
+    async def _back_off(self, error: OSError) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_warning:
+            self._next_warning = now + WARNING_PAUSE
+            logger.warning("Connections cannot be accepted at the moment: %s.", error.strerror)
+        self._end_oldest_handshake()
+        await asyncio.sleep(ACCEPT_PAUSE)
+
+    def _take(self, connection: socket.socket) -> None:
+        protocol = self._new_protocol()
+        full = len(self._connections) >= allowed_connections(protocol.most_connections)
+        if full and not self._end_oldest_handshake():
+            _refuse(connection, b"" if self._tls else _FULL)
+            return
+        protocol.count_in(self._connections)
+        self._arriving[protocol] = asyncio.create_task(self._connect(connection, protocol))
+
+    def _end_oldest_handshake(self) -> bool:
+        """End the handshake that has lasted longest; whether there was one."""
+        if self._tls is None or not self._arriving:
+            return False
+        protocol = next(iter(self._arriving))
+        self._connections.discard(protocol)
+        self._arriving.pop(protocol).cancel()
+        return True
+
+    async def _connect(self, connection: socket.socket, protocol: PatientProtocol) -> None:
+        """Give the connection to its protocol, once its handshake is done."""
+        connected = False
+        try:
+            with suppress(OSError):  # not TLS, too slow, or gone
+                async with asyncio.timeout(protocol.handshake_seconds):
+                    await self._handshake(connection, protocol)
+                connected = True
+        finally:
+            self._arriving.pop(protocol, None)
+            if not connected:
+                self._connections.discard(protocol)
+
+    async def _handshake(self, connection: socket.socket, protocol: PatientProtocol) -> None:
+        seconds = protocol.handshake_seconds if self._tls else None
+        if self._tls is not None:
+            try:
+                # A TLS transport takes 300 KiB: it is made when the first byte is there.
+                await anyio.wait_readable(connection)
+            except BaseException:
+                connection.close()
+                raise
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: protocol,
+            connection,
+            ssl=self._tls,
+            ssl_handshake_timeout=seconds,
+            ssl_shutdown_timeout=seconds,
+        )
+
+
+def allowed_connections(most: int) -> int:
+    """How many connections the process's limit on open files allows, at most `most`."""
+    if sys.platform == "win32":
+        return most
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return most
+    return min(most, max(files - RESERVED_FILES, files // 2))
+
+
+def _refuse(connection: socket.socket, reply: bytes) -> None:
+    """Close a connection with a reply, whether anybody reads it or not."""
+    with connection, suppress(OSError):
+        connection.settimeout(0)
+        connection.send(reply)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(65536)  # unread bytes would make the system throw the reply away

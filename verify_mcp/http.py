@@ -27,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from verify_mcp import logs, telemetry, tools
 from verify_mcp.callers import SCOPE, Caller, is_name
-from verify_mcp.connections import PatientProtocol
+from verify_mcp.connections import Acceptor, PatientProtocol
 from verify_mcp.errors import DatabaseUnavailable, InvalidSetting
 from verify_mcp.mirror import Mirror
 from verify_mcp.oauth import Issuer, scopes
@@ -332,17 +332,36 @@ def _named(send: Send) -> Send:
 
 
 class Server(uvicorn.Server):
-    """The server library's server, which tells calls under way that it ends."""
+    """The server library's server, which counts connections, and tells calls that it ends."""
 
     def __init__(self, config: uvicorn.Config, house: House) -> None:
         super().__init__(config)
         self._house = house
+        self._acceptors: list[Acceptor] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the application, and accept connections by ourselves."""
+        await super().startup(sockets=[])
+        self._acceptors = [
+            Acceptor(listener, self._protocol, self.config.ssl) for listener in sockets or []
+        ]
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def _protocol(self) -> PatientProtocol:
+        protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # the library's own
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        assert isinstance(protocol, PatientProtocol)  # noqa: S101 - `configured` chose it
+        return protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Refuse what is new, let what is under way finish or be told, and end."""
         import asyncio
 
         self._house.guard.closing = True
+        for acceptor in self._acceptors:
+            await acceptor.close()
         telling = asyncio.get_running_loop().call_later(TELL_AFTER, self._house.close)
         await super().shutdown(sockets)
         telling.cancel()
