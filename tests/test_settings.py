@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.test_stdio import environment
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
 from verify_mcp.settings import Credentials, Rate, Settings, read_settings
 
@@ -53,12 +56,50 @@ def test_every_variable_sets_its_field_and_nothing_else(
 
 @pytest.mark.parametrize(
     "name",
-    ["VERIFY_MCP_API_URL", "VERIFY_MCP_RATE_LIMIT", "VERIFY_MCP_RETRIEVE_RATE_LIMIT",
-     "VERIFY_MCP_MAX_WAIT", "VERIFY_MCP_LOG_LEVEL", "VERIFY_MCP_MIRROR", "VERIFY_MCP_RECIPIENTS"],
+    ["VERIFY_MCP_API_URL", "VERIFY_MCP_MAX_WAIT", "VERIFY_MCP_TIME_ZONE", "VERIFY_MCP_LOG_LEVEL"],
 )  # fmt: skip
 @pytest.mark.parametrize("text", ["", "  ", "${user_config.value}", "<value>"])
 def test_an_empty_value_or_a_placeholder_counts_as_not_set(name: str, text: str) -> None:
     assert read_settings({**SET, name: text}) == DEFAULTS
+
+
+RESTRICTIONS = (
+    "VERIFY_MCP_RECIPIENTS", "VERIFY_MCP_MIRROR", "VERIFY_MCP_RETENTION", "VERIFY_MCP_RATE_LIMIT",
+    "VERIFY_MCP_RETRIEVE_RATE_LIMIT", "VERIFY_MCP_CALLER_BUDGET", "VERIFY_MCP_AUDIT_FILE",
+    "VERIFY_MCP_TOKENS_FILE", "VERIFY_MCP_PUBLIC_URL", "VERIFY_MCP_OAUTH_ISSUER",
+    "VERIFY_MCP_OAUTH_JWKS_URL", "VERIFY_MCP_OAUTH_AUDIENCE", "VERIFY_MCP_OAUTH_ALGORITHMS",
+    "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESTRICTIONS)
+@pytest.mark.parametrize("text", ["${user_config.value}", "<value>", "your_value", "xxxx"])
+def test_r73_a_placeholder_in_a_setting_that_restricts_stops_the_start_with_its_name(
+    name: str, text: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=f"^{name} still holds a placeholder") as caught:
+        read_settings({**SET, name: text})
+    assert text not in str(caught.value)
+    assert read_settings({**SET, name: "  "}) == DEFAULTS
+
+
+def test_r73_a_server_whose_confinement_was_never_filled_in_does_not_start() -> None:
+    unfilled = {"VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM": "${CLAIM}", "VERIFY_MCP_RECIPIENTS": "full"}
+    command = [sys.executable, "-m", "verify_mcp", "serve"]
+    ended = subprocess.run(
+        command, env={**environment(), **SET, **unfilled}, input=b"", capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert ended.returncode == 2
+    (line,) = ended.stderr.decode().splitlines()
+    assert line.startswith(
+        "verify-mcp: VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM still holds a placeholder"
+    )
+
+
+def test_r73_a_claim_that_confines_nobody_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match=r"^VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM confines"):
+        read_settings({**SET, "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM": "subaccount"})
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,24 @@ _RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6}(?:\.[0-9]{1,3})?)", re.ASCII
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII)
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+# Settings that restrict who may ask, what they see, what is kept or how much is requested, each
+# with an example: their default allows more, so a value that was never filled in is an error.
+_RESTRICTIONS = {
+    "VERIFY_MCP_AUDIT_FILE": "/var/log/verify-mcp/audit.log",
+    "VERIFY_MCP_CALLER_BUDGET": "120",
+    "VERIFY_MCP_MIRROR": "off",
+    "VERIFY_MCP_OAUTH_ALGORITHMS": "RS256,ES256",
+    "VERIFY_MCP_OAUTH_AUDIENCE": "https://verify.example.com/mcp",
+    "VERIFY_MCP_OAUTH_ISSUER": "https://id.example.com",
+    "VERIFY_MCP_OAUTH_JWKS_URL": "https://id.example.com/.well-known/jwks.json",
+    "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM": "subaccount",
+    "VERIFY_MCP_PUBLIC_URL": "https://verify.example.com/mcp",
+    "VERIFY_MCP_RATE_LIMIT": "20/60",
+    "VERIFY_MCP_RECIPIENTS": "masked",
+    "VERIFY_MCP_RETENTION": "90d",
+    "VERIFY_MCP_RETRIEVE_RATE_LIMIT": "60/60",
+    "VERIFY_MCP_TOKENS_FILE": "/etc/verify-mcp/tokens.json",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +150,20 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _value(environ: Mapping[str, str], name: str, default: str = "") -> str:
-    """A variable's text; empty or still a placeholder (`${…}`) counts as not set."""
+    """A variable's text; empty or still a placeholder (`${…}`) counts as not set.
+
+    Raises InvalidSetting for a placeholder in a setting that restricts.
+    """
     text = environ.get(name, "").strip()
-    return default if not text or _PLACEHOLDER.fullmatch(text) else text
+    if not _PLACEHOLDER.fullmatch(text):
+        return text or default
+    if name in _RESTRICTIONS:
+        raise InvalidSetting(
+            f"{name} still holds a placeholder, and without its value less would be restricted "
+            f"than was meant. Write the value, e.g. {_RESTRICTIONS[name]}, or unset {name} for "
+            "its default."
+        )
+    return default
 
 
 def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
@@ -303,6 +332,11 @@ def _oauth(environ: Mapping[str, str]) -> OAuth | None:
             f"VERIFY_MCP_OAUTH_ALGORITHMS is not a list of {', '.join(_ALGORITHMS)}."
         )
     claim = _value(environ, "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM")
+    if claim and not (issuer or jwks_url):
+        raise InvalidSetting(
+            "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM confines nobody without an authorization server. "
+            "Set VERIFY_MCP_OAUTH_ISSUER, e.g. https://id.example.com, or unset the claim."
+        )
     if not issuer and not jwks_url:
         return None
     if not (issuer and jwks_url and public_url):
