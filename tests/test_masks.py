@@ -1,13 +1,34 @@
-"""The key behind pseudonyms: made once, and never in the way of a start."""
+"""Pseudonyms: a key made once, never in the way of a start, and no way back to a number."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from tests.conftest import SANDBOX
+import pytest
+
+from tests.conftest import (
+    SANDBOX,
+    Clock,
+    account,
+    answered,
+    connect,
+    listed,
+    refused,
+    rows,
+    session,
+)
 from tests.databases import sqlite_url
+from tests.houses import made, running, visitor
+from verify_mcp.callers import HOUR, MOST_LOOKUPS
 from verify_mcp.masks import KEY_BYTES, open_key
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = "919380013443"
+DAY = {"session_time__gte": "12h", "session_time__lt": "2h"}
+"""A window that settled long ago, so that it is held once it was fetched."""
+BOTH = ["list_verify_sessions", "summarize_verify_sessions"]
 
 
 def test_what_a_process_that_was_killed_left_keeps_none_from_starting(tmp_path: Path) -> None:
@@ -29,3 +50,75 @@ def test_a_key_that_is_there_needs_no_right_to_write(tmp_path: Path) -> None:
     assert open_key(settings) == key
     assert sorted(each.name for each in (tmp_path / "data").iterdir()) == before
     assert (tmp_path / "data").stat().st_mtime_ns == changed
+
+
+@pytest.mark.parametrize("tool", BOTH)
+@pytest.mark.parametrize("written", [f"+{NUMBER}", "+91 93800-13443", NUMBER, "+919380013444"])
+async def test_r74_a_number_asked_about_is_echoed_as_written_never_as_its_pseudonym(
+    tool: str, written: str
+) -> None:
+    api = account(session(1, minutes=300, recipient=NUMBER))
+    async with connect(api, masked=True) as client:
+        before = await answered(client, tool, {**DAY, "recipient": written})
+        await listed(client, **DAY)
+        after = await answered(client, tool, {**DAY, "recipient": written})
+    assert before["applied"]["recipient"] == after["applied"]["recipient"] == written
+
+
+@pytest.mark.parametrize("tool", BOTH)
+async def test_r74_a_pseudonym_asked_about_is_echoed_as_written(tool: str) -> None:
+    async with connect(account(session(1, minutes=300, recipient=NUMBER)), masked=True) as client:
+        pseudonym = rows(await listed(client, **DAY))[0]["recipient"]
+        answer = await answered(client, tool, {**DAY, "recipient": pseudonym.upper()})
+    assert answer["applied"]["recipient"] == pseudonym.upper()
+    assert NUMBER not in str(answer)
+
+
+async def test_r74_what_waits_for_quota_echoes_as_written_too() -> None:
+    async with connect(account(session(1, recipient=NUMBER)), masked=True, max_wait=0.0) as client:
+        for number in range(20):
+            await listed(client, offset=number)
+        answer = await listed(client, recipient=NUMBER)
+    assert "quota" in answer["why"]
+    assert answer["applied"]["recipient"] == NUMBER
+
+
+async def test_r74_whoever_tries_every_number_is_stopped_also_where_no_request_is_needed() -> None:
+    api, clock = account(session(1, minutes=300, recipient=NUMBER)), Clock()
+    async with connect(api, clock=clock, masked=True) as client:
+        await answered(client, BOTH[1], DAY)
+        pseudonym = rows(await listed(client, **DAY))[0]["recipient"]
+        for number in range(MOST_LOOKUPS):
+            asked = await listed(client, **DAY, recipient=f"+9193800{number:05d}")
+            assert (asked["api_requests"], asked["rows"]) == (0, [])
+        told = await refused(client, **DAY, recipient=f"+{NUMBER}")
+        assert told == await refused(client, BOTH[1], **DAY, recipient=pseudonym)
+        assert told == (
+            "recipient: 60 of them were looked up in the last hour, as many as may be while "
+            "recipients are masked. Ask again in about 61 min, or group a summary by recipient."
+        )
+        await listed(client, **DAY, recipient="+919380000000")
+        clock.pass_by(HOUR)
+        assert (await listed(client, **DAY, recipient=pseudonym))["rows"]
+
+
+async def test_r74_each_caller_has_look_ups_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    eager, calm = made(file, "eager"), made(file, "calm")
+    async with (
+        running(account(session(1, minutes=300)), file=file, masked=True) as here,
+        visitor(here.url, eager) as first,
+        visitor(here.url, calm) as second,
+    ):
+        await answered(second, BOTH[1], DAY)
+        for number in range(MOST_LOOKUPS):
+            await listed(first, **DAY, recipient=f"+9193800{number:05d}")
+        await refused(first, **DAY, recipient=NUMBER)
+        assert (await listed(second, **DAY, recipient=NUMBER))["complete"]
+
+
+async def test_r74_numbers_in_full_may_be_looked_up_without_end() -> None:
+    async with connect(account(session(1, minutes=300))) as client:
+        await answered(client, BOTH[1], DAY)
+        for number in range(MOST_LOOKUPS + 1):
+            await listed(client, **DAY, recipient=f"+9193800{number:05d}")

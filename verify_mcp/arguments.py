@@ -35,6 +35,8 @@ class Reading:
     """Whether the credentials are a subaccount's."""
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     """The time zone of days and hours, unless the call names one."""
+    masked: bool = False
+    """Whether answers show pseudonyms instead of recipients' numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +344,10 @@ class SummarizeCall:
     by: tuple[str, ...]
     zone: ZoneInfo
     max_requests: int
+    written: str = ""
+    """The recipient as the caller wrote it."""
+    echo: str = ""
+    """The recipient as `applied` repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +360,10 @@ class ListCall:
     full: bool = False
     sliding: tuple[str, ...] = ()
     """Times said as so long ago, which would mean another instant when the next page is asked."""
+    written: str = ""
+    """The recipient as the caller wrote it."""
+    echo: str = ""
+    """The recipient as `applied` repeats it."""
 
 
 def read_list(said: Mapping[str, object] | None, reading: Reading) -> ListCall:
@@ -364,7 +374,9 @@ def read_list(said: Mapping[str, object] | None, reading: Reading) -> ListCall:
     wanted = SessionFilter(**values)
     wanted.check(now=reading.now)
     sliding = tuple(each.name for each in _TIMES if slides(str((said or {}).get(each.name, ""))))
-    return ListCall(wanted, limit, offset, full, sliding)
+    written = _written(said)
+    echo = _echo(wanted.recipient, written, reading)
+    return ListCall(wanted, limit, offset, full, sliding, written, echo)
 
 
 def read_get(said: Mapping[str, object] | None, reading: Reading) -> str:
@@ -381,7 +393,24 @@ def read_summarize(said: Mapping[str, object] | None, reading: Reading) -> Summa
     SessionFilter(**values).check(now=reading.now)
     end = values.pop("session_time__lt", None)
     start = values.pop("session_time__gte", None) or (end or reading.now) - DEFAULT_WINDOW
-    return SummarizeCall(SessionFilter(**values), start, end, by, zone, most)
+    wanted, written = SessionFilter(**values), _written(said)
+    echo = _echo(wanted.recipient, written, reading)
+    return SummarizeCall(wanted, start, end, by, zone, most, written, echo)
+
+
+def _written(said: Mapping[str, object] | None) -> str:
+    return str((said or {}).get("recipient") or "").strip()
+
+
+def _echo(recipient: str | None, written: str, reading: Reading) -> str:
+    """The recipient for `applied`: with masking as it was written, never as its pseudonym.
+
+    A pseudonym beside the number that the caller gave would tell whose it is.
+    """
+    if recipient is None:
+        return ""
+    is_number = not reading.masked and phones.digits(recipient) is not None
+    return phones.shown(recipient) if is_number else written
 
 
 def read_status(said: Mapping[str, object] | None, reading: Reading) -> str:

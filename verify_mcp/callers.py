@@ -3,6 +3,7 @@
 import re
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 SCOPE = "verify:read"
@@ -10,8 +11,11 @@ SCOPE = "verify:read"
 EVERYTHING = "*"
 """A token's claim that it is not confined to a subaccount."""
 MINUTE = 60.0
+HOUR = 3600.0
 MOST_CALLERS = 10_000
 """Callers whose calls of the last minute are remembered."""
+MOST_LOOKUPS = 60
+"""Recipients that a caller may look up in an hour while recipients are masked."""
 _SUBACCOUNT = re.compile(r"SA[A-Z0-9]{18}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:-]{0,127}", re.ASCII)
 
@@ -27,6 +31,10 @@ class Caller:
 
 LOCAL = Caller("local", 0)
 """Whoever asks a server that checks no tokens, because only this machine reaches it."""
+
+
+asker: ContextVar[str] = ContextVar("asker", default=LOCAL.name)
+"""The name of the caller whose message is being answered."""
 
 
 def is_subaccount(text: object) -> bool:
@@ -64,3 +72,35 @@ class Budgets:
             return calls[0] + MINUTE - now
         calls.append(now)
         return 0.0
+
+
+class LookUps:
+    """Recipients that each caller looked up in the last hour; `clock` is monotonic seconds.
+
+    A pseudonym shows a number's ends, so whoever may try every number between them finds the one
+    behind it. The same recipient again is no further try. Each process counts for itself.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._callers: OrderedDict[str, dict[str, float]] = OrderedDict()
+
+    def wait(self, caller: str, recipient: str) -> float:
+        """Seconds until this caller may look up this recipient, 0 when they may now."""
+        recent = self._recent(caller)
+        if recipient in recent or len(recent) < MOST_LOOKUPS:
+            return 0.0
+        return min(recent.values()) + HOUR - self._clock()
+
+    def note(self, caller: str, recipient: str) -> None:
+        """Count a look-up."""
+        self._recent(caller).setdefault(recipient, self._clock())
+
+    def _recent(self, caller: str) -> dict[str, float]:
+        edge = self._clock() - HOUR
+        recent = self._callers.get(caller, {})
+        self._callers[caller] = {name: at for name, at in recent.items() if at > edge}
+        self._callers.move_to_end(caller)
+        if len(self._callers) > MOST_CALLERS:
+            self._callers.popitem(last=False)
+        return self._callers[caller]

@@ -89,6 +89,7 @@ class Confined(Mirror):
         own = replace(whole.settings, credentials=Credentials(subaccount, ""))
         super().__init__(exchange, whole.access, own, whole.world, whole.key)
         self.access = cast("Access", _Screen(whole.access))
+        self.lookups = whole.lookups
 
     async def _lists(self, uuid: str) -> bool:
         return uuid in await self.seen(uuid)

@@ -14,6 +14,7 @@ import anyio.abc
 from verify_mcp import phones
 from verify_mcp.api import open_api
 from verify_mcp.api_clock import CLOCK_TOLERANCE, Receipt
+from verify_mcp.callers import MOST_LOOKUPS, LookUps, asker
 from verify_mcp.database import Access
 from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, SessionNotFound
 from verify_mcp.exchange import Effort, Exchange, World
@@ -75,6 +76,7 @@ class Mirror:
         self.world = world
         self.key = key
         self._seen: OrderedDict[str, _Trace] = OrderedDict()
+        self.lookups = LookUps(world.clock)
         self.unfinished = Unfinished()
         self._tidy_at = exchange.clock.now()
         account = settings.credentials
@@ -207,9 +209,15 @@ class Mirror:
         return phones.pseudonym(number, self.key) if self.key else phones.shown(number)
 
     async def with_number(self, wanted: SessionFilter) -> SessionFilter:
-        """The filter with a pseudonym turned back into its number. Raises InvalidArgument."""
-        parts = phones.mask_parts(wanted.recipient) if wanted.recipient else None
-        if wanted.recipient is None or parts is None:
+        """The filter with a pseudonym turned back into its number. Raises InvalidArgument.
+
+        With masking, a caller's look-ups are bounded.
+        """
+        if wanted.recipient is None:
+            return wanted
+        self._count_lookup(wanted.recipient)
+        parts = phones.mask_parts(wanted.recipient)
+        if parts is None:
             return wanted
         seen = {each.recipient for each in self._seen.values()}
         try:
@@ -223,6 +231,19 @@ class Mirror:
                 "or list sessions first."
             )
         return replace(wanted, recipient=found[0])
+
+    def _count_lookup(self, recipient: str) -> None:
+        """Count one of the caller's look-ups; raises InvalidArgument beyond their bound."""
+        if self.key is None:
+            return
+        caller = asker.get()
+        if seconds := self.lookups.wait(caller, recipient):
+            raise InvalidArgument(
+                f"recipient: {MOST_LOOKUPS} of them were looked up in the last hour, as many as "
+                "may be while recipients are masked. Ask again in about "
+                f"{int(seconds) // 60 + 1} min, or group a summary by recipient."
+            )
+        self.lookups.note(caller, recipient)
 
     async def _held_page(self, wanted: SessionFilter, limit: int, offset: int) -> Page | None:
         """A page from the store, None unless it is provably the one that the API would give.

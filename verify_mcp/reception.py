@@ -21,7 +21,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import CallToolResult, TextContent
 
 from verify_mcp import phones, telemetry
-from verify_mcp.callers import LOCAL, Budgets, Caller
+from verify_mcp.callers import LOCAL, Budgets, Caller, asker
 from verify_mcp.confined import Views
 from verify_mcp.errors import AccessDenied
 from verify_mcp.logs import request_id
@@ -82,7 +82,7 @@ class Reception:
         if ctx.method not in _METERED:
             return await call_next(ctx)  # what is static, and the same for everybody
         began = self._clock()
-        deed = _deed(caller, ctx, whole)
+        deed = _deed(caller, ctx)
         outcome, answer, refusal = "failed", None, ""
         try:
             outcome, answer, refusal = await self._answered(caller, self._views, ctx, call_next)
@@ -110,6 +110,7 @@ class Reception:
         except AccessDenied as denied:
             return "denied", None, str(denied)
         answer: HandlerResult = None
+        asker.set(caller.name)
         with anyio.CancelScope() as scope:
             self._under_way.add(scope)
             try:
@@ -158,7 +159,7 @@ def _refused(context: Context, text: str) -> HandlerResult:
     raise MCPError(REFUSED, text)
 
 
-def _deed(caller: Caller, context: Context, mirror: Mirror) -> Deed:
+def _deed(caller: Caller, context: Context) -> Deed:
     """What is asked; names are only told when they are ours, because others may hold anything."""
     params = context.params or {}
     if context.method != "tools/call":
@@ -168,17 +169,20 @@ def _deed(caller: Caller, context: Context, mirror: Mirror) -> Deed:
         return Deed(caller.name, _HIDDEN)
     given = said if isinstance(said, Mapping) else {}
     names = sorted({name if name in _TOOLS[tool] else _HIDDEN for name in given})
-    return Deed(caller.name, tool, tuple(names), _recipient(given.get("recipient"), mirror))
+    return Deed(caller.name, tool, tuple(names), _recipient(given.get("recipient")))
 
 
-def _recipient(said: object, mirror: Mirror) -> str:
-    """A recipient asked about: its pseudonym if this server has a key for those, else masked."""
+def _recipient(said: object) -> str:
+    """A recipient asked about: a pseudonym as it was given, a number masked.
+
+    Never a number's pseudonym: both together would tell whose it is.
+    """
     if not isinstance(said, str | int) or len(str(said)) > 40:
         return ""
+    if phones.mask_parts(str(said)):
+        return str(said).strip()
     number = phones.digits(str(said))
-    if number is None:
-        return ""
-    return mirror.shown(number) if mirror.key else phones.masked(number)
+    return phones.masked(number) if number else ""
 
 
 def _content(answer: HandlerResult) -> Mapping[str, Any]:

@@ -72,7 +72,7 @@ def listing(
         "complete": not why,
         **({"why": " ".join(why)} if why else {}),
         **({"missing": [gap["missing"] for gap in gaps]} if gaps else {}),
-        "applied": applied(asked, footing.now, call, shown),
+        "applied": applied(asked, footing.now, call),
         **_table(page, call, shown),
         **({"skipped": page.skipped} if page.skipped else {}),
         **_note(page, call),
@@ -92,7 +92,7 @@ def unasked(
     """The answer when no request could leave within the time a call may wait."""
     return {
         **_not_asked(eta_s),
-        "applied": applied(asked, footing.now, call, shown),
+        "applied": applied(asked, footing.now, call),
         **_table(Page(()), call, shown),
         **footing.said(),
     }
@@ -127,7 +127,7 @@ def single(session: Session, footing: Footing, shown: Shown) -> dict[str, Any]:
     }
 
 
-def applied(asked: SessionFilter, now: datetime, call: ListCall, shown: Shown) -> dict[str, Any]:
+def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, Any]:
     """What was really asked of the API, its default window made explicit, in UTC."""
     said = {
         name: written(value) if isinstance(value, datetime) else value
@@ -139,7 +139,7 @@ def applied(asked: SessionFilter, now: datetime, call: ListCall, shown: Shown) -
             "session_time__lte": instant(now),
         }
     if asked.recipient:
-        said["recipient"] = shown(asked.recipient)
+        said["recipient"] = call.echo
     return {**said, "limit": call.limit, "offset": call.offset}
 
 

@@ -276,6 +276,7 @@ def reading_for(mirror: Mirror) -> Reading:
         mirror.now(),
         confined=account is not None and account.is_subaccount,
         zone=ZoneInfo(mirror.settings.time_zone),
+        masked=mirror.key is not None,
     )
 
 

@@ -31,7 +31,7 @@ def summarized(
         **({"missing": missing} if missing else {}),
         **_etas(finding),
         **({"skipped": finding.skipped} if finding.skipped else {}),
-        "applied": _summary_applied(call, finding, shown),
+        "applied": _summary_applied(call, finding),
         **(_told(whole, finding.census) if _is_anything_known(finding) else {}),
         **_groups(call, finding, shown),
         **replace(footing, now=finding.as_of).said(),
@@ -209,10 +209,10 @@ def _group_note(call: SummarizeCall, finding: Finding) -> dict[str, str]:
     return {}
 
 
-def _summary_applied(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
+def _summary_applied(call: SummarizeCall, finding: Finding) -> dict[str, Any]:
     said: dict[str, Any] = dict(call.wanted.asked())
     if call.wanted.recipient:
-        said["recipient"] = shown(call.wanted.recipient)
+        said["recipient"] = call.echo
     said |= {
         "session_time__gte": instant(finding.window.start),
         "session_time__lt": instant(finding.window.end),
