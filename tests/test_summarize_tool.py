@@ -33,6 +33,7 @@ from tests.conftest import (
 from tests.databases import Place, sqlite_url
 from tests.mirrors import AMPLE
 from verify_mcp.emulator import Attempt, Emulator, Fault, Record, generate
+from verify_mcp.settings import Rate
 from verify_mcp.summary import GROUPS
 
 pytestmark = pytest.mark.anyio
@@ -304,6 +305,40 @@ async def test_every_stop_on_the_way_says_what_is_missing_and_when_to_go_on() ->
         assert gap.startswith("2026-11-20 09:")
     assert sum(each["api_requests"] for each in said) <= 36
     assert figures(said[-1])["sessions"] <= real["sessions"]
+
+
+async def test_r68_many_gaps_are_told_as_at_most_five_spans_that_hold_them_all() -> None:
+    async with connect(account(), rate_limit=Rate(11, 60.0), max_wait=0.0) as client:
+        for day in range(2, 12):
+            half = {
+                "session_time__gte": f"2026-11-{day:02d}",
+                "session_time__lt": f"2026-11-{day:02d} {8 + day}:00",
+            }
+            await summed(client, **half)
+        answer = await summed(client, session_time__gte="2026-11-02", session_time__lt="2026-11-12")
+    assert answer["missing"] == [
+        "2026-11-02 10:00:00 to 2026-11-07 00:00:00",
+        "2026-11-07 15:00:00 to 2026-11-08 00:00:00",
+        "2026-11-08 16:00:00 to 2026-11-09 00:00:00",
+        "2026-11-09 17:00:00 to 2026-11-10 00:00:00",
+        "2026-11-10 18:00:00 to 2026-11-11 00:00:00",
+    ]
+    assert answer["why"].endswith(
+        " `missing` joins 9 gaps into 5 spans, so it takes in times that the figures cover."
+    )
+
+
+async def test_r68_what_lies_beyond_the_reach_is_one_of_the_five_spans() -> None:
+    async with connect(account(), rate_limit=Rate(11, 60.0), max_wait=0.0) as client:
+        for day in range(2, 12):
+            half = {
+                "session_time__gte": f"2026-11-{day:02d}",
+                "session_time__lt": f"2026-11-{day:02d} 12:00",
+            }
+            await summed(client, **half)
+        answer = await summed(client, session_time__gte="2026-01-01", session_time__lt="2026-11-12")
+    assert len(answer["missing"]) == 5
+    assert answer["missing"][-1].startswith("2026-01-01 00:00:00 to ")
 
 
 async def test_a_relative_window_asked_again_ends_where_what_is_held_ends() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify_mcp.windows import Window, covered, gaps, merged, overlap
+from verify_mcp.windows import Window, covered, gaps, joined, merged, overlap
 
 ZERO = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -83,3 +83,30 @@ def test_what_is_held_and_what_is_missing_make_up_what_was_wanted(
     wanted: Window, held: list[Window]
 ) -> None:
     assert covered(wanted, [*held, *gaps(wanted, held)])
+
+
+@given(many, st.integers(1, 8))
+def test_r68_joined_windows_are_few_and_in_order_and_lose_no_minute(
+    windows: list[Window], most: int
+) -> None:
+    few = joined(windows, most)
+    assert len(few) == min(most, len(merged(windows)))
+    assert minutes(*few) >= minutes(*windows)
+    assert merged(few) == few
+
+
+@given(many, st.integers(1, 8))
+def test_r68_joined_windows_take_in_as_few_other_minutes_as_any_could(
+    windows: list[Window], most: int
+) -> None:
+    apart = sorted(later.start - earlier.end for earlier, later in pairwise(merged(windows)))
+    closest = apart[: max(0, len(apart) - most + 1)]
+    added = len(minutes(*joined(windows, most)) - minutes(*windows))
+    assert timedelta(minutes=added) == sum(closest, timedelta())
+
+
+@given(many, st.integers(1, 8))
+def test_r68_windows_that_are_few_already_stay_as_they_are(
+    windows: list[Window], more: int
+) -> None:
+    assert joined(windows, len(windows) + more) == merged(windows)

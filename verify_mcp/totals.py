@@ -11,7 +11,11 @@ from verify_mcp.filters import REACH_TOLERANCE
 from verify_mcp.results import Footing
 from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
 from verify_mcp.survey import Finding
+from verify_mcp.windows import Window, joined
 from verify_mcp.wording import Shown, instant, money, plain, whole_seconds
+
+MOST_SPANS = 5
+"""Spans of time in `missing`; the closest ones are joined until so many remain."""
 
 
 def summarized(
@@ -22,8 +26,10 @@ def summarized(
     overlapping = "attempt_status" in call.by and finding.census is None
     whole = None if overlapping else total(finding.tallies.values())
     beyond = _beyond_reach(call, finding)
-    why = " ".join(filter(None, (finding.why, *(gap["why"] for gap in beyond))))
-    missing = [*map(str, finding.missing), *(gap["missing"] for gap in beyond)]
+    spans = joined(finding.missing, MOST_SPANS - len(beyond))
+    whys = (finding.why, _joined_why(finding, spans), *(gap["why"] for gap in beyond))
+    why = " ".join(filter(None, whys))
+    missing = [*map(str, spans), *(gap["missing"] for gap in beyond)]
     return {
         "complete": not missing and not finding.skipped and finding.census is None,
         **({"basis": finding.basis} if finding.basis else {}),
@@ -42,6 +48,17 @@ def _etas(finding: Finding) -> dict[str, int]:
     """Seconds until the same call can go on, and until its answer can be exact."""
     etas = {"eta_s": finding.eta_s, "eta_exact_s": finding.eta_exact_s}
     return {name: whole_seconds(eta) for name, eta in etas.items() if eta is not None}
+
+
+def _joined_why(finding: Finding, spans: tuple[Window, ...]) -> str:
+    """What the spans in `missing` hold besides what is missing, if they do."""
+    gaps = len(finding.missing)
+    if len(spans) == gaps:
+        return ""
+    return (
+        f"`missing` joins {gaps} gaps into {len(spans)} spans, so it takes in times that the "
+        "figures cover."
+    )
 
 
 def _is_anything_known(finding: Finding) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +42,26 @@ def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
         else:
             joined.append(window)
     return tuple(joined)
+
+
+def joined(windows: Iterable[Window], most: int) -> tuple[Window, ...]:
+    """All these instants in at most `most` (at least 1) windows, oldest first.
+
+    Those with the least time between them are joined, so as few other instants as possible are
+    taken in.
+    """
+    apart = merged(windows)
+    if len(apart) <= most:
+        return apart
+    widest = sorted(pairwise(apart), key=_between, reverse=True)[: most - 1]
+    starts = [apart[0].start, *sorted(later.start for _, later in widest)]
+    ends = [*sorted(earlier.end for earlier, _ in widest), apart[-1].end]
+    return tuple(Window(start, end) for start, end in zip(starts, ends, strict=True))
+
+
+def _between(neighbours: tuple[Window, Window]) -> timedelta:
+    earlier, later = neighbours
+    return later.start - earlier.end
 
 
 def overlap(a: Window, b: Window) -> Window | None:
