@@ -307,6 +307,47 @@ async def test_every_stop_on_the_way_says_what_is_missing_and_when_to_go_on() ->
     assert figures(said[-1])["sessions"] <= real["sessions"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "filters", "reason"),
+    [
+        ({"mirror": False}, {}, "VERIFY_MCP_MIRROR is off"),
+        ({"database_url": "sqlite:////dev/null/none"}, {}, "the database cannot be used"),
+        ({}, {"app_uuid": APP}, "the question has filters"),
+    ],
+)
+async def test_r67_a_stop_whose_work_is_not_remembered_promises_no_going_on(
+    settings: dict[str, Any], filters: dict[str, str], reason: str
+) -> None:
+    clock = Clock()
+    async with connect(account(*some(1400), clock=clock), clock=clock, **settings) as client:
+        first = await summed(client, max_requests=100, **filters)
+        clock.pass_by(first["eta_s"])
+        again = await summed(client, max_requests=100, **filters)
+    assert (first["complete"], first["basis"], "goes on" in first["why"]) == (
+        False, "fetched", False,
+    )  # fmt: skip
+    assert first["why"].endswith(
+        f" What was fetched is not remembered ({reason}), so the same call begins anew. "
+        "Ask about less time."
+    )
+    assert again["sessions"] <= first["sessions"]
+
+
+async def test_r67_with_the_mirror_off_a_count_goes_on_as_it_says() -> None:
+    clock = Clock()
+    emulator = account(*some(700), clock=clock)
+    said: list[dict[str, Any]] = []
+    async with connect(emulator, clock=clock, mirror=False) as client:
+        while not said or not said[-1]["complete"]:
+            said.append(await summed(client, max_requests=10))
+            clock.pass_by(60)
+    assert ["same call goes on" in each.get("why", "") for each in said] == [
+        *([True] * (len(said) - 1)), False,
+    ]  # fmt: skip
+    assert 1 < len(said) <= 6
+    assert figures(said[-1])["sessions"] == 700
+
+
 async def test_r68_many_gaps_are_told_as_at_most_five_spans_that_hold_them_all() -> None:
     async with connect(account(), rate_limit=Rate(11, 60.0), max_wait=0.0) as client:
         for day in range(2, 12):

@@ -268,11 +268,16 @@ class Survey:
             summary.added(held.tallies, fetched),
             min([held.as_of, *(walk.as_of for walk in done if walk.as_of)]),
             left,
-            " ".join(filter(None, (_why(left, done), "" if is_over else self._exhausted()))),
+            self._explain(left, done, is_over=is_over),
             None if is_over else await self._eta(),
             None if is_over else await self._eta_exact(_pages(done)),
             sum(walk.skipped for walk in done),
         )
+
+    def _explain(self, left: Sequence[Window], walks: Sequence[Walk], *, is_over: bool) -> str:
+        """Why an answer does not cover its window, and which bound ended the call."""
+        whys = (_why(left, walks, self._explain_restart()), "" if is_over else self._exhausted())
+        return " ".join(filter(None, whys))
 
     def _trimmed(
         self, window: Window, left: tuple[Window, ...]
@@ -360,7 +365,7 @@ class Survey:
             window=Window(finding.window.start, end),
             tallies=summary.added(finding.tallies, newest),
             missing=walk.missing,
-            why=_why(walk.missing, [walk]),
+            why=_why(walk.missing, [walk], self._explain_restart()),
             skipped=walk.skipped,
         )
 
@@ -374,6 +379,14 @@ class Survey:
         fetched = [each for walker in walks for each in walker.walk.sessions]
         walked = summary.tallied((each for each in fetched if each.created not in hull), ())
         return summary.total(summary.added(tallies, walked).values())
+
+    def _explain_restart(self) -> str:
+        """Why the same call cannot go on from where this one stops, empty when it can."""
+        if self._mirror.store is None:
+            return "VERIFY_MCP_MIRROR is off"
+        if self._mirror.access.problem:
+            return "the database cannot be used"
+        return "" if self._question.wanted.is_open() else "the question has filters"
 
     def _budget(self) -> int:
         if self._mirror.world.clock() >= self._stop_at:
@@ -437,8 +450,11 @@ def _pages(walks: Sequence[Walk]) -> float:
     return max(1.0, sessions / PAGE * rest / seen) if seen else inf
 
 
-def _why(left: Sequence[Window], walks: Sequence[Walk]) -> str:
-    """Why a finding does not cover the whole window, in fixed words."""
+def _why(left: Sequence[Window], walks: Sequence[Walk], restart: str) -> str:
+    """Why a finding does not cover the whole window, in fixed words.
+
+    `restart` is why the same call cannot go on from here, empty when it can.
+    """
     if not left:
         return ""
     failure = next((walk.failure for walk in walks if walk.failure), None)
@@ -452,7 +468,13 @@ def _why(left: Sequence[Window], walks: Sequence[Walk]) -> str:
     busy = any(walk.eta_s is not None for walk in walks)
     quota = "The quota of API requests is in use. " if busy else ""
     many = "more" if pages == inf else f"about {ceil(pages)} more"
-    return f"{quota}The missing part takes {many} requests; the same call goes on from here."
+    missing = f"{quota}The missing part takes {many} requests"
+    if restart:
+        return (
+            f"{missing}. What was fetched is not remembered ({restart}), so the same call begins "
+            "anew. Ask about less time."
+        )
+    return f"{missing}; the same call goes on from here."
 
 
 def census_why(census: Census) -> str:
