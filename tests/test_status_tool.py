@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tests.conftest import Clock, Era, account, answered, connect, refused, session, tokens
+from tests.conftest import Clock, Era, account, answered, connect, refused, session, tokens, uuid
 from tests.databases import Place, sqlite_url
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, SUBACCOUNTS
 from verify_mcp.settings import Credentials, Rate
@@ -17,7 +17,7 @@ from verify_mcp.settings import Credentials, Rate
 pytestmark = pytest.mark.anyio
 
 SETTINGS = {"max_wait_s": 20, "recipients": "full", "time_zone": "UTC", "settle_s": 3600}
-QUOTA = {"limit": "20/60", "left": 20, "next_free_s": 0, "processes": 1}
+QUOTA = {"limit": "20/60", "left": 20, "next_free_s": 0, "processes": 1, "get_left": 60}
 NOT_PLIVO = "Requests go to http://localhost, not to https://api.plivo.com."
 
 
@@ -73,25 +73,61 @@ async def test_what_a_question_took_and_brought_shows_at_once(place: Place) -> N
     assert (answer["quota"]["left"], answer["quota"]["processes"]) == (18, 1)
     mirror = answer["mirror"]
     assert (mirror["on"], mirror["sessions"]) == (True, 30)
-    assert mirror["covers"] == ["2026-11-20 09:30:00 to 2026-11-21 08:30:00"]
+    assert mirror["covers"] == ["2026-11-20 to 2026-11-21 in part"]
+    assert mirror["until"] == "11-21 08:30"
     assert mirror["bytes"] > 10_000
 
 
-async def test_a_mirror_of_many_spans_tells_the_last_and_how_many_there_are() -> None:
+async def test_r71_what_is_held_is_told_by_day_whole_or_in_part() -> None:
     async with connect(account(), rate_limit=Rate(100, 1.0)) as client:
-        for day in range(2, 9):
-            window = {
-                "session_time__gte": f"2026-11-{day:02d}",
-                "session_time__lt": f"2026-11-{day:02d} 12:00",
-            }
+        for start, end in (
+            ("2026-11-02 06:00", "2026-11-05"),
+            ("2026-11-05 00:00", "2026-11-05 23:59:59"),
+            ("2026-11-08", "2026-11-09 00:00:01"),
+            ("2026-11-10 01:00", "2026-11-10 02:00"),
+            ("2026-11-10 03:00", "2026-11-10 04:00"),
+        ):
+            window = {"session_time__gte": start, "session_time__lt": end}
             await answered(client, "summarize_verify_sessions", window)
         answer = await told(client, about="mirror")
     assert answer["mirror"]["covers"] == [
-        "7 spans, the last:",
-        "2026-11-06 00:00:00 to 2026-11-06 12:00:00",
-        "2026-11-07 00:00:00 to 2026-11-07 12:00:00",
-        "2026-11-08 00:00:00 to 2026-11-08 12:00:00",
+        "2026-11-02 in part",
+        "2026-11-03 to 2026-11-04 whole",
+        "2026-11-05 in part",
+        "2026-11-08 whole",
+        "2026-11-09 to 2026-11-10 in part",
     ]
+    assert answer["mirror"]["until"] == "11-10 04:00"
+
+
+async def test_r71_many_short_spans_of_a_day_are_one_day() -> None:
+    async with connect(account(), rate_limit=Rate(100, 1.0)) as client:
+        for hour in range(0, 20, 2):
+            window = {
+                "session_time__gte": f"2026-11-08 {hour:02d}:00",
+                "session_time__lt": f"2026-11-08 {hour + 1:02d}:00",
+            }
+            await answered(client, "summarize_verify_sessions", window)
+        answer = await told(client)
+    assert answer["mirror"]["covers"] == ["2026-11-08 in part"]
+
+
+async def test_r71_many_days_held_here_and_there_are_counted_and_the_last_are_told() -> None:
+    async with connect(account(), rate_limit=Rate(100, 1.0)) as client:
+        for day in range(1, 20, 2):
+            window = {
+                "session_time__gte": f"2026-11-{day:02d}",
+                "session_time__lt": f"2026-11-{day:02d} 12:00"
+                if day == 3
+                else f"2026-11-{day + 1:02d}",
+            }
+            await answered(client, "summarize_verify_sessions", window)
+        answer, short = await told(client, about="mirror"), await told(client)
+    assert answer["mirror"]["covers"] == [
+        "2026-11-01 to 2026-11-05: 2 whole, 1 in part",
+        *(f"2026-11-{day:02d} whole" for day in range(7, 20, 2)),
+    ]
+    assert short["mirror"]["covers"] == ["2026-11-01 to 2026-11-19: 9 whole, 1 in part"]
 
 
 async def test_a_quota_used_up_says_when_the_next_request_is_free() -> None:
@@ -102,6 +138,16 @@ async def test_a_quota_used_up_says_when_the_next_request_is_free() -> None:
         clock.pass_by(20)
         answer = await told(client, about="quota")
     assert answer["quota"] == {**QUOTA, "left": 0, "next_free_s": 40}
+
+
+async def test_r71_the_quota_of_single_sessions_is_told_beside_that_of_lists() -> None:
+    clock = Clock()
+    async with connect(account(session(1)), clock=clock, retrieve_rate_limit=Rate(9, 30)) as client:
+        single = await answered(client, "get_verify_session", {"session_uuid": uuid(1)})
+        answer = await told(client, about="quota")
+    quota = answer["quota"]
+    assert (quota["limit"], quota["left"]) == ("20/60", 20)
+    assert quota["get_left"] == single["quota_left"] == 8
 
 
 async def test_a_mirror_that_is_off_is_said_to_be() -> None:
@@ -167,6 +213,6 @@ async def test_a_status_costs_at_most_150_tokens(file: Place) -> None:
         ):
             await answered(client, "summarize_verify_sessions", window)
         answer = await told(client)
-    assert answer["mirror"]["covers"][0] == "2 spans, the last:"
+    assert answer["mirror"]["covers"] == ["2026-10-22 to 2026-11-21: 27 whole, 4 in part"]
     answer["mirror"]["place"] = "/home/somebody/.local/share/verify-mcp/verify-mcp.sqlite3"
     assert tokens(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) <= 150
