@@ -142,9 +142,10 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """A client of the real server, whose API is `app`."""
     surroundings = (clock or Clock()).world()
-    opened = partial(open_mirror, replace(SANDBOX, **settings), world=surroundings, app=app)
+    chosen = replace(SANDBOX, **settings)
+    opened = partial(open_mirror, chosen, world=surroundings, app=app)
     try:
-        async with Client(build_server(opened), mode=era) as client:
+        async with Client(build_server(opened, chosen.rate_limit), mode=era) as client:
             yield client
     except BaseExceptionGroup as group:
         raise _only(group) from None

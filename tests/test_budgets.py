@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import NOW, Clock, connect, got, listed, refused, tokens
 from verify_mcp.emulator import ASHA_SESSION, GOLDEN_NOW, Behaviour, Emulator, Fault
-from verify_mcp.server import INSTRUCTIONS
-from verify_mcp.settings import read_settings
+from verify_mcp.server import instructions
+from verify_mcp.settings import Rate, read_settings
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +37,14 @@ async def test_a_session_with_three_attempts_costs_at_most_260() -> None:
     assert cost(answer) <= 260
 
 
+async def test_r71_whole_definitions_cost_at_most_2000() -> None:
+    """All that a client is sent, output schemas and annotations as well."""
+    async with connect(None) as client:
+        tools = (await client.list_tools()).tools
+    texts = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
+    assert sum(map(tokens, texts)) <= 2000
+
+
 async def test_all_definitions_together_cost_at_most_1500() -> None:
     async with connect(None) as client:
         tools = (await client.list_tools()).tools
@@ -45,7 +53,7 @@ async def test_all_definitions_together_cost_at_most_1500() -> None:
 
 
 def test_the_instructions_stay_short() -> None:
-    assert len(INSTRUCTIONS) <= 1000
+    assert len(instructions(Rate(999_999, 999_999.999))) <= 1000
 
 
 async def test_the_longest_refusals_cost_at_most_ninety() -> None:

@@ -42,6 +42,49 @@ async def test_the_tools_are_what_was_reviewed(era: Era) -> None:
     agree("tools", {tool.name: plain(tool) for tool in tools})
 
 
+@pytest.mark.parametrize(
+    ("tool", "facts"),
+    [
+        (
+            "list_verify_sessions",
+            [
+                "`channel` is the last attempt's",
+                "such as rejected, may occur",
+                "`quota_left` counts list requests",
+            ],
+        ),
+        (
+            "summarize_verify_sessions",
+            [
+                "`conversion_pct` is of the sessions that ended: those in progress are left out",
+                "`quota_left` counts list requests",
+                "channel is the last attempt's",
+                "`missing` has at most five spans",
+            ],
+        ),
+        (
+            "get_verify_session",
+            [
+                "`channel` is the last attempt's",
+                "such as rejected, may occur",
+                "`quota_left` counts get requests, which have a quota of their own",
+            ],
+        ),
+        (
+            "get_verify_status",
+            ["both quotas (list requests; `get_left`", "days (UTC) held whole or in part"],
+        ),
+    ],
+)
+async def test_r71_a_definition_says_what_no_reader_could_guess(
+    tool: str, facts: list[str]
+) -> None:
+    async with connect(None) as client:
+        defined = {each.name: each for each in (await client.list_tools()).tools}[tool]
+    text = f"{defined.description} {json.dumps(defined.input_schema, ensure_ascii=False)}"
+    assert [fact for fact in facts if fact not in text] == []
+
+
 async def test_the_prompts_are_what_was_reviewed(era: Era) -> None:
     async with connect(None, era=era) as client:
         prompts = (await client.list_prompts()).prompts

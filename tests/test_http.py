@@ -75,6 +75,12 @@ async def test_both_generations_of_the_protocol_get_the_same_answers(era: Era) -
     assert offered.completion.values == ["expired"]
 
 
+async def test_r71_over_http_too_the_instructions_name_the_configured_rate(era: Era) -> None:
+    fast = Rate(7, 60)
+    async with running(account(), rate_limit=fast) as here, visitor(here.url, era=era) as client:
+        assert "at most 7 list requests a minute," in (client.instructions or "")
+
+
 async def test_the_doors_are_opened_once_for_all_requests() -> None:
     opened: list[Mirror] = []
 

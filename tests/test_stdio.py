@@ -133,6 +133,14 @@ async def test_a_real_client_is_answered_by_a_real_child_in_both_eras(era: Era) 
             assert (await got(client, short))["session"].startswith(short)
 
 
+async def test_r71_the_instructions_name_the_configured_rate(era: Era) -> None:
+    server = StdioServerParameters(
+        command=SERVER[0], args=SERVER[1:], env=environment(VERIFY_MCP_RATE_LIMIT="7/10")
+    )
+    async with Client(server, mode=era) as client:
+        assert "at most 7 list requests in 10 s," in (client.instructions or "")
+
+
 async def test_the_sandbox_needs_no_credentials_and_no_network(era: Era) -> None:
     bare = environment(PLIVO_AUTH_ID="", PLIVO_AUTH_TOKEN="")
     server = StdioServerParameters(

@@ -293,7 +293,7 @@ SUMMARIZE_ARGUMENTS = (
     *(each for each in LIST_ARGUMENTS if each.name in ("brand_name", "app_hash")),
     Argument(
         "group_by",
-        "Groups, at most two.",
+        "Groups, at most two; channel is the last attempt's.",
         _words(*GROUPS, most=2),
         "array",
         {"items": {"type": "string", "enum": list(GROUPS)}},

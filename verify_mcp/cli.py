@@ -259,7 +259,7 @@ def _serve(options: argparse.Namespace) -> int:
             "verify-mcp serves MCP on stdin and stdout: an MCP client starts it, not a person. "
             "Try `verify-mcp demo`. Ctrl-C ends it."
         )
-    return stdio.run(build_server(partial(open_mirror, settings, app=app)))
+    return stdio.run(build_server(partial(open_mirror, settings, app=app), settings.rate_limit))
 
 
 def _serve_http(options: argparse.Namespace, settings: Settings, open_mirror: Any) -> int:

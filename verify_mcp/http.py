@@ -141,7 +141,7 @@ class House:
     def _served(
         self, tokens: TokenFile | None, issuer: Issuer | None, hosts: tuple[str, ...]
     ) -> ASGIApp:
-        server = build_server(self._opened)
+        server = build_server(self._opened, self._settings.rate_limit)
         server.middleware.append(self.reception)
         # Else every call would list the tools once more, to look its headers up.
         server.get_tool_input_schema = {

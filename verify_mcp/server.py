@@ -9,17 +9,10 @@ from mcp_types.methods import CacheableMethod
 
 from verify_mcp import __version__, prompts, resources, tools
 from verify_mcp.mirror import Mirror
+from verify_mcp.settings import Rate, Settings
 
 NAME = "verify-mcp"
 TITLE = "Plivo Verify sessions"
-INSTRUCTIONS = (
-    "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. The API gives 20 "
-    "list requests a minute, 20 sessions each, newest first, without totals: a narrow filter "
-    "(recipient, status, session_time__gte) answers fastest. list_verify_sessions finds sessions; "
-    "get_verify_session explains one. Every answer says what it covers: `complete: false` means "
-    "that something is missing, and `why` says what. Times are UTC. verify://guide explains the "
-    "fields."
-)
 _HOUR_MS = 3_600_000
 _STATIC = CacheHint(ttl_ms=_HOUR_MS, scope="public")
 _CACHED: dict[CacheableMethod, CacheHint] = {
@@ -30,11 +23,30 @@ _CACHED: dict[CacheableMethod, CacheHint] = {
     "server/discover": _STATIC,
 }
 
+_DEFAULT_RATE = Settings().rate_limit
+
 OpenMirror = Callable[[], AbstractAsyncContextManager[Mirror]]
 
 
-def build_server(open_mirror: OpenMirror) -> Server[Mirror]:
-    """The server; `open_mirror` opens the doors behind it when a connection begins."""
+def instructions(rate: Rate) -> str:
+    """What a model reads about the server as a whole; `rate` is of list requests."""
+    per = "a minute" if rate.window == 60 else f"in {rate.window:g} s"
+    return (
+        "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. This server "
+        f"sends at most {rate.requests} list requests {per}, 20 sessions each, newest first, "
+        "without totals: a narrow filter (recipient, status, session_time__gte) answers fastest. "
+        "list_verify_sessions finds sessions; summarize_verify_sessions counts and adds up; "
+        "get_verify_session explains one. Every answer says what it covers: `complete: false` "
+        "means that something is missing, and `why` says what. Times are UTC. verify://guide "
+        "explains the fields."
+    )
+
+
+def build_server(open_mirror: OpenMirror, rate: Rate = _DEFAULT_RATE) -> Server[Mirror]:
+    """The server; `open_mirror` opens the doors behind it when a connection begins.
+
+    `rate` is the configured one of list requests, which the instructions name.
+    """
 
     @asynccontextmanager
     async def lifespan(_server: Server[Mirror]) -> AsyncIterator[Mirror]:
@@ -45,7 +57,7 @@ def build_server(open_mirror: OpenMirror) -> Server[Mirror]:
         NAME,
         version=__version__,
         title=TITLE,
-        instructions=INSTRUCTIONS,
+        instructions=instructions(rate),
         cache_hints=_CACHED,
         lifespan=lifespan,
         on_list_tools=tools.on_list_tools,
