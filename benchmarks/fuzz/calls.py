@@ -17,6 +17,8 @@ REACH = timedelta(days=90)
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_FEWEST = 40
+"""Intervals of a figure that tell something: those of one table go together."""
 _FILTERS = ("app_uuid", "recipient", "subaccount", "brand_name")
 
 
@@ -125,7 +127,7 @@ class Odds:
             missed = self.misses.get(name, 0)
             total = missed + self.hits.get(name, 0)
             likely = 0.07 * total
-            if missed > likely + 3 * (likely * 0.93) ** 0.5 + 1:
+            if total >= _FEWEST and missed > likely + 3 * (likely * 0.93) ** 0.5 + 1:
                 text = f"{missed} of {total} intervals of {name} miss the truth"
                 found.append(Violation("interval", text))
         return found
