@@ -12,6 +12,7 @@ from mcp import Client
 
 from tests.conftest import SANDBOX, account, listed, session
 from verify_mcp.emulator import Behaviour, Emulator
+from verify_mcp.emulator.app import real_clock
 from verify_mcp.exchange import World
 from verify_mcp.mirror import open_mirror
 from verify_mcp.server import build_server
@@ -46,6 +47,7 @@ async def test_sixty_callers_at_once_are_all_answered_in_order_without_a_429() -
 
 async def test_the_same_question_asked_at_once_costs_one_request() -> None:
     api = account(session(1), latency=0.01)
+    api.clock = real_clock
     answers: list[dict[str, Any]] = []
 
     async def ask(client: Client) -> None:

@@ -52,8 +52,8 @@ async def told(api: Emulator, endpoint: Endpoint, *, clock: Clock | None = None)
     return text
 
 
-def failing(fault: Fault, times: int = 1, **more: Any) -> Emulator:
-    api = account(session(1), session(2, minutes=70))
+def failing(fault: Fault, times: int = 1, *, clock: Clock | None = None, **more: Any) -> Emulator:
+    api = account(session(1), session(2, minutes=70), clock=clock)
     api.fail_next(fault, times=times, **more)
     return api
 
@@ -136,7 +136,7 @@ async def test_r06_a_429_is_waited_out_as_long_as_the_api_asks(
     endpoint: Endpoint, fault: Fault, retry_after: str | None, waited: float
 ) -> None:
     clock = Clock()
-    api = failing(fault, retry_after=retry_after)
+    api = failing(fault, retry_after=retry_after, clock=clock)
     async with connect(api, clock=clock) as client:
         answer = await asked(client, endpoint)
     assert (answer["complete"], answer["api_requests"]) == (True, 2)
@@ -201,7 +201,7 @@ async def test_r09_a_gateways_trouble_is_retried_each_try_paying_its_slot(
 
 async def test_r09_an_outage_is_told_as_such_even_when_the_quota_runs_out_meanwhile() -> None:
     clock = Clock()
-    api = failing(Fault.BAD_GATEWAY)
+    api = failing(Fault.BAD_GATEWAY, clock=clock)
     async with connect(api, clock=clock, rate_limit=Rate(1, 60)) as client:
         text = await refused(client)
         clock.pass_by(60)
@@ -401,7 +401,7 @@ anyio.run(main, sys.argv[1], int(sys.argv[2]))
 
 
 async def test_r21_answers_without_end_cost_little_memory() -> None:
-    api = Emulator(World([session(1)]), behaviour=Behaviour(), clock=lambda: NOW)
+    api = Emulator(World([session(1)]), behaviour=Behaviour())
     async with serving(api) as url:
         # The first request warms the child up; one without a fault ends it.
         api.fail_next(Fault.DUPLICATE_ROWS)

@@ -90,6 +90,7 @@ class Survey:
                 return finding
             if self._mirror.store is None or not self._question.wanted.is_open():
                 return await self._with_newest(finding)
+            self._mirror.unfinished.pop(self._key(), None)
             # Every page was read, and all is held now but what came since.
         held = await self._held_while_incomplete()
         if held is not None:
@@ -341,7 +342,6 @@ class Survey:
         claim, receipt = window if question.wanted.is_open() else None, taker.receipt
         if receipt is not None:  # each page was kept as it came; together they are all there are
             await self._mirror.keep(everything, self._scope, claim, receipt, receipt.earliest)
-        self._mirror.unfinished.pop(self._key(), None)
         covers = occasion.window
         if not around:  # a start that is so long ago has moved on with the clock
             covers = Window(min(max(covers.start, question.window.start), covers.end), covers.end)
@@ -354,18 +354,24 @@ class Survey:
         """The finding with the sessions that came since its end, where the question ends now."""
         end = self._question.window.end
         if self._question.pinned or end - finding.window.end <= MAX_STALENESS:
+            self._mirror.unfinished.pop(self._key(), None)
             return finding
         walker = self._walker(Window(finding.window.end, end))
         while not walker.over and self._may_go_on(walker.walk):
             await walker.step(self._effort, budget=self._budget())
         walk, question = walker.walk, self._question
+        if not walk.missing:
+            self._mirror.unfinished.pop(self._key(), None)
         newest = summary.tallied(walk.sessions, question.by, question.zone)
         return replace(
             finding,
             window=Window(finding.window.start, end),
             tallies=summary.added(finding.tallies, newest),
             missing=walk.missing,
-            why=_why(walk.missing, [walk], self._explain_restart()),
+            why="The sessions that came since then are not fetched yet; the same call goes on."
+            if walk.missing
+            else "",
+            eta_s=await self._eta() if walk.missing else None,
             skipped=walk.skipped,
         )
 
@@ -407,9 +413,12 @@ class Survey:
         """Seconds until so many more requests have been made; None when that is not known."""
         if pages == inf:
             return None
-        standing, rate = await self._mirror.exchange.lists.standing(), self._mirror.settings
-        windows = ceil(max(0.0, pages - standing.left) / rate.rate_limit.requests)
-        return standing.eta_s + max(0, windows - 1) * rate.rate_limit.window if windows else 0.0
+        standing = await self._mirror.exchange.lists.standing()
+        rate, more = self._mirror.settings.rate_limit, pages - standing.left
+        if more <= 0:
+            return 0.0
+        first = rate.window if standing.left else standing.eta_s
+        return first + (ceil(more / rate.requests) - 1) * rate.window
 
 
 def unreachable(window: Window, now: datetime) -> Finding:
