@@ -499,6 +499,20 @@ async def test_a_number_without_a_country_is_shown_as_it_is() -> None:
     ]
 
 
+async def test_r71_the_default_window_is_told_to_the_microsecond_where_now_has_any() -> None:
+    clock = Clock(NOW + timedelta(microseconds=250_000))
+    one = Rate(1, 60.0)
+    async with connect(account(), clock=clock, rate_limit=one, max_wait=0.0) as client:
+        await listed(client, session_time__gte="2h")
+        answer = await listed(client)
+    assert answer["applied"] == {
+        "session_time__gte": "2026-11-20 09:30:00.250000",
+        "session_time__lte": "2026-11-21 09:30:00.250000",
+        "limit": 20,
+        "offset": 0,
+    }
+
+
 async def test_the_quota_left_counts_down_and_an_exhausted_one_is_no_error() -> None:
     clock = Clock()
     api = account(session(1), clock=clock)

@@ -25,6 +25,7 @@ from tests.conftest import (
     account,
     answered,
     connect,
+    listed,
     refused,
     session,
     tokens,
@@ -307,6 +308,38 @@ async def test_every_stop_on_the_way_says_what_is_missing_and_when_to_go_on() ->
     assert figures(said[-1])["sessions"] <= real["sessions"]
 
 
+async def test_r71_the_times_in_applied_asked_again_are_the_same_question() -> None:
+    clock = Clock(NOW + timedelta(seconds=1))
+    inside = session(1, created_at=NOW + timedelta(microseconds=249_999))
+    outside = session(2, created_at=NOW - DAY + timedelta(microseconds=249_999))
+    async with connect(account(inside, outside, clock=clock), clock=clock) as client:
+        first = await summed(
+            client,
+            session_time__gte="2026-11-20 09:30:00.25",
+            session_time__lt="2026-11-21 09:30:00.25",
+        )
+        again = await summed(client, **first["applied"])
+    assert first["applied"] == again["applied"] == {
+        "session_time__gte": "2026-11-20 09:30:00.250000",
+        "session_time__lt": "2026-11-21 09:30:00.250000",
+    }  # fmt: skip
+    assert first["sessions"] == again["sessions"] == 1
+
+
+async def test_r71_a_missing_part_is_told_as_exactly_as_the_window_is() -> None:
+    clock = Clock()
+    bounds = {
+        "session_time__gte": "2026-11-20 09:30:00.000001",
+        "session_time__lt": "2026-11-21 08:00:00.5",
+    }
+    async with connect(account(), clock=clock, rate_limit=Rate(1, 60.0), max_wait=0.0) as client:
+        await listed(client)
+        answer = await summed(client, **bounds)
+    applied = answer["applied"]
+    assert answer["missing"] == [f"{applied['session_time__gte']} to {applied['session_time__lt']}"]
+    assert answer["missing"] == ["2026-11-20 09:30:00.000001 to 2026-11-21 08:00:00.500000"]
+
+
 @pytest.mark.parametrize(
     ("settings", "filters", "reason"),
     [
@@ -336,16 +369,18 @@ async def test_r67_a_stop_whose_work_is_not_remembered_promises_no_going_on(
 async def test_r67_with_the_mirror_off_a_count_goes_on_as_it_says() -> None:
     clock = Clock()
     emulator = account(*some(700), clock=clock)
+    window = {"session_time__gte": "2026-11-20 09:00", "session_time__lt": "2026-11-21 09:00"}
     said: list[dict[str, Any]] = []
     async with connect(emulator, clock=clock, mirror=False) as client:
         while not said or not said[-1]["complete"]:
-            said.append(await summed(client, max_requests=10))
+            said.append(await summed(client, max_requests=10, **window))
             clock.pass_by(60)
     assert ["same call goes on" in each.get("why", "") for each in said] == [
         *([True] * (len(said) - 1)), False,
     ]  # fmt: skip
     assert 1 < len(said) <= 6
-    assert figures(said[-1])["sessions"] == 700
+    end = datetime(2026, 11, 21, 9, tzinfo=UTC)
+    assert figures(said[-1]) == truth.totals(truth.among(emulator.world, end - DAY, end), NOW)
 
 
 async def test_r68_many_gaps_are_told_as_at_most_five_spans_that_hold_them_all() -> None:

@@ -1,8 +1,8 @@
 """What the tools return about single sessions: the envelope and the rows, as plain JSON values.
 
-Times are UTC without fractions, money is the exact decimal as a string, ids in tables are their
-first 8 characters. A text that came from the API appears only where it is data, never in `why`,
-`note` or `summary`.
+Times are UTC without fractions, but a window's bounds have those that were used. Money is the exact
+decimal as a string, ids in tables are their first 8 characters. A text that came from the API
+appears only where it is data, never in `why`, `note` or `summary`.
 """
 
 import json
@@ -135,8 +135,8 @@ def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, An
     }
     if not asked.has_time():
         said |= {
-            "session_time__gte": instant(now - DEFAULT_WINDOW),
-            "session_time__lte": instant(now),
+            "session_time__gte": written(now - DEFAULT_WINDOW),
+            "session_time__lte": written(now),
         }
     if asked.recipient:
         said["recipient"] = call.echo

@@ -7,7 +7,7 @@ from typing import Any
 from verify_mcp.arguments import SummarizeCall
 from verify_mcp.census import Census
 from verify_mcp.estimates import Estimate
-from verify_mcp.filters import REACH_TOLERANCE
+from verify_mcp.filters import REACH_TOLERANCE, written
 from verify_mcp.results import Footing
 from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
 from verify_mcp.survey import Finding
@@ -29,7 +29,7 @@ def summarized(
     spans = joined(finding.missing, MOST_SPANS - len(beyond))
     whys = (finding.why, _joined_why(finding, spans), *(gap["why"] for gap in beyond))
     why = " ".join(filter(None, whys))
-    missing = [*map(str, spans), *(gap["missing"] for gap in beyond)]
+    missing = [*map(_written_span, spans), *(gap["missing"] for gap in beyond)]
     return {
         "complete": not missing and not finding.skipped and finding.census is None,
         **({"basis": finding.basis} if finding.basis else {}),
@@ -48,6 +48,10 @@ def _etas(finding: Finding) -> dict[str, int]:
     """Seconds until the same call can go on, and until its answer can be exact."""
     etas = {"eta_s": finding.eta_s, "eta_exact_s": finding.eta_exact_s}
     return {name: whole_seconds(eta) for name, eta in etas.items() if eta is not None}
+
+
+def _written_span(span: Window) -> str:
+    return f"{written(span.start)} to {written(span.end)}"
 
 
 def _joined_why(finding: Finding, spans: tuple[Window, ...]) -> str:
@@ -231,8 +235,8 @@ def _summary_applied(call: SummarizeCall, finding: Finding) -> dict[str, Any]:
     if call.wanted.recipient:
         said["recipient"] = call.echo
     said |= {
-        "session_time__gte": instant(finding.window.start),
-        "session_time__lt": instant(finding.window.end),
+        "session_time__gte": written(finding.window.start),
+        "session_time__lt": written(finding.window.end),
     }
     if call.by:
         said["group_by"] = list(call.by)
