@@ -383,19 +383,19 @@ async def test_a_walk_repeats_nothing_and_loses_nothing_while_sessions_arrive(
     assert seen == [f"{n:08x}" for n, age in ages.items() if youngest <= age <= oldest]
 
 
-async def test_next_pins_the_default_window_to_what_the_first_page_saw() -> None:
+async def test_next_goes_on_from_the_oldest_session_shown_in_the_same_window() -> None:
     clock = Clock()
     api = account(*(session(n, minutes=n) for n in range(1, 6)), clock=clock)
     async with connect(api, clock=clock) as client:
         answer = await listed(client, limit=2)
         assert answer["next"] == {
-            "offset": 2,
+            "offset": 1,
             "session_time__gte": "2026-11-20 09:30:00",
-            "session_time__lte": "2026-11-21 09:29:00",
+            "session_time__lte": "2026-11-21 09:28:00",
         }
         second = await listed(client, limit=2, **answer["next"])
-    assert second["next"] == {"offset": 4}
-    assert second["applied"] == {**answer["next"], "limit": 2, "offset": 2}
+    assert second["next"] == {"offset": 1, "session_time__lte": "2026-11-21 09:26:00"}
+    assert second["applied"] == {**answer["next"], "limit": 2, "offset": 1}
 
 
 async def test_a_page_entered_in_the_middle_goes_on_from_there() -> None:

@@ -265,7 +265,8 @@ class Mirror:
             return None
         sessions = tuple(found[before : before + limit])
         more = len(found) > before + limit
-        return Page(sessions, received=len(sessions), more=more)
+        times = tuple(session.created for session in sessions)
+        return Page(sessions, received=len(sessions), more=more, times=times)
 
     async def _final(self, uuid: str) -> Session | None:
         if self.store is None:

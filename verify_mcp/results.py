@@ -146,10 +146,11 @@ def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, An
 def following(
     call: ListCall, asked: SessionFilter, page: Page, now: datetime
 ) -> dict[str, dict[str, Any]]:
-    """What to add to the same call for the next page, its window pinned; empty at the end.
+    """What to add to the same call for the next page; empty at the end.
 
-    Without an end that is past, the window ends at an instant that this page showed, so that
-    arrivals neither repeat a row nor push one out of sight; the offset then counts from there.
+    The next page goes on from the oldest instant shown, after the sessions shown of that instant:
+    sessions that arrive, become visible or get the status asked for meanwhile neither repeat a row
+    nor push one out of sight.
     """
     if not has_more(page, call.limit):
         return {}
@@ -158,31 +159,24 @@ def following(
         for name, value in asked.asked().items()
         if name in call.sliding and isinstance(value, datetime)
     }
-    upper = asked.upper()
-    if upper is not None and upper <= now:
-        return {"next": {"offset": call.offset + call.limit, **pins}}
     if not asked.has_time():
-        pins = {"session_time__gte": instant(now - DEFAULT_WINDOW)}
-    end, offset = _continuation(call, page, now)
+        pins = {"session_time__gte": written(now - DEFAULT_WINDOW)}
+    end, offset = _continuation(call, asked, page, now)
     return {"next": {"offset": offset, **pins, "session_time__lte": written(end)}}
 
 
-def _continuation(call: ListCall, page: Page, now: datetime) -> tuple[datetime, int]:
-    """The end to pin a window at that is still open, and the offset that goes on in it.
-
-    The first page of all ends the window at its newest session. Any other page may begin among
-    sessions of one instant, so its own oldest instant ends the window instead.
-    """
-    newest, oldest = page.newest, _oldest(page)
-    if newest is None or oldest is None or (call.offset and newest == oldest):
-        return now, call.offset + call.limit
-    if not call.offset and page.times[0] == newest:
-        return newest, call.limit
-    return oldest, len(page.times) - page.times.index(oldest)
-
-
-def _oldest(page: Page) -> datetime | None:
-    return min((time for time in page.times if time), default=None)
+def _continuation(
+    call: ListCall, asked: SessionFilter, page: Page, now: datetime
+) -> tuple[datetime, int]:
+    """The end of the window for the next page, and the offset in it."""
+    upper, known = asked.upper(), [time for time in page.times if time]
+    if not known:
+        return min(upper or now, now), call.offset + call.limit
+    oldest, tied = min(known), known.count(min(known))
+    if tied < len(known) or not call.offset:
+        return oldest, tied
+    # A page of one instant: more of it may have been shown before.
+    return (oldest if upper == oldest else min(upper or now, now)), call.offset + call.limit
 
 
 def _table(page: Page, call: ListCall, shown: Shown) -> dict[str, Any]:

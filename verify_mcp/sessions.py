@@ -229,8 +229,8 @@ class Page:
     """One page of sessions, newest first; `skipped` rows could not be read.
 
     `receipt` says when the API made it; a page from the mirror has none, because its sessions do
-    not change any more. `times` are the creation times of all rows received, in the API's order,
-    None where a row does not tell it.
+    not change any more. `times` are the creation times of the sessions received, in the
+    API's order, None where an unreadable row does not tell it.
     """
 
     sessions: tuple[Session, ...]
@@ -288,7 +288,7 @@ def read_page(body: bytes) -> Page:
     read = [each for each in map(_row, rows) if each is not None]
     once = {each.uuid: each for each in read}
     more, cursor = _continuation(payload.get("meta"))
-    skipped, times = len(rows) - len(read), tuple(map(_created_at, rows))
+    skipped, times = len(rows) - len(read), tuple(map(_created_at, _distinct(rows)))
     return Page(tuple(once.values()), skipped, len(rows), more, cursor, times=times)
 
 
@@ -306,6 +306,16 @@ def _row(row: object) -> Session | None:
         return Session.model_validate(row)
     except ValidationError:
         return None
+
+
+def _distinct(rows: list[Any]) -> list[Any]:
+    """The rows without those whose session came before on the page."""
+    ids = [row.get("session_uuid") if isinstance(row, Mapping) else None for row in rows]
+    return [
+        row
+        for place, (row, uuid) in enumerate(zip(rows, ids, strict=True))
+        if uuid is None or uuid not in ids[:place]
+    ]
 
 
 def _created_at(row: object) -> datetime | None:

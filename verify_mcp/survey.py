@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, inf
 
 from verify_mcp import summary
+from verify_mcp.api_clock import CLOCK_TOLERANCE
 from verify_mcp.census import ALL, Census, Occasion, Taker
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.exchange import LONGEST_CALL, Effort, patience
@@ -77,6 +78,7 @@ class Survey:
         self._question = question
         self._effort = effort
         self._scope = question.wanted.subaccount or ""
+        self._offset = mirror.exchange.clock.offset
         now = mirror.world.clock()
         self._stop_at = now + LONGEST_CALL - mirror.settings.request_timeout
         effort.deadline = now + patience(mirror.settings)
@@ -130,7 +132,7 @@ class Survey:
             return await self._fetched(held, walks)
         known = await self._held(MAX_WALK_AGE)
         lacking = gaps(known.window, known.parts)
-        if held.window.end < self._question.window.end:
+        if held.window.end < known.window.end:
             return await self._found(known)
         if known.parts and all(window.start >= known.parts[-1].end for window in lacking):
             # All but the newest part was seen within the hour, which is better than a count.
@@ -158,6 +160,8 @@ class Survey:
         if taker.census.window.start < now - REACH:
             return None  # the API no longer shows all that was counted
         passed = now - asked.at
+        if passed < -CLOCK_TOLERANCE:
+            return None  # it was begun before this machine's clock was known to be wrong
         moved = question.window.start - asked.window.start
         same_start = not moved or abs(moved - passed) <= MOVED
         same_end = question.window.end == asked.window.end or not (question.pinned or asked.pinned)
@@ -395,9 +399,13 @@ class Survey:
         return "" if self._question.wanted.is_open() else "the question has filters"
 
     def _budget(self) -> int:
-        if self._mirror.world.clock() >= self._stop_at:
+        if self._mirror.world.clock() >= self._stop_at or self._is_clock_wrong():
             return 0
         return self._question.max_requests - self._effort.requests
+
+    def _is_clock_wrong(self) -> bool:
+        """Whether a reply showed that a wrong clock made the window, which is made anew then."""
+        return abs(self._mirror.exchange.clock.offset - self._offset) > CLOCK_TOLERANCE
 
     def _may_go_on(self, walk: Walk) -> bool:
         return not self._stopped(walk) and self._budget() > 0
