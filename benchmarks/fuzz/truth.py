@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -113,7 +113,8 @@ class Truth:
     """Every session's states."""
 
     def __init__(self, lives: Iterable[Life]) -> None:
-        self.tracks = [Track(each) for each in lives]
+        self.tracks = [Track(each) for each in sorted(lives, key=_created)]
+        self._created = [each.life.created_at for each in self.tracks]
         self.by_uuid = {each.life.uuid: each for each in self.tracks}
         self.by_short = {each.life.uuid[:8]: each for each in self.tracks}
         if len(self.by_short) < len(self.tracks):
@@ -121,14 +122,22 @@ class Truth:
 
     def chosen(self, claim: Claim) -> Iterable[tuple[Track, bool]]:
         """The sessions a claim speaks of, and whether each may be left out."""
-        for track in self.tracks:
-            at = track.life.created_at
-            if not matches(track.life, claim.filters):
+        for place in self._places(claim):
+            track, at = self.tracks[place], self._created[place]
+            if claim.filters and not matches(track.life, claim.filters):
                 continue
             inside = any(_within(at, span, -claim.slack) for span in claim.spans)
-            if inside or any(_within(at, span, claim.slack) for span in claim.spans):
-                skipped = claim.may_skip and track.was_unreadable(claim.since, claim.until)
-                yield track, skipped or not inside
+            skipped = claim.may_skip and track.was_unreadable(claim.since, claim.until)
+            yield track, skipped or not inside
+
+    def _places(self, claim: Claim) -> Iterable[int]:
+        """Where the sessions of a claim's spans stand, each once."""
+        done = 0
+        for span in sorted(claim.spans, key=_start):
+            first = bisect_left(self._created, span.start - claim.slack)
+            end = bisect_left(self._created, span.end + claim.slack)
+            yield from range(max(first, done), end)
+            done = max(done, end)
 
     def bounds(self, claim: Claim) -> Bounds:
         """The bounds of the totals."""
@@ -149,6 +158,14 @@ class Truth:
                 own = [figures if key == other else NOTHING for other, figures in keyed]
                 _add(least, most, own, optional=optional)
         return {key: Bounds(tuple(least), tuple(most)) for key, (least, most) in found.items()}
+
+
+def _created(life: Life) -> datetime:
+    return life.created_at
+
+
+def _start(span: Span) -> datetime:
+    return span.start
 
 
 def _within(at: datetime, span: Span, slack: timedelta) -> bool:
