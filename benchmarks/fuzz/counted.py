@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from random import Random
 from statistics import fmean
+from typing import Any
 
 from benchmarks.fuzz.calls import Violation
 from benchmarks.fuzz.stage import Report, Stage
@@ -66,6 +68,28 @@ async def asking_again(report: Report) -> None:
             if before is not None and after is not None and after > before * NOISE:
                 text = f"{name}: mean width {before:.3f}, then {after:.3f} at call {time}"
                 report.add([Violation("wider", text)])
+
+
+async def asked_as_applied(report: Report) -> None:
+    """The times that `applied` told, asked again, are the same question, which goes on."""
+    chance = Random(21)
+    lives = spread(3000, NOON - 5 * DAY, NOON - 3 * HOUR, chance)
+    async with Stage(lives, report, chance=chance) as stage:
+        first = await stage.summarize(**between(NOON - 5 * DAY, NOON - 2 * HOUR))
+        stage.pass_by(minutes=1.1)
+        applied = first.get("applied", {})
+        window = {name: applied[name] for name in applied if name.startswith("session_time")}
+        second = await stage.summarize(**window)
+        before, after = (_sampled(each) for each in (first, second))
+        if before is not None and after is not None and after < before + 10:
+            text = f"{before} pages sampled, then {after} when `applied` was asked"
+            report.add([Violation("began-anew", text)])
+
+
+def _sampled(answer: dict[str, Any]) -> int | None:
+    """How many pages an answer's estimates come from."""
+    told = re.search(r"from (\d+) of \d+ pages", answer.get("why", ""))
+    return int(told[1]) if told else None
 
 
 async def rare_events(report: Report) -> None:

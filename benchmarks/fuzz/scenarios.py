@@ -6,7 +6,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from random import Random
 
-from benchmarks.fuzz.counted import asking_again, groups_of_a_part, late_and_unreadable, rare_events
+from benchmarks.fuzz.counted import (
+    asked_as_applied,
+    asking_again,
+    groups_of_a_part,
+    late_and_unreadable,
+    rare_events,
+)
 from benchmarks.fuzz.stage import Report, Stage
 from benchmarks.fuzz.world import DAY, HOUR, MINUTE, NOON, SECOND, ZERO, between, spread, written
 
@@ -184,7 +190,7 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "p06": (next_repeats,),
     "p07": (zeros_of_nothing,),
     "p08": (groups_of_a_part,),
-    "p09": (asking_again,),
+    "p09": (asked_as_applied, asking_again),
     "p10": (rare_events,),
     "p11": (late_and_unreadable,),
 }
