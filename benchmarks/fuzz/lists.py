@@ -53,15 +53,14 @@ def _is_true(row: Mapping[str, Any], track: Track, call: Call) -> bool:
 
 
 def _is_of(row: Mapping[str, Any], state: State) -> bool:
-    spent = Decimal(state.figures[4]).scaleb(-9)
     return bool(state.figures[0]) and (
-        row["status"] == state.status and Decimal(row.get("cost", "0")) == spent
+        row["status"] == state.status and Decimal(row.get("cost", "0")) == state.cost
     )
 
 
 def _story(track: Track, call: Call) -> str:
     states = track.states(call.since, call.replied)
-    return ", then ".join(f"{each.status} {Decimal(each.figures[4]).scaleb(-9)}" for each in states)
+    return ", then ".join(f"{each.status} {each.cost.normalize():f}" for each in states)
 
 
 def _once(chain: Sequence[Call], truth: Truth) -> Iterator[Violation]:

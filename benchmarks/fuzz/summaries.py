@@ -26,7 +26,7 @@ def judged(call: Call, truth: Truth, odds: Odds) -> Iterator[Violation]:
         return
     yield from _window(call, applied)
     claim = claimed(call, applied)
-    told = [name for name in (*FIGURES, "in_progress") if name in answer]
+    told = [name for name in FIGURES if name in answer]
     if not claim.spans:
         if told and call.asked().start < call.asked().end:
             yield Violation("zeros", f"figures of no time at all: {', '.join(told)}", call)
@@ -134,6 +134,17 @@ def _sums(call: Call) -> Iterator[Violation]:
         share = Decimal(answer["verified"]) * 100 / ended if ended else Decimal(-1)
         if abs(share - Decimal(answer["conversion_pct"])) > Decimal("0.01"):
             yield Violation("sums", "conversion_pct is not verified of those that ended", call)
+    if _costs(answer):
+        yield Violation("sums", "cost_per_verified is not the cost of each verified one", call)
+
+
+def _costs(answer: Mapping[str, Any]) -> bool:
+    """Whether the cost per verified session is not what its parts make it."""
+    names = ("verified", "cost", "cost_per_verified")
+    if not all(_is_exact(answer, name) for name in names) or not answer["verified"]:
+        return False
+    share = Decimal(answer["cost"]) / answer["verified"]
+    return bool(abs(share - Decimal(answer["cost_per_verified"])) > Decimal("0.000001"))
 
 
 def _count_intervals(answer: Mapping[str, Any], bounds: Bounds, odds: Odds) -> None:

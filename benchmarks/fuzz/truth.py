@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from benchmarks.fuzz.world import Life
@@ -13,7 +14,9 @@ from tests.truth import channel, cost
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-FIGURES = ("sessions", "verified", "expired", "attempts", "cost", "expired_cost", "rescued")
+FIGURES = (
+    "sessions", "verified", "expired", "in_progress", "attempts", "cost", "expired_cost", "rescued",
+)  # fmt: skip
 Vector = tuple[int, ...]
 """The figures in order, money in billionths."""
 NOTHING: Vector = (0,) * len(FIGURES)
@@ -27,6 +30,11 @@ class State:
     figures: Vector
     status: str = ""
     channel: str = ""
+
+    @property
+    def cost(self) -> Decimal:
+        """What it costs."""
+        return Decimal(self.figures[FIGURES.index("cost")]).scaleb(-9)
 
 
 class Track:
@@ -60,9 +68,8 @@ def _state(life: Life, at: datetime) -> State:
     shown = channel(life, at)
     verified, expired = int(status == "verified"), int(status == "expired")
     rescued = int(bool(verified and attempts and shown != attempts[0].channel))
-    return State(
-        (1, verified, expired, len(attempts), spent, spent * expired, rescued), status, shown
-    )
+    figures = (1, verified, expired, 1 - verified - expired, len(attempts), spent, spent * expired)
+    return State((*figures, rescued), status, shown)
 
 
 @dataclass(frozen=True, slots=True)
