@@ -79,17 +79,10 @@ class Bounds:
     least: Vector = NOTHING
     most: Vector = NOTHING
 
-    def __add__(self, other: Bounds) -> Bounds:
-        return Bounds(_sum(self.least, other.least), _sum(self.most, other.most))
-
     def of(self, name: str) -> tuple[int, int]:
         """The bounds of one figure."""
         place = FIGURES.index(name)
         return self.least[place], self.most[place]
-
-
-def _sum(one: Vector, other: Vector) -> Vector:
-    return tuple(map(int.__add__, one, other))
 
 
 @dataclass(frozen=True, slots=True)
