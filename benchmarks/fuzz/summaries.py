@@ -66,6 +66,7 @@ def claimed(call: Call, applied: Span) -> Claim:
         call.filters,
         may_skip=call.tells_skipped,
         slack=SECOND if holes else timedelta(0),
+        maybe=holes if "joins" in str(answer.get("why", "")) else (),
     )
 
 

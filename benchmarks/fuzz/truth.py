@@ -97,8 +97,8 @@ class Span:
 class Claim:
     """What an answer speaks of: the sessions of `spans` at instants from `since` to `until`.
 
-    `slack` says by how much a bound of a span may be off; `may_skip` that rows that cannot be
-    read may be left out.
+    It may speak of those of `maybe`, too. `slack` says by how much a bound of a span may be off;
+    `may_skip` that rows that cannot be read may be left out.
     """
 
     spans: Sequence[Span]
@@ -107,6 +107,7 @@ class Claim:
     filters: Mapping[str, str]
     may_skip: bool = False
     slack: timedelta = timedelta(0)
+    maybe: Sequence[Span] = ()
 
 
 class Truth:
@@ -133,7 +134,7 @@ class Truth:
     def _places(self, claim: Claim) -> Iterable[int]:
         """Where the sessions of a claim's spans stand, each once."""
         done = 0
-        for span in sorted(claim.spans, key=_start):
+        for span in sorted((*claim.spans, *claim.maybe), key=_start):
             first = bisect_left(self._created, span.start - claim.slack)
             end = bisect_left(self._created, span.end + claim.slack)
             yield from range(max(first, done), end)
