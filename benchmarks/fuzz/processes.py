@@ -34,6 +34,8 @@ LATENCY = timedelta(seconds=3)
 """The longest that a page takes on a busy machine."""
 MOST_SECONDS = 60.0
 """Within which every call has an answer, or its server was killed."""
+_LOGGED = 3000
+"""Characters of the servers' log that are shown beside an internal error."""
 WIRE_FAULTS = (*FAULTS, Fault.RESET, Fault.TRUNCATED_BODY, Fault.GATEWAY_TIMEOUT)
 
 
@@ -131,6 +133,8 @@ class House(Asking):
         self._under_way -= 1
         if error == "killed":
             await self._kill(server)
+        if "Internal error" in error:
+            error += f"\n{(self.folder / 'stderr').read_text()[-_LOGGED:]}"
         return Call(tool, arguments, called, self.clock.now(), answer, error, LATENCY, skew)
 
     async def _kill_soon(self, server: int) -> None:
