@@ -149,3 +149,20 @@ async def test_a_simple_world_has_no_violation_and_a_seed_makes_the_same_world_a
 def test_every_point_has_a_scenario() -> None:
     assert list(SCENARIOS) == [f"p{number:02}" for number in range(1, 12)]
     assert all(scenario.__doc__ for several in SCENARIOS.values() for scenario in several)
+
+
+@pytest.mark.parametrize("seed", [3, 11])
+async def test_r60_a_held_part_that_ends_before_now_does_not_make_a_question_go_in_circles(
+    seed: int,
+) -> None:
+    report = Report()
+    await wandered(seed, report)
+    assert "internal-error" not in report.kinds()
+
+
+async def test_r59_no_answer_is_of_a_time_that_the_apis_clock_has_not_reached() -> None:
+    report, chance = Report(), Random(9)  # noqa: S311 - a made world
+    lives = spread(300, NOON - 2 * HOUR, NOON, chance)
+    async with Stage(lives, report, skews=(2 * HOUR,), latency=(0.1, 1.5)) as stage:
+        await stage.summarize(session_time__gte="7d")
+    assert "as-of" not in report.kinds()

@@ -40,7 +40,7 @@ def summarized(
         "applied": _summary_applied(call, finding),
         **(_told(whole, finding.census) if _is_anything_known(finding) else {}),
         **_groups(call, finding, shown),
-        **replace(footing, now=finding.as_of).said(),
+        **replace(footing, now=min(finding.as_of, footing.now)).said(),
     }
 
 
