@@ -47,6 +47,8 @@ class ApiClock:
     def __init__(self, *, now: Callable[[], datetime], monotonic: Callable[[], float]) -> None:
         self._now = now
         self._monotonic = monotonic
+        self.is_compared = False
+        """Whether a reply has told the API's time."""
         self._offset = timedelta()
         self._read_at = (now(), monotonic())
 
@@ -83,4 +85,5 @@ class ApiClock:
 
     def _set(self, api_now: datetime) -> None:
         local = self._now()
+        self.is_compared = True
         self._offset, self._read_at = api_now - local, (local, self._monotonic())

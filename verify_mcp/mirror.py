@@ -179,6 +179,16 @@ class Mirror:
         """The API's time, aware UTC: it decides what a window holds."""
         return self.exchange.clock.now()
 
+    async def is_behind_store(self, scope: str) -> bool:
+        """Whether stored sessions were fetched at a time that is still to come by this clock."""
+        if self.store is None or self.exchange.clock.is_compared:
+            return False
+        try:
+            latest = await self.store.latest(scope)
+        except DatabaseUnavailable:
+            return False
+        return latest is not None and latest > self.now() + CLOCK_TOLERANCE
+
     async def covered(
         self, scope: str, wanted: Window, max_staleness: timedelta
     ) -> tuple[tuple[Window, ...], datetime]:

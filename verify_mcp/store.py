@@ -109,6 +109,18 @@ class Store:
         )
         return tuple(shared for each in held if (shared := overlap(each, wanted)))
 
+    async def latest(self, scope: str) -> datetime | None:
+        """The latest instant by the API's clock that any window was fetched at or ends at."""
+        rows = await self._access.read(
+            lambda connection: connection.rows(
+                "SELECT max(ends) FROM verify_coverage WHERE account = :account AND scope = :scope "
+                "UNION ALL SELECT max(walked) FROM verify_walks "
+                "WHERE account = :account AND scope = :scope",
+                {"account": self._account, "scope": scope},
+            )
+        )
+        return max((instant(row[0]) for row in rows if row[0] is not None), default=None)
+
     async def walked(
         self, scope: str, wanted: Window, since: datetime
     ) -> list[tuple[Window, datetime]]:

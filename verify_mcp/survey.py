@@ -85,6 +85,9 @@ class Survey:
 
     async def finding(self) -> Finding:
         """The answer. Raises ApiError when the API fails and nothing is held."""
+        if not self._question.pinned and await self._mirror.is_behind_store(self._scope):
+            # One reply tells the API's time, by which the window is then made anew.
+            await self._mirror.asked(SessionFilter(), limit=1, offset=0, effort=self._effort)
         begun = self._begun()
         if begun is not None and not self._can_fetch(begun.census.pages):
             finding = await self._counted(begun)
