@@ -239,8 +239,8 @@ def test_the_change_is_shown_and_a_no_leaves_everything(tmp_path: Path) -> None:
     assert file.read_bytes() == (FILES / "cline/one.json").read_bytes()
     assert somebody.heard == (
         f"--- {file}\n+++ {file}\n"
-        '@@ -8,4 +8,11 @@\n       "command": "node",\n'
-        '       "args": ["/home/asha/weather/build/index.js"]\n+    },\n'
+        '@@ -8,4 +8,11 @@\n       "command": "••••",\n'
+        '       "args": ["••••"]\n+    },\n'
         '+    "verify-sandbox": {\n'
         '+      "command": "/opt/verify/bin/verify-mcp",\n'
         '+      "args": [\n+        "serve",\n+        "--sandbox"\n+      ]\n     }\n   }\n'
@@ -454,8 +454,8 @@ def test_a_link_stays_a_link_and_the_mode_stays_the_mode(tmp_path: Path) -> None
     assert link.is_symlink()
     assert "verify-sandbox" in real.read_text()
     (backup,) = tmp_path.glob("one.json.*.bak")
-    assert backup.name == "one.json.20261121T093000Z.bak"
-    assert [stat.S_IMODE(each.stat().st_mode) for each in (real, backup)] == [0o640, 0o640]
+    assert backup.name.startswith("one.json.20261121T093000Z-")
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (real, backup)] == [0o640, 0o600]
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -522,10 +522,43 @@ def test_changes_within_a_second_each_keep_their_copy(tmp_path: Path) -> None:
         install.run(replace(order, name=name), machine(tmp_path), heard.person())
         for name in ("a", "b", "c", "d", "e")
     ]
-    assert codes == [0, 0, 0, 0, 1]
-    assert "too many backups were made this second" in heard.heard
-    assert len(list(tmp_path.glob("*.bak"))) == 4
-    assert "e" not in parsed(client, file.read_text())["mcpServers"]
+    assert codes == [0, 0, 0, 0, 0]
+    assert len(list(tmp_path.glob("*.bak"))) == 5
+    assert "e" in parsed(client, file.read_text())["mcpServers"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ['"args": ["--pin", "hunter-2"]'],
+        ['"env": { "DSN": "postgres://me:hunter-2@host/x" }'],
+        ['"headers": { "X-Any": "Bearer hunter-2" } // was hunter-2 before'],
+        ['"url": "https://host/?k=hunter-2",', "/* hunter-2", " hunter-2 */", '"port": 1'],
+    ],
+    ids=["args", "address", "header", "comment"],
+)
+def test_r79_no_value_of_another_server_is_shown_whatever_its_name(
+    lines: list[str], tmp_path: Path
+) -> None:
+    client, file = copied(FILES / "cursor/comments.json", tmp_path)
+    file.write_text('{\n"mcpServers": {\n"other": {\n' + "\n".join(lines) + "\n}\n}\n}\n")
+    somebody = Somebody(["y"])
+    order = Order(client, config=file, sandbox=True)
+    assert install.run(order, machine(tmp_path), somebody.person()) == 0
+    assert install.undo(order, machine(tmp_path), Somebody(["y"]).person()) == 0
+    assert "hunter" not in somebody.heard
+    assert '"--sandbox"' in somebody.heard
+
+
+def test_r79_a_backup_follows_no_link_that_was_laid_for_it(tmp_path: Path) -> None:
+    client, file = copied(FILES / "cline/one.json", tmp_path)
+    laid = tmp_path / "one.json.20261121T093000Z.bak"
+    laid.symlink_to(tmp_path / "elsewhere")
+    assert install.run(sandboxed(client, file), machine(tmp_path), Somebody().person()) == 0
+    (backup,) = (each for each in tmp_path.glob("*.bak") if each != laid)
+    assert not (tmp_path / "elsewhere").exists()
+    assert backup.read_bytes() == (FILES / "cline/one.json").read_bytes()
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
 def test_a_token_that_cannot_be_kept_stops_the_installation(tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ a desktop knows nothing of a shell's variables, and each client spells them diff
 """
 
 import difflib
+import json
 import os
 import re
+import secrets
 import shutil
 import stat
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +43,12 @@ _SECRET = re.compile(
     r"""(["'])(?!\$\{)(?:(?!\2)[^\\]|\\.)+\2""",
     re.IGNORECASE,
 )
+_TABLE = re.compile(r"[ +-]?\s*\[+[A-Za-z_][\w.-]*(?:\.\"[^\"]*\")?\]+\s*", re.ASCII)
+_WORD = re.compile(
+    r"""(?P<name>(?:"(?:[^"\\]|\\.)*+"|'[^']*+'|[\w.-]++)(?=\s*[:=]))"""
+    r"""|(?P<value>"(?:[^"\\]|\\.)*+"|'[^']*+'|["'].*|(?:\#|//|/\*).*|[^\s{}\[\],:="'#/]++|[\#/])"""
+)
+_HIDDEN = "••••"
 _INPUTS = (
     {"type": "promptString", "id": "plivo-id", "description": "Plivo auth id (MA… or SA…)"},
     {
@@ -157,7 +164,7 @@ def _install(
         person.tell(f"{file} already says so; nothing to change.\n")
         _keep_token(machine, person, account)
         return 0
-    if not _agreed(order, person, file, before, after):
+    if not _agreed(order, person, file, before, after.encode()):
         return 1
     _keep_token(machine, person, account)
     backup = _write(file, before, after.encode(), machine.now)
@@ -173,7 +180,7 @@ def _uninstall(order: Order, machine: Machine, person: Person, file: Path) -> in
         person.tell(f"{file} has no `{name}`; nothing to remove.\n")
         return 0
     after = _restored(order.client, name, file, before)
-    if not _agreed(order, person, file, before, _text(after)):
+    if not _agreed(order, person, file, before, after):
         return 1
     backup = _write(file, before, after, machine.now)
     person.tell(f"Done: {order.client.title} has `{name}` no more.\n")
@@ -348,11 +355,14 @@ def _backups(file: Path) -> list[bytes]:
     """What backups hold, newest first."""
     real = file.resolve()
     found = sorted(real.parent.glob(f"{real.name}.*.bak"), reverse=True)
-    return [each.read_bytes() for each in found]
+    return [each.read_bytes() for each in found if not each.is_symlink()]
 
 
-def _agreed(order: Order, person: Person, file: Path, before: bytes | None, after: str) -> bool:
-    person.tell(shown_change(file, _text(before), after))
+def _agreed(order: Order, person: Person, file: Path, before: bytes | None, after: bytes) -> bool:
+    texts = _text(before), _text(after)
+    entries = (configs.entry(order.client, order.entry_name, each) for each in texts)
+    ours = frozenset(_scalars([*entries, _INPUTS, "inputs"]))
+    person.tell(shown_change(file, *texts, ours=ours))
     if order.yes or person.ask is None:
         return True
     if person.ask("Make this change? [y/N] ").strip().lower() in ("y", "yes"):
@@ -361,12 +371,50 @@ def _agreed(order: Order, person: Person, file: Path, before: bytes | None, afte
     return False
 
 
-def shown_change(file: Path, before: str, after: str) -> str:
-    """The change as a unified diff, secrets of other servers hidden."""
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), str(file), str(file), n=_SHOWN_AROUND, lineterm=""
+def _scalars(value: object) -> Iterator[str]:
+    """The values in an entry, as `shown_change` compares them."""
+    if isinstance(value, Mapping):
+        yield from _scalars(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _scalars(each)
+    else:
+        yield value if isinstance(value, str) else json.dumps(value)
+
+
+def shown_change(file: Path, before: str, after: str, *, ours: frozenset[str] = frozenset()) -> str:
+    """The change as a unified diff; of values, only those in `ours` are shown.
+
+    A secret has no name that tells it for certain, so every other value is hidden.
+    """
+    head, lines = (
+        [f"--- {file}", f"+++ {file}"],
+        difflib.unified_diff(before.splitlines(), after.splitlines(), n=_SHOWN_AROUND, lineterm=""),
     )
-    return "".join(_SECRET.sub(r"\1\2••••\2", line) + "\n" for line in lines)
+    shown = [_redacted(line, ours) for line in list(lines)[2:]]
+    return "".join(f"{line}\n" for line in [*head, *shown] if shown)
+
+
+def _redacted(line: str, ours: frozenset[str]) -> str:
+    if line.startswith("@@") or _TABLE.fullmatch(line):
+        return line
+    bare = _WORD.sub(lambda word: _shown_word(word, ours), line[1:])
+    return line[:1] + _SECRET.sub(rf"\1\2{_HIDDEN}\2", bare)
+
+
+def _shown_word(word: re.Match[str], ours: frozenset[str]) -> str:
+    value = word["value"]
+    if not value or value in ("true", "false", "null") or _plain(value) in ours:
+        return word[0]
+    quote = value[0] if value[0] in "\"'" else ""
+    return f"{quote}{_HIDDEN}{quote}"
+
+
+def _plain(value: str) -> str:
+    try:
+        return str(json.loads(value)) if value.startswith('"') else value.strip("'")
+    except ValueError:
+        return ""
 
 
 def _write(file: Path, before: bytes | None, after: bytes, now: datetime) -> Path | None:
@@ -398,20 +446,15 @@ def _emptied(real: Path) -> None:
 
 
 def _backed_up(real: Path, content: bytes, now: datetime) -> Path:
-    stamp = f"{now:%Y%m%dT%H%M%SZ}"
-    tried = (real.with_name(f"{real.name}.{stamp}{more}.bak") for more in ("", "-2", "-3", "-4"))
-    backup = next((each for each in tried if not each.exists()), None)
-    if backup is None:
-        raise ConfigUnusable("too many backups were made this second")
-    _put(backup, content, stat.S_IMODE(real.stat().st_mode))
+    # A client's file may hold secrets: the copy is for its owner, under a name nobody can prepare.
+    backup = real.with_name(f"{real.name}.{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}.bak")
+    _put(backup, content, 0o600)
     return backup
 
 
 def _replaced(real: Path, content: bytes) -> None:
     mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o600
-    descriptor, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
+    temporary = real.with_name(f".{real.name}.{secrets.token_hex(8)}")
     _put(temporary, content, mode)
     try:
         temporary.replace(real)
@@ -423,7 +466,7 @@ def _replaced(real: Path, content: bytes) -> None:
 def _put(file: Path, content: bytes, mode: int) -> None:
     """Write a new file whole, or leave none."""
     # Made closed and opened to its mode at the end, so that nobody reads it in between.
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(content)
