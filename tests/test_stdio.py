@@ -25,7 +25,7 @@ from verify_mcp.emulator import (
     Emulator,
     serving,
 )
-from verify_mcp.stdio import LINE_LIMIT, capped_lines, mended
+from verify_mcp.stdio import LINE_LIMIT, MOST_REFUSALS, capped_lines, mended
 
 pytestmark = pytest.mark.anyio
 
@@ -211,6 +211,47 @@ async def test_r43_garbage_on_stdin_is_survived() -> None:
             assert (await child.ask("ping", number))["result"] == {}
         await child.stdin.aclose()
         assert await child.ended() == 0
+
+
+@pytest.mark.parametrize("era", ["before the greeting", "after it"])
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"garbage", -32700),
+        (b'{"jsonrpc":"2.0","id":1,', -32700),
+        (b"\xff\xfe\x00\x01", -32700),
+        (b"[" * 100_000, -32700),
+        (b"null", -32600),
+        (b"[]", -32600),
+        (b'{"jsonrpc":"2.0"}', -32600),
+    ],
+    ids=lambda raw: repr(raw)[:14],
+)
+async def test_r81_what_is_no_message_is_answered_with_an_error_without_an_id(
+    raw: bytes, code: int, era: str
+) -> None:
+    async with started() as child:
+        if era == "after it":
+            await child.greet()
+        await child.write(raw + b"\n")
+        answer = await child.hear()
+        assert (answer["id"], answer["error"]["code"]) == (None, code)
+        if era != "after it":
+            await child.greet()
+        assert (await child.ask("ping", 2))["result"] == {}
+
+
+async def test_r81_garbage_without_end_is_answered_a_few_times_and_empty_lines_never() -> None:
+    async with started() as child:
+        await child.greet()
+        await child.write(b"\n" * 10 + b"x\n" * 5000)
+        await child.say("ping", 1)
+        heard = [await child.hear()]
+        while heard[-1].get("id") != 1:
+            heard.append(await child.hear())
+        assert [each["error"]["code"] for each in heard[:-1]] == [-32700] * MOST_REFUSALS
+        await child.write(b"x\n")
+        assert (await child.hear())["error"]["code"] == -32700
 
 
 async def test_r41_half_a_surrogate_pair_is_read_as_the_replacement_character() -> None:

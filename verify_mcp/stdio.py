@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import anyio
 import anyio.from_thread
@@ -19,6 +19,10 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared.message import SessionMessage
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from pydantic import ValidationError
 
 LINE_LIMIT = 1024 * 1024
 """Bytes of one message; a longer one is dropped. Tool calls are a thousandth of this."""
@@ -28,6 +32,8 @@ _ESCAPES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
+MOST_REFUSALS = 20
+"""Unreadable lines in a row that are answered; the rest is dropped until one can be read."""
 PARENT_CHECK = 0.5
 """Seconds between two looks at whether the parent still lives."""
 
@@ -64,7 +70,61 @@ async def _serve_until_end(server: Server[Any]) -> None:
     threading.Thread(target=_pump, args=(0, send, token), daemon=True).start()
     lines = cast("anyio.AsyncFile[str]", _Ending(receive))
     async with stdio_server(stdin=lines) as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
+        readable = _Readable(reading, writing)
+        await server.run(readable, writing, server.create_initialization_options())
+
+
+class _Readable:
+    """The messages of a stream; what is none is answered with an error of JSON-RPC 2.0.
+
+    The id is null: section 5.1 of the specification asks for it where none could be read.
+    """
+
+    def __init__(
+        self,
+        messages: ReadStream[SessionMessage | Exception],
+        replies: WriteStream[SessionMessage],
+    ) -> None:
+        self._messages = messages
+        self._replies = replies
+        self._refusals = 0
+
+    async def receive(self) -> SessionMessage | Exception:
+        """The next message. Raises anyio.EndOfStream after the last one."""
+        while isinstance(message := await self._messages.receive(), Exception):
+            self._refusals += 1
+            if self._refusals <= MOST_REFUSALS:
+                await self._replies.send(SessionMessage(_refusal(message)))
+        self._refusals = 0
+        return message
+
+    async def aclose(self) -> None:
+        await self._messages.aclose()
+
+    def __aiter__(self) -> "_Readable":
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.aclose()
+
+
+def _refusal(error: Exception) -> JSONRPCError:
+    """Parse error (-32700) for what is no JSON, invalid request (-32600) for other JSON."""
+    kinds = [each["type"] for each in error.errors()] if isinstance(error, ValidationError) else []
+    if kinds and "json_invalid" not in kinds:
+        data = ErrorData(code=INVALID_REQUEST, message="Invalid request: no JSON-RPC 2.0 message.")
+    else:
+        data = ErrorData(code=PARSE_ERROR, message="Parse error: one JSON value a line is read.")
+    return JSONRPCError(jsonrpc="2.0", id=None, error=data)
 
 
 class _Ending:
@@ -87,7 +147,8 @@ class _Ending:
 def _pump(descriptor: int, lines: MemoryObjectSendStream[str], token: Any) -> None:
     try:
         for line in capped_lines(lambda: os.read(descriptor, 65536), LINE_LIMIT):
-            anyio.from_thread.run(lines.send, mended(line), token=token)
+            if line.strip():
+                anyio.from_thread.run(lines.send, mended(line), token=token)
         anyio.from_thread.run_sync(lines.close, token=token)
     except (OSError, RuntimeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         return  # the server is gone; so is this thread's purpose
