@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -147,3 +148,33 @@ def test_a_list_that_is_none_takes_no_item() -> None:
     with pytest.raises(jsonc.NotJson, match='"a" is not an array'):
         jsonc.append('{"a": 1}', ["a"], 2)
     assert jsonc.without('{"a": 1}', ["b", "c"]) == '{"a": 1}'
+
+
+def test_r79_the_work_on_one_long_line_grows_as_its_length_does() -> None:
+    def work(servers: int) -> int:
+        text = json.dumps({"mcpServers": {f"s{each}": {"command": "x"} for each in range(servers)}})
+        return characters_copied(text, lambda counted: jsonc.put(counted, ["mcpServers", "v"], 1))
+
+    assert work(800) < 2.5 * work(400)
+
+
+class Counted(str):
+    """A text that counts the characters of each slice taken of it and of each search in it."""
+
+    __slots__ = ("copied",)
+
+    def __getitem__(self, key: Any) -> str:
+        found = super().__getitem__(key)
+        self.copied[0] += len(found)
+        return found
+
+    def rfind(self, *place: Any) -> int:
+        self.copied[0] += place[-1]
+        return super().rfind(*place)
+
+
+def characters_copied(text: str, edit: Callable[[str], str]) -> int:
+    counted = Counted(text)
+    counted.copied = [0]
+    edit(counted)
+    return int(counted.copied[0])

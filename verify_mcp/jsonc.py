@@ -15,6 +15,7 @@ DEEPEST = 100
 """Levels of nesting that are read; a configuration has five."""
 
 _BLANK = re.compile(r"[ \t\r\n]+")
+_INDENT = re.compile(r"[ \t]*")
 _COMMENT = re.compile(r"//[^\r\n]*|/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*"')
 _PLAIN = re.compile(r"(?:true|false|null|-?[0-9][0-9.eE+-]*)(?![\w.])", re.ASCII)
@@ -84,7 +85,9 @@ def read(text: str, *, comments: bool = True) -> Node:
 
 def blank(text: str) -> bool:
     """Whether there is nothing in it, or nothing but comments."""
-    return not _BLANK.sub("", _COMMENT.sub("", text))
+    reader = _Reader(text, comments=True)
+    reader.skip()
+    return reader.at == len(text)
 
 
 def found(text: str, path: Path) -> Node | None:
@@ -236,18 +239,27 @@ class _Style:
 
 
 def _units(text: str, node: Node) -> Iterator[str]:
-    base = _line_indent(text, node.start)
     for part in node.parts:
-        indent = _line_indent(text, part.start)
-        own_line = text[: part.start].endswith(("\n" + indent, "\r" + indent))
-        if own_line and indent.startswith(base) and indent != base:
-            yield indent.removeprefix(base)
+        indent = _own_line_indent(text, part.start)
+        if indent:
+            base = _line_indent(text, node.start)
+            if indent.startswith(base) and indent != base:
+                yield indent.removeprefix(base)
         yield from _units(text, part.node)
 
 
+def _own_line_indent(text: str, at: int) -> str | None:
+    """The white space before the first text of a line; None when other text precedes `at`."""
+    start = at
+    # Character by character: a slice or a search would cost the length of the line.
+    while start and text[start - 1] in " \t":
+        start -= 1
+    return text[start:at] if start and text[start - 1] == "\n" else None
+
+
 def _line_indent(text: str, at: int) -> str:
-    line = text[text.rfind("\n", 0, at) + 1 : at]
-    return line[: len(line) - len(line.lstrip(" \t"))]
+    match = _INDENT.match(text, text.rfind("\n", 0, at) + 1, at)
+    return match[0] if match else ""
 
 
 def _newline(text: str) -> str:
