@@ -59,7 +59,42 @@ async def test_a_next_link_to_another_host_is_never_asked(host: str) -> None:
     ("encoding", "body"),
     [
         ("gzip", gzip.compress(PAGE)),
+        ("X-Gzip", gzip.compress(PAGE)),
         ("deflate", zlib.compress(PAGE)),
+        ("deflate", zlib.compress(PAGE, wbits=-15)),
+    ],
+)
+async def test_r70_a_compressed_answer_is_read_though_none_was_asked_for(
+    encoding: str, body: bytes
+) -> None:
+    respx.get(ADDRESS).respond(headers={"content-encoding": encoding}, content=body)
+
+    async with connect(None, api_url="https://verify.example") as client:
+        assert (await listed(client))["rows"] != []
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (gzip.compress(b" " * 50_000_000), "far larger than a page can be"),
+        (gzip.compress(PAGE)[:-9], "compressed and cut short"),
+    ],
+    ids=["bomb", "cut short"],
+)
+async def test_r70_decompressing_is_bounded_and_its_failure_an_error(
+    body: bytes, problem: str
+) -> None:
+    respx.get(ADDRESS).respond(headers={"content-encoding": "gzip"}, content=body)
+
+    async with connect(None, api_url="https://verify.example") as client:
+        assert problem in await refused(client)
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
         ("gzip, gzip", gzip.compress(gzip.compress(PAGE))),
         ("br", PAGE),
     ],
@@ -70,7 +105,7 @@ async def test_a_compressed_answer_is_refused_unread(encoding: str, body: bytes)
     async with connect(None, api_url="https://verify.example") as client:
         text = await refused(client)
 
-    assert text == "The Verify API's answer is compressed though this was not asked for."
+    assert text == "The Verify API's answer is compressed in a way that was not asked for."
 
 
 @respx.mock

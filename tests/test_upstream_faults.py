@@ -155,7 +155,8 @@ async def test_r06_a_wish_beyond_what_a_call_may_wait_is_passed_on(
         assert len(api.received) == 1
         clock.pass_by(wish)
         later = await asked(client, endpoint)
-    assert [(each["complete"], each["eta_s"]) for each in (first, second)] == [(False, wish)] * 2
+    assert (first["complete"], first["eta_s"]) == (False, min(86_400, int(retry_after)))
+    assert (second["complete"], second["eta_s"]) == (False, wish)
     assert clock.now == NOW + timedelta(seconds=wish)
     assert later["complete"] is True
 
@@ -174,11 +175,25 @@ async def test_r07_a_429_that_never_ends_is_a_clear_error(endpoint: Endpoint) ->
 
 @both
 @pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.SERVER_ERROR_EMPTY])
-async def test_r08_a_500_is_told_and_hardly_retried(endpoint: Endpoint, fault: Fault) -> None:
-    api = failing(fault)
+async def test_r08_a_second_500_in_a_row_is_an_error(endpoint: Endpoint, fault: Fault) -> None:
+    api = failing(fault, times=2)
     text = await told(api, endpoint)
     assert text == "The Verify API failed (500). Try again in a minute."
+    assert len(api.received) == 3
+
+
+@both
+async def test_r70_a_single_500_is_asked_once_more(endpoint: Endpoint) -> None:
+    api = failing(Fault.SERVER_ERROR)
+    async with connect(api) as client:
+        assert (await asked(client, endpoint))["api_requests"] == 2
     assert len(api.received) == 2
+
+
+async def test_r70_a_retry_after_of_an_hour_is_given_as_an_hour() -> None:
+    async with connect(failing(Fault.TOO_MANY, retry_after="3600")) as client:
+        answer = await listed(client)
+    assert (answer["complete"], answer["eta_s"]) == (False, 3600)
 
 
 @both
@@ -411,7 +426,7 @@ async def test_r21_answers_without_end_cost_little_memory() -> None:
     report = json.loads(child.stdout)
     assert report["last"] is True
     assert report["told"] == [
-        "The Verify API's answer is compressed though this was not asked for.",
+        "The Verify API's answer is far larger than a page can be.",
         "The Verify API's answer is far larger than a page can be.",
         "The Verify API answered with something that is not JSON.",
         "The Verify API's answer is far larger than a page can be.",

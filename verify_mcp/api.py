@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 2 * 1024 * 1024
 """Bytes read of one reply; a full page of 20 sessions is about 30 kB."""
+
+_TOO_LARGE = "The Verify API's answer is far larger than a page can be."
+_WINDOW_BITS = {
+    "gzip": zlib.MAX_WBITS | 16,
+    "x-gzip": zlib.MAX_WBITS | 16,
+    "deflate": zlib.MAX_WBITS,
+}
 
 CA_REMEDY = (
     "Behind a company proxy, set SSL_CERT_FILE to a file with its CA certificate; "
@@ -188,7 +196,6 @@ _REFUSALS: dict[int, tuple[type[ApiError], str]] = {
         "The Verify API has nothing at this address (404): check PLIVO_AUTH_ID and "
         "VERIFY_MCP_API_URL.",
     ),
-    500: (ApiFailed, "The Verify API failed (500). Try again in a minute."),
 }
 
 
@@ -198,6 +205,9 @@ def _refusal(status: int) -> ApiError:
         kind, message = _REFUSALS[status]
         return kind(message)
     match status // 100:
+        case 5 if status == 500:  # a read is idempotent, and one 500 is often the only one
+            message = "The Verify API failed (500). Try again in a minute."
+            return ApiFailed(message, retryable=True, once=True)
         case 5:
             message = f"The Verify API is unavailable ({status}). Try again in a minute."
             return ApiFailed(message, retryable=status in (502, 503, 504))
@@ -224,16 +234,39 @@ def _list_refusals(wanted: SessionFilter) -> Iterator[None]:
 
 
 async def _bounded(reply: "httpx.Response") -> bytes:
-    """The reply's body, as sent, unless it grows past BODY_LIMIT."""
-    if reply.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ApiFailed("The Verify API's answer is compressed though this was not asked for.")
+    """The reply's body, decompressed, unless it grows past BODY_LIMIT. Raises ApiFailed."""
+    coding = reply.headers.get("content-encoding", "identity").strip().lower() or "identity"
     body = bytearray()
     # Raw: httpx decompresses without a bound (264 bytes can become 2 GB).
     async for chunk in reply.aiter_raw():
         body += chunk
         if len(body) > BODY_LIMIT:
-            raise ApiFailed("The Verify API's answer is far larger than a page can be.")
-    return bytes(body)
+            raise ApiFailed(_TOO_LARGE)
+    return bytes(body) if coding == "identity" else _decompressed(bytes(body), coding)
+
+
+def _decompressed(body: bytes, coding: str) -> bytes:
+    """A body in one of RFC 9110's codings, though `identity` was asked for. Raises ApiFailed."""
+    if coding not in _WINDOW_BITS:
+        raise ApiFailed("The Verify API's answer is compressed in a way that was not asked for.")
+    bits = _WINDOW_BITS[coding]
+    if coding == "deflate" and not _is_zlib(body):
+        bits = -zlib.MAX_WBITS  # some servers send the bare stream under this name
+    reader = zlib.decompressobj(bits)
+    try:
+        plain = reader.decompress(body, BODY_LIMIT + 1)
+    except zlib.error as error:
+        raise ApiFailed("The Verify API's answer is compressed and damaged.") from error
+    if len(plain) > BODY_LIMIT:
+        raise ApiFailed(_TOO_LARGE)
+    if not reader.eof:
+        raise ApiFailed("The Verify API's answer is compressed and cut short.")
+    return plain
+
+
+def _is_zlib(body: bytes) -> bool:
+    """Whether it begins with the header of RFC 1950."""
+    return len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 
 
 def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncClient":

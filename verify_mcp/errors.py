@@ -53,6 +53,8 @@ class ApiError(VerifyError):
     """The exchange with the Verify API failed; `retryable` says whether asking again can help."""
 
     retryable = False
+    once = False
+    """Whether one more request is all that is worth spending on it."""
 
 
 class CredentialsMissing(ApiError):
@@ -95,9 +97,10 @@ class ApiUnreachable(ApiError):
 class ApiFailed(ApiError):
     """The API answered with a server error or with something that is no answer."""
 
-    def __init__(self, message: str, *, retryable: bool = False) -> None:
+    def __init__(self, message: str, *, retryable: bool = False, once: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.once = once
 
 
 class DatabaseUnavailable(VerifyError):

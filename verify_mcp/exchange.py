@@ -126,15 +126,19 @@ class Exchange:
                     telemetry.waited(clock() - came)
                     effort.doing = "asking the Verify API"
                     return await _sent(slot, ask, effort)
-            except QuotaExhausted:
-                if failure is None or isinstance(failure, RateLimited):
+            except QuotaExhausted as error:
+                if isinstance(failure, RateLimited):
+                    raise QuotaExhausted(max(error.eta_s, failure.retry_after or 0.0)) from None
+                if failure is None:
                     raise
                 raise failure from None
             except ApiError as error:
                 failure, pause = error, pacing.backoff(attempt, self._world.chance())
                 if isinstance(error, RateLimited):
-                    await quota.close(max(pause, error.retry_after or 0.0))
-                if attempt == TRIES or not await self._may_retry(error, pause, deadline):
+                    wish = min(error.retry_after or 0.0, pacing.LONGEST_WISH)
+                    await quota.close(max(pause, wish))
+                spent = attempt == TRIES or (error.once and attempt > 1)
+                if spent or not await self._may_retry(error, pause, deadline):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
 

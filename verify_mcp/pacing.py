@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_WISH = 300.0
-"""Seconds: a Retry-After beyond this is taken as this; the API's window is 60 s."""
+"""Seconds that the gate stays closed at most for a Retry-After; the API's window is 60 s."""
+LONGEST_ETA = 86_400.0
+"""Seconds: a Retry-After beyond this is given as this."""
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
@@ -17,7 +19,7 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     wish = _seconds(header.strip()) if header.strip().isascii() else None
     if wish is None:
         wish = _until(header, now)
-    return min(wish, LONGEST_WISH) if wish is not None and wish >= 0 else None
+    return min(wish, LONGEST_ETA) if wish is not None and wish >= 0 else None
 
 
 def _seconds(text: str) -> float | None:
