@@ -481,3 +481,20 @@ async def test_r23_a_hostile_account_reads_like_any_other() -> None:
         answer = await listed(client)
     assert (answer["complete"], len(answer["rows"])) == (True, 20)
     assert "instructions" not in json.dumps(answer)
+
+
+async def test_r79_cookies_of_the_api_are_not_sent_back() -> None:
+    asked: list[list[bytes]] = []
+
+    async def api(scope: dict[str, Any], _receive: object, send: App) -> None:
+        asked.append([name.lower() for name, _ in scope["headers"]])
+        headers = [(b"set-cookie", b"tracker=1; Path=/; Max-Age=9999")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b'{"sessions": []}'})
+
+    async with connect(api) as client:
+        for offset in range(2):
+            await listed(client, offset=offset)
+    assert len(asked) == 2
+    assert b"authorization" in asked[1]
+    assert b"cookie" not in asked[1]

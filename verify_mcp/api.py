@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -31,6 +32,7 @@ from verify_mcp.errors import (
     SessionNotFound,
 )
 from verify_mcp.filters import SessionFilter, written
+from verify_mcp.redaction import Redaction
 from verify_mcp.sessions import Page, Session, is_uuid, read_page, read_session
 from verify_mcp.settings import Settings
 
@@ -136,7 +138,8 @@ class Api:
                     elapsed = timedelta(seconds=self._monotonic() - sent_at)
                     receipt = self.clock.note(self.server_time, elapsed=elapsed)
                     self._check_status(reply)
-                    return await _bounded(reply), receipt
+                    body = await _bounded(reply)
+        return Redaction(account)(body), receipt
 
     def _client(self) -> "httpx.AsyncClient":
         if self._http is None:
@@ -286,6 +289,7 @@ def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncC
         "timeout": httpx.Timeout(settings.request_timeout, connect=settings.connect_timeout),
         "limits": httpx.Limits(max_connections=20, max_keepalive_connections=8),
         "follow_redirects": False,
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
         "verify": trust() if secure else False,
         # Proxies from the environment, but never for plain http on this machine.
         "trust_env": secure,

@@ -1,6 +1,5 @@
 """Logs on stderr, without secrets and without whole phone numbers."""
 
-import base64
 import json
 import logging
 import os
@@ -9,10 +8,11 @@ import sys
 from contextvars import ContextVar
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from verify_mcp import phones
 from verify_mcp.errors import InvalidSetting
+from verify_mcp.redaction import REDACTED, forms
 from verify_mcp.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -25,7 +25,6 @@ _NUMBER = re.compile(
     r"|\+?[0-9]{7,}"
     r"|(?:\+|(?<=%2[Bb]))[0-9](?:[0-9 ().-]|%2[08D9d]){6,30}[0-9]"
 )
-_HIDDEN = "[hidden]"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
 
 
@@ -47,7 +46,7 @@ class Discreet(logging.Formatter):
     def hidden(self, text: str) -> str:
         """A text without secrets, its phone numbers masked."""
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
+            text = text.replace(secret, REDACTED)
         return _NUMBER.sub(_masked, text)
 
 
@@ -80,9 +79,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     account = settings.credentials
     if account is None:
         return database
-    pair = f"{account.auth_id}:{account.auth_token}".encode()
-    basic = base64.b64encode(pair).decode()
-    return (basic, account.auth_token, quote(account.auth_token, safe=""), *database)
+    return (*forms(account), *database)
 
 
 def configure(settings: Settings) -> None:
