@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from math import ceil
 
 import anyio
 
@@ -16,7 +17,7 @@ from verify_mcp.exchange import Effort
 from verify_mcp.filters import PAGE, STATUSES, SessionFilter
 from verify_mcp.mirror import Mirror
 from verify_mcp.sessions import Page, Session
-from verify_mcp.summary import Key, Tally
+from verify_mcp.summary import Key, Tally, amount
 from verify_mcp.windows import Window
 
 ALL = ""
@@ -25,8 +26,8 @@ COUNTED_FIRST = ("in-progress", "verified", "expired")
 """The statuses in the order in which they tell most for the fewest requests."""
 WIDTH = 4
 """Pages of a sample asked for at once; a count asks for one at a time, which takes the fewest."""
-MOST_SAMPLED = 40
-"""Pages drawn at a time for a sample; how many come in depends on what may be spent."""
+LIKELY_ATTEMPTS = 4
+"""Attempts that a session may have though no session seen had as many."""
 
 Budget = Callable[[], int]
 """How many requests may still be spent."""
@@ -44,6 +45,10 @@ class Occasion:
     at: datetime
     as_of: datetime
     outside: Tally
+    parts: tuple[Window, ...] = ()
+    """The windows of it that the mirror holds."""
+    sessions: tuple[Session, ...] = ()
+    """The sessions of it that were fetched on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ class Census:
     """Whether the expired are what the others leave of the whole, not yet counted themselves."""
     estimates: dict[str, Estimate] = field(default_factory=dict)
     groups: dict[Key, GroupEstimate] = field(default_factory=dict)
+    unseen_group: int = 0
+    """The most sessions that a group may have of which no page drawn shows any."""
+    lacking: int = 0
+    """Sessions counted that are on no page, though every page was read."""
+    skipped: int = 0
     sampled: int = 0
     eta_s: float | None = None
     failure: ApiError | None = None
@@ -156,24 +166,58 @@ class Taker:
         total = self.census.counts.get(ALL)
         if total is None:
             return
-        if self._drawn is None or not self._undrawn(self._drawn):
-            # The first draw; later ones stand beside all that is known by then.
+        if self._drawn is None or self._drawn.total != total:
+            # All pages in one random order: what later calls read adds to what earlier ones read.
             chance = self._mirror.world.chance
-            self._drawn = sample(total, MOST_SAMPLED, self._pages, chance)
+            self._drawn = sample(total, total, self._pages, chance)
         left = self._undrawn(self._drawn)
         while left and self._budget() > 0 and not self._stopped():
             await self._fetch(left[:WIDTH], self._wanted, self._pages)
             left = left[WIDTH:]
         self.census.sampled = sum(offset < total for offset in self._pages)
-        self._estimate(self._drawn, by, zone)
+        self.census.skipped = sum(page.skipped for page in self._pages.values())
+        if self.has_every_page and self.everything() is None:
+            self._bound(total, by, zone)
+        else:
+            self._estimate(self._drawn, by, zone)
 
     def everything(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
+        total, read = self.census.counts.get(ALL), self._read()
+        return list(read.values()) if self.has_every_page and len(read) == total else None
+
+    @property
+    def has_every_page(self) -> bool:
+        """Whether each page of the sessions counted has been read."""
         total = self.census.counts.get(ALL)
-        if total is None or any(offset not in self._pages for offset in range(0, total, PAGE)):
-            return None
-        read = {each.uuid: each for page in self._pages.values() for each in page.sessions}
-        return list(read.values()) if len(read) == total else None
+        return total is not None and all(offset in self._pages for offset in range(0, total, PAGE))
+
+    def _read(self) -> dict[str, Session]:
+        return {each.uuid: each for page in self._pages.values() for each in page.sessions}
+
+    def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
+        """Bounds from all pages, where rows moved between them or could not be read."""
+        read = list(self._read().values())
+        lacking = max(total - len(read), self.census.skipped, 1)
+        self.census.lacking, self.census.unseen_group = lacking, lacking
+        dearest = max(map(_cost, read), default=Decimal(0))
+
+        def bounded(value: Decimal | int, each: Decimal | int) -> Estimate:
+            return Estimate(Decimal(value), Decimal(value), Decimal(value + lacking * each))
+
+        for name, value in _MEASURES.items():
+            each = {"attempts": LIKELY_ATTEMPTS, "rescued": 1}.get(name, dearest)
+            self.census.estimates[name] = bounded(sum(map(value, read)), each)
+        tallies = summary.tallied(read, by, zone) if by else {}
+        self.census.groups = {
+            key: GroupEstimate(
+                bounded(tally.sessions, 1),
+                _bounded_share(tally, lacking),
+                bounded(amount(tally.cost), dearest),
+            )
+            for key, tally in tallies.items()
+        }
+        _put_exact_counts(self.census, by)
 
     @property
     def receipt(self) -> Receipt | None:
@@ -258,9 +302,11 @@ class Taker:
         pages = {offset: page.sessions for offset, page in self._pages.items()}
         figures = _Figures(drawn, pages)
         for name, value in _MEASURES.items():
-            estimate = figures.sum(value, each=figures.most(value))
+            estimate = figures.sum(value, each=figures.likely(name))
             if estimate is not None:
                 self.census.estimates[name] = estimate
+        unseen = figures.sum(lambda _: 0, each=1)
+        self.census.unseen_group = 0 if unseen is None else ceil(unseen.high)
         self.census.groups = figures.groups(by, zone)
         _put_exact_counts(self.census, by)
 
@@ -281,6 +327,16 @@ class _Figures:
         """The most that one session seen adds."""
         seen = (value(each) for sessions in self.pages.values() for each in sessions)
         return max(seen, default=0)
+
+    def likely(self, name: str) -> int | Decimal:
+        """What a session that was not seen may add to a measure."""
+        match name:
+            case "rescued":
+                return 1
+            case "attempts":
+                return max(LIKELY_ATTEMPTS, self.most(_MEASURES[name]))
+            case _:
+                return self.most(_cost)
 
     def groups(self, by: tuple[str, ...], zone: tzinfo) -> dict[Key, GroupEstimate]:
         if not by:
@@ -315,6 +371,16 @@ class _Figures:
 
     def _by_page(self, value: Callable[[Session], int | Decimal]) -> dict[int, int | Decimal]:
         return {offset: sum(map(value, sessions)) for offset, sessions in self.pages.items()}
+
+
+def _bounded_share(tally: Tally, lacking: int) -> Estimate | None:
+    """A group's conversion, where so many more sessions may belong to it."""
+    ended = tally.verified + tally.expired
+    if not ended:
+        return None
+    shares = (tally.verified / ended, tally.verified / (ended + lacking),
+              (tally.verified + lacking) / (ended + lacking))  # fmt: skip
+    return Estimate(*(Decimal(share) for share in shares))
 
 
 def _cost(session: Session) -> Decimal:

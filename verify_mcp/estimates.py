@@ -20,6 +20,7 @@ Values = Mapping[int, Number]
 
 _DRAWN_PER_STRATUM = 4
 """Fewer make finer strata, whose spread is badly known; measured in benchmarks/estimates.py."""
+_MOST_STRATA = 10
 _RATE_PLACES = 6
 _EXACTLY = Context(prec=60)
 
@@ -189,7 +190,7 @@ def sample(total: int, budget: int, seen: Iterable[int], chance: Callable[[], fl
     sure = {page for page in seen if page in pages}
     rest = [page for page in pages if page not in sure]
     budget = max(0, min(budget, len(rest)))
-    count = max(1, budget // _DRAWN_PER_STRATUM)
+    count = min(max(1, budget // _DRAWN_PER_STRATUM), _MOST_STRATA)
     strata = tuple(rest[_share(len(rest), n, count)] for n in range(count)) if rest else ()
     sizes = (len(range(budget)[_share(budget, n, count)]) for n in range(count))
     draws = [_draw(stratum, size, chance) for stratum, size in zip(strata, sizes, strict=False)]

@@ -74,9 +74,9 @@ FIELDS = tuple(field.name for field in fields(Tally))
 Tallies = dict[Key, Tally]
 
 
-def percent(part: Decimal | int, whole: Decimal | int) -> Decimal:
+def percent(part: Decimal | int, whole: Decimal | int, rounding: str = ROUND_HALF_EVEN) -> Decimal:
     """`part` of `whole` in per cent, to two places."""
-    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), ROUND_HALF_EVEN)
+    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), rounding)
 
 
 def billionths(money: Decimal) -> int | None:

@@ -68,6 +68,8 @@ class Finding:
     skipped: int = 0
     census: Census | None = None
     """What was counted, besides the tally (of no group) of what is known around it."""
+    groups_around: Tallies | None = None
+    """The groups of what is known around it; None when they are not known."""
 
 
 class Survey:
@@ -187,10 +189,10 @@ class Survey:
             if edge.walk.missing:  # what could not be fetched there is left out, and told
                 start = edge.walk.missing[-1].end
                 held = replace(held, window=Window(start, held.window.end))
-        outside = await self._outside(held, walks, hull)
-        if outside is None:  # what was held is gone: all of it is counted
-            hull, outside = held.window, Tally()
-        occasion = Occasion(held.window, self._question.pinned, held.now, held.as_of, outside)
+        occasion = await self._occasion(held, walks, hull)
+        if occasion is None:  # what was held is gone: all of it is counted
+            hull = held.window
+            occasion = Occasion(held.window, self._question.pinned, held.now, held.as_of, Tally())
         taker = Taker(self._mirror, self._question.wanted, hull, occasion)
         taker.resume(self._effort, self._budget)
         first, at_the_end = left[0].first_page, left[0].walk.window.end == hull.end
@@ -322,11 +324,14 @@ class Survey:
             await taker.count_statuses()
             await taker.take_sample(self._question.by, self._question.zone)
             census, everything = taker.census.copy(), taker.everything()
+            is_at_end = taker.has_every_page and everything is None and not census.counting
         occasion = taker.occasion
         if everything is not None:
             finding = await self._read_whole(taker, everything)
             if finding is not None:
                 return finding
+        if is_at_end:  # more requests tell no more; asked again, the question begins anew
+            self._mirror.unfinished.pop(self._key(), None)
         return Finding(
             "counted",
             occasion.window,
@@ -334,9 +339,11 @@ class Survey:
             occasion.as_of,
             (census.window,),
             " ".join(filter(None, (census_why(census), self._exhausted()))),
-            await self._eta(),
-            await self._eta_exact(census.pages - census.sampled),
+            None if is_at_end else await self._eta(),
+            None if is_at_end else await self._eta_exact(census.pages - census.sampled),
+            census.skipped,
             census=census,
+            groups_around=await self._groups_around(occasion),
         )
 
     async def _read_whole(self, taker: Taker, everything: list[Session]) -> Finding | None:
@@ -382,16 +389,41 @@ class Survey:
             skipped=walk.skipped,
         )
 
-    async def _outside(self, held: "_Held", walks: Sequence[Walker], hull: Window) -> Tally | None:
+    async def _occasion(
+        self, held: "_Held", walks: Sequence[Walker], hull: Window
+    ) -> Occasion | None:
         """What is known around the window to be counted, None when it is no longer held."""
         around = gaps(held.window, [hull])
         parts = [both for part in held.parts for each in around if (both := overlap(part, each))]
         tallies = await self._tallied(parts, ())
         if tallies is None:
             return None
-        fetched = [each for walker in walks for each in walker.walk.sessions]
-        walked = summary.tallied((each for each in fetched if each.created not in hull), ())
-        return summary.total(summary.added(tallies, walked).values())
+        sessions = tuple(
+            session
+            for walker in walks
+            for session in walker.walk.sessions
+            if session.created not in hull and session.created in held.window
+        )
+        outside = summary.total(summary.added(tallies, summary.tallied(sessions, ())).values())
+        return Occasion(
+            held.window,
+            self._question.pinned,
+            held.now,
+            held.as_of,
+            outside,
+            tuple(parts),
+            sessions,
+        )
+
+    async def _groups_around(self, occasion: Occasion) -> Tallies | None:
+        """The groups of what is known around the window counted; None when it is gone."""
+        question = self._question
+        if not question.by:
+            return {}
+        held = await self._tallied(occasion.parts, question.by)
+        if held is None:
+            return None
+        return summary.added(held, summary.tallied(occasion.sessions, question.by, question.zone))
 
     def _explain_restart(self) -> str:
         """Why the same call cannot go on from where this one stops, empty when it can."""
@@ -508,7 +540,13 @@ def census_why(census: Census) -> str:
         said.append("Not all is counted yet; the same call goes on counting.")
     if census.differs:
         said.append("Sessions changed while they were counted, so no status is told.")
-    if census.estimates:
+    if census.lacking:
+        said.append(
+            "Every page was read, but rows moved between pages meanwhile or could not be read: up "
+            f"to {census.lacking} sessions are missing in the figures in `estimated`. Asked again, "
+            "the same call counts anew."
+        )
+    elif census.estimates:
         said.append(f"Figures in `estimated` come from {census.sampled} of {census.pages} pages.")
     elif not census.counting:
         said.append("Cost and groups are not told yet; the same call goes on sampling.")

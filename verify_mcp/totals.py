@@ -1,15 +1,15 @@
 """What `summarize_verify_sessions` returns: totals and groups, exact or with their intervals."""
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from verify_mcp.arguments import SummarizeCall
-from verify_mcp.census import Census
+from verify_mcp.census import Census, GroupEstimate
 from verify_mcp.estimates import Estimate
 from verify_mcp.filters import REACH_TOLERANCE, written
 from verify_mcp.results import Footing
-from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
+from verify_mcp.summary import UNKNOWN, Key, Tallies, Tally, amount, percent, total
 from verify_mcp.survey import Finding
 from verify_mcp.windows import Window, joined
 from verify_mcp.wording import Shown, instant, money, plain, whole_seconds
@@ -153,30 +153,78 @@ MOST_ESTIMATED = 8
 """Estimated groups in a table; the smaller ones are hardly known."""
 
 
-def _estimated_groups(call: SummarizeCall, census: Census, shown: Shown) -> dict[str, Any]:
+def _estimated_groups(
+    call: SummarizeCall, census: Census, around: Tallies, shown: Shown
+) -> dict[str, Any]:
+    """Groups of the whole window: what is known exactly, and the estimate of the rest."""
     if any(each in ("day", "hour") for each in call.by):
         return {"note": "A sample says nothing of single days or hours: raise max_requests."}
-    ranked = sorted(census.groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
+    groups = {
+        key: _combined(census.groups.get(key), around.get(key, Tally()), census.unseen_group)
+        for key in census.groups.keys() | around.keys()
+    }
+    ranked = sorted(groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
     kept = ranked[:MOST_ESTIMATED]
+    # A session stands in several groups of attempt statuses: its cost belongs to none of them.
+    overlapping = "attempt_status" in call.by
     rows = [
         [
             *_names(call, key, shown),
-            *(money(each) or "" for each in own.sessions.bounds()),
-            *_conversion(own.conversion),
-            *(money(each) or "" for each in own.cost.bounds()),
+            *(money(each) or "" for each in group.sessions.bounds()),
+            *_conversion(group.conversion),
+            *("" if overlapping else money(each) or "" for each in group.cost.bounds()),
         ]
-        for key, own in kept
+        for key, group in kept
     ]
-    note = "Groups are of the part that was counted, estimated from a sample."
+    note = "Groups cover the whole window, with 95 % intervals where they are estimated."
+    if census.unseen_group:
+        note += f" A group of up to {census.unseen_group} sessions may be missing."
     if len(ranked) > len(kept):
         note += f" {len(ranked) - len(kept)} smaller ones are left out."
     return {"columns": [*call.by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
 
 
+def _combined(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate:
+    """One group's figures over what is known exactly and what is estimated."""
+    cost, sessions = amount(known.cost), Decimal(known.sessions)
+    if estimate is None:  # no page drawn shows the group
+        dearest = cost / known.sessions if known.sessions else Decimal(0)
+        return GroupEstimate(
+            Estimate(sessions, sessions, sessions + unseen),
+            _mixed(known, (Decimal(0), Decimal(0), Decimal(1)), (Decimal(0), Decimal(unseen))),
+            Estimate(cost, cost, cost + 2 * dearest * unseen),
+        )
+    counted = estimate.sessions
+    shares = estimate.conversion.bounds() if estimate.conversion else None
+    conversion = _mixed(known, shares, (counted.value, counted.low, counted.high))
+    return GroupEstimate(counted.plus(sessions), conversion, estimate.cost.plus(cost))
+
+
+def _mixed(
+    known: Tally, shares: tuple[Decimal, Decimal, Decimal] | None, sizes: tuple[Decimal, ...]
+) -> Estimate | None:
+    """The conversion of known sessions and of others whose share and number are estimated."""
+    ended = Decimal(known.verified + known.expired)
+    if shares is None:
+        share = Decimal(known.verified) / ended if ended else None
+        return None if share is None else Estimate(share, share, share)
+    mixed = [
+        (known.verified + share * size) / (ended + size)
+        for share in shares
+        for size in sizes
+        if ended + size
+    ]
+    return Estimate(mixed[0], min(mixed), max(mixed)) if mixed else None
+
+
 def _conversion(share: Estimate | None) -> list[str]:
     if share is None:
         return ["", "", ""]
-    return [f"{percent(each, 1)}" for each in share.bounds()]
+    return [
+        f"{percent(share.value, 1)}",
+        f"{percent(share.low, 1, ROUND_FLOOR)}",
+        f"{percent(share.high, 1, ROUND_CEILING)}",
+    ]
 
 
 GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
@@ -191,7 +239,9 @@ def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, An
     if not call.by:
         return {}
     if finding.census is not None:
-        return _estimated_groups(call, finding.census, shown) if finding.census.groups else {}
+        if finding.groups_around is None or not (finding.census.groups or finding.groups_around):
+            return {}
+        return _estimated_groups(call, finding.census, finding.groups_around, shown)
     columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
     ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
     most = MOST_TIMES if set(call.by) <= {"day", "hour"} else MOST_GROUPS
