@@ -83,12 +83,28 @@ def test_money_is_read_to_its_last_digit(told: object, meant: str | None) -> Non
      [], {}],
     ids=str,
 )  # fmt: skip
-def test_r15_what_is_no_money_leaves_its_row_out_and_the_rest_stands(told: object) -> None:
-    broken = DOCUMENTED | {"charges": {"total_charge": told}}
-    read = read_page(page(broken, DOCUMENTED))
-    assert ([each.uuid for each in read.sessions], read.skipped, read.received) == (
-        [DOCUMENTED["session_uuid"]], 1, 2,
-    )  # fmt: skip
+def test_r70_what_is_no_money_is_unknown_and_its_row_stands(told: object) -> None:
+    (session,) = read_page(page(DOCUMENTED | {"charges": {"total_charge": told}})).sessions
+    assert (session.cost, session.partly_unread) == (None, True)
+    assert session.doubts() == ("a field of the API's answer could not be read and is unknown",)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"count": "many"}, {"attempt_details": 7}, {"attempt_details": [7]}, {"channel": 5},
+     {"attempt_details": [{"status": 5}]}, {"app_uuid": []},
+     {"charges": {"attempt_charges": [{"charge": "NaN"}]}}],
+    ids=str,
+)  # fmt: skip
+def test_r70_an_optional_field_that_cannot_be_read_is_unknown(changes: dict[str, Any]) -> None:
+    session = read(**changes)
+    assert (session.uuid, session.partly_unread) == (DOCUMENTED["session_uuid"], True)
+    assert read_page(page(DOCUMENTED | changes)).sessions == (session,)
+
+
+def test_r70_brand_and_app_hash_are_read_beside_the_attempts_too() -> None:
+    session = read(brand_name="Acme", app_hash="h4sh", attempt_details=[])
+    assert (session.brand_name, session.app_hash) == ("Acme", "h4sh")
 
 
 @pytest.mark.parametrize("name", ["session_uuid", "status", "created_at", "recipient"])
@@ -117,7 +133,8 @@ def test_the_one_session_that_cannot_be_read_is_refused_by_field_without_its_val
         ("IN_PROGRESS", "in-progress"),
         ("in progress", "in-progress"),
         ("verified", "verified"),
-        ("On Hold", "On Hold"),
+        ("On Hold", "on hold"),
+        ("REJECTED", "rejected"),
     ],
 )
 def test_a_status_is_canonical_or_kept_as_it_is(told: str, meant: str) -> None:

@@ -19,6 +19,7 @@ from tests.conftest import (
     account,
     answered,
     connect,
+    got,
     listed,
     refused,
     session,
@@ -298,10 +299,19 @@ async def test_r14_an_unusual_row_is_shown_as_it_is(fault: Fault) -> None:
     assert answer["rows"][0][column] == shown
 
 
-BROKEN_ROWS = [
-    Fault.ROW_WITHOUT_UUID, Fault.ROW_CHARGE_NAN, Fault.ROW_CHARGE_INFINITE,
-    Fault.ROW_CHARGE_NEGATIVE, Fault.ROW_GARBAGE_TIME,
-]  # fmt: skip
+BROKEN_ROWS = [Fault.ROW_WITHOUT_UUID, Fault.ROW_GARBAGE_TIME]
+BAD_MONEY = [Fault.ROW_CHARGE_NAN, Fault.ROW_CHARGE_INFINITE, Fault.ROW_CHARGE_NEGATIVE]
+
+
+@pytest.mark.parametrize("fault", BAD_MONEY)
+async def test_r70_a_charge_that_is_none_is_unknown_and_its_session_stands(fault: Fault) -> None:
+    async with connect(failing(fault)) as client:
+        answer = await listed(client)
+    assert (answer["complete"], len(answer["rows"])) == (True, 2)
+    async with connect(failing(fault)) as client:
+        one = await got(client, uuid(1))
+    assert one["note"] == "A field of the API's answer could not be read and is unknown."
+    assert "cost" not in one
 
 
 @pytest.mark.parametrize("detail", ["concise", "full"])

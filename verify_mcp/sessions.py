@@ -37,6 +37,7 @@ _YEARS = (2000, 2200)  # Go's zero time, year 1, is how the API writes "never"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 _SESSION_STATUSES = {"in-progress", "verified", "expired"}
+_REQUIRED = {"session_uuid", "uuid", "status", "created_at", "created", "recipient"}
 ATTEMPT_STATUSES = {
     "delivered", "undelivered", "failed", "queued", "sent", "read", "answer", "early media",
     "busy", "no answer", "cancel", "timeout", "in progress", "completed", "ringing",
@@ -104,13 +105,15 @@ def _digits_of(value: object) -> str:
     return f"{Decimal(repr(value)):f}"
 
 
-def _known(words: set[str], separator: str) -> BeforeValidator:
+def _known(words: set[str], separator: str, *, folded: bool = False) -> BeforeValidator:
+    """Reads one of `words` in any case; another one as it is, in lower case when `folded`."""
+
     def canonical(value: object) -> object:
         shown = _text(value)
         if not isinstance(shown, str):
             return shown
         word = re.sub(r"[\s_-]+", separator, shown.lower())
-        return word if word in words else shown
+        return word if word in words else shown.lower() if folded else shown
 
     return BeforeValidator(canonical)
 
@@ -137,7 +140,7 @@ LateMoment = Annotated[datetime | None, BeforeValidator(_updated)]
 Money = Annotated[Decimal | None, BeforeValidator(_money)]
 Channel = Annotated[str, _known(CHANNELS, " ")]
 AttemptStatus = Annotated[str, _known(ATTEMPT_STATUSES, " ")]
-SessionStatus = Annotated[str, _known(_SESSION_STATUSES, "-"), Field(min_length=1)]
+SessionStatus = Annotated[str, _known(_SESSION_STATUSES, "-", folded=True), Field(min_length=1)]
 
 _READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
 
@@ -191,6 +194,10 @@ class Session(BaseModel):
     )
     created: Moment = Field(validation_alias="created_at")
     updated: LateMoment = Field(None, validation_alias="updated_at")
+    own_brand: Text = Field("", validation_alias="brand_name")
+    own_app_hash: Text = Field("", validation_alias="app_hash")
+    partly_unread: bool = False
+    """Whether an optional field could not be read and is unknown."""
 
     @property
     def country(self) -> str | None:
@@ -209,12 +216,21 @@ class Session(BaseModel):
 
     @property
     def brand_name(self) -> str:
-        """The brand of the attempts; the API tells it with each attempt."""
-        return next((each.brand_name for each in self.attempts if each.brand_name), "")
+        """The session's brand, else that of its attempts: the API gives it in either place."""
+        named = (each.brand_name for each in self.attempts if each.brand_name)
+        return self.own_brand or next(named, "")
+
+    @property
+    def app_hash(self) -> str:
+        """The session's app hash, else that of its attempts."""
+        hashes = (each.app_hash for each in self.attempts if each.app_hash)
+        return self.own_app_hash or next(hashes, "")
 
     def doubts(self) -> tuple[str, ...]:
         """What does not add up in the API's own figures, in fixed words."""
         found: list[str] = []
+        if self.partly_unread:
+            found.append("a field of the API's answer could not be read and is unknown")
         if self.count is not None and self.count != len(self.attempts):
             found.append("the API's attempt count differs from the attempts it lists")
         parts = [self.validation_cost, *(row.charge for row in self.attempt_charges)]
@@ -267,7 +283,7 @@ def read_session(body: bytes) -> Session:
     """The one session in a reply to GET …/Session/{uuid}/. Raises ApiFailed."""
     payload = _payload(body)
     try:
-        return Session.model_validate(payload)
+        return _session(payload)
     except ValidationError as error:
         raise ApiFailed(
             "The Verify API's answer holds no readable session "
@@ -303,7 +319,7 @@ def _payload(body: bytes) -> Mapping[str, Any]:
 
 def _row(row: object) -> Session | None:
     try:
-        return Session.model_validate(row)
+        return _session(row)
     except ValidationError:
         return None
 
@@ -324,6 +340,31 @@ def _created_at(row: object) -> datetime | None:
         return _created(row.get("created_at")) if isinstance(row, Mapping) else None
     except ValueError:
         return None
+
+
+def _session(row: object) -> Session:
+    """A session; an optional field that cannot be read is unknown. Raises ValidationError."""
+    try:
+        return Session.model_validate(row)
+    except ValidationError as error:
+        places = [each["loc"] for each in error.errors()]
+        if not isinstance(row, dict) or any(place[0] in _REQUIRED for place in places if place):
+            raise
+        pruned = row
+        for place in places:
+            pruned = _without(pruned, place)
+        return Session.model_validate(pruned).model_copy(update={"partly_unread": True})
+
+
+def _without(value: Any, place: tuple[int | str, ...]) -> Any:
+    """A copy of a JSON value with null at this place, or where the way to it ends."""
+    step, *rest = place or ("",)
+    if isinstance(value, dict) and step in value:
+        return {**value, step: _without(value[step], tuple(rest)) if rest else None}
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        inner = _without(value[step], tuple(rest)) if rest else {}
+        return [*value[:step], inner, *value[step + 1 :]]
+    return None
 
 
 def _continuation(meta: object) -> tuple[bool | None, str | None]:
