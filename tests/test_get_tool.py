@@ -237,7 +237,7 @@ async def test_what_the_api_leaves_out_is_left_out() -> None:
 async def test_r14_unknown_words_are_shown_as_data_and_never_as_prose() -> None:
     attempt = {"attempt_uuid": "x", "channel": "Pigeon", "status": "teleported", "time": None}
     answer = await asha(one(status="On Hold", channel="Pigeon", attempt_details=[attempt], new=1))
-    assert (answer["status"], answer["channel"]) == ("On Hold", "Pigeon")
+    assert (answer["status"], answer["channel"]) == ("on hold", "Pigeon")
     assert answer["attempts"] == [{"channel": "Pigeon", "status": "teleported"}]
     assert answer["summary"] == (
         "Unknown status: 1 attempt, another channel in an unknown state; 0.113 charged so far."

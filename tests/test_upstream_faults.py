@@ -508,3 +508,12 @@ async def test_r79_cookies_of_the_api_are_not_sent_back() -> None:
     assert len(asked) == 2
     assert b"authorization" in asked[1]
     assert b"cookie" not in asked[1]
+
+
+async def test_r70_an_unknown_status_is_a_status_of_its_own_in_a_summary() -> None:
+    rows = [row(1), row(2, status="Rejected"), row(3, status="IN_PROGRESS")]
+    async with connect(Canned({"sessions": rows})) as client:
+        answer = await answered(client, "summarize_verify_sessions", {"group_by": ["status"]})
+    assert (answer["sessions"], answer["expired"]) == (3, 1)
+    assert (answer["in_progress"], answer["other_statuses"]) == (1, 1)
+    assert {each[0] for each in answer["rows"]} == {"expired", "rejected", "in-progress"}

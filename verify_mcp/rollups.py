@@ -30,7 +30,8 @@ _ROWS = """(SELECT account, scope, created, app, status, recipient, channel, cou
 _OF_DAY = "account = :account AND scope = :scope AND day = :day"
 _SUMS = """sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
     sum(CASE WHEN status = 'expired' THEN sessions ELSE 0 END), sum(attempts), sum(cost),
-    sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted)"""
+    sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted),
+    sum(CASE WHEN status IN ('verified', 'expired', 'in-progress') THEN 0 ELSE sessions END)"""
 _COLUMNS = {
     "status": "status",
     "channel": "channel",

@@ -36,7 +36,7 @@ MOST_ROWS = 200
 _YEARS = (2000, 2200)  # Go's zero time, year 1, is how the API writes "never"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
-_SESSION_STATUSES = {"in-progress", "verified", "expired"}
+STATUSES = {"in-progress", "verified", "expired"}
 _REQUIRED = {"session_uuid", "uuid", "status", "created_at", "created", "recipient"}
 ATTEMPT_STATUSES = {
     "delivered", "undelivered", "failed", "queued", "sent", "read", "answer", "early media",
@@ -140,7 +140,7 @@ LateMoment = Annotated[datetime | None, BeforeValidator(_updated)]
 Money = Annotated[Decimal | None, BeforeValidator(_money)]
 Channel = Annotated[str, _known(CHANNELS, " ")]
 AttemptStatus = Annotated[str, _known(ATTEMPT_STATUSES, " ")]
-SessionStatus = Annotated[str, _known(_SESSION_STATUSES, "-", folded=True), Field(min_length=1)]
+SessionStatus = Annotated[str, _known(STATUSES, "-", folded=True), Field(min_length=1)]
 
 _READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
 

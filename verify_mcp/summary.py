@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from verify_mcp.sessions import Session
+from verify_mcp.sessions import STATUSES, Session
 
 BILLIONTH = Decimal("1e-9")
 GROUPS = (
@@ -35,7 +35,8 @@ Key = tuple[str, ...]
 class Tally:
     """Sessions in numbers; `cost` and `expired_cost` in billionths, `uncosted` told no cost.
 
-    `rescued` were verified on another channel than the first one tried.
+    `rescued` were verified on another channel than the first one tried; `other` have a status
+    that is not documented.
     """
 
     sessions: int = 0
@@ -46,14 +47,15 @@ class Tally:
     expired_cost: int = 0
     rescued: int = 0
     uncosted: int = 0
+    other: int = 0
 
     def __add__(self, other: "Tally") -> "Tally":
         return Tally(*(getattr(self, name) + getattr(other, name) for name in FIELDS))
 
     @property
     def unfinished(self) -> int:
-        """Sessions neither verified nor expired."""
-        return self.sessions - self.verified - self.expired
+        """Sessions in progress: neither verified nor expired, nor of a status unknown to us."""
+        return self.sessions - self.verified - self.expired - self.other
 
     @property
     def conversion_pct(self) -> Decimal | None:
@@ -103,6 +105,7 @@ def tally(session: Session) -> Tally:
         expired_cost=(cost or 0) if expired else 0,
         rescued=is_rescued(session),
         uncosted=cost is None,
+        other=session.status not in STATUSES,
     )
 
 
@@ -161,7 +164,7 @@ def spread(key: Key, by: tuple[str, ...], own: Tally) -> Tallies:
     counted = Counter(part for part in key[place].split("; ") if part)
     return {
         (*key[:place], status, *key[place + 1 :]): Tally(
-            own.sessions, own.verified, own.expired, times * own.sessions
+            own.sessions, own.verified, own.expired, times * own.sessions, other=own.other
         )
         for status, times in counted.items()
     }

@@ -77,6 +77,7 @@ def _totals(whole: Tally) -> dict[str, Any]:
         "verified": whole.verified,
         "expired": whole.expired,
         "in_progress": whole.unfinished,
+        "other_statuses": whole.other or None,
         "conversion_pct": plain(whole.conversion_pct),
         "attempts": whole.attempts,
         "cost": money(amount(whole.cost)),
