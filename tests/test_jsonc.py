@@ -161,6 +161,7 @@ def test_r79_the_work_on_one_long_line_grows_as_its_length_does() -> None:
 class Counted(str):
     """A text that counts the characters of each slice taken of it and of each search in it."""
 
+    copied: list[int]
     __slots__ = ("copied",)
 
     def __getitem__(self, key: Any) -> str:

@@ -41,3 +41,15 @@ async def test_r61_page_after_page_each_row_comes_once() -> None:
 
 async def test_r62_where_nothing_is_known_there_is_no_figure() -> None:
     assert await violations("p07") == []
+
+
+async def test_r63_groups_cover_the_whole_window() -> None:
+    assert await violations("p08") == []
+
+
+async def test_r65_what_a_sample_cannot_have_seen_is_bounded() -> None:
+    assert await violations("p10") == []
+
+
+async def test_r66_rows_that_move_or_cannot_be_read_are_told_bounded_and_end() -> None:
+    assert await violations("p11") == []

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,12 @@ async def test_r78_credentials_that_the_api_repeats_are_removed_from_every_answe
 ) -> None:
     record = session(1, minutes=300)
     attempt = replace(record.attempts[0], channel=form)
-    repeated = {"alias": f"to {form}", "brand_name": form, "network": form, "app_hash": form}
+    repeated: dict[str, Any] = {
+        "alias": f"to {form}",
+        "brand_name": form,
+        "network": form,
+        "app_hash": form,
+    }
     api = account(replace(record, **repeated, attempts=(attempt,)), shape="rich")
     async with connect(api) as client:
         answers = [

@@ -216,3 +216,17 @@ async def test_a_status_costs_at_most_150_tokens(file: Place) -> None:
     assert answer["mirror"]["covers"] == ["2026-10-22 to 2026-11-21: 27 whole, 4 in part"]
     answer["mirror"]["place"] = "/home/somebody/.local/share/verify-mcp/verify-mcp.sqlite3"
     assert tokens(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) <= 150
+
+
+async def test_r59_a_clock_that_differs_from_the_apis_is_a_problem_with_its_remedy() -> None:
+    slow, there = Clock(), Clock()
+    slow.pass_by(-1200)
+    async with connect(account(session(1), clock=there), clock=slow) as client:
+        before = await told(client)
+        await answered(client, "list_verify_sessions", {})
+        after = await told(client)
+    assert before["problems"] == []
+    (problem,) = after["problems"]
+    assert problem.startswith(
+        "This machine's clock is 1200 s behind the API's, whose time is used."
+    )

@@ -14,6 +14,7 @@ from mcp import Client
 
 from tests.conftest import (
     NOW,
+    App,
     Canned,
     Clock,
     account,

@@ -78,6 +78,8 @@ class Census:
     groups: dict[Key, GroupEstimate] = field(default_factory=dict)
     unseen_group: int = 0
     """The most sessions that a group may have of which no page drawn shows any."""
+    others: int = 0
+    """Sessions with a status that the API does not document."""
     lacking: int = 0
     """Sessions counted that are on no page, though every page was read."""
     skipped: int = 0
@@ -152,6 +154,8 @@ class Taker:
         verdict = adds_up(
             self._counts[ALL], [self._counts[each] for each in COUNTED_FIRST], again=self._again
         )
+        if verdict in ("again", "differs") and (others := self._count_others()):
+            self.census.others, verdict = others, "exact"
         if verdict == "again":
             self._again = True
             self._counts = {status: count.again() for status, count in self._counts.items()}
@@ -265,6 +269,15 @@ class Taker:
             having = sum(each.status == status for each in seen)
             guess = Guess.by_share(self.census.counts[ALL], having=having, seen=len(seen))
         return Count(self.census.window, like=whole, guess=guess)
+
+    def _count_others(self) -> int:
+        """How many sessions have a status that the API does not document, by what was read."""
+        pages = self._pages.values()
+        if all(each.status in STATUSES for page in pages for each in page.sessions):
+            return 0
+        totals = [self._counts[status].total for status in (ALL, *COUNTED_FIRST)]
+        known = [total for total in totals if total is not None]
+        return max(0, known[0] - sum(known[1:])) if len(known) == len(totals) else 0
 
     def _tell_statuses(self, whole: int) -> None:
         totals = {status: self._counts[status].total for status in COUNTED_FIRST}

@@ -136,7 +136,19 @@ def _settings(mirror: Mirror) -> dict[str, Any]:
 def _problems(mirror: Mirror) -> list[str]:
     """What is wrong now, each with its remedy."""
     settings = mirror.settings
-    found = [settings.credentials_problem, mirror.access.problem]
+    found = [settings.credentials_problem, mirror.access.problem, _clock_problem(mirror)]
     if settings.api_url != API_URL and not settings.sandbox:
         found.append(f"Requests go to {settings.api_url}, not to {API_URL}.")
     return [problem for problem in found if problem]
+
+
+def _clock_problem(mirror: Mirror) -> str:
+    """That this machine's clock is wrong, as far as the API's replies tell; empty when it is not."""
+    seconds = round(mirror.exchange.clock.offset.total_seconds())
+    if not seconds:
+        return ""
+    side = "behind" if seconds > 0 else "ahead of"
+    return (
+        f"This machine's clock is {abs(seconds)} s {side} the API's, whose time is used. Let the "
+        "system set its time from the network."
+    )

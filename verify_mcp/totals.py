@@ -108,7 +108,9 @@ def _told(whole: Tally | None, census: Census | None) -> dict[str, Any]:
         "expired": expired,
     }
     if sessions is not None and verified is not None and expired is not None:
-        told["in_progress"] = sessions - verified - expired
+        others = census.others + held.other
+        told["in_progress"] = sessions - verified - expired - others
+        told["other_statuses"] = others or None
         if verified + expired:
             told["conversion_pct"] = plain(percent(verified, verified + expired))
         if census.unchecked:
