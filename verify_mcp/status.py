@@ -143,7 +143,7 @@ def _problems(mirror: Mirror) -> list[str]:
 
 
 def _clock_problem(mirror: Mirror) -> str:
-    """That this machine's clock is wrong, as far as the API's replies tell; empty when it is not."""
+    """That this machine's clock is wrong, as the API's replies tell; empty when it is not."""
     seconds = round(mirror.exchange.clock.offset.total_seconds())
     if not seconds:
         return ""
