@@ -122,6 +122,10 @@ PROMISES: dict[str, dict[int, tuple[str, str]]] = {
         72: ("silent TLS connections, few open files", "bounded from accept on; others are served"),
         73: ("a placeholder in a setting that restricts", "the start stops with its name"),
         74: ("asking about numbers in masked mode", "no pseudonym of a number not shown before"),
+        77: (
+            "callers named by digits, a readable or linked log",
+            "told apart; values masked",
+        ),
         78: ("the account's credentials in a reply", "removed, in every encoding"),
         79: (
             "other servers' secrets, links, cookies, long lines",

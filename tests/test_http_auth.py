@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -267,7 +268,8 @@ def test_a_claim_confines_and_one_that_is_missing_opens_nothing(
     issuer: Authority, said: dict[str, Any], caller: Caller | None
 ) -> None:
     keeper = Issuer(trusting(issuer, CLAIM), 5)
-    assert keeper.caller({"sub": "agent-7", **said}) == caller
+    named = caller and replace(caller, issuer=issuer.url)
+    assert keeper.caller({"sub": "agent-7", **said}) == named
 
 
 async def test_both_kinds_of_tokens_open_the_same_server(issuer: Authority, tmp_path: Path) -> None:

@@ -22,19 +22,29 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:-]{0,127}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose token was checked; `subaccount` is "" for those who may see everything."""
+    """Somebody whose token was checked; `subaccount` is "" for those who may see everything.
+
+    `issuer` is the authorization server that named them, "" for a token of the tokens file: the
+    same name from both stands for two callers.
+    """
 
     name: str
     budget: int
     subaccount: str = ""
+    issuer: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells this caller from every other one."""
+        return f"{self.issuer} {self.name}"
 
 
 LOCAL = Caller("local", 0)
 """Whoever asks a server that checks no tokens, because only this machine reaches it."""
 
 
-asker: ContextVar[str] = ContextVar("asker", default=LOCAL.name)
-"""The name of the caller whose message is being answered."""
+asker: ContextVar[str] = ContextVar("asker", default=LOCAL.key)
+"""The key of the caller whose message is being answered."""
 
 
 def is_subaccount(text: object) -> bool:
@@ -62,8 +72,8 @@ class Budgets:
         if not caller.budget:
             return 0.0
         now = self._clock()
-        calls = self._calls.setdefault(caller.name, deque())
-        self._calls.move_to_end(caller.name)
+        calls = self._calls.setdefault(caller.key, deque())
+        self._calls.move_to_end(caller.key)
         if len(self._calls) > MOST_CALLERS:
             self._calls.popitem(last=False)
         while calls and calls[0] <= now - MINUTE:

@@ -4,8 +4,11 @@ import json
 import logging
 import os
 import re
+import stat
 import sys
 from contextvars import ContextVar
+from errno import ELOOP, EMLINK, ENXIO
+from io import TextIOWrapper
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -25,6 +28,8 @@ _NUMBER = re.compile(
     r"|\+?[0-9]{7,}"
     r"|(?:\+|(?<=%2[Bb]))[0-9](?:[0-9 ().-]|%2[08D9d]){6,30}[0-9]"
 )
+_WHOLE = ("time", "request_id", "caller", "issuer", "tool")
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads is refused at once
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
 
 
@@ -45,9 +50,14 @@ class Discreet(logging.Formatter):
 
     def hidden(self, text: str) -> str:
         """A text without secrets, its phone numbers masked."""
-        for secret in self._secrets:
-            text = text.replace(secret, REDACTED)
-        return _NUMBER.sub(_masked, text)
+        return _NUMBER.sub(_masked, str(self.without_secrets(text)))
+
+    def without_secrets(self, value: object) -> object:
+        """A text without secrets; another value as it is."""
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, REDACTED)
+        return value
 
 
 def _masked(found: re.Match[str]) -> str:
@@ -103,18 +113,91 @@ def configure_audit(settings: Settings, name: str) -> None:
 
 
 class Bare(Discreet):
-    """A record's message alone, without secrets."""
+    """An audit line, JSON already: its values without secrets and with phone numbers masked.
+
+    What tells callers and requests apart stays whole, though it may look like a number.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return self.hidden(record.getMessage())
+        message = record.getMessage()
+        try:
+            line = json.loads(message)
+        except ValueError:
+            return self.hidden(message)
+        if not isinstance(line, dict):
+            return self.hidden(message)
+        told = {
+            name: self.without_secrets(value) if name in _WHOLE else self._masked(value)
+            for name, value in line.items()
+        }
+        return json.dumps(told, ensure_ascii=False)
+
+    def _masked(self, value: object) -> object:
+        if isinstance(value, list):
+            return [self._masked(item) for item in value]
+        return self.hidden(value) if isinstance(value, str) else value
+
+
+class PrivateFileHandler(WatchedFileHandler):
+    """A file that grows, readable by this user only; it may be rotated away under us.
+
+    A link, a pipe or a file with another name in its place is refused: lines go to stderr then.
+    """
+
+    _is_refused = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self.reopenIfNeeded()
+            if self.stream is None:
+                self.stream = self._open()
+                self._statstream()
+        except OSError as error:
+            self._refuse(error, record)
+            return
+        self._is_refused = False
+        logging.FileHandler.emit(self, record)
+
+    def _open(self) -> TextIOWrapper:
+        flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | _NOFOLLOW | _NONBLOCK
+        descriptor = os.open(self.baseFilename, flags, 0o600)
+        try:
+            _check_plain(descriptor)
+            if _NOFOLLOW:  # where modes are POSIX's
+                os.fchmod(descriptor, 0o600)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return open(descriptor, "a", encoding="utf-8")  # noqa: PTH123 - a descriptor
+
+    def _refuse(self, error: OSError, record: logging.LogRecord) -> None:
+        if not self._is_refused:
+            self._is_refused = True
+            sys.stderr.write(
+                f"VERIFY_MCP_AUDIT_FILE cannot be written ({_reason(error)}); until it can be, "
+                "audit lines are written here.\n"
+            )
+        sys.stderr.write(f"{self.format(record)}\n")
+
+
+def _check_plain(descriptor: int) -> None:
+    """Raise OSError for what is no plain file, or has another name."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise OSError(ELOOP, "it is a link or not a plain file")
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (ELOOP, EMLINK, ENXIO):
+        return "it is a link or not a plain file"
+    return error.strerror or "unknown"
 
 
 def _appended(path: Path) -> logging.Handler:
-    """A file that grows, readable by this user only; it may be rotated away under us."""
+    """The audit's file. Raises InvalidSetting when it cannot be written."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | _NOFOLLOW, 0o600))
-        return WatchedFileHandler(path, encoding="utf-8")
+        return PrivateFileHandler(path, encoding="utf-8")
     except OSError as error:
         raise InvalidSetting(
-            f"VERIFY_MCP_AUDIT_FILE cannot be written ({error.strerror})."
+            f"VERIFY_MCP_AUDIT_FILE cannot be written ({_reason(error)})."
         ) from error

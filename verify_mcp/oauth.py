@@ -51,12 +51,15 @@ class Issuer:
         if not is_name(name):
             return None
         if not self._oauth.subaccount_claim:
-            return Caller(str(name), self._budget)
+            return self._caller(name)
         confined = claims.get(self._oauth.subaccount_claim)
         if confined == EVERYTHING:
-            return Caller(str(name), self._budget)
+            return self._caller(name)
         # Without the claim nothing may be seen: a claim that was forgotten must not open all.
-        return Caller(str(name), self._budget, str(confined)) if is_subaccount(confined) else None
+        return self._caller(name, str(confined)) if is_subaccount(confined) else None
+
+    def _caller(self, name: object, subaccount: str = "") -> Caller:
+        return Caller(str(name), self._budget, subaccount, self._oauth.issuer)
 
     def _checked(self, token: str) -> Mapping[str, Any] | None:
         try:

@@ -50,7 +50,7 @@ class Admitted(AccessToken):
 class Deed:
     """What one message asks for, in words that hold no value of anybody's."""
 
-    caller: str
+    caller: Caller
     what: str
     arguments: tuple[str, ...] = ()
     recipient: str = ""
@@ -110,7 +110,7 @@ class Reception:
         except AccessDenied as denied:
             return "denied", None, str(denied)
         answer: HandlerResult = None
-        asker.set(caller.name)
+        asker.set(caller.key)
         with anyio.CancelScope() as scope:
             self._under_way.add(scope)
             try:
@@ -139,7 +139,8 @@ class Reception:
         line = {
             "time": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "request_id": request_id.get(),
-            "caller": deed.caller,
+            "caller": deed.caller.name,
+            "issuer": deed.caller.issuer or None,
             "tool": deed.what,
             "arguments": list(deed.arguments),
             "recipient": deed.recipient or None,
@@ -163,13 +164,13 @@ def _deed(caller: Caller, context: Context) -> Deed:
     """What is asked; names are only told when they are ours, because others may hold anything."""
     params = context.params or {}
     if context.method != "tools/call":
-        return Deed(caller.name, context.method)
+        return Deed(caller, context.method)
     tool, said = params.get("name"), params.get("arguments")
     if not isinstance(tool, str) or tool not in _TOOLS:
-        return Deed(caller.name, _HIDDEN)
+        return Deed(caller, _HIDDEN)
     given = said if isinstance(said, Mapping) else {}
     names = sorted({name if name in _TOOLS[tool] else _HIDDEN for name in given})
-    return Deed(caller.name, tool, tuple(names), _recipient(given.get("recipient")))
+    return Deed(caller, tool, tuple(names), _recipient(given.get("recipient")))
 
 
 def _recipient(said: object) -> str:
