@@ -19,6 +19,7 @@ from tests.conftest import (
     Clock,
     Era,
     account,
+    answered,
     connect,
     listed,
     refused,
@@ -488,14 +489,14 @@ async def test_a_subaccounts_credentials_ask_without_naming_it() -> None:
     assert len(api.received) == 1
 
 
-async def test_a_number_without_a_country_is_shown_as_it_is() -> None:
+async def test_r69_a_number_without_a_country_carries_its_plus_all_the_same() -> None:
     local = session(1, recipient="8097480999")
     shared = session(2, minutes=61, recipient="80012345678")
     async with connect(account(local, shared)) as client:
         found = rows(await listed(client))
     assert [(row["recipient"], row["country"]) for row in found] == [
-        ("8097480999", ""),
-        ("80012345678", ""),
+        ("+8097480999", ""),
+        ("+80012345678", ""),
     ]
 
 
@@ -552,3 +553,19 @@ async def test_a_cursor_only_api_is_a_clear_error_beyond_the_first_page() -> Non
         again = await listed(client, limit=2)
     assert "offset" in text
     assert again["rows"] == answer["rows"]
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        ("2025550147", "The number is none that is assigned under +20:"),
+        ("020 2555 0147", "The number begins with no country's calling code:"),
+        ("+62813555007", "compared with whole numbers"),
+    ],
+)
+async def test_r69_a_number_that_cannot_match_gets_a_hint(number: str, hint: str) -> None:
+    async with connect(account(session(1))) as client:
+        answer = await listed(client, recipient=number)
+        total = await answered(client, "summarize_verify_sessions", {"recipient": number})
+    assert hint in answer["note"]
+    assert total["note"] == answer["note"]

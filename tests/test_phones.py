@@ -51,10 +51,11 @@ def test_what_is_no_number_is_none(written: str) -> None:
         ("14155550142", "US", "+14155550142"),
         ("16045550142", "CA", "+16045550142"),
         ("33612345678", "FR", "+33612345678"),
-        ("80012345678", None, "80012345678"),
-        ("8097480999", None, "8097480999"),
-        ("99999999999", None, "99999999999"),
-        ("1234567890123456", None, "1234567890123456"),
+        ("12005550142", "US", "+12005550142"),
+        ("80012345678", None, "+80012345678"),
+        ("8097480999", None, "+8097480999"),
+        ("99999999999", None, "+99999999999"),
+        ("unknown", None, "unknown"),
     ],
 )
 def test_the_country_is_the_numbers_or_nobodys(
@@ -78,3 +79,12 @@ def test_a_short_number_is_masked_whole() -> None:
 def test_whatever_is_written_gives_digits_or_nothing(written: str) -> None:
     read = phones.digits(written)
     assert read is None or (read.isascii() and read.isdigit() and phones.digits(read) == read)
+
+
+@pytest.mark.parametrize("number", ["6907290", "2905123", "6907290123", "919380013443"])
+def test_r79_a_pseudonym_leaves_at_least_four_digits_out(number: str) -> None:
+    mask = phones.pseudonym(number, b"key")
+    shown = [character for character in mask.split("~")[0] if character.isdigit()]
+    assert len(number) - len(shown) >= 4
+    assert phones.mask_parts(mask) is not None
+    assert phones.unmasked(mask, [number, "12025550147"], b"key") == [number]

@@ -18,7 +18,10 @@ def digits(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def country(number: str) -> str | None:
-    """The ISO 3166 country of E.164 digits, None when the number belongs to no single one."""
+    """The ISO 3166 country of E.164 digits, None when they begin with no country's code.
+
+    A number in no assigned range has the main country of its calling code.
+    """
     import phonenumbers  # deferred: its metadata is not needed to start
 
     try:
@@ -28,13 +31,29 @@ def country(number: str) -> str | None:
     region = phonenumbers.region_code_for_number(parsed)
     if region is None and phonenumbers.is_possible_number(parsed):
         regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-        region = regions[0] if len(regions) == 1 else None
+        region = regions[0] if regions else None
     return region if region and region.isalpha() else None  # 001 is no country
 
 
 def shown(number: str) -> str:
-    """How a recipient is written in answers: with `+` when the digits can be E.164."""
-    return f"+{number}" if country(number) else number
+    """How a recipient is written in answers: with `+` where it consists of digits."""
+    return f"+{number}" if number.isascii() and number.isdigit() else number
+
+
+def problem(number: str) -> str:
+    """What is wrong with digits as one whole E.164 number, as a sentence; empty when nothing is."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse("+" + number)
+    except phonenumbers.NumberParseException:
+        return "The number begins with no country's calling code: give it as +12025550147."
+    if phonenumbers.is_valid_number(parsed):
+        return ""
+    return (
+        f"The number is none that is assigned under +{parsed.country_code}: its country code may "
+        "be missing, or it is not whole."
+    )
 
 
 def masked(number: str) -> str:
@@ -42,17 +61,21 @@ def masked(number: str) -> str:
     return f"+{number[:2]}…{number[-4:]}" if len(number) > 7 else "+…"
 
 
-_MASK = re.compile(r"\+?([0-9]{1,3})(?:…|\.{2,3})([0-9]{4})~([a-z2-7]{4})", re.ASCII)
+MIN_HIDDEN = 4
+"""Digits that a pseudonym leaves out at least."""
+_MASK = re.compile(r"\+?([0-9]{1,3})(?:…|\.{2,3})([0-9]{0,4})~([a-z2-7]{4})", re.ASCII)
 
 
 def pseudonym(number: str, key: bytes) -> str:
     """A recipient that can be told apart but not called: `+91…3443~k7q2`.
 
     The same number gets the same pseudonym under the same key, and without the key nothing leads
-    back. Digits that are not E.164 show only their last four.
+    back. At least four digits are left out: a short number shows fewer at its end.
     """
     code = b32encode(hmac.digest(key, b"v1|" + number.encode(), hashlib.sha256))[:4]
-    return f"+{_calling_code(number)}…{number[-4:]}~{code.decode().lower()}"
+    start = _calling_code(number)
+    ending = max(0, min(4, len(number) - len(start) - MIN_HIDDEN))
+    return f"+{start}…{number[len(number) - ending :]}~{code.decode().lower()}"
 
 
 def mask_parts(text: str) -> tuple[str, str] | None:

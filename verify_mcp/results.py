@@ -26,9 +26,12 @@ PAGING_TIME = timedelta(hours=1)
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
 
 
-NO_COUNTRY = (
-    "No session matches, but this number belongs to no country: give it with its country code."
-)
+WHOLE_NUMBER = "`recipient` is compared with whole numbers, country code included."
+
+
+def recipient_note(number: str) -> str:
+    """Why no session may match a recipient."""
+    return f"No session matches. {phones.problem(number)} {WHOLE_NUMBER}".replace("  ", " ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +221,8 @@ def beyond_reach(call: ListCall, asked: SessionFilter, now: datetime) -> list[di
 def _note(page: Page, call: ListCall) -> dict[str, str]:
     if page.received:
         return {}
-    if call.wanted.recipient and phones.country(call.wanted.recipient) is None:
-        return {"note": NO_COUNTRY}
+    if call.wanted.recipient and not call.offset:
+        return {"note": recipient_note(call.wanted.recipient)}
     if call.offset:
         return {"note": f"No session at offset {call.offset} or beyond in this window."}
     if call.wanted.has_time():

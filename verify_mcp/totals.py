@@ -8,7 +8,7 @@ from verify_mcp.arguments import SummarizeCall
 from verify_mcp.census import Census, GroupEstimate
 from verify_mcp.estimates import Estimate
 from verify_mcp.filters import REACH_TOLERANCE, written
-from verify_mcp.results import Footing
+from verify_mcp.results import Footing, recipient_note
 from verify_mcp.summary import UNKNOWN, Key, Tallies, Tally, amount, percent, total
 from verify_mcp.survey import Finding
 from verify_mcp.windows import Window, joined
@@ -40,8 +40,16 @@ def summarized(
         "applied": _summary_applied(call, finding),
         **(_told(whole, finding.census) if _is_anything_known(finding) else {}),
         **_groups(call, finding, shown),
+        **_no_match(call, finding),
         **replace(footing, now=min(finding.as_of, footing.now)).said(),
     }
+
+
+def _no_match(call: SummarizeCall, finding: Finding) -> dict[str, str]:
+    """Why no session may match a recipient, where none does."""
+    if not call.wanted.recipient or finding.census is not None or finding.tallies:
+        return {}
+    return {"note": recipient_note(call.wanted.recipient)}
 
 
 def _etas(finding: Finding) -> dict[str, int]:
