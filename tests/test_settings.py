@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.test_stdio import environment
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
+from verify_mcp.logs import secrets_of
 from verify_mcp.settings import Credentials, Rate, Settings, read_settings
 
 AUTH_ID, TOKEN = "MAXYZABCDEFGHIJKLMNO", "c2VjcmV0LXRva2VuLW9mLXRoZS1hY2NvdW50"
@@ -234,3 +236,52 @@ def test_a_subaccount_is_told_by_its_id(auth_id: str, *, confined: bool) -> None
 
 def test_a_rate_is_written_as_it_is_set() -> None:
     assert (str(Rate(20, 60.0)), str(Rate(5, 1.5))) == ("20/60", "5/1.5")
+
+
+@pytest.mark.parametrize(
+    ("url", "composed"),
+    [
+        ("postgresql://verify@db/verify", "postgresql://verify:p%40ss%2F%20w@db/verify"),
+        ("postgres://verify@db:5433?sslmode=require",
+         "postgres://verify:p%40ss%2F%20w@db:5433?sslmode=require"),
+        ("postgresql://verify@a:1,b:2/verify", "postgresql://verify:p%40ss%2F%20w@a:1,b:2/verify"),
+        ("postgresql:///verify?host=/run", "postgresql://:p%40ss%2F%20w@/verify?host=/run"),
+    ],
+)  # fmt: skip
+def test_r80_the_databases_password_may_live_in_a_file(
+    tmp_path: Path, url: str, composed: str
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("p@ss/ w\n")
+    environ = {**SET, "VERIFY_MCP_DATABASE_URL": url}
+    settings = read_settings({**environ, "VERIFY_MCP_DATABASE_PASSWORD_FILE": str(file)})
+    assert settings == replace(DEFAULTS, database_url=composed)
+    assert "p%40ss" not in repr(settings)
+    assert "p@ss" not in repr(settings)
+    assert conninfo_to_dict(composed)["password"] == "p@ss/ w"
+    assert {"p@ss/ w", "p%40ss%2F%20w"} <= set(secrets_of(settings))
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "postgresql://verify:secret@db/verify"])
+def test_r80_a_password_file_that_the_address_does_not_need_is_refused(
+    tmp_path: Path, url: str
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("other")
+    environ = {**SET, "VERIFY_MCP_DATABASE_URL": url}
+    with pytest.raises(InvalidSetting, match=r"^VERIFY_MCP_DATABASE_PASSWORD_FILE belongs") as hit:
+        read_settings({**environ, "VERIFY_MCP_DATABASE_PASSWORD_FILE": str(file)})
+    assert "secret" not in str(hit.value)
+    assert "other" not in str(hit.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b" \n"], ids=["none", "binary", "empty"])
+def test_r80_a_password_file_that_cannot_be_read_is_named(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    environ = {**SET, "VERIFY_MCP_DATABASE_URL": "postgresql://verify@db/verify"}
+    with pytest.raises(InvalidSetting, match=r"^VERIFY_MCP_DATABASE_PASSWORD_FILE names"):
+        read_settings({**environ, "VERIFY_MCP_DATABASE_PASSWORD_FILE": str(file)})

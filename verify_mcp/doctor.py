@@ -265,7 +265,7 @@ def clock(reply: Reply | None, now: datetime) -> Finding:
 
 def database(environ: Environ) -> Iterator[Finding]:
     """Where data is kept, the password left out."""
-    found = _readable(environ, "VERIFY_MCP_DATABASE_URL")
+    found = _readable(environ, "VERIFY_MCP_DATABASE")
     if found is None:
         return
     url = found.database_url

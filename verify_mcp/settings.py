@@ -99,7 +99,8 @@ class Settings:
     max_wait: float = 20.0
     request_timeout: float = 15.0
     connect_timeout: float = 5.0
-    database_url: str = IN_MEMORY
+    database_url: str = field(default=IN_MEMORY, repr=False)
+    """May hold a password, so it is in no repr."""
     mirror: bool = True
     settle: timedelta = timedelta(hours=1)
     masked: bool = False
@@ -269,6 +270,10 @@ def data_folder() -> Path:
 
 
 def _database_url(environ: Mapping[str, str]) -> str:
+    return _with_password(_database_address(environ), environ)
+
+
+def _database_address(environ: Mapping[str, str]) -> str:
     url = _value(environ, "VERIFY_MCP_DATABASE_URL")
     if not url:
         return f"{IN_MEMORY}{quote(str(data_folder() / 'verify-mcp.sqlite3'))}"
@@ -279,6 +284,32 @@ def _database_url(environ: Mapping[str, str]) -> str:
             "(memory) or postgresql://user@host/name."
         )
     return url
+
+
+def _with_password(url: str, environ: Mapping[str, str]) -> str:
+    """The URL with the password of VERIFY_MCP_DATABASE_PASSWORD_FILE, if one is named.
+
+    Raises InvalidSetting.
+    """
+    name = "VERIFY_MCP_DATABASE_PASSWORD_FILE"
+    path = _value(environ, name)
+    if not path:
+        return url
+    scheme, _, rest = url.partition("://")
+    place, slash, tail = rest.partition("/")
+    user, _, host = place.rpartition("@")
+    if scheme.lower() == "sqlite" or ":" in user:
+        raise InvalidSetting(
+            f"{name} belongs to a VERIFY_MCP_DATABASE_URL without a password, e.g. "
+            "postgresql://verify_mcp@db.example.com/verify_mcp. Change one of the two."
+        )
+    password = _from_file(environ, name)
+    if not password:
+        raise InvalidSetting(
+            f"{name} names {path}, which cannot be read or is empty. Put the role's password "
+            "into that file, e.g. /run/secrets/database-password."
+        )
+    return f"{scheme}://{user}:{quote(password, safe='')}@{host}{slash}{tail}"
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
