@@ -24,6 +24,16 @@ DEPLOY = Path(__file__).parent.parent / "deploy"
 OTHERS = ("PLIVO_", "VERIFY_MCP_")
 
 
+OWNED = """
+  SELECT 'schema', nspname::text FROM pg_namespace WHERE nspowner = current_user::regrole
+  UNION SELECT 'database', datname::text FROM pg_database WHERE datdba = current_user::regrole
+  UNION SELECT 'elsewhere', relname::text FROM pg_class
+  WHERE relowner = current_user::regrole
+    AND relnamespace NOT IN ('verify_mcp'::regnamespace, 'pg_toast'::regnamespace)
+"""
+"""What the role owns, its tables in its own schema aside."""
+
+
 def compose() -> dict[str, Any]:
     read: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
     return read
@@ -89,6 +99,26 @@ def test_the_dashboard_asks_for_what_is_measured() -> None:
     assert asked == measured
 
 
+def test_r75_a_replica_holds_the_roles_password_and_not_the_superusers() -> None:
+    read = compose()
+    services, files = read["services"], read["secrets"]
+    environment = services["database"]["environment"]
+    superuser, role = (
+        Path(environment[name]).name
+        for name in ("POSTGRES_PASSWORD_FILE", "VERIFY_MCP_PASSWORD_FILE")
+    )
+    assert files[superuser] != files[role]
+    assert {name for name, each in services.items() if superuser in each.get("secrets", ())} == {
+        "database"
+    }
+    assert role in services["replica-1"]["secrets"]
+    replica = services["replica-1"]["environment"]
+    assert replica["VERIFY_MCP_DATABASE_PASSWORD_FILE"] == f"/run/secrets/{role}"
+    assert urlsplit(replica["VERIFY_MCP_DATABASE_URL"]).username == "verify_mcp"
+    first_lines = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    assert all(f"> secrets/{name}\n" in first_lines for name in files if "database" in name)
+
+
 @pytest.mark.parametrize("engine", [each for each in engines() if each == "postgresql"])
 async def test_the_documented_role_is_enough_and_no_more(
     engine: str, request: pytest.FixtureRequest
@@ -118,3 +148,5 @@ async def test_the_documented_role_is_enough_and_no_more(
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
             connection.execute(forbidden.encode())
+    with psycopg.connect(url) as connection:
+        assert connection.execute(OWNED).fetchall() == [("schema", "verify_mcp")]
