@@ -86,6 +86,36 @@ def test_what_refers_to_something_finds_it() -> None:
     assert cluster()["Service"]["spec"]["selector"] == labels
 
 
+def test_r80_a_pod_reaches_names_the_database_and_https_and_nothing_inside_otherwise() -> None:
+    policy = cluster()["NetworkPolicy"]["spec"]
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    ports = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
+    assert ports == {53, 443, 4318, 5432}
+    assert all(rule.get("to") for rule in policy["egress"])
+    (beyond,) = [to["ipBlock"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
+    # Metadata of the cloud and other pods are no part of the internet.
+    assert {"10.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"} <= set(
+        beyond["except"]
+    )
+
+
+def test_r80_the_clusters_password_is_a_file_and_its_address_has_none() -> None:
+    data = cluster()["ConfigMap"]["data"]
+    pod = cluster()["Deployment"]["spec"]["template"]["spec"]
+    environment = {each["name"]: each.get("value") for each in pod["containers"][0]["env"]}
+    file = Path(environment["VERIFY_MCP_DATABASE_PASSWORD_FILE"] or "").name
+    (volume,) = [each for each in pod["volumes"] if "secret" in each]
+    assert file in {each["path"] for each in volume["secret"]["items"]}
+    assert urlsplit(data["VERIFY_MCP_DATABASE_URL"]).password is None
+
+
+def test_r80_the_balancer_bounds_the_connections_of_one_address() -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    zone = re.search(r"limit_conn_zone \$binary_remote_addr zone=(\w+):", text)
+    assert zone is not None
+    assert re.search(rf"limit_conn {zone[1]} \d+;", text)
+
+
 def test_the_dashboard_asks_for_what_is_measured() -> None:
     told = json.loads((DEPLOY / "grafana" / "verify-mcp.json").read_text(encoding="utf-8"))
     asked = {
