@@ -131,6 +131,10 @@ PROMISES: dict[str, dict[int, tuple[str, str]]] = {
             "other servers' secrets, links, cookies, long lines",
             "hidden, refused, never sent back",
         ),
+        80: (
+            "the network around a replica, its database's password",
+            "no more than it needs; a file",
+        ),
         81: ("unparseable input on stdio", "a JSON-RPC error; the server lives"),
     },
 }

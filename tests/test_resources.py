@@ -91,7 +91,7 @@ async def test_a_mistake_is_invalid_params_with_the_uri(uri: str, message: str, 
 
 async def test_an_outage_is_not_the_readers_mistake() -> None:
     api = account(session(1))
-    api.fail_next(Fault.SERVER_ERROR)
+    api.fail_next(Fault.SERVER_ERROR, times=2)
     async with connect(api) as client:
         code, told, _ = await mistake(client, f"verify://sessions/{uuid(1)}")
         assert await text_of(client, f"verify://sessions/{uuid(1)}")

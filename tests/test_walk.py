@@ -307,7 +307,7 @@ async def test_an_api_that_fails_midway_leaves_what_had_come_and_says_how_it_fai
         walker = Walker(mirror, SessionFilter(), WINDOW)
         for _ in range(2):
             await walker.step(Effort(), budget=1)
-        emulator.fail_next(Fault.SERVER_ERROR)
+        emulator.fail_next(Fault.SERVER_ERROR, times=2)
         await walker.step(Effort(), budget=1)
         await check_claims(mirror, emulator.world, NOW)
     assert isinstance(walker.walk.failure, ApiFailed)
