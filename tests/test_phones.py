@@ -67,7 +67,9 @@ def test_the_country_is_the_numbers_or_nobodys(
 @given(NUMBERS)
 def test_a_masked_number_keeps_its_middle_to_itself(number: str) -> None:
     masked = phones.masked(number)
-    assert masked == f"+{number[:2]}…{number[-4:]}"
+    start, ending = masked.removeprefix("+").split("…")
+    assert (number.startswith(start), number.endswith(ending)) == (True, True)
+    assert len(number) - len(start) - len(ending) >= 4
     assert number not in masked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import unicodedata
 
 import pytest
@@ -50,3 +51,9 @@ def test_it_is_one_bounded_line_that_any_json_can_carry(foreign: str, longest: i
 def test_a_megabyte_is_cut_before_it_is_read() -> None:
     assert clean("\u200b" * 1_000_000) == ""
     assert len(clean("ab " * 1_000_000)) <= LONGEST
+
+
+def test_r79_no_format_character_and_no_blank_pattern_passes() -> None:
+    every = map(chr, range(sys.maxunicode + 1))
+    hidden = [each for each in every if unicodedata.category(each) == "Cf" or each == "\u2800"]
+    assert [each for each in hidden if clean(f"a{each}b") != "a b"] == []

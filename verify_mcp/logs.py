@@ -100,6 +100,8 @@ def configure(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
+    # At DEBUG it logs every answer, recipients included.
+    logging.getLogger("sse_starlette").setLevel(logging.INFO)
 
 
 def configure_audit(settings: Settings, name: str) -> None:

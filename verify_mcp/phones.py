@@ -8,6 +8,8 @@ from functools import lru_cache
 
 _FORMATTING = re.compile(r"[\s().\-/\u2010-\u2015\u00a0]+")
 _DIGITS = re.compile(r"[0-9]{5,15}", re.ASCII)
+MIN_HIDDEN = 4
+"""Digits that a masked number leaves out at least."""
 
 
 def digits(text: str) -> str | None:
@@ -57,12 +59,16 @@ def problem(number: str) -> str:
 
 
 def masked(number: str) -> str:
-    """A recipient for logs: country code's start and the last four digits, `+91…3443`."""
-    return f"+{number[:2]}…{number[-4:]}" if len(number) > 7 else "+…"
+    """A recipient for logs: its first two and up to four last digits, `+91…3443`.
+
+    At least four digits are left out.
+    """
+    if len(number) <= 7:
+        return "+…"
+    ending = min(4, len(number) - 2 - MIN_HIDDEN)
+    return f"+{number[:2]}…{number[len(number) - ending :]}"
 
 
-MIN_HIDDEN = 4
-"""Digits that a pseudonym leaves out at least."""
 _MASK = re.compile(r"\+?([0-9]{1,3})(?:…|\.{2,3})([0-9]{0,4})~([a-z2-7]{4})", re.ASCII)
 
 

@@ -6,11 +6,13 @@ from functools import cache
 LONGEST = 120
 """Characters of a foreign text that an answer shows."""
 
-# Control, bidirectional, zero-width, variation selectors, tags and surrogates.
+# Control, format (category Cf), bidirectional, zero-width, variation selectors, tags and surrogates.
 _HIDDEN = (
     "\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e0fff"
+    "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\u2800\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
 )
 
 
