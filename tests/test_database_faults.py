@@ -301,6 +301,19 @@ async def test_r36_a_file_of_random_bytes_is_set_aside_and_begun_anew(
         assert server.said == [f"The database was set aside as {aside} (damaged) and begun anew."]
 
 
+async def test_r79_a_link_in_place_of_the_lock_is_said_once_and_the_calls_go_on(
+    file: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    file.path.parent.mkdir(mode=0o700)
+    file.path.write_bytes(secrets.token_bytes(50_000))
+    other = file.path.with_name("other")
+    other.write_text("theirs")
+    file.path.with_name(file.path.name + ".lock").symlink_to(other)
+    async with running(file.url, caplog) as server:
+        await goes_on_without(server, "cannot be used")
+        assert other.read_text() == "theirs"
+
+
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.1, 1.0])
 @pytest.mark.parametrize("seed", range(5))
 async def test_r36_damage_anywhere_never_becomes_an_error_of_a_call(

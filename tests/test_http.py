@@ -442,6 +442,43 @@ def test_a_damaged_file_of_tokens_lets_nobody_in(tmp_path: Path, text: str) -> N
         tokens.listed(file)
 
 
+def test_r79_a_deeply_nested_file_of_tokens_is_a_clear_error_and_lets_nobody_in(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = made(file, "a")
+    keepers = tokens.TokenFile(file)
+    file.write_text('{"tokens": ' + "[" * 200_000)
+    assert keepers.caller(token) is None
+    ended = _run(tmp_path, "token", "list")
+    assert ended.stderr.decode() == f"verify-mcp: {file} is not a file of tokens.\n"
+    assert ended.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links are POSIX's")
+@pytest.mark.parametrize("command", [("add", "b"), ("revoke", "a")])
+def test_r79_a_link_in_place_of_the_lock_is_a_clear_error(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    file, other = tmp_path / "tokens.json", tmp_path / "other"
+    made(file, "a")
+    lock = tmp_path / "tokens.json.lock"
+    lock.unlink(missing_ok=True)
+    other.write_text("theirs")
+    lock.symlink_to(other)
+    ended = _run(tmp_path, "token", *command)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.decode().splitlines()
+    assert line.startswith(f"verify-mcp: The lock {lock} cannot be used (")
+    assert other.read_text() == "theirs"
+
+
+def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    more = {"VERIFY_MCP_TOKENS_FILE": str(folder / "tokens.json")}
+    command = [sys.executable, "-m", "verify_mcp", *words]
+    return subprocess.run(command, env=environment(**more), capture_output=True, check=False)
+
+
 async def test_a_child_process_serves_and_audits_to_a_file_of_its_own(tmp_path: Path) -> None:
     file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
     token = made(file, "ops")

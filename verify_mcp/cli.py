@@ -243,6 +243,7 @@ def _install(deed: str, options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from verify_mcp import logs, stdio
+    from verify_mcp.masks import open_key
     from verify_mcp.mirror import open_mirror
     from verify_mcp.server import build_server
 
@@ -252,6 +253,8 @@ def _serve(options: argparse.Namespace) -> int:
     if options.sandbox:
         settings, app = sandbox(settings)
     logs.configure(settings)
+    if settings.masked:
+        open_key(settings)  # one that cannot be used ends the start here, in a sentence
     if options.http:
         return _serve_http(options, settings, partial(open_mirror, settings, app=app))
     if sys.stdin.isatty():

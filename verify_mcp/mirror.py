@@ -343,6 +343,8 @@ async def open_mirror(
 
     `app` is an ASGI application asked in process instead of the API, such as the emulator.
     """
+    # Before any task: its error would otherwise come out as a group of them.
+    key = open_key(settings) if settings.masked else None
     world = world or World()
     access = Access(settings.database_url, clock=world.clock, say=_say)
     try:
@@ -358,7 +360,6 @@ async def open_mirror(
                 settings=settings,
                 world=world,
             )
-            key = open_key(settings) if settings.masked else None
             yield Mirror(exchange, access, settings, world, key)
     finally:
         access.close()

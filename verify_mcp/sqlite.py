@@ -143,7 +143,11 @@ class Sqlite(Database):
         self._writes = 0
         if self.path is None:
             return
-        with suppress(Timeout, sqlite3.Error), FileLock(f"{self.path}.lock", timeout=0, mode=0o600):
+        # Without the lock (a link lies in its place, say) the log merely grows.
+        with (
+            suppress(Timeout, sqlite3.Error, OSError),
+            FileLock(f"{self.path}.lock", timeout=0, mode=0o600),
+        ):
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
@@ -188,12 +192,24 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Hold off every other process that would set this database aside."""
+    """Hold off every other process that would set this database aside.
+
+    Raises DatabaseUnavailable.
+    """
+    lock = FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600)
     try:
-        with FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600):
-            yield
+        lock.acquire()
     except Timeout as error:
         raise DatabaseUnavailable(f"The database {path} is being replaced.") from error
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The lock {lock.lock_file} cannot be used ({error.strerror}). Remove it if it is a "
+            "link, and make its folder writable."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _own(found: os.stat_result, kind: object, name: str) -> None:

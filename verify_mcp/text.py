@@ -6,7 +6,7 @@ from functools import cache
 LONGEST = 120
 """Characters of a foreign text that an answer shows."""
 
-# Control, format (category Cf), bidirectional, zero-width, variation selectors, tags and surrogates.
+# Control and format characters (Cf), variation selectors, blank patterns, tags and surrogates.
 _HIDDEN = (
     "\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"

@@ -11,7 +11,8 @@ import logging
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -94,7 +95,7 @@ def listed(path: Path) -> list[Entry]:
         return []
     except OSError as error:
         raise InvalidSetting(f"{path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidSetting(f"{path} is not a file of tokens.") from error
     if not all(_sound(each) for each in entries):
         raise InvalidSetting(f"{path} is not a file of tokens.")
@@ -157,12 +158,24 @@ def _check(path: Path, found: os.stat_result) -> None:
         )
 
 
-def _locked(path: Path) -> FileLock:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise InvalidSetting(f"{path.parent} cannot be made ({error.strerror}).") from error
-    return FileLock(path.with_name(path.name + ".lock"), mode=0o600)
+    lock = FileLock(path.with_name(path.name + ".lock"), mode=0o600)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise InvalidSetting(
+            f"The lock {lock.lock_file} cannot be used ({error.strerror}). Remove it if it is a "
+            "link, and make its folder writable."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(path: Path, entries: list[Entry]) -> None:
