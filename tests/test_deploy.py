@@ -180,3 +180,55 @@ async def test_the_documented_role_is_enough_and_no_more(
             connection.execute(forbidden.encode())
     with psycopg.connect(url) as connection:
         assert connection.execute(OWNED).fetchall() == [("schema", "verify_mcp")]
+
+
+WORKFLOWS = DEPLOY.parent / ".github" / "workflows"
+
+
+def workflow(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((WORKFLOWS / name).read_text(encoding="utf-8"))
+    return read
+
+
+def steps(name: str, job: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = workflow(name)["jobs"][job]["steps"]
+    return found
+
+
+@pytest.mark.parametrize("file", sorted(each.name for each in WORKFLOWS.glob("*.yml")))
+def test_r80_every_action_is_named_by_its_commit(file: str) -> None:
+    used = [
+        step["uses"]
+        for job in workflow(file)["jobs"]
+        for step in steps(file, job)
+        if "uses" in step
+    ]  # fmt: skip
+    assert used
+    assert [name for name in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name)] == []
+
+
+def test_r80_the_job_that_signs_installs_only_what_has_a_known_digest() -> None:
+    assert workflow("release.yml")["jobs"]["build"]["permissions"]["attestations"] == "write"
+    commands = "\n".join(step.get("run", "") for step in steps("release.yml", "build"))
+    assert re.findall(r"pip install .*", commands) == [
+        "pip install --quiet --require-hashes --only-binary=:all: \\"
+    ]
+    assert "python -m build --no-isolation" in commands
+    listed_tools = (WORKFLOWS.parent / "release-tools.txt").read_text(encoding="utf-8")
+    tools = [line for line in listed_tools.splitlines() if line and line[0] not in "# "]
+    digests = re.findall(r"^    --hash=sha256:[0-9a-f]{64}$", listed_tools, re.MULTILINE)
+    assert len(tools) == len(digests)
+    assert {"build", "hatchling", "twine"} <= {tool.partition("==")[0] for tool in tools}
+
+
+def test_r80_the_registrys_publisher_is_one_version_whose_digest_is_checked_before_it_runs() -> (
+    None
+):
+    job = workflow("release.yml")["jobs"]["registry"]
+    assert re.search(r"/releases/download/v\d+\.\d+\.\d+/", job["env"]["PUBLISHER"])
+    assert re.fullmatch(r"[0-9a-f]{64}", job["env"]["PUBLISHER_SHA256"])
+    (command,) = [step["run"] for step in job["steps"] if "curl" in step.get("run", "")]
+    download, check, unpack = command.strip().splitlines()
+    assert "$PUBLISHER" in download
+    assert "sha256sum --check --strict" in check
+    assert unpack.startswith("tar ")
