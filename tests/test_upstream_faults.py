@@ -286,7 +286,7 @@ UNUSUAL = {
     Fault.ROW_UNKNOWN_STATUS: (6, "sms teleported"),
     Fault.ROW_UNKNOWN_CHANNEL: (4, "pigeon"),
     Fault.ROW_WITHOUT_CHARGES: (7, ""),
-    Fault.ROW_WITHOUT_COUNTRY: (2, "8097480999"),
+    Fault.ROW_WITHOUT_COUNTRY: (2, "+8097480999"),
     Fault.ROW_LONG_RECIPIENT: (2, "+9199988877766"),
 }
 
