@@ -250,8 +250,8 @@ def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, An
     if not call.by:
         return {}
     if finding.census is not None:
-        if finding.groups_around is None or not (finding.census.groups or finding.groups_around):
-            return {}
+        if finding.groups_around is None or not finding.census.groups:
+            return {}  # before any page is drawn, the known part alone would pass for all
         return _estimated_groups(call, finding.census, finding.groups_around, shown)
     columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
     ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
