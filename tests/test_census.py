@@ -77,3 +77,33 @@ async def test_a_window_before_the_apis_reach_says_where_the_reach_ends() -> Non
 
     assert answer["why"] == "The API reaches back 90 days, to 2026-08-23 09:30:00 UTC."
     assert answer["missing"] == ["2026-05-20 00:00:00 to 2026-06-20 00:00:00"]
+
+
+async def test_r64_what_was_read_before_is_used_by_every_later_call() -> None:
+    clock = Clock()
+    api = account(*spread_out(), clock=clock)
+    async with connect(api, clock=clock) as client:
+        answers = await asked_again(client, clock, **PERIOD)
+
+    queries = [dict(request.query) for request in api.received]
+    offsets = [query.get("offset", "0") for query in queries if "status" not in query]
+    assert len(offsets) - len(set(offsets)) <= 2
+    widths = [
+        float(high) - float(low)
+        for low, high in (answer["estimated"]["attempts"] for answer in answers[1:-1])
+    ]
+    assert widths == sorted(widths, reverse=True)
+
+
+async def test_r65_every_figure_that_is_not_exact_is_listed_with_room_above() -> None:
+    clock = Clock()
+    verified = spread_out(outcome="verified", attempts=())
+    async with connect(account(*verified, clock=clock), clock=clock) as client:
+        await answered(client, "summarize_verify_sessions", PERIOD)
+        clock.pass_by(61)
+        answer = await answered(client, "summarize_verify_sessions", PERIOD)
+
+    assert answer["basis"] == "counted"
+    for name in ("attempts", "cost", "expired_cost", "rescued"):
+        low, high = answer["estimated"][name]
+        assert float(low) == float(answer[name]) < float(high), name

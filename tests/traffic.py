@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from verify_mcp.counting import PAGE, Count, Guess
 from verify_mcp.estimates import Estimate, Number, sample
+from verify_mcp.figures import Reading
+from verify_mcp.sessions import Attempt, Page, Session
 from verify_mcp.windows import Window
 
 END = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
@@ -30,6 +32,11 @@ class Row(NamedTuple):
     attempts: int
     cost: Decimal
 
+    @property
+    def rescued(self) -> bool:
+        """Whether another channel than the first one brought the code, in a third of the cases."""
+        return self.status == "verified" and self.attempts > 1 and self.created.microsecond % 3 == 0
+
 
 Measure = Callable[[Row], Number]
 
@@ -45,6 +52,12 @@ class Traffic:
     def truth(self) -> dict[str, Decimal]:
         """Every measure over all sessions."""
         return {name: Decimal(sum(map(each, self.rows))) for name, each in MEASURES.items()}
+
+    def page(self, offset: int) -> Page:
+        """One page as the list endpoint gives it."""
+        rows = self.rows[offset : offset + PAGE]
+        sessions = tuple(_session(offset + place, row) for place, row in enumerate(rows))
+        return Page(sessions, received=len(rows))
 
     def of(self, status: str) -> Traffic:
         return Traffic(self.window, [row for row in self.rows if row.status == status])
@@ -84,6 +97,25 @@ def _row(random: Random, ago: float, busy: float, *, fraud: bool, failing: bool)
     cost = Decimal(PRICES[country]) * charged + (Decimal("0.05") if verified else 0)
     status = "in-progress" if fresh else "verified" if verified else "expired"
     return Row(END - timedelta(hours=ago), status, country, attempts, cost)
+
+
+def _session(number: int, row: Row) -> Session:
+    """The session of one row, built without reading it from JSON, which takes long."""
+    channels = ["sms" for _ in range(row.attempts)]
+    if row.rescued:
+        channels[-1] = "voice"
+    return Session.model_construct(
+        uuid=f"{number:08x}-0000-4000-8000-000000000000",
+        status=row.status,
+        channel=channels[-1],
+        attempts=tuple(_ATTEMPTS[each] for each in channels),
+        cost=row.cost,
+        told_country=row.country,
+        created=row.created,
+    )
+
+
+_ATTEMPTS = {each: Attempt.model_validate({"channel": each}) for each in ("sms", "voice")}
 
 
 def counted(count: Count, rows: Sequence[Row], width: int = 1) -> tuple[Count, int]:
@@ -130,6 +162,8 @@ class Answer(NamedTuple):
 
     @property
     def held(self) -> bool:
+        if self.told.exact:
+            return abs(self.told.value - self.truth) < Decimal("0.000001")
         return self.told.low <= self.truth <= self.told.high
 
     @property
@@ -138,36 +172,37 @@ class Answer(NamedTuple):
         return float((self.told.high - self.told.low) / 2 / self.truth)
 
 
-def estimated(
-    told: Traffic, count: Count, budget: int, chance: Callable[[], float]
-) -> dict[str, Answer]:
-    """Every figure that estimates are for, from the pages a count saw and as many drawn."""
-    drawn = sample(
-        len(told.rows), budget, (page.offset for page in count.pages if page.rows), chance
-    )
-    pages = {page: told.rows[page : page + PAGE] for page in (*drawn.sure, *drawn.offsets)}
-    values = {
-        name: {page: sum(map(measure, rows)) for page, rows in pages.items()}
-        for name, measure in MEASURES.items()
-    }
-    dearest, truth = max(row.cost for rows in pages.values() for row in rows), told.truth
+READ = (4, 24, 44, 64, 84, 104)
+"""Pages of a sample read by the end of each call: a minute's quota, the first for counting."""
+
+
+def asked_again(
+    told: Traffic, count: Count, chance: Callable[[], float], read: Sequence[int] = READ
+) -> list[dict[str, Answer]]:
+    """After each call every figure that is estimated, from the pages read by then."""
+    seen = [page.offset for page in count.pages if page.rows and page.offset % PAGE == 0]
+    drawn = sample(len(told.rows), seen, chance)
+    pages = {page: told.page(page) for page in (*drawn.sure, *drawn.offsets[: max(read)])}
+    answers = []
+    for number in read:
+        came = (*drawn.sure, *drawn.offsets[:number])
+        answers.append(_told(told, Reading(drawn, {page: pages[page] for page in came})))
+    return answers
+
+
+def _told(told: Traffic, reading: Reading) -> dict[str, Answer]:
+    truth, totals = told.truth, reading.totals()
     verified = truth["verified"]
-    cost = drawn.estimate(values["cost"], each=dearest)
-    answers = {
-        "cost": (cost, truth["cost"]),
-        "attempts": (drawn.estimate(values["attempts"], each=3), truth["attempts"]),
-        "cost per verified": (cost and cost.per(int(verified)), truth["cost"] / verified),
-    }
-    for country in SHARES:
-        group = drawn.estimate(values[country], each=1)
-        answers[f"from {country}"] = (group, truth[country])
-    for country in ("IN", "US"):
-        spent, good, settled = (f"{country} {name}" for name in ("cost", "verified", "settled"))
-        share = drawn.share(values[good], values[settled])
-        answers[f"conversion, {country}"] = (share, truth[good] / truth[settled])
-        ratio = drawn.ratio(values[spent], values[good], each=dearest)
-        answers[f"cost per verified, {country}"] = (ratio, truth[spent] / truth[good])
-    return {name: Answer(told, truth) for name, (told, truth) in answers.items() if told}
+    figures = {name: (own, truth[name]) for name, own in totals.items()}
+    figures["cost_per_verified"] = (totals["cost"].per(int(verified)), truth["cost"] / verified)
+    for (country,), own in reading.groups(("country",)).items():
+        ended = truth[f"{country} settled"]
+        figures[f"{country} sessions"] = (own.sessions, truth[country])
+        figures[f"{country} cost"] = (own.cost, truth[f"{country} cost"])
+        if own.conversion:
+            rate = truth[f"{country} verified"] / ended
+            figures[f"{country} conversion"] = (own.conversion, rate)
+    return {name: Answer(own, true) for name, (own, true) in figures.items()}
 
 
 def _from(country: str, measure: Measure = lambda _: 1) -> Measure:
@@ -177,6 +212,8 @@ def _from(country: str, measure: Measure = lambda _: 1) -> Measure:
 MEASURES: dict[str, Measure] = {
     "cost": lambda row: row.cost,
     "attempts": lambda row: row.attempts,
+    "expired_cost": lambda row: row.cost if row.status == "expired" else 0,
+    "rescued": lambda row: row.rescued,
     "verified": lambda row: row.status == "verified",
     **{country: _from(country) for country in SHARES},
     **{f"{country} cost": _from(country, lambda row: row.cost) for country in SHARES},

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from decimal import Decimal
-from math import ceil
 
 import anyio
 
@@ -14,6 +13,7 @@ from verify_mcp.counting import Count, Guess, adds_up
 from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
 from verify_mcp.estimates import Estimate, Sample, sample
 from verify_mcp.exchange import Effort
+from verify_mcp.figures import LIKELY_ATTEMPTS, MEASURES, GroupEstimate, Reading, cost
 from verify_mcp.filters import PAGE, STATUSES, SessionFilter
 from verify_mcp.mirror import Mirror
 from verify_mcp.sessions import Page, Session
@@ -26,8 +26,6 @@ COUNTED_FIRST = ("in-progress", "verified", "expired")
 """The statuses in the order in which they tell most for the fewest requests."""
 WIDTH = 4
 """Pages of a sample asked for at once; a count asks for one at a time, which takes the fewest."""
-LIKELY_ATTEMPTS = 4
-"""Attempts that a session may have though no session seen had as many."""
 
 Budget = Callable[[], int]
 """How many requests may still be spent."""
@@ -49,15 +47,6 @@ class Occasion:
     """The windows of it that the mirror holds."""
     sessions: tuple[Session, ...] = ()
     """The sessions of it that were fetched on the way."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupEstimate:
-    """One group's figures; `conversion` is a share from 0 to 1, None where none ended."""
-
-    sessions: Estimate
-    conversion: Estimate | None
-    cost: Estimate
 
 
 @dataclass(slots=True)
@@ -170,10 +159,7 @@ class Taker:
         total = self.census.counts.get(ALL)
         if total is None:
             return
-        if self._drawn is None or self._drawn.total != total:
-            # All pages in one random order: what later calls read adds to what earlier ones read.
-            chance = self._mirror.world.chance
-            self._drawn = sample(total, total, self._pages, chance)
+        self._drawn = self._order(total)
         left = self._undrawn(self._drawn)
         while left and self._budget() > 0 and not self._stopped():
             await self._fetch(left[:WIDTH], self._wanted, self._pages)
@@ -184,6 +170,15 @@ class Taker:
             self._bound(total, by, zone)
         else:
             self._estimate(self._drawn, by, zone)
+
+    def _order(self, total: int) -> Sample:
+        """All pages in one random order: what later calls read adds to what earlier ones read."""
+        chance = self._mirror.world.chance
+        if self._drawn is None:
+            return sample(total, self._pages, chance)
+        if self._drawn.total == total:
+            return self._drawn
+        return self._drawn.resized(total, self._pages, chance)
 
     def everything(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
@@ -204,12 +199,12 @@ class Taker:
         read = list(self._read().values())
         lacking = max(total - len(read), self.census.skipped, 1)
         self.census.lacking, self.census.unseen_group = lacking, lacking
-        dearest = max(map(_cost, read), default=Decimal(0))
+        dearest = max(map(cost, read), default=Decimal(0))
 
         def bounded(value: Decimal | int, each: Decimal | int) -> Estimate:
             return Estimate(Decimal(value), Decimal(value), Decimal(value + lacking * each))
 
-        for name, value in _MEASURES.items():
+        for name, value in MEASURES.items():
             each = {"attempts": LIKELY_ATTEMPTS, "rescued": 1}.get(name, dearest)
             self.census.estimates[name] = bounded(sum(map(value, read)), each)
         tallies = summary.tallied(read, by, zone) if by else {}
@@ -312,78 +307,11 @@ class Taker:
                 tasks.start_soon(one, offset)
 
     def _estimate(self, drawn: Sample, by: tuple[str, ...], zone: tzinfo) -> None:
-        pages = {offset: page.sessions for offset, page in self._pages.items()}
-        figures = _Figures(drawn, pages)
-        for name, value in _MEASURES.items():
-            estimate = figures.sum(value, each=figures.likely(name))
-            if estimate is not None:
-                self.census.estimates[name] = estimate
-        unseen = figures.sum(lambda _: 0, each=1)
-        self.census.unseen_group = 0 if unseen is None else ceil(unseen.high)
-        self.census.groups = figures.groups(by, zone)
+        reading = Reading(drawn, self._pages)
+        self.census.estimates |= reading.totals()
+        self.census.unseen_group = reading.unseen_group()
+        self.census.groups = reading.groups(by, zone)
         _put_exact_counts(self.census, by)
-
-
-@dataclass(frozen=True, slots=True)
-class _Figures:
-    """Estimates from one draw's pages."""
-
-    drawn: Sample
-    pages: dict[int, tuple[Session, ...]]
-
-    def sum(
-        self, value: Callable[[Session], int | Decimal], *, each: int | Decimal
-    ) -> Estimate | None:
-        return self.drawn.estimate(self._by_page(value), each=each)
-
-    def most(self, value: Callable[[Session], int | Decimal]) -> int | Decimal:
-        """The most that one session seen adds."""
-        seen = (value(each) for sessions in self.pages.values() for each in sessions)
-        return max(seen, default=0)
-
-    def likely(self, name: str) -> int | Decimal:
-        """What a session that was not seen may add to a measure."""
-        match name:
-            case "rescued":
-                return 1
-            case "attempts":
-                return max(LIKELY_ATTEMPTS, self.most(_MEASURES[name]))
-            case _:
-                return self.most(_cost)
-
-    def groups(self, by: tuple[str, ...], zone: tzinfo) -> dict[Key, GroupEstimate]:
-        if not by:
-            return {}
-        keys = {
-            each.uuid: set(summary.tallied([each], by, zone))
-            for sessions in self.pages.values()
-            for each in sessions
-        }
-        found = {}
-        for key in set().union(*keys.values()):
-            members = {uuid for uuid, own in keys.items() if key in own}
-            estimate = self._group(members)
-            if estimate is not None:
-                found[key] = estimate
-        return found
-
-    def _group(self, members: set[str]) -> GroupEstimate | None:
-        def member(each: Session) -> bool:
-            return each.uuid in members
-
-        def cost(each: Session) -> Decimal:
-            return _cost(each) if member(each) else Decimal(0)
-
-        sessions = self.sum(lambda each: int(member(each)), each=1)
-        spent = self.sum(cost, each=self.most(cost))
-        if sessions is None or spent is None:
-            return None
-        verified = self._by_page(lambda each: int(member(each) and each.status == "verified"))
-        ended = self._by_page(lambda each: int(member(each) and each.settled))
-        return GroupEstimate(sessions, self.drawn.share(verified, ended), spent)
-
-    def _by_page(self, value: Callable[[Session], int | Decimal]) -> dict[int, int | Decimal]:
-        return {offset: sum(map(value, sessions)) for offset, sessions in self.pages.items()}
 
 
 def _bounded_share(tally: Tally, lacking: int) -> Estimate | None:
@@ -391,21 +319,11 @@ def _bounded_share(tally: Tally, lacking: int) -> Estimate | None:
     ended = tally.verified + tally.expired
     if not ended:
         return None
-    shares = (tally.verified / ended, tally.verified / (ended + lacking),
-              (tally.verified + lacking) / (ended + lacking))  # fmt: skip
-    return Estimate(*(Decimal(share) for share in shares))
-
-
-def _cost(session: Session) -> Decimal:
-    return session.cost or Decimal(0)
-
-
-_MEASURES: dict[str, Callable[[Session], int | Decimal]] = {
-    "attempts": lambda each: len(each.attempts),
-    "cost": _cost,
-    "expired_cost": lambda each: _cost(each) if each.status == "expired" else Decimal(0),
-    "rescued": lambda each: int(summary.is_rescued(each)),
-}
+    return Estimate(
+        Decimal(tally.verified) / ended,
+        Decimal(tally.verified) / (ended + lacking),
+        Decimal(tally.verified + lacking) / (ended + lacking),
+    )
 
 
 def _put_exact_counts(census: Census, by: tuple[str, ...]) -> None:
@@ -415,8 +333,7 @@ def _put_exact_counts(census: Census, by: tuple[str, ...]) -> None:
     for status in STATUSES:
         exact, known = census.counts.get(status), census.groups.get((status,))
         if exact is not None and known is not None:
-            certain = Estimate(Decimal(exact), Decimal(exact), Decimal(exact))
-            census.groups[status,] = replace(known, sessions=certain)
+            census.groups[status,] = replace(known, sessions=Estimate.certain(exact))
 
 
 def _learnt(count: Count, offset: int, page: Page) -> Count:

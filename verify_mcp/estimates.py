@@ -2,41 +2,52 @@
 
 A page is a cluster: its twenty sessions arrived together and resemble each other, so it counts as
 one observation. Pages seen before the draw are not random and stand for themselves only. The
-others are cut into stretches of neighbours (strata), and some are drawn in each.
+others are cut into stretches of neighbours (strata), and the pages of each are put in a random
+order once. More pages are then a longer part of the same order: every page read is of use.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
-from itertools import chain, zip_longest
-from math import exp, expm1, floor, hypot, log, sqrt
-from statistics import NormalDist, variance
+from functools import cached_property
+from itertools import zip_longest
+from math import exp, expm1, floor, fsum, hypot, log, sqrt
+from statistics import NormalDist
+from typing import TypeVar
 
 from verify_mcp.counting import PAGE
 
+Page = TypeVar("Page", int, int | None)
 Number = int | Decimal
 Values = Mapping[int, Number]
 """For each page, by its offset, the sum of something over its sessions."""
 
-_DRAWN_PER_STRATUM = 4
-"""Fewer make finer strata, whose spread is badly known; measured in benchmarks/estimates.py."""
-_MOST_STRATA = 10
+_MOST_STRATA = 8
+"""More are finer, but their spread is badly known; measured in benchmarks/estimates.py."""
+_LEAST_STRATUM = 8
+"""Pages of a stratum at least."""
+_MISSED = 1.5
+"""Pages unlike all others that a draw may have missed; measured in benchmarks/estimates.py."""
 _RATE_PLACES = 6
 _EXACTLY = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure, and the interval that holds the true one 19 times in 20."""
+    """A figure, and the interval that holds the true one 19 times in 20.
+
+    `exact` says that nothing was left to chance; an interval without length does not.
+    """
 
     value: Decimal
     low: Decimal
     high: Decimal
+    exact: bool = False
 
-    @property
-    def exact(self) -> bool:
-        """Whether nothing was left to chance."""
-        return self.low == self.value == self.high
+    @classmethod
+    def certain(cls, value: Decimal | int) -> "Estimate":
+        """A figure that is known exactly."""
+        return cls(Decimal(value), Decimal(value), Decimal(value), exact=True)
 
     def bounds(self) -> tuple[Decimal, Decimal, Decimal]:
         """The figure, and both ends of its interval."""
@@ -44,11 +55,17 @@ class Estimate:
 
     def plus(self, known: Decimal) -> "Estimate":
         """The same with something known exactly on top."""
-        return Estimate(self.value + known, self.low + known, self.high + known)
+        value, low, high = (each + known for each in self.bounds())
+        return Estimate(value, low, high, self.exact)
 
     def at_most(self, bound: Decimal) -> "Estimate":
         """The same, no end of it above what the figure can be at most."""
-        return Estimate(*(min(each, bound) for each in self.bounds()))
+        value, low, high = (min(each, bound) for each in self.bounds())
+        return Estimate(value, low, high, self.exact)
+
+    def raised(self, room: Decimal) -> "Estimate":
+        """The same, where up to `room` may be missing in it."""
+        return replace(self, high=self.high + room, exact=False) if room else self
 
     def per(self, count: int) -> "Estimate":
         """The same for each of `count`, known exactly: e.g. cost for each verified session."""
@@ -62,10 +79,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Pages drawn at random, and what they stand for; a page goes by its offset.
+    """A random order of pages, and what they stand for; a page goes by its offset.
 
-    Fetch `offsets` in their order: cut off anywhere, they are still a fair draw. Then ask for
-    figures, giving the values of every page of `sure` and of the drawn ones that came in.
+    Fetch `offsets` in their order: cut off anywhere, they are a fair draw, and every longer part
+    of them holds all the shorter ones. Then ask for figures, giving the values of every page of
+    `sure` and of the drawn ones that came in.
     """
 
     total: int
@@ -74,15 +92,32 @@ class Sample:
     strata: tuple[tuple[int, ...], ...]
     """All other pages, in stretches of neighbours."""
     offsets: tuple[int, ...]
-    """The pages drawn."""
+    """All other pages, in the order in which to draw them."""
 
-    def estimate(self, values: Values, *, each: Number) -> Estimate | None:
+    def resized(self, total: int, seen: Collection[int], chance: Callable[[], float]) -> "Sample":
+        """The same order for another total: pages that are new are drawn like those not `seen`."""
+        pages = range(0, total, PAGE)
+        order = [page for page in self.offsets if page in pages]
+        known = {*order, *self.sure}
+        added = [page for page in pages if page not in known]
+        drawn = sum(page in seen for page in order)
+        for page in added:
+            order.insert(drawn + int(chance() * (len(order) - drawn + 1)), page)
+        kept = [tuple(page for page in stratum if page in pages) for stratum in self.strata]
+        *strata, last = [stratum for stratum in kept if stratum] or [()]
+        sure = tuple(page for page in self.sure if page in pages)
+        return Sample(total, sure, (*strata, (*last, *added)), tuple(order))
+
+    def estimate(
+        self, values: Values, *, each: Number, cap: Number | None = None
+    ) -> Estimate | None:
         """The sum over all sessions; None when fewer than two pages drawn came in.
 
-        `each` is the most that one session can add: 1 where sessions are counted, the costliest
-        session seen where costs are added up. A burst may lie wholly between the pages drawn, so
-        the interval reckons with one page more that the draw missed: full of such sessions, or
-        holding nothing that counts.
+        `each` is what one session may add, by what was seen of it: 1 where sessions are counted,
+        the costliest session seen where costs are added up; `cap` what none can exceed. A burst
+        may lie wholly between the pages drawn, so the interval reckons with one page more that
+        the draw missed: full of such sessions, or holding nothing that counts. Where all pages
+        drawn are alike, as many may be unlike them as the rule of three allows.
         """
         drawn = self._drawn(values)
         if drawn is None:
@@ -91,15 +126,15 @@ class Sample:
         sure = self._sure(values)
         if not drawn.unseen:
             return _certain(sure + drawn.sum, places)
-        rest, page = float(drawn.sum), float(each) * PAGE
-        above = hypot(_stretched(rest, drawn.reach), drawn.missed(page))
-        above = above if rest else drawn.unmet * page
-        below = hypot(drawn.reach, drawn.missed(0))
-        most = float(drawn.seen + each * self._rows_unseen(values))
+        rest = float(drawn.sum)
+        below, above = drawn.room(float(each) * PAGE)
+        most = rest + above
+        if cap is not None or drawn.error:
+            most = min(most, float(drawn.seen + max(each, cap or 0) * self._rows_unseen(values)))
         return _rounded(
-            sure + drawn.sum,
+            sure + min(drawn.sum, Decimal(most)),
             sure + max(drawn.seen, Decimal(rest - below)),
-            sure + Decimal(min(rest + above, most)),
+            sure + Decimal(most),
             places,
         )
 
@@ -127,7 +162,8 @@ class Sample:
         """Which part of the bottoms are tops too, from 0 to 1, e.g. a group's conversion.
 
         None as for `ratio`. Wilson's interval for as many sessions, drawn one by one, as the
-        pages are worth: none out of a few still leaves room for some.
+        pages are worth: none out of a few still leaves room for some. Pages that the draw missed
+        may be full of the bottoms, all of them tops or none.
         """
         parts = self._parts(tops, bottoms)
         if parts is None:
@@ -142,7 +178,10 @@ class Sample:
         worth = p * (1 - p) / error**2 if error else float(holding)
         worth = min(worth, (1 - unseen) * whole / max(unseen, 1e-9))
         low, high = _wilson(p, worth, quantile(apart.freedom))
-        return _rounded(rate, Decimal(low), Decimal(high), -_RATE_PLACES)
+        missed = _MISSED * PAGE * below.unseen / (below.pages + 1) / whole
+        part = missed / (1 + missed)
+        low, high = p - hypot(p - low, p * part), p + hypot(high - p, (1 - p) * part)
+        return _rounded(rate, Decimal(low), Decimal(min(1.0, high)), -_RATE_PLACES)
 
     def _parts(
         self, tops: Values, bottoms: Values
@@ -162,8 +201,7 @@ class Sample:
         size, came = 0, list[Number]()
         for stratum in self.strata:
             size += len(stratum)
-            inside = set(stratum)
-            came += [values[page] for page in self.offsets if page in inside and page in values]
+            came += [values[page] for page in stratum if page in values]
             if len(came) >= min(2, size):
                 strata.append(_Stratum(size, tuple(came)))
                 size, came = 0, []
@@ -175,32 +213,28 @@ class Sample:
     def _sure(self, values: Values) -> Decimal:
         return Decimal(sum(values[page] for page in self.sure))
 
+    def rows(self, page: int) -> int:
+        """How many sessions a page has by the total."""
+        return max(0, min(PAGE, self.total - page))
+
     def _rows_unseen(self, values: Values) -> int:
-        missing = (page for page in range(0, self.total, PAGE) if page not in values)
-        return sum(min(PAGE, self.total - page) for page in missing)
+        return self.total - sum(map(self.rows, values))
 
 
-def sample(total: int, budget: int, seen: Iterable[int], chance: Callable[[], float]) -> Sample:
-    """At most `budget` pages of `total` sessions to fetch, drawn by `chance` (from 0 to below 1).
+def sample(total: int, seen: Iterable[int], chance: Callable[[], float]) -> Sample:
+    """The pages of `total` sessions in an order drawn by `chance` (from 0 to below 1).
 
     `seen` are the offsets of pages held already; those that do not start at a multiple of 20 are
-    no use. The same chance gives the same draw, so that asking again costs nothing.
+    no use.
     """
     pages = range(0, total, PAGE)
     sure = {page for page in seen if page in pages}
     rest = [page for page in pages if page not in sure]
-    budget = max(0, min(budget, len(rest)))
-    count = min(max(1, budget // _DRAWN_PER_STRATUM), _MOST_STRATA)
-    strata = tuple(rest[_share(len(rest), n, count)] for n in range(count)) if rest else ()
-    sizes = (len(range(budget)[_share(budget, n, count)]) for n in range(count))
-    draws = [_draw(stratum, size, chance) for stratum, size in zip(strata, sizes, strict=False)]
-    turns = chain.from_iterable(zip_longest(*draws))
-    return Sample(
-        total,
-        tuple(sorted(sure)),
-        tuple(map(tuple, strata)),
-        tuple(page for page in turns if page is not None),
-    )
+    count = max(1, min(_MOST_STRATA, len(rest) // _LEAST_STRATUM))
+    strata = [rest[_share(len(rest), n, count)] for n in range(count)] if rest else []
+    turns = zip_longest(*(_shuffled(stratum, chance) for stratum in strata))
+    order = (page for turn in turns for page in _shuffled(turn, chance) if page is not None)
+    return Sample(total, tuple(sorted(sure)), tuple(map(tuple, strata)), tuple(order))
 
 
 def quantile(freedom: float) -> float:
@@ -219,7 +253,7 @@ def quantile(freedom: float) -> float:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Stratum:
     """So many pages, and the values of those drawn."""
 
@@ -230,13 +264,15 @@ class _Stratum:
     def sum(self) -> Decimal:
         return _EXACTLY.divide(Decimal(sum(self.came) * self.size), Decimal(len(self.came)))
 
-    @property
+    @cached_property
     def variance(self) -> float:
         """Of the sum; none when every page was drawn (finite-population correction)."""
         count = len(self.came)
         if count == self.size:
             return 0.0
-        spread = variance([float(value) for value in self.came])
+        values = [float(value) for value in self.came]
+        mean = fsum(values) / count
+        spread = fsum((value - mean) ** 2 for value in values) / (count - 1)
         return spread * self.size * (self.size - count) / count
 
 
@@ -286,10 +322,21 @@ class _Drawn:
         left = self.unseen + self.pages - (self.pages - 1) / 2
         return min(self.unseen, left * (1 - exp(log(0.05) / self.pages)))
 
+    def room(self, page: float) -> tuple[float, float]:
+        """How far the true sum may be below and above; a page not seen may hold `page`."""
+        rest = float(self.sum)
+        mean = rest / (self.unseen + self.pages)
+        if not rest:
+            return 0.0, self.unmet * page
+        if not self.error:
+            return self.unmet * mean, self.unmet * max(page - mean, mean)
+        above = hypot(_stretched(rest, self.reach), self.missed(page))
+        return hypot(self.reach, self.missed(0)), above
+
     def missed(self, page: float) -> float:
-        """The error if one page of this value was missed for every so many drawn."""
+        """The error if pages of this value were missed for every so many drawn."""
         mean = float(self.sum) / (self.unseen + self.pages)
-        return abs(page - mean) * self.unseen / (self.pages + 1)
+        return _MISSED * abs(page - mean) * self.unseen / (self.pages + 1)
 
 
 def _stretched(value: float, reach: float) -> float:
@@ -308,9 +355,9 @@ def _share(length: int, part: int, parts: int) -> slice:
     return slice(length * part // parts, length * (part + 1) // parts)
 
 
-def _draw(pages: list[int], size: int, chance: Callable[[], float]) -> list[int]:
+def _shuffled(pages: Iterable[Page], chance: Callable[[], float]) -> list[Page]:
     left = list(pages)
-    return [left.pop(int(chance() * len(left))) for _ in range(min(size, len(left)))]
+    return [left.pop(int(chance() * len(left))) for _ in range(len(left))]
 
 
 def _places(values: Iterable[Number]) -> int:
@@ -321,7 +368,7 @@ def _places(values: Iterable[Number]) -> int:
 
 def _certain(value: Decimal, places: int) -> Estimate:
     told = value.quantize(Decimal(1).scaleb(places), ROUND_HALF_EVEN, _EXACTLY)
-    return Estimate(told, told, told)
+    return Estimate.certain(told)
 
 
 def _rounded(value: Decimal, low: Decimal, high: Decimal, places: int) -> Estimate:

@@ -131,6 +131,12 @@ def tallied(sessions: Iterable[Session], by: tuple[str, ...], zone: tzinfo = UTC
     return found
 
 
+def keys(session: Session, by: tuple[str, ...], zone: tzinfo = UTC) -> Iterable[Key]:
+    """The groups that a session is counted in."""
+    key = tuple(_group(session, each, zone) for each in by)
+    return spread(key, by, Tally()) if "attempt_status" in by else (key,)
+
+
 def _group(session: Session, by: str, zone: tzinfo) -> str:
     match by:
         case "app":

@@ -5,8 +5,9 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from verify_mcp.arguments import SummarizeCall
-from verify_mcp.census import Census, GroupEstimate
+from verify_mcp.census import Census
 from verify_mcp.estimates import Estimate
+from verify_mcp.figures import GroupEstimate
 from verify_mcp.filters import REACH_TOLERANCE, written
 from verify_mcp.results import Footing, recipient_note
 from verify_mcp.summary import UNKNOWN, Key, Tallies, Tally, amount, percent, total
@@ -218,7 +219,7 @@ def _mixed(
     ended = Decimal(known.verified + known.expired)
     if shares is None:
         share = Decimal(known.verified) / ended if ended else None
-        return None if share is None else Estimate(share, share, share)
+        return None if share is None else Estimate.certain(share)
     mixed = [
         (known.verified + share * size) / (ended + size)
         for share in shares
@@ -262,7 +263,7 @@ def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, An
     rows = [_group_row(call, key, own, columns, shown) for key, own in kept]
     if rest:
         names = (f"other ({len(rest)})", *("" for _ in call.by[1:]))
-        rows.append([*names, *_figures(total(own for _, own in rest), columns)])
+        rows.append([*names, *_other_figures(call, [own for _, own in rest], columns)])
     return {"columns": [*call.by, *columns], "rows": rows, **_group_note(call, finding)}
 
 
@@ -281,6 +282,17 @@ def _names(call: SummarizeCall, key: Key, shown: Shown) -> list[str]:
 def _figures(own: Tally, columns: list[str]) -> list[str]:
     told = _totals(own)
     return [str(told.get(column, "")) for column in columns]
+
+
+def _other_figures(call: SummarizeCall, rest: list[Tally], columns: list[str]) -> list[str]:
+    """The smallest groups in one row; of overlapping ones only the attempts add up."""
+    figures = _figures(total(rest), columns)
+    if "attempt_status" not in call.by:
+        return figures
+    return [
+        figure if column == "attempts" else ""
+        for column, figure in zip(columns, figures, strict=True)
+    ]
 
 
 def _group_note(call: SummarizeCall, finding: Finding) -> dict[str, str]:
