@@ -228,6 +228,21 @@ async def test_the_smallest_of_many_groups_are_added_up_as_other() -> None:
     assert answer["rows"][-1] == ["other (10)", "10", "0", "10", "0.00", "0.8", ""]
 
 
+async def test_r70_the_other_row_of_overlapping_groups_counts_no_session_twice() -> None:
+    at = NOW - 2 * HOUR
+    tried = [
+        attempt(channel, status, at)
+        for channel in ("sms", "voice", "whatsapp", "rcs")
+        for status in ("delivered", "undelivered", "failed", "queued", "sent", "read", "answer",
+                       "busy", "no answer", "cancel", "timeout", "completed", "ringing")
+    ]  # fmt: skip
+    both = session(1, minutes=120, attempts=tuple(tried))
+    async with connect(account(both)) as client:
+        answer = await summed(client, group_by="attempt_status")
+    assert len({row[0] for row in answer["rows"]}) == 51
+    assert answer["rows"][-1] == ["other (2)", "2", "", "", "", ""]
+
+
 @pytest.mark.parametrize(
     ("filters", "matches"),
     [
