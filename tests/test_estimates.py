@@ -116,11 +116,21 @@ def test_nothing_counted_at_all_is_exactly_nothing() -> None:
 
 def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
     near, far = tuple(range(20, 1_020, PAGE)), tuple(range(1_020, 3_020, PAGE))
-    drawn = Sample(3_020, (0,), (near, far), (20, 1_020, 60, 2_000, 900, 3_000))
-    told = drawn.estimate({0: 7, 20: 4, 60: 5, 900: 6, 1_020: 10, 2_000: 12, 3_000: 14}, each=1)
-    # 7 + 50 * 5 + 100 * 12; variances 50 * 47 * 1 / 3 and 100 * 97 * 4 / 3, so 2.24 degrees of
-    # freedom, t 4.03, t * error 472; 298 for pages of none missed and 319 for full ones.
-    assert told == Estimate(Decimal(1_457), Decimal(898), Decimal(2_100))
+    drawn = Sample(3_020, (0,), (near, far), (*near, *far))
+    values = {0: 7, **dict(zip(near, (4, 5, 6, 5, 5), strict=False))}
+    told = drawn.estimate(values | dict(zip(far, (10, 12, 14, 12, 12), strict=False)), each=1)
+    # 7 + 50 * 5 + 100 * 12; variances 50 * 45 * 0.5 / 5 and 100 * 95 * 2 / 5, so 4.47 degrees of
+    # freedom, t 2.68, t * error 170; 185 for pages of none missed and 197 for full ones.
+    assert told == Estimate(Decimal(1_457), Decimal(1_206), Decimal(1_725))
+
+
+def test_r65_pages_that_may_all_lie_in_one_burst_do_not_seem_to_be_sure() -> None:
+    drawn = sample(6_000, (), CHANCE)
+    burst = set(drawn.strata[0])
+    came = {page: PAGE if page in burst else 0 for page in drawn.offsets[:24]}
+    told = drawn.estimate(came, each=1, cap=1)
+    assert told
+    assert told.low < PAGE * len(burst) / 2
 
 
 @given(totals, st.integers(2, 30), held, st.lists(st.integers(0, 20), min_size=1), chances)

@@ -26,6 +26,8 @@ _MOST_STRATA = 8
 """More are finer, but their spread is badly known; measured in benchmarks/estimates.py."""
 _LEAST_STRATUM = 8
 """Pages of a stratum at least."""
+_LEAST_DRAWN = 5
+"""Pages drawn in a stratum at least; fewer may all lie in one burst, and then seem to be sure."""
 _MISSED = 1.5
 """Pages unlike all others that a draw may have missed; measured in benchmarks/estimates.py."""
 _RATE_PLACES = 6
@@ -196,19 +198,21 @@ class Sample:
         return None if apart is None else (above, below, apart, rate)
 
     def _drawn(self, values: Values) -> "_Drawn | None":
-        """What came in of each stratum; one with fewer than two pages joins the next."""
+        """What came in of each stratum; one with too few pages drawn joins the next."""
         strata: list[_Stratum] = []
         size, came = 0, list[Number]()
         for stratum in self.strata:
             size += len(stratum)
             came += [values[page] for page in stratum if page in values]
-            if len(came) >= min(2, size):
+            if len(came) >= min(_LEAST_DRAWN, size):
                 strata.append(_Stratum(size, tuple(came)))
                 size, came = 0, []
         if size and strata:
             last = strata.pop()
-            strata.append(_Stratum(last.size + size, (*last.came, *came)))
-        return None if size and not strata else _Drawn(tuple(strata))
+            size, came = last.size + size, [*last.came, *came]
+        if size and len(came) < min(2, size):
+            return None
+        return _Drawn((*strata, _Stratum(size, tuple(came))) if size else tuple(strata))
 
     def _sure(self, values: Values) -> Decimal:
         return Decimal(sum(values[page] for page in self.sure))
