@@ -154,6 +154,7 @@ def forged(issuer: Authority) -> dict[str, str]:
         "dots": "..",
         "a very long text": "x.y.z" + "x" * 9_000,
         "a body that is no object": f"{head}.{part([1])}.{signature}",
+        "a head of great depth": f"{part(b'[' * 5_000)}.{body}.{signature}",
         "a head that is no JSON": f"{part(b'{')}.{body}.{signature}",
         "not ASCII": "t\u00f6k\u00e9n.a.b",
     }
@@ -248,7 +249,8 @@ async def test_while_the_keys_cannot_be_read_nobody_is_let_in(
     token = issuer.token(**claims(issuer))
     assert await Issuer(away, 1000).claims(token) is None
     assert [record.getMessage() for record in caplog.records] == [
-        "The authorization server's keys cannot be read; tokens are refused."
+        "The authorization server's keys cannot be read (no connection, or no trusted "
+        "certificate); tokens are refused."
     ]
 
 

@@ -1,4 +1,4 @@
-"""The Plivo Verify API: the one module that speaks HTTP to the outside.
+"""The Plivo Verify API: the one module that sends requests to it.
 
 Each method is one exchange: one request, one reply, nothing retried. Waiting for quota and trying
 again belong to the caller, because every try costs a slot.

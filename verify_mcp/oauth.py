@@ -1,49 +1,50 @@
 """Access tokens of an OAuth 2.1 authorization server: JWTs, checked with its published keys."""
 
-import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
-import anyio
-import anyio.to_thread
 import jwt
 
 from verify_mcp.callers import EVERYTHING, Caller, is_name, is_subaccount
+from verify_mcp.jwks import JWKS_COOLDOWN, JWKS_TIMEOUT, JwksCache
 from verify_mcp.settings import OAuth
 
 LONGEST = 8192
 """Characters of a token; real ones are a quarter of this."""
 LEEWAY = 30
 """Seconds by which clocks may differ."""
-KEYS_LIVE = 300
-"""Seconds after which the published keys are read again."""
-KEYS_REST = 30
-"""Seconds between two looks for a key that is not published; any stranger can cause one."""
-_FETCH_SECONDS = 5
 _TYPES = ("at+jwt", "application/at+jwt", "jwt")
 _REQUIRED = ["exp", "iat", "aud", "iss", "sub"]
 
-logger = logging.getLogger(__name__)
-
 
 class Issuer:
-    """The authorization server whose tokens are accepted; `rest` is KEYS_REST but in tests."""
+    """The authorization server whose tokens are accepted.
 
-    def __init__(self, oauth: OAuth, budget: int, *, rest: float = KEYS_REST) -> None:
+    `rest` is the seconds between two requests for its keys, `timeout` those for one, and `clock`
+    gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        oauth: OAuth,
+        budget: int,
+        *,
+        rest: float = JWKS_COOLDOWN,
+        timeout: float = JWKS_TIMEOUT,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self._oauth = oauth
         self._budget = budget
-        self._keys = jwt.PyJWKClient(
-            oauth.jwks_url, lifespan=KEYS_LIVE, timeout=_FETCH_SECONDS, cooldown_duration=rest
-        )
-        # Fetching keys blocks its thread: strangers' tokens must not take every thread there is.
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._keys = JwksCache(oauth.jwks_url, cooldown=rest, timeout=timeout, clock=clock)
 
     async def claims(self, token: str) -> Mapping[str, Any] | None:
         """What a token that is good says, None for any other."""
         if len(token) > LONGEST or token.count(".") != 2:
             return None
-        self._limiter = self._limiter or anyio.CapacityLimiter(4)
-        return await anyio.to_thread.run_sync(self._checked, token, limiter=self._limiter)
+        kid = self._key_id(token)
+        key = await self._keys.get_key(kid) if kid is not None else None
+        return self._verified(token, key) if key is not None else None
 
     def caller(self, claims: Mapping[str, Any]) -> Caller | None:
         """Whom the claims stand for, None when they name nobody or no subaccount."""
@@ -61,17 +62,22 @@ class Issuer:
     def _caller(self, name: object, subaccount: str = "") -> Caller:
         return Caller(str(name), self._budget, subaccount, self._oauth.issuer)
 
-    def _checked(self, token: str) -> Mapping[str, Any] | None:
+    def _key_id(self, token: str) -> str | None:
+        """The id of the key that a token names, None when such a token is never good."""
         try:
             header = jwt.get_unverified_header(token)
-            # Looked at before a key is: `none` and shared secrets never meet a public key.
-            if header.get("alg") not in self._oauth.algorithms or not isinstance(
-                header.get("kid"), str
-            ):
-                return None
-            if str(header.get("typ", "jwt")).lower() not in _TYPES:
-                return None
-            key = self._keys.get_signing_key(header["kid"])
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+            return None
+        # Checked before a key is looked up: `none` and shared secrets never meet a public key.
+        if header.get("alg") not in self._oauth.algorithms:
+            return None
+        if str(header.get("typ", "jwt")).lower() not in _TYPES:
+            return None
+        kid = header.get("kid")
+        return kid if isinstance(kid, str) else None
+
+    def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any] | None:
+        try:
             claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key,
@@ -81,10 +87,7 @@ class Issuer:
                 leeway=LEEWAY,
                 options={"require": _REQUIRED},
             )
-        except jwt.PyJWKClientConnectionError:
-            logger.warning("The authorization server's keys cannot be read; tokens are refused.")
-            return None
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             return None
         return claims
 
