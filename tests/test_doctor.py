@@ -110,6 +110,66 @@ def test_every_unusable_setting_is_named_and_misspelt_ones_are_pointed_out(
     assert "API not asked (put the problems above right first)" in told
 
 
+OAUTH = {
+    "VERIFY_MCP_PUBLIC_URL": "https://verify.example.com/mcp",
+    "VERIFY_MCP_OAUTH_ISSUER": "https://id.example.com",
+    "VERIFY_MCP_OAUTH_JWKS_URL": "https://id.example.com/jwks",
+    "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM": "subaccount",
+}
+
+
+def test_a_correct_oauth_configuration_is_well(examine: Doctor) -> None:
+    code, told = examine(GOOD | OAUTH)
+    assert code == 0
+    assert "ok VERIFY_MCP_OAUTH_ISSUER https://id.example.com" in told
+    assert "to put right" not in told
+
+
+@pytest.mark.parametrize(
+    ("changed", "name", "said"),
+    [
+        (
+            {"VERIFY_MCP_PUBLIC_URL": ""},
+            "VERIFY_MCP_OAUTH_ISSUER",
+            "VERIFY_MCP_PUBLIC_URL belong together: set all three.",
+        ),
+        (
+            {"VERIFY_MCP_PUBLIC_URL": "verify.example.com"},
+            "VERIFY_MCP_PUBLIC_URL",
+            "VERIFY_MCP_PUBLIC_URL is not a web address.",
+        ),
+        (
+            {"VERIFY_MCP_OAUTH_ISSUER": "http://id.example.com"},
+            "VERIFY_MCP_OAUTH_ISSUER",
+            "VERIFY_MCP_OAUTH_ISSUER is not a web address.",
+        ),
+        (
+            {"VERIFY_MCP_OAUTH_ISSUER": "", "VERIFY_MCP_OAUTH_JWKS_URL": ""},
+            "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM",
+            "confines nobody without an authorization server",
+        ),
+        (
+            {"VERIFY_MCP_OAUTH_ALGORITHMS": "none"},
+            "VERIFY_MCP_OAUTH_ALGORITHMS",
+            "is not a list of RS256",
+        ),
+        (
+            {"VERIFY_MCP_LOG_LEVEL": "loud", "VERIFY_MCP_LOG_FORMAT": "json"},
+            "VERIFY_MCP_LOG_LEVEL",
+            "VERIFY_MCP_LOG_LEVEL is none of",
+        ),
+    ],
+)
+def test_what_is_wrong_with_settings_that_belong_together_is_one_problem(
+    examine: Doctor, changed: dict[str, str], name: str, said: str
+) -> None:
+    code, told = examine(GOOD | OAUTH | changed)
+    assert code == 1
+    assert "One thing to put right." in told
+    assert f"problem {name} " in told
+    assert said in told
+
+
 def test_an_address_that_is_no_address_is_a_problem() -> None:
     found = list(doctor.settings({"VERIFY_MCP_API_URL": "http://api.plivo.com"}))
     assert [(each.level, each.subject) for each in found] == [(PROBLEM, "VERIFY_MCP_API_URL")]

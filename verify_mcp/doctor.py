@@ -7,6 +7,7 @@ at most and prints. The token is never printed.
 import json
 import os
 import platform
+import re
 import shutil
 import stat
 import sys
@@ -36,6 +37,7 @@ _PACKAGES = ("mcp", "httpx", "pydantic", "anyio", "truststore", "phonenumbers")
 _TOKEN = "PLIVO_AUTH_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_FILE = "PLIVO_AUTH_TOKEN_FILE"  # noqa: S105 - a variable's name
 _TOLD_ELSEWHERE = ("VERIFY_MCP_API_URL", "VERIFY_MCP_DATABASE_URL")
+_VARIABLE = re.compile(r"VERIFY_MCP_[A-Z_]+")
 _SLOW_CLOCK, _WRONG_CLOCK = 30, 300
 
 Environ = Mapping[str, str]
@@ -150,21 +152,44 @@ def _plain_token(path: str) -> Finding:
 def settings(environ: Environ) -> Iterator[Finding]:
     """The VERIFY_MCP_… variables: each readable, none misspelt."""
     known = variables()
-    ours = [name for name in environ if name.startswith("VERIFY_MCP_")]
-    for name in sorted(ours):
+    problems = _setting_problems(environ)
+    for name in sorted(_only(environ, "VERIFY_MCP_")):
         if name not in known:
             told = "not a setting of verify-mcp, so it changes nothing"
             yield Finding(WARNING, name, told, f"There are: {', '.join(known)}.")
-            continue
-        try:
-            # With those of the same kind: some settings mean something together only.
-            read_settings(_only(environ, "_".join(name.split("_")[:3])))
-        except InvalidSetting as error:
-            yield Finding(PROBLEM, name, str(error), "Correct it, or unset it for the default.")
-        else:
-            if name not in _TOLD_ELSEWHERE:
-                yield Finding(OK, name, environ[name].strip() or "empty: the default applies")
+        elif name in problems:
+            yield Finding(PROBLEM, name, problems[name], "Correct it, or unset it for the default.")
+        elif name not in _TOLD_ELSEWHERE:
+            yield Finding(OK, name, environ[name].strip() or "empty: the default applies")
     yield from _address(environ)
+
+
+def _setting_problems(environ: Environ) -> dict[str, str]:
+    """What is wrong, by the variable to correct; what only follows from that is left out.
+
+    Some settings mean something together only, so all are read, again without each that is wrong;
+    a message that names one left out follows from its absence.
+    """
+    problems: dict[str, str] = {}
+    left_out: set[str] = set()
+    rest = {name: text for name, text in _only(environ, "VERIFY_MCP_").items() if text.strip()}
+    while message := _invalid_setting(rest):
+        named = _VARIABLE.findall(message)
+        first = next((name for name in named if name in rest), next(iter(rest)))
+        if left_out.isdisjoint(named):
+            problems[first] = message
+        left_out.add(first)
+        del rest[first]
+    return problems
+
+
+def _invalid_setting(environ: Environ) -> str:
+    """The first problem with these settings, "" when there is none."""
+    try:
+        read_settings(environ)
+    except InvalidSetting as error:
+        return str(error)
+    return ""
 
 
 def _address(environ: Environ) -> Iterator[Finding]:
