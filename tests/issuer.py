@@ -159,8 +159,11 @@ class Authority:
         return int(self._ask("/fetched")["fetched"])
 
     def public_key(self) -> Any:
-        (key,) = jwt.PyJWKSet.from_dict(self._ask("/jwks")).keys
+        (key,) = jwt.PyJWKSet.from_dict(self.published()).keys
         return key.key
+
+    def published(self) -> dict[str, Any]:
+        return self._ask("/jwks")
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,6 +18,8 @@ from tests.conftest import Clock, account
 from tests.houses import PATIENCE, Running, bearer, posted, running
 from tests.issuer import REPLIES, Authority, authority, new_key
 from tests.test_http_auth import PUBLIC, claims, trusting
+from tests.test_network_faults import Authority as CertificateAuthority
+from tests.test_network_faults import Wire
 from verify_mcp import jwks
 from verify_mcp.oauth import Issuer
 
@@ -247,3 +252,34 @@ async def test_r76_a_caller_who_leaves_does_not_end_the_reading_for_the_others(
     issuer.break_down("")
     assert await second
     assert first.cancelled()
+
+
+def publishing(keys: dict[str, Any]) -> Wire:
+    body = json.dumps(keys).encode()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    return Wire(answer)
+
+
+@pytest.mark.parametrize(("is_named", "requests"), [(True, 1), (False, 0)])
+async def test_r76_keys_come_only_from_a_server_whose_certificate_is_trusted(
+    issuer: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_named: bool,  # noqa: FBT001 - a parameter of the test
+    requests: int,
+) -> None:
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    certificates = CertificateAuthority(tmp_path)
+    if is_named:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.file))
+    wire = publishing(issuer.published())
+    async with wire.listening(certificates.secured()) as port:
+        oauth = replace(trusting(issuer), jwks_url=f"https://localhost:{port}/jwks")
+        checked_by = Issuer(oauth, 1000, timeout=PATIENCE)
+        assert (await checked_by.claims(good(issuer)) is not None) == is_named
+    assert len(wire.heads) == requests
