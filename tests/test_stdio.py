@@ -25,7 +25,7 @@ from verify_mcp.emulator import (
     Emulator,
     serving,
 )
-from verify_mcp.stdio import LINE_LIMIT, MOST_REFUSALS, capped_lines, mended
+from verify_mcp.stdio import LINE_LIMIT, TAIL, Overlong, capped_lines, mended
 
 pytestmark = pytest.mark.anyio
 
@@ -241,17 +241,78 @@ async def test_r81_what_is_no_message_is_answered_with_an_error_without_an_id(
         assert (await child.ask("ping", 2))["result"] == {}
 
 
-async def test_r81_garbage_without_end_is_answered_a_few_times_and_empty_lines_never() -> None:
+async def test_r81_every_line_of_garbage_is_answered_in_order_and_empty_lines_never() -> None:
     async with started() as child:
         await child.greet()
-        await child.write(b"\n" * 10 + b"x\n" * 5000)
-        await child.say("ping", 1)
-        heard = [await child.hear()]
-        while heard[-1].get("id") != 1:
-            heard.append(await child.hear())
-        assert [each["error"]["code"] for each in heard[:-1]] == [-32700] * MOST_REFUSALS
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(child.write, b"\n" * 10 + b"x\n" * 5000)
+            heard = [await child.hear() for _ in range(5000)]
+        assert {(each["id"], each["error"]["code"]) for each in heard} == {(None, -32700)}
         await child.write(b"x\n")
+        await child.say("ping", 1)
         assert (await child.hear())["error"]["code"] == -32700
+        assert await child.hear() == {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+
+async def test_r81_who_reads_no_answers_is_read_no_further() -> None:
+    async with started() as child:
+        await child.greet()
+        with anyio.move_on_after(2) as pause:
+            await child.write(b"x\n" * 2_000_000)
+        assert pause.cancelled_caught
+        with anyio.fail_after(PATIENCE):
+            assert (await child.hear())["error"]["code"] == -32700
+
+
+HUGE = b'"params":{"x":"' + b"x" * 2_000_000 + b'"}'
+OVERLONG: list[tuple[bytes, int | str | None]] = [
+    (b'{"jsonrpc":"2.0","id":6,"method":"ping",' + HUGE + b"}", 6),
+    (b'{"jsonrpc":"2.0","method":"ping",' + HUGE + b', "id": "six" } ', "six"),
+    (b'{"jsonrpc":"2.0","method":"ping",' + HUGE + b"}", None),
+    (b'{"jsonrpc":"2.0","id":6,"result":{},' + HUGE + b"}", None),
+    (b'{"jsonrpc":"2.0","result":{},' + HUGE + b',"id":6}', None),
+    (b'{"method":"ping",' + HUGE + b',"x,\\"id":6}', None),
+    (b'{"jsonrpc":"2.0","method":"ping","id":' + b"7" * 2_000_000, None),
+    (b"x" * 2_000_000, None),
+]
+
+
+async def test_r81_a_line_over_the_limit_is_answered_with_the_limit_and_its_id() -> None:
+    async with started() as child:
+        await child.greet()
+        for number, (raw, answered) in enumerate(OVERLONG, start=100):
+            await child.write(raw + b"\n")
+            await child.say("ping", number)
+            answer = await child.hear()
+            assert (answer["id"], answer["error"]["code"]) == (answered, -32600), raw[:60]
+            assert "1,048,576 bytes" in answer["error"]["message"]
+            assert (await child.hear())["id"] == number
+
+
+BAD_REQUESTS: dict[str, int | str | None] = {
+    '"id":{},"method":"ping"': None,
+    '"id":NaN,"method":"ping"': None,
+    '"id":null,"method":"ping"': None,
+    '"id":1.5,"method":"ping"': None,
+    '"id":true,"method":"ping"': None,
+    '"id":[],"method":5': None,
+    '"id":5,"method":5': 5,
+    '"id":"five","method":"ping","params":[1]': "five",
+    '"id":5': 5,
+    '"id":5,"result":5': None,
+    '"id":5,"error":5': None,
+}
+
+
+async def test_r81_a_bad_request_is_answered_with_its_id_where_it_has_one() -> None:
+    async with started() as child:
+        await child.greet()
+        for number, (members, answered) in enumerate(BAD_REQUESTS.items(), start=100):
+            await child.write(f'{{"jsonrpc":"2.0",{members}}}\n'.encode())
+            await child.say("ping", number)
+            answer = await child.hear()
+            assert (answer["id"], answer["error"]["code"]) == (answered, -32600), members
+            assert (await child.hear())["id"] == number
 
 
 async def test_r41_half_a_surrogate_pair_is_read_as_the_replacement_character() -> None:
@@ -342,11 +403,16 @@ async def test_r48_a_setting_that_cannot_be_used_is_refused_at_the_start_by_name
     assert "secret-secret" not in text
 
 
-def test_lines_too_long_are_left_out_and_the_rest_stays_in_step() -> None:
+def test_lines_too_long_keep_a_beginning_and_an_end_and_the_rest_stays_in_step() -> None:
     chunks = iter(
         [b"one\ntw", b"o\n", b"x" * 8, b"y" * 8 + b"\nthree\nlong-long-long\nfo", b"ur", b""]
     )
-    assert list(capped_lines(lambda: next(chunks), 10)) == [b"one", b"two", b"three", b"four"]
-    rest = iter([b"x" * 20, b""])
-    assert list(capped_lines(lambda: next(rest), 10)) == []
+    assert list(capped_lines(lambda: next(chunks), 10)) == [
+        b"one", b"two", Overlong(b"x" * 8 + b"yy", b"x" * 8 + b"y" * 8), b"three",
+        Overlong(b"long-long-", b"long-long-long"), b"four",
+    ]  # fmt: skip
+    rest = iter([b"x" * 2000, b"yz", b""])
+    assert list(capped_lines(lambda: next(rest), 10)) == [
+        Overlong(b"x" * 10, b"x" * (TAIL - 2) + b"yz")
+    ]
     assert LINE_LIMIT > 1_000_000

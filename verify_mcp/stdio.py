@@ -10,7 +10,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import anyio
@@ -19,21 +20,34 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
-from mcp.shared._stream_protocols import ReadStream, WriteStream
+from mcp.shared._stream_protocols import WriteStream
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from mcp_types import (
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    RequestId,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 LINE_LIMIT = 1024 * 1024
-"""Bytes of one message; a longer one is dropped. Tool calls are a thousandth of this."""
+"""Bytes of one message; a longer one is refused. Tool calls are a thousandth of this."""
+TAIL = 1024
+"""Bytes at the end of a longer one in which its id is looked for."""
 GRACE = 1.5
 """Seconds for an orderly end before the process is ended."""
 _ESCAPES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
-MOST_REFUSALS = 20
-"""Unreadable lines in a row that are answered; the rest is dropped until one can be read."""
+# An unescaped quote before `id` opens a member's name, and a scalar before the last brace belongs
+# to the outermost object.
+_LAST_ID = re.compile(rb'[{,]\s*"id"\s*:\s*(-?[0-9]{1,18}|"[^"\\]*")\s*}\s*\Z')
 PARENT_CHECK = 0.5
 """Seconds between two looks at whether the parent still lives."""
 
@@ -65,43 +79,60 @@ async def serve(server: Server[Any]) -> int:
 
 
 async def _serve_until_end(server: Server[Any]) -> None:
-    send, receive = anyio.create_memory_object_stream[str](0)
+    send, receive = anyio.create_memory_object_stream[bytes | Overlong](0)
     token = anyio.lowlevel.current_token()
     threading.Thread(target=_pump, args=(0, send, token), daemon=True).start()
-    lines = cast("anyio.AsyncFile[str]", _Ending(receive))
-    async with stdio_server(stdin=lines) as (reading, writing):
-        readable = _Readable(reading, writing)
-        await server.run(readable, writing, server.create_initialization_options())
+    nothing = cast("anyio.AsyncFile[str]", _nothing())
+    async with stdio_server(stdin=nothing) as (unused, writing), unused:
+        messages = _Messages(receive, writing)
+        await server.run(messages, writing, server.create_initialization_options())
 
 
-class _Readable:
-    """The messages of a stream; what is none is answered with an error of JSON-RPC 2.0.
+async def _nothing() -> AsyncIterator[str]:
+    """The input of the SDK's reader, which drops what it cannot read."""
+    for line in ():
+        yield line
 
-    The id is null: section 5.1 of the specification asks for it where none could be read.
+
+@dataclass(frozen=True, slots=True)
+class Overlong:
+    """The first and the last bytes of a line that is too long."""
+
+    head: bytes
+    tail: bytes
+
+
+class _Messages:
+    """The messages of a stream of lines; any other line is answered with an error of JSON-RPC 2.0.
+
+    Each answer is written before the next line is read: who does not read the answers is not read.
     """
 
     def __init__(
         self,
-        messages: ReadStream[SessionMessage | Exception],
+        lines: MemoryObjectReceiveStream[bytes | Overlong],
         replies: WriteStream[SessionMessage],
     ) -> None:
-        self._messages = messages
+        self._lines = lines
         self._replies = replies
-        self._refusals = 0
 
     async def receive(self) -> SessionMessage | Exception:
         """The next message. Raises anyio.EndOfStream after the last one."""
-        while isinstance(message := await self._messages.receive(), Exception):
-            self._refusals += 1
-            if self._refusals <= MOST_REFUSALS:
-                await self._replies.send(SessionMessage(_refusal(message)))
-        self._refusals = 0
-        return message
+        while isinstance(message := parse(await self._next_line()), Refusal):
+            await self._replies.send(SessionMessage(message.answer()))
+        return SessionMessage(message)
+
+    async def _next_line(self) -> bytes | Overlong:
+        try:
+            return await self._lines.receive()
+        except anyio.EndOfStream:
+            _end_anyway(0)
+            raise
 
     async def aclose(self) -> None:
-        await self._messages.aclose()
+        self._lines.close()
 
-    def __aiter__(self) -> "_Readable":
+    def __aiter__(self) -> "_Messages":
         return self
 
     async def __anext__(self) -> SessionMessage | Exception:
@@ -117,38 +148,69 @@ class _Readable:
         await self.aclose()
 
 
-def _refusal(error: Exception) -> JSONRPCError:
-    """Parse error (-32700) for what is no JSON, invalid request (-32600) for other JSON."""
-    kinds = [each["type"] for each in error.errors()] if isinstance(error, ValidationError) else []
-    if kinds and "json_invalid" not in kinds:
-        data = ErrorData(code=INVALID_REQUEST, message="Invalid request: no JSON-RPC 2.0 message.")
-    else:
-        data = ErrorData(code=PARSE_ERROR, message="Parse error: one JSON value a line is read.")
-    return JSONRPCError(jsonrpc="2.0", id=None, error=data)
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a line is no message: an error of JSON-RPC 2.0, section 5.1."""
+
+    code: int
+    message: str
+    id: RequestId | None = None
+
+    def answer(self) -> JSONRPCError:
+        """The response to the line; its id is null where the line has none that can be read."""
+        error = ErrorData(code=self.code, message=self.message)
+        return JSONRPCError(jsonrpc="2.0", id=self.id, error=error)
 
 
-class _Ending:
-    """Lines until the input ends, and from then on at most GRACE seconds of life."""
+def parse(line: bytes | Overlong) -> JSONRPCMessage | Refusal:
+    """The message in a line, or why it is none.
 
-    def __init__(self, lines: MemoryObjectReceiveStream[str]) -> None:
-        self._lines = lines
+    A request's id is a string or an integer (MCP, base protocol): with any other id it is no
+    notification but an invalid request.
+    """
+    if isinstance(line, Overlong):
+        text = f"Invalid request: a message is at most {LINE_LIMIT:,} bytes long."
+        return Refusal(INVALID_REQUEST, text, _overlong_id(line))
+    try:
+        value = from_json(mended(line))
+    except ValueError:
+        return Refusal(PARSE_ERROR, "Parse error: one JSON value a line is read.")
+    text = "Invalid request: no JSON-RPC 2.0 message."
+    try:
+        message = jsonrpc_message_adapter.validate_python(value, by_name=False)
+    except ValidationError:
+        return Refusal(INVALID_REQUEST, text, _request_id(value))
+    if isinstance(message, JSONRPCNotification) and "id" in value:
+        text = "Invalid request: an id is a string or an integer."
+        return Refusal(INVALID_REQUEST, text)
+    return message
 
-    def __aiter__(self) -> "_Ending":
-        return self
 
-    async def __anext__(self) -> str:
-        try:
-            return await self._lines.receive()
-        except anyio.EndOfStream:
-            _end_anyway(0)
-            raise StopAsyncIteration from None
+def _request_id(value: object) -> RequestId | None:
+    """The id of what may be a request; None for a response, whose id is one of ours."""
+    if not isinstance(value, dict) or "result" in value or "error" in value:
+        return None
+    number = value.get("id")
+    return number if isinstance(number, int | str) and not isinstance(number, bool) else None
 
 
-def _pump(descriptor: int, lines: MemoryObjectSendStream[str], token: Any) -> None:
+def _overlong_id(line: Overlong) -> RequestId | None:
+    """The id before or after the long member of a request."""
+    try:
+        # A number at the end may go on in what was cut off.
+        members = from_json(mended(line.head).rstrip("0123456789.eE+-"), allow_partial=True)
+    except ValueError:
+        return None
+    if isinstance(members, dict) and (found := _LAST_ID.search(line.tail)):
+        members.setdefault("id", from_json(found[1]))
+    return _request_id(members)
+
+
+def _pump(descriptor: int, lines: MemoryObjectSendStream[bytes | Overlong], token: Any) -> None:
     try:
         for line in capped_lines(lambda: os.read(descriptor, 65536), LINE_LIMIT):
-            if line.strip():
-                anyio.from_thread.run(lines.send, mended(line), token=token)
+            if isinstance(line, Overlong) or line.strip():
+                anyio.from_thread.run(lines.send, line, token=token)
         anyio.from_thread.run_sync(lines.close, token=token)
     except (OSError, RuntimeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
         return  # the server is gone; so is this thread's purpose
@@ -161,21 +223,25 @@ def mended(line: bytes) -> str:
     )
 
 
-def capped_lines(read: Callable[[], bytes], limit: int) -> Iterator[bytes]:
-    """The lines of a byte stream, those longer than `limit` left out; the rest stays in step."""
-    line, dropping = bytearray(), False
+def capped_lines(read: Callable[[], bytes], limit: int) -> Iterator[bytes | Overlong]:
+    """The lines of a byte stream; of those longer than `limit` bytes both ends are left."""
+    line: bytearray | Overlong = bytearray()
     while chunk := read():
-        *whole, rest = chunk.split(b"\n")
-        for part in whole:
-            line += part
-            if not dropping and len(line) <= limit:
-                yield bytes(line)
-            line, dropping = bytearray(), False
-        line += rest
-        if len(line) > limit:
-            line, dropping = bytearray(), True
-    if line and not dropping:
-        yield bytes(line)
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            line = _lengthen(line, part, limit)
+            yield line if isinstance(line, Overlong) else bytes(line)
+            line = bytearray()
+        line = _lengthen(line, rest, limit)
+    if line:
+        yield line if isinstance(line, Overlong) else bytes(line)
+
+
+def _lengthen(line: bytearray | Overlong, part: bytes, limit: int) -> bytearray | Overlong:
+    if isinstance(line, Overlong):
+        return Overlong(line.head, (line.tail + part)[-TAIL:])
+    line += part
+    return line if len(line) <= limit else Overlong(bytes(line[:limit]), bytes(line[-TAIL:]))
 
 
 async def _until_signal(stop: Callable[[int], None]) -> None:
