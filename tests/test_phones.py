@@ -64,6 +64,29 @@ def test_the_country_is_the_numbers_or_nobodys(
     assert (phones.country(number), phones.shown(number)) == (country, shown)
 
 
+@pytest.mark.parametrize(
+    ("number", "country"),
+    [
+        ("9193800", "IN"),
+        ("9193800134431", "IN"),
+        ("120255501", "US"),
+        ("12025550147000", "US"),
+        ("62813555007", "ID"),
+        ("4420", "GB"),
+        ("911", "IN"),
+        ("44" + "2" * 18, "GB"),
+        ("0044123", None),
+        ("800123", None),
+        ("999123", None),
+        ("", None),
+    ],
+)
+def test_r69_a_number_of_impossible_length_has_the_main_country_of_its_calling_code(
+    number: str, country: str | None
+) -> None:
+    assert phones.country(number) == country
+
+
 @given(NUMBERS)
 def test_a_masked_number_keeps_its_middle_to_itself(number: str) -> None:
     masked = phones.masked(number)

@@ -27,14 +27,22 @@ def country(number: str) -> str | None:
     import phonenumbers  # deferred: its metadata is not needed to start
 
     try:
-        parsed = phonenumbers.parse("+" + number)
+        region = phonenumbers.region_code_for_number(phonenumbers.parse("+" + number))
     except phonenumbers.NumberParseException:
-        return None
-    region = phonenumbers.region_code_for_number(parsed)
-    if region is None and phonenumbers.is_possible_number(parsed):
-        regions = phonenumbers.region_codes_for_country_code(parsed.country_code or 0)
-        region = regions[0] if regions else None
+        region = None  # of impossible length, or in no country
+    region = region or _main_region(number)
     return region if region and region.isalpha() else None  # 001 is no country
+
+
+def _main_region(number: str) -> str | None:
+    """The main region of the calling code that digits begin with: no code begins another one."""
+    import phonenumbers
+
+    if not (number.isascii() and number.isdigit()) or number.startswith("0"):
+        return None
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    codes = (int(number[:length]) for length in range(1, 4))
+    return next((regions[code][0] for code in codes if code in regions), None)
 
 
 def shown(number: str) -> str:
