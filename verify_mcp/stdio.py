@@ -90,7 +90,8 @@ async def _serve_until_end(server: Server[Any]) -> None:
 
 async def _nothing() -> AsyncIterator[str]:
     """The input of the SDK's reader, which drops what it cannot read."""
-    for line in ():
+    lines: tuple[str, ...] = ()
+    for line in lines:
         yield line
 
 
