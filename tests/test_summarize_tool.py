@@ -272,6 +272,60 @@ async def test_a_filter_gives_its_own_sessions_only(filters: dict[str, str], mat
     assert after["basis"] == ("held" if is_kept or "subaccount" in filters else "fetched")
 
 
+@pytest.mark.parametrize("filters", [{}, {"app_uuid": APP}])
+async def test_r68_a_brand_filter_is_answered_from_what_is_held_where_each_brand_is_known(
+    filters: dict[str, str],
+) -> None:
+    ours = [
+        replace(each, attempts=each.attempts or (attempt("sms", "delivered", each.created_at),))
+        for each in some(120, hours=70)
+    ]
+    emulator = account(*ours, shape="rich")
+    week = {"session_time__gte": "7d", **filters}
+    async with connect(emulator) as client:
+        fetched = await summed(client, **week, brand_name="Acme")
+        await summed(client, session_time__gte="7d")
+        held = await summed(client, **week, brand_name="Acme")
+        window = {"session_time__gte": "48h", "session_time__lt": "24h"}
+        page = await listed(client, **window, brand_name="Acme")
+    assert (held["basis"], held["api_requests"], figures(held)) == ("held", 0, figures(fetched))
+    assert page["quota_left"] == held["quota_left"]
+    real = truth.among(emulator.world, NOW - 2 * DAY, NOW - DAY)
+    branded = sum(each.brand_name == "Acme" for each in real)
+    assert len(page["rows"]) == min(20, branded)
+
+
+@pytest.mark.parametrize("name", ["acme", "ACME", "Acme  Ltd", "acme ltd"])
+async def test_r68_a_brand_in_another_spelling_is_left_to_the_api(name: str) -> None:
+    ours = [session(1, brand_name="Acme"), session(2, minutes=90, brand_name="Acme Ltd")]
+    async with connect(account(*ours, shape="rich")) as client:
+        await summed(client)
+        other = await summed(client, brand_name=name)
+        nobodys = await summed(client, brand_name="Initech")
+    assert (other["basis"], nobodys["basis"]) == ("fetched", "held")
+
+
+async def test_r68_sessions_without_a_brand_are_asked_for_when_a_brand_is_filtered() -> None:
+    ours = [
+        session(number, minutes=720 * number, brand_name="Acme" if number % 2 else "Globex")
+        for number in range(1, 13)
+    ]
+    ours[6] = replace(ours[6], attempts=())
+    emulator = account(*ours, shape="rich")
+    async with connect(emulator) as client:
+        await summed(client, session_time__gte="7d")
+        mixed = await summed(client, session_time__gte="7d", brand_name="Acme")
+        rows = await listed(
+            client, session_time__gte="5d", session_time__lt="2d", brand_name="Acme"
+        )
+    assert (mixed["basis"], mixed["sessions"], mixed["api_requests"]) == ("fetched", 6, 1)
+    assert len(rows["rows"]) == 3
+    async with connect(account(*ours, shape="lean")) as client:
+        await summed(client, session_time__gte="7d")
+        lean = await summed(client, session_time__gte="7d", brand_name="Acme")
+    assert (lean["basis"], lean["sessions"]) == ("fetched", 6)
+
+
 async def test_a_window_half_covered_costs_only_its_other_half() -> None:
     emulator = account(*some(400, hours=96), list_limit=None)
     async with connect(emulator, rate_limit=AMPLE) as client:

@@ -164,8 +164,8 @@ class SessionFilter:
         )
 
     def on_what_is_kept(self) -> bool:
-        """Whether every payload carries what is asked, so that held sessions can answer."""
-        return self.brand_name is None and self.app_hash is None
+        """Whether the mirror filters by all that is asked: it has no column for app hashes."""
+        return self.app_hash is None
 
     def is_open(self) -> bool:
         """Whether nothing narrows it but a subaccount and times."""

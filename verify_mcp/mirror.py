@@ -214,6 +214,17 @@ class Mirror:
         parts = merged([*settled, *(part for part, _ in needed)])
         return parts, min((at for _, at in needed), default=now)
 
+    async def decided(
+        self, scope: str, wanted: SessionFilter, parts: Sequence[Window]
+    ) -> tuple[Window, ...]:
+        """What of parts that need not be asked again is enough to answer a filter."""
+        if self.store is None:
+            return ()
+        try:
+            return await self.store.decided(scope, wanted, parts)
+        except DatabaseUnavailable:
+            return ()
+
     def shown(self, number: str) -> str:
         """How a recipient is written in answers."""
         return phones.pseudonym(number, self.key) if self.key else phones.shown(number)

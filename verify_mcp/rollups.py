@@ -5,7 +5,7 @@ and dropped in the transactions that change rows, so one that is there equals it
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ from verify_mcp import summary
 from verify_mcp.filters import MICROSECOND, SessionFilter
 from verify_mcp.sql import Connection, Row, Value
 from verify_mcp.summary import Tallies, Tally
+from verify_mcp.text import clean
 from verify_mcp.windows import Window, covered
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +84,32 @@ def tallied(
     parts = [part for window in windows for part in days(window, zone)]
     found = [_of_part(connection, shelf, wanted, part, shift, by) for part, shift in parts]
     return summary.added(*(_tallies(row, by) for rows in found for row in rows))
+
+
+def undecided(
+    connection: Connection, shelf: Shelf, wanted: SessionFilter, window: Window
+) -> list[Window]:
+    """The parts of a window, a day each at most, with sessions that may have the brand or not.
+
+    The API tells a brand only with attempts that carry one, and does not document whether its
+    filter heeds case and spaces.
+    """
+    name = wanted.brand_name
+    if name is None:
+        return []
+    others = replace(wanted, brand_name=None)
+    return [
+        part
+        for part, _ in days(window, UTC)
+        for brands in [_of_part(connection, shelf, others, part, timedelta(), ("brand",))]
+        if any(_may_be(str(row[0]), name) for row in brands)
+    ]
+
+
+def _may_be(brand: str, name: str) -> bool:
+    if brand == name:
+        return False  # it certainly is
+    return brand == summary.UNKNOWN or brand.casefold() == clean(name).casefold()
 
 
 def drop(connection: Connection, shelf: Shelf, numbers: Iterable[int]) -> None:
@@ -202,7 +229,12 @@ def _roll_up(connection: Connection, shelf: Shelf, day: Window) -> None:
 
 
 def _asked(wanted: SessionFilter) -> dict[str, Value]:
-    said = {"app": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
+    said = {
+        "app": wanted.app_uuid,
+        "status": wanted.status,
+        "recipient": wanted.recipient,
+        "brand": wanted.brand_name,
+    }
     return {name: value for name, value in said.items() if value is not None}
 
 

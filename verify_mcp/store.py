@@ -109,6 +109,28 @@ class Store:
         )
         return tuple(shared for each in held if (shared := overlap(each, wanted)))
 
+    async def decided(
+        self, scope: str, wanted: SessionFilter, windows: Sequence[Window]
+    ) -> tuple[Window, ...]:
+        """What of some windows is enough to answer a filter: each session's brand is known there.
+
+        All from the oldest unknown one on is left out: one gap costs the fewest requests.
+        """
+        if wanted.brand_name is None:
+            return tuple(windows)
+
+        def work(connection: Connection) -> tuple[Window, ...]:
+            shelf = self._shelf(scope)
+            undecided = [
+                part
+                for window in windows
+                for part in rollups.undecided(connection, shelf, wanted, window)
+            ]
+            hull = [Window(undecided[0].start, windows[-1].end)] if undecided else []
+            return tuple(part for window in windows for part in gaps(window, hull))
+
+        return await self._access.read(work)
+
     async def latest(self, scope: str) -> datetime | None:
         """The latest instant by the API's clock that any window was fetched at or ends at."""
         rows = await self._access.read(
@@ -138,15 +160,18 @@ class Store:
     async def page(
         self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> list[Session] | None:
-        """Sessions of a window, newest first; None unless all of it is held and final."""
+        """Sessions of a window, newest first; None unless all of it is final, and enough."""
 
         def work(connection: Connection) -> list[bytes] | None:
             if not covered(window, self._covered(connection, scope, window)):
                 return None
+            if rollups.undecided(connection, self._shelf(scope), wanted, window):
+                return None
             return self._bodies(connection, wanted, scope, window, limit, offset)
 
         # Glances wait for each other, so what only a scan can find is none.
-        by_index = wanted.recipient is not None or (wanted.app_uuid or wanted.status) is None
+        scanned = (wanted.app_uuid, wanted.status, wanted.brand_name)
+        by_index = wanted.recipient is not None or not any(scanned)
         look = self._access.glance if by_index or window.length <= DAY else self._access.read
         bodies = await look(work)
         return None if bodies is None else [_session(body) for body in bodies]

@@ -231,6 +231,7 @@ class Survey:
         if not question.wanted.on_what_is_kept():
             return nothing
         parts, at = await self._mirror.covered(self._scope, window, max_staleness)
+        parts = await self._mirror.decided(self._scope, question.wanted, parts)
         tallies = await self._tallied(parts, question.by)
         if tallies is None:
             return nothing
