@@ -26,7 +26,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from tests.conftest import NOW, SANDBOX, Clock, Era, account, answered, got, listed, session, uuid
-from tests.houses import PATIENCE, child, made, posted, running, visitor
+from tests.houses import PATIENCE, bearer, child, made, modern_call, posted, running, visitor
 from tests.test_stdio import environment
 from verify_mcp import logs, telemetry, tokens
 from verify_mcp.callers import MINUTE, Budgets, Caller
@@ -182,19 +182,55 @@ async def test_r74_a_masking_server_audits_a_number_masked_and_a_pseudonym_as_gi
     assert [line["recipient"] for line in audited] == ["+91…0001", pseudonym]
 
 
+def modern(method: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A request without parameters of its own, as its body and headers."""
+    body, headers = modern_call("get_verify_status")
+    parameters = {"_meta": body["params"]["_meta"]}
+    del headers["mcp-name"]
+    return (
+        {**body, "method": method, "params": parameters},
+        {**headers, "mcp-method": method},
+    )
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "tools/list", "prompts/list", "resources/list", "resources/templates/list",
+        "resources/read", "prompts/get", "completion/complete", "x/+919380013443",
+    ],
+)  # fmt: skip
+async def test_r79_every_request_that_costs_work_counts_as_a_call(
+    tmp_path: Path, audited: list[dict[str, Any]], method: str
+) -> None:
+    file, clock = tmp_path / "tokens.json", Clock()
+    token = made(file, "agent", budget=2)
+    body, headers = modern(method)
+    async with running(account(), clock=clock, file=file) as here:
+        replies = [await posted(here.url, body, **headers, **bearer(token)) for _ in range(3)]
+        free, more = modern("server/discover")
+        free_reply = await posted(here.url, free, **more, **bearer(token))
+    texts = [reply.text for reply in replies]
+    assert ["2 calls a minute" in text for text in texts] == [False, False, True]
+    assert "result" in free_reply.json()
+    (last,) = [line for line in audited if line["outcome"] == "over budget"]
+    assert last["tool"] == (method if method[:2] != "x/" else "?")
+
+
 async def test_a_budget_is_a_number_of_calls_a_minute(
     tmp_path: Path, audited: list[dict[str, Any]]
 ) -> None:
     file, clock = tmp_path / "tokens.json", Clock()
-    token, other = made(file, "agent", budget=2), made(file, "person", budget=2)
+    token, other = made(file, "agent", budget=3), made(file, "person", budget=2)
     async with running(account(), clock=clock, file=file) as here:
         async with visitor(here.url, token) as client:
-            for _ in range(2):
+            for _ in range(2):  # and after the first one the client lists the tools
                 await answered(client, "get_verify_status", {"about": "quota"})
             refusal = await client.call_tool("get_verify_status", {})
-            with pytest.raises(MCPError, match="2 calls a minute"):
+            with pytest.raises(MCPError, match="3 calls a minute"):
                 await client.read_resource("verify://guide")
-            assert await client.list_tools()
+            with pytest.raises(MCPError, match="3 calls a minute"):
+                await client.list_tools()
             clock.pass_by(MINUTE)
             await answered(client, "get_verify_status", {"about": "quota"})
         async with visitor(here.url, other) as client:
@@ -202,10 +238,10 @@ async def test_a_budget_is_a_number_of_calls_a_minute(
     assert refusal.is_error
     (block,) = refusal.content
     assert getattr(block, "text", "") == (
-        "Your token's 2 calls a minute are used up. Ask again in 61 s."
+        "Your token's 3 calls a minute are used up. Ask again in 61 s."
     )
     assert [line["outcome"] for line in audited] == [
-        "ok", "ok", "over budget", "over budget", "ok", "ok",
+        "ok", "ok", "over budget", "over budget", "over budget", "ok", "ok",
     ]  # fmt: skip
 
 

@@ -76,6 +76,69 @@ def test_no_whole_number_passes_wherever_it_stands(number: str, place: str) -> N
     assert number not in written(place.replace("%%", "%").replace("%s", number).replace("%", "%%"))
 
 
+GAPS = [
+    " ", "\u00a0", "\u202f", "\u2009", "-", "\u2011", ".", ") ", "/", "  ", "\t", "+", "%20",
+    "%C2%A0", "%E2%80%AF", r"\xa0", r"\u00a0", r"\\u202f", "\u200b",
+]  # fmt: skip
+SPELLED = [
+    "to %s", "{'recipient': '%s'}", '{\\"phone\\": \\"%s\\"}', "?recipient=%s&limit=20", "('%s',)",
+    "no session of %s", "recipient=%%2B%s", "arguments={'number': '+%s'}",
+]  # fmt: skip
+
+
+@given(
+    st.from_regex(r"[1-9][0-9]{7,14}", fullmatch=True),
+    st.sets(st.integers(1, 7), min_size=1),
+    st.sampled_from(GAPS),
+    st.sampled_from(SPELLED),
+)
+def test_r79_no_number_passes_however_it_is_spelled_out(
+    number: str, cuts: set[int], gap: str, place: str
+) -> None:
+    spelled = "".join(gap * (at in cuts) + digit for at, digit in enumerate(number))
+    text = written("%s", place.replace("%%", "%").replace("%s", spelled))
+    assert spelled not in text
+    assert "…" in text
+    assert number[2:6] not in "".join(each for each in text if each.isdigit())[:-4]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("'recipient': '690 7290'", "'recipient': '+…'"),
+        ("to (202) 555-0147.", "to (+20…0147."),
+        ("\u0669\u0661 \u0669\u0663\u0668\u0660\u0660 \u0661\u0663\u0664\u0664\u0663", None),
+    ],
+)
+def test_r79_short_spelled_and_foreign_digits_are_hidden(said: str, shown: str | None) -> None:
+    assert written(said) != said
+    assert shown in (None, written(said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "2026-11-21 09:30:00,123 DEBUG",
+        "20 2026-11-21T09:30:00.123456+00:00 20",
+        "session_time__gte=2026-11-21%2009:30:00&limit=20&offset=1980",
+        "session_time__gte=2026-11-21+09%3A30%3A00",
+        "listening on 127.0.0.1:54321",
+        "('192.168.100.200', 54321)",
+        "session 60EA68DB-1234-4609-9002-120105160000",
+        "recipient 60ea68db-1234-4609-9002-120105160000",
+        "recipient=2026",
+        "HTTP/1.1 200 OK, 1234 bytes in 0.25 s",
+    ],
+)
+def test_r79_times_addresses_ports_and_ids_stay(said: str) -> None:
+    assert written("%s", said) == said
+
+
+def test_r79_redacting_a_long_line_takes_work_in_proportion_to_its_length() -> None:
+    for text in ("1 " * 200_000, "1" * 400_000, "recipient=" * 40_000, "1%20x" * 80_000):
+        assert len(written("%s", text)) <= len(text)
+
+
 def test_without_credentials_there_is_nothing_to_hide() -> None:
     assert secrets_of(replace(SANDBOX, credentials=None)) == ()
 

@@ -266,9 +266,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _serve_http(options: argparse.Namespace, settings: Settings, open_mirror: Any) -> int:
-    from verify_mcp import http, telemetry
+    from verify_mcp import http, prompts, telemetry, tools
 
-    if told := telemetry.configure(os.environ):
+    names = {*(offer.name for offer in tools.OFFERS), *prompts.pages()}
+    if told := telemetry.configure(os.environ, names):
         _tell(told)
     place = http.Place(options.host, options.port, options.tls_cert, options.tls_key)
     return http.run(settings, place, open_mirror)

@@ -40,6 +40,7 @@ PATH = "/mcp"
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request; tool calls are a thousandth of this."""
 LARGEST_HEAD = 32 * 1024
+"""Bytes of a request's line and headers."""
 MOST_CALLS = 400
 """Requests answered at once; more are told to come back."""
 LONGEST_CALL = 90.0
@@ -272,15 +273,16 @@ class Guard:
             logs.request_id.reset(name)
 
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in _OPEN:
-            await self._app(scope, receive, send)
-            return
-        refusal = self._refusal(scope)
+        is_open = scope["path"] in _OPEN
+        refusal = _oversized(scope) or (None if is_open else self._refusal(scope))
         if refusal is not None:
             reason, response = refusal
             telemetry.refused(reason)
             logger.info("refused: %s", reason)
             await response(scope, receive, send)
+            return
+        if is_open:
+            await self._app(scope, receive, send)
             return
         self._calls += 1
         try:
@@ -303,6 +305,18 @@ class Guard:
         if self._calls >= self.most_calls:
             return "busy", _said(503, "Too many calls at once.", {"retry-after": "1"})
         return None
+
+
+def _oversized(scope: Scope) -> tuple[str, Response] | None:
+    """The refusal of a head over the limit: the parser bounds only one that comes in pieces."""
+    if _head_bytes(scope) <= LARGEST_HEAD:
+        return None
+    return "head", _said(431, f"The head of a request is at most {LARGEST_HEAD // 1024} KiB.")
+
+
+def _head_bytes(scope: Scope) -> int:
+    line = len(scope["method"]) + len(scope["raw_path"]) + len(scope["query_string"])
+    return line + sum(len(name) + len(value) + 4 for name, value in scope["headers"])
 
 
 def _said(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

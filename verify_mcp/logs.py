@@ -21,13 +21,32 @@ from verify_mcp.settings import Settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the HTTP request that is being answered."""
 
-# Whole UUIDs stay; else seven digits and more are a number, whatever stands beside them, and so is
-# what is written as one with its country code, in a URL, too.
-_NUMBER = re.compile(
-    r"(?<![0-9a-f])(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])"
-    r"|\+?[0-9]{7,}"
-    r"|(?:\+|(?<=%2[Bb]))[0-9](?:[0-9 ().-]|%2[08D9d]){6,30}[0-9]"
+# What may stand between two digits of a number: as it is, escaped in a URL, or as repr() and JSON
+# escape it.
+_GAP = (
+    r"(?:[^\S\r\n]|[().\-/+\u2010-\u2015\u2212\u200b-\u200f\u2060\ufeff]"
+    r"|%(?:2[0789BDEF]|0[9AD]|C2|E2|EF|[89AB][0-9A-F])"
+    r"|\\+(?:[nrtfv]|x[0-9a-f]{2}|u[0-9a-f]{4})){0,12}"
 )
+_DATE = (
+    r"20\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:(?:[T ]|%20|\+)(?:[01]\d|2[0-3])(?:(?::|%3A)[0-5]\d){1,2}(?:[.,]\d{1,6})?)?(?!\d)"
+)
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_UUID = r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"
+_NEXT = rf"(?:{_GAP}(?!{_DATE})\d)"
+# Behind the name of a recipient, and behind a plus, seven digits are a number, however they are
+# spaced; elsewhere seven in a row or eight. Whole UUIDs, times and IPv4 addresses stay.
+_NUMBER = re.compile(
+    rf"(?P<lead>(?:recipient|phone)[a-z_]*(?:[\s\"'\\:=\[({{>]|%[0-9A-F]{{2}}){{1,12}})"
+    rf"(?!{_UUID})\+?{_GAP}\d{_NEXT}{{6,}}"
+    rf"|(?P<whole>{_UUID}|(?<!\d){_DATE}|(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d.]))"
+    rf"|(?:\+|(?<=%2B))\(?\d{_NEXT}{{6,}}"
+    rf"|\+?\d{{7,}}"
+    rf"|\d{_NEXT}{{7,}}",
+    re.IGNORECASE,
+)
+_ESCAPE = re.compile(r"%[0-9A-F]{2}|\\+(?:x[0-9a-f]{2}|u[0-9a-f]{4})|\D", re.IGNORECASE)
 _WHOLE = ("time", "request_id", "caller", "issuer", "tool")
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads is refused at once
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
@@ -61,7 +80,10 @@ class Discreet(logging.Formatter):
 
 
 def _masked(found: re.Match[str]) -> str:
-    return found["uuid"] or phones.masked(re.sub(r"\D", "", found[0]))
+    if found["whole"]:
+        return found["whole"]
+    lead = found["lead"] or ""
+    return lead + phones.masked(_ESCAPE.sub("", found[0][len(lead) :]))
 
 
 class Structured(Discreet):

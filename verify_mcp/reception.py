@@ -33,7 +33,9 @@ audit = logging.getLogger("verify_mcp.audit")
 TOLD = "The server is being restarted. Ask again in a few seconds."
 REFUSED = -32000
 """The JSON-RPC code of a refusal that is neither a mistake nor a fault."""
-_METERED = ("tools/call", "resources/read", "completion/complete", "prompts/get")
+_AUDITED = ("tools/call", "resources/read", "completion/complete", "prompts/get")
+_LISTINGS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+_UNMETERED = ("initialize", "ping", "server/discover")
 _TOOLS = {offer.name: {each.name for each in offer.arguments} for offer in OFFERS}
 _HIDDEN = "?"
 
@@ -79,8 +81,8 @@ class Reception:
         whole = ctx.lifespan_context
         if self._views is None:
             self._views = Views(whole)
-        if ctx.method not in _METERED:
-            return await call_next(ctx)  # what is static, and the same for everybody
+        if not _is_metered(ctx.method):
+            return await call_next(ctx)
         began = self._clock()
         deed = _deed(caller, ctx)
         outcome, answer, refusal = "failed", None, ""
@@ -90,7 +92,8 @@ class Reception:
             outcome = "abandoned"
             raise
         finally:
-            self._note(deed, outcome, answer, self._clock() - began)
+            if ctx.method in _AUDITED or outcome == "over budget":
+                self._note(deed, outcome, answer, self._clock() - began)
         return _refused(ctx, refusal) if refusal else answer
 
     def close(self) -> None:
@@ -153,6 +156,11 @@ class Reception:
         audit.info(json.dumps(told, ensure_ascii=False))
 
 
+def _is_metered(method: str) -> bool:
+    """Whether a message counts as one of its caller's calls: not what opens a connection."""
+    return method not in _UNMETERED and not method.startswith("notifications/")
+
+
 def _refused(context: Context, text: str) -> HandlerResult:
     """A refusal that a model can read where there is one, a protocol's error elsewhere."""
     if context.method == "tools/call":
@@ -164,7 +172,8 @@ def _deed(caller: Caller, context: Context) -> Deed:
     """What is asked; names are only told when they are ours, because others may hold anything."""
     params = context.params or {}
     if context.method != "tools/call":
-        return Deed(caller, context.method)
+        known = context.method in (*_AUDITED, *_LISTINGS)
+        return Deed(caller, context.method if known else _HIDDEN)
     tool, said = params.get("name"), params.get("arguments")
     if not isinstance(tool, str) or tool not in _TOOLS:
         return Deed(caller, _HIDDEN)

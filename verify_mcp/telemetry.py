@@ -4,7 +4,7 @@ Only its API is needed here, which does nothing until an SDK is set up. The oper
 the extra `otel` and the usual OTEL_… variables; see `configure`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -73,10 +73,11 @@ def refused(reason: str) -> None:
     instrument(REFUSED).add(1, {"reason": reason})
 
 
-def configure(environ: Mapping[str, str]) -> str:
+def configure(environ: Mapping[str, str], names: Collection[str]) -> str:
     """Send metrics and traces where OTEL_EXPORTER_OTLP_ENDPOINT says; what came of it, in words.
 
-    Nothing is set up, and "" is told, when no endpoint is named.
+    `names` are the tools and prompts that a span may name. Nothing is set up, and the text is
+    empty, when no endpoint is named.
     """
     if not environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip():
         return ""
@@ -89,6 +90,8 @@ def configure(environ: Mapping[str, str]) -> str:
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from verify_mcp.spans import RedactingExporter
     except ImportError:
         return (
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, but its exporter is not installed. "
@@ -98,7 +101,7 @@ def configure(environ: Mapping[str, str]) -> str:
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
     metrics.set_meter_provider(MeterProvider([reader], resource=here))
     traces = TracerProvider(resource=here)
-    traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    traces.add_span_processor(BatchSpanProcessor(RedactingExporter(OTLPSpanExporter(), names)))
     trace.set_tracer_provider(traces)
     return "Metrics and traces go to OTEL_EXPORTER_OTLP_ENDPOINT."
 
