@@ -169,6 +169,7 @@ async def fleet(server: Postgres, home: Path) -> AsyncIterator[Fleet]:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.slow(17)
 async def test_r54_replicas_with_clocks_minutes_apart_share_one_quota_and_one_mirror(
     own_postgres: Postgres, tmp_path: Path
 ) -> None:
@@ -196,6 +197,7 @@ async def test_r54_replicas_with_clocks_minutes_apart_share_one_quota_and_one_mi
         assert (us.refused(), us.busiest() <= LIMIT) == (0, True)
 
 
+@pytest.mark.slow(70)
 async def test_r54_without_the_database_calls_are_answered_and_nothing_is_lost(
     own_postgres: Postgres, tmp_path: Path
 ) -> None:

@@ -387,6 +387,7 @@ async def test_two_processes_that_walk_the_same_window_at_once_claim_what_is_tru
     assert held.end >= NOW - HOUR  # a little more, when one waited for the other
 
 
+@pytest.mark.slow(20)
 def test_r34_a_walk_killed_before_any_statement_loses_nothing_and_claims_nothing_false(
     tmp_path: Path,
 ) -> None:
