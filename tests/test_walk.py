@@ -393,7 +393,7 @@ def test_r34_a_walk_killed_before_any_statement_loses_nothing_and_claims_nothing
 ) -> None:
     killed = subprocess.run(
         [sys.executable, "-m", "tests.killed", str(tmp_path), "100"],
-        check=False, capture_output=True, text=True, timeout=120,
+        check=False, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert (killed.returncode, killed.stderr) == (0, "")
     assert killed.stdout.startswith("100 walks killed")
