@@ -46,6 +46,31 @@ SANDBOX = Settings(
 )
 
 
+def order_tests(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """Give each worker some of the slow tests first, the slowest ones at once.
+
+    Most of them wait for processes and timeouts, so that the other workers have the processor
+    meanwhile. pytest-xdist cuts the list into one run of neighbours for each worker.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if item not in slow]
+    slow.sort(key=lambda item: -item.get_closest_marker("slow").args[0])  # type: ignore[union-attr]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        first = slow[worker::workers]
+        count = max(0, (len(items) - len(ordered)) // (workers - worker) - len(first))
+        ordered += first + others[:count]
+        del others[:count]
+    return ordered + others
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        items[:] = order_tests(items, worker["workercount"])
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

@@ -103,6 +103,7 @@ async def works(server: Running) -> None:
     server.clock.pass_by(60)
 
 
+@pytest.mark.slow(4)
 async def test_r31_a_locked_ledger_is_said_once_and_used_again_when_it_is_free(
     place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -229,6 +230,7 @@ def asides(place: Place, reason: str) -> list[Path]:
     return [each for each in found if not each.name.endswith(("-wal", "-shm"))]
 
 
+@pytest.mark.slow(6)
 async def test_r31_a_postgresql_server_that_stops_is_said_once_and_used_again(
     postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:

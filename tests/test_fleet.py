@@ -13,6 +13,7 @@ from tests.fleet import Plan, sail
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow(9)
 async def test_r28_r29_r30_the_api_never_sees_more_than_the_rate_whoever_dies_or_tells_the_time(
     place: Place,
 ) -> None:
@@ -22,6 +23,7 @@ async def test_r28_r29_r30_the_api_never_sees_more_than_the_rate_whoever_dies_or
     assert len(outcome.arrivals) > 10  # a busy machine starts eight processes slowly
 
 
+@pytest.mark.slow(5)
 async def test_two_servers_of_one_account_answer_every_call_without_a_429(tmp_path: Path) -> None:
     found = await measured(30, 10, 1.0, tmp_path, servers=2)
     assert (found.requests, found.refused, found.failed) == (30, 0, 0)

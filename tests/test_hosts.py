@@ -167,6 +167,7 @@ def lacks_its_database(status: dict[str, Any]) -> bool:
 
 
 @pytest.mark.skipif(not hosts_can_be_had(), reason="network namespaces cannot be had here")
+@pytest.mark.slow(37)
 async def test_r54_a_host_whose_packets_to_the_database_vanish_answers_and_comes_back(
     postgres: Postgres, tmp_path: Path
 ) -> None:

@@ -359,6 +359,7 @@ async def test_r53_what_comes_while_the_server_ends_is_refused() -> None:
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
 
 
+@pytest.mark.slow(7)
 async def test_r53_sigterm_under_load(tmp_path: Path) -> None:
     emulator = Emulator(behaviour=Behaviour(latency=1.0, list_limit=None))
     results: list[dict[str, Any]] = []

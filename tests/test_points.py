@@ -47,6 +47,7 @@ async def test_r63_groups_cover_the_whole_window() -> None:
     assert await violations("p08") == []
 
 
+@pytest.mark.slow(6)
 async def test_r65_what_a_sample_cannot_have_seen_is_bounded() -> None:
     assert await violations("p10") == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -47,6 +47,7 @@ class Traffic:
 
     window: Window
     rows: Sequence[Row]
+    _pages: dict[int, Page] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def truth(self) -> dict[str, Decimal]:
@@ -55,9 +56,11 @@ class Traffic:
 
     def page(self, offset: int) -> Page:
         """One page as the list endpoint gives it."""
-        rows = self.rows[offset : offset + PAGE]
-        sessions = tuple(_session(offset + place, row) for place, row in enumerate(rows))
-        return Page(sessions, received=len(rows))
+        if offset not in self._pages:
+            rows = self.rows[offset : offset + PAGE]
+            sessions = tuple(_session(offset + index, row) for index, row in enumerate(rows))
+            self._pages[offset] = Page(sessions, received=len(rows))
+        return self._pages[offset]
 
     def of(self, status: str) -> Traffic:
         return Traffic(self.window, [row for row in self.rows if row.status == status])
