@@ -309,6 +309,8 @@ async def test_r70_a_charge_that_is_none_is_unknown_and_its_session_stands(fault
     async with connect(failing(fault)) as client:
         answer = await listed(client)
     assert (answer["complete"], len(answer["rows"])) == (True, 2)
+    unread = uuid(1)[:8]
+    assert answer["note"] == f"A field could not be read and is unknown in: {unread}."
     async with connect(failing(fault)) as client:
         one = await got(client, uuid(1))
     assert one["note"] == "A field of the API's answer could not be read and is unknown."
