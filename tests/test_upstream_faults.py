@@ -158,7 +158,7 @@ async def test_r06_a_wish_beyond_what_a_call_may_wait_is_passed_on(
         clock.pass_by(wish)
         later = await asked(client, endpoint)
     assert (first["complete"], first["eta_s"]) == (False, min(86_400, int(retry_after)))
-    assert (second["complete"], second["eta_s"]) == (False, wish)
+    assert (second["complete"], second["eta_s"]) == (False, first["eta_s"])
     assert clock.now == NOW + timedelta(seconds=wish)
     assert later["complete"] is True
 
@@ -196,6 +196,24 @@ async def test_r70_a_retry_after_of_an_hour_is_given_as_an_hour() -> None:
     async with connect(failing(Fault.TOO_MANY, retry_after="3600")) as client:
         answer = await listed(client)
     assert (answer["complete"], answer["eta_s"]) == (False, 3600)
+
+
+async def test_r70_calls_during_a_long_retry_after_say_how_long_it_lasts_still() -> None:
+    clock = Clock()
+    async with connect(failing(Fault.TOO_MANY, clock=clock, retry_after="3600"), clock=clock) as (
+        client
+    ):
+        await listed(client)
+        clock.pass_by(100)
+        answer = await listed(client)
+        counted = await answered(client, "get_verify_status", {})
+        clock.pass_by(300)
+        after = await listed(client)
+        clock.pass_by(1)
+        again = await listed(client, offset=20)
+    assert (answer["complete"], answer["eta_s"]) == (False, 3500)
+    assert counted["quota"]["next_free_s"] == 3500
+    assert (after["complete"], again["complete"]) == (True, True)
 
 
 @both
