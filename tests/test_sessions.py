@@ -109,6 +109,14 @@ def test_r70_a_time_that_the_api_does_not_tell_is_no_unreadable_one(never: str |
     assert (read(updated_at=never).updated, read(updated_at=never).doubts()) == (None, ())
 
 
+@pytest.mark.parametrize("recipient", [None, 7, [], {}], ids=str)
+def test_r70_a_row_without_a_readable_recipient_is_a_session(recipient: object) -> None:
+    session = read(recipient=recipient)
+    assert (session.recipient, session.partly_unread) == ("", True)
+    nameless = {key: value for key, value in DOCUMENTED.items() if key != "recipient"}
+    assert read_page(page(nameless)).sessions == (session,)
+
+
 def test_r70_names_of_our_own_are_no_keys_of_a_payload() -> None:
     forged = {"partly_unread": True, "own_brand": "Forged", "own_app_hash": "x", "cost": "9"}
     assert read(**forged) == read()
@@ -130,10 +138,10 @@ def test_r70_brand_and_app_hash_are_read_beside_the_attempts_too() -> None:
     assert (session.brand_name, session.app_hash) == ("Acme", "h4sh")
 
 
-@pytest.mark.parametrize("name", ["session_uuid", "status", "created_at", "recipient"])
+@pytest.mark.parametrize("name", ["session_uuid", "status", "created_at"])
 @pytest.mark.parametrize("damage", ["missing", None, "", 7, [], {}], ids=str)
 def test_r15_a_row_without_what_it_is_about_is_left_out(name: str, damage: object) -> None:
-    if (name, damage) in (("recipient", ""), ("status", 7)):
+    if (name, damage) == ("status", 7):
         damage = None
     row = {key: value for key, value in DOCUMENTED.items() if key != name}
     row |= {} if damage == "missing" else {name: damage}

@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -538,3 +539,22 @@ async def test_r70_an_unknown_status_is_a_status_of_its_own_in_a_summary() -> No
     assert (answer["sessions"], answer["expired"]) == (3, 1)
     assert (answer["in_progress"], answer["other_statuses"]) == (1, 1)
     assert {each[0] for each in answer["rows"]} == {"expired", "rejected", "in-progress"}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+async def test_r70_a_session_whose_recipient_is_unknown_is_in_every_answer_but_not_held(
+    tmp_path: Path, *, masked: bool
+) -> None:
+    api = Canned({"sessions": [row(1), row(2, recipient=None)]})
+    database = f"sqlite:///{tmp_path / 'mirror.db'}"
+    window = {"session_time__gte": "2026-11-20", "session_time__lt": "2026-11-21T09:00:00Z"}
+    async with connect(api, database_url=database, masked=masked) as client:
+        table = await listed(client, **window)
+        summary = {**window, "group_by": ["recipient"]}
+        first = await answered(client, "summarize_verify_sessions", summary)
+        again = await answered(client, "summarize_verify_sessions", summary)
+    assert (table["complete"], table["rows"][1][2]) == (True, "")
+    assert table["note"].endswith(f"unknown in: {uuid(2)[:8]}.")
+    for answer in (first, again):
+        assert (answer["complete"], answer["sessions"]) == (True, 2)
+        assert "?" in [each[0] for each in answer["rows"]]

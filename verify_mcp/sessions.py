@@ -38,7 +38,7 @@ _NEVER = "0001-01-01"  # Go's zero time is how the API writes "never"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 STATUSES = {"in-progress", "verified", "expired"}
-_REQUIRED = {"session_uuid", "status", "created_at", "recipient"}
+_REQUIRED = {"session_uuid", "status", "created_at"}
 _HUGE_NUMBER = re.compile(
     r"(?<=[:\[,\s])-?\d{4301,}(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[\s,}\]])", re.ASCII
 )
@@ -125,6 +125,8 @@ def _known(words: set[str], separator: str, *, folded: bool = False) -> BeforeVa
 
 
 def _digits(value: object) -> object:
+    if value is None:
+        return ""
     if isinstance(value, str):
         return phones.digits(value) or clean(value, 24)
     raise ValueError("not a number")
@@ -174,15 +176,15 @@ class AttemptCharge(BaseModel):
 class Session(BaseModel):
     """One OTP session. Times are aware UTC, money is exact, texts are cleaned.
 
-    `recipient` is E.164 digits without `+`; `updated` is the last attempt's time; `cost` is the
-    API's total, None when it tells none.
+    `recipient` is E.164 digits without `+`, empty where it cannot be read; `updated` is the last
+    attempt's time; `cost` is the API's total, None when it tells none.
     """
 
     model_config = _READING
     uuid: Uuid = Field(validation_alias="session_uuid")
     app_uuid: Text = ""
     alias: Text = ""
-    recipient: Annotated[str, BeforeValidator(_digits)] = Field(repr=False)
+    recipient: Annotated[str, BeforeValidator(_digits)] = Field("", repr=False)
     channel: Channel = ""
     status: SessionStatus
     count: int | None = None
@@ -357,7 +359,7 @@ def _session(row: object) -> Session:
         session = _validate(row)
     except ValidationError as error:
         return _mark_unread(_validate(_prune(row, error)))
-    return session if _has_readable_charges(row) else _mark_unread(session)
+    return session if _is_readable(row) else _mark_unread(session)
 
 
 def _validate(row: object) -> Session:
@@ -369,9 +371,12 @@ def _mark_unread(session: Session) -> Session:
     return session.model_copy(update={"partly_unread": True})
 
 
-def _has_readable_charges(row: object) -> bool:
-    charges = row.get("charges") if isinstance(row, Mapping) else None
-    return charges is None or isinstance(charges, Mapping)
+def _is_readable(row: object) -> bool:
+    """Whether a valid row names its recipient, and its charges, if any, are an object."""
+    if not isinstance(row, Mapping):
+        return False
+    charges = row.get("charges")
+    return isinstance(row.get("recipient"), str) and isinstance(charges, Mapping | None)
 
 
 def _prune(row: object, error: ValidationError) -> object:
