@@ -1,5 +1,7 @@
 """A question too large for one call: it is counted, sampled, and asked again it becomes exact."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,3 +109,53 @@ async def test_r65_every_figure_that_is_not_exact_is_listed_with_room_above() ->
     for name in ("attempts", "cost", "expired_cost", "rescued"):
         low, high = answer["estimated"][name]
         assert float(low) == float(answer[name]) < float(high), name
+
+
+@pytest.mark.parametrize("place", [[505], [505, 650, 870], range(53, SESSIONS, 100)], ids=len)
+async def test_r70_rare_unknown_statuses_are_counted_and_not_taken_for_changes(
+    place: Sequence[int],
+) -> None:
+    clock = Clock()
+    records = spread_out()
+    for each in place:
+        records[each] = replace(records[each], outcome="rejected")
+    inside = [each for each in records if 1 <= each.created_at.day < 20]
+    rejected = sum(each.outcome == "rejected" for each in inside)
+    async with connect(account(*records, clock=clock), clock=clock) as client:
+        answers = await asked_again(client, clock, **PERIOD)
+
+    assert len(answers) > 2
+    for answer in answers:
+        assert "Sessions changed" not in answer.get("why", "")
+        assert answer["other_statuses"] == rejected
+        assert answer["expired"] == len(inside) - rejected
+        assert answer["in_progress"] == 0
+
+
+@pytest.mark.parametrize("spent", range(5, 13))
+async def test_r70_unknown_statuses_on_the_pages_read_are_not_inferred_as_expired(
+    spent: int,
+) -> None:
+    records = spread_out()
+    records[::3] = [replace(each, outcome="rejected") for each in records[::3]]
+    true = sum(1 <= each.created_at.day < 20 for each in records if each.outcome == "expired")
+    async with connect(account(*records)) as client:
+        arguments = {**PERIOD, "max_requests": spent, "group_by": ["status"]}
+        answer = await answered(client, "summarize_verify_sessions", arguments)
+
+    assert answer.get("expired", true) == true
+    assert "unchecked" not in answer
+    assert answer.get("verified", 0) == 0
+    for row in answer.get("rows", ()):
+        assert row[0] != "expired" or int(row[2]) <= true <= int(row[3])
+
+
+async def test_r70_inferred_expired_sessions_are_said_to_include_other_statuses() -> None:
+    records = spread_out()
+    records[500:700] = [replace(each, outcome="rejected") for each in records[500:700]]
+    async with connect(account(*records)) as client:
+        arguments = {**PERIOD, "max_requests": 9}
+        answer = await answered(client, "summarize_verify_sessions", arguments)
+
+    assert answer["unchecked"] == ["expired", "conversion_pct"]
+    assert "with those of undocumented statuses, if any, among them" in answer["why"]

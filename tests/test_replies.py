@@ -60,6 +60,8 @@ async def test_a_next_link_to_another_host_is_never_asked(host: str) -> None:
     [
         ("gzip", gzip.compress(PAGE)),
         ("X-Gzip", gzip.compress(PAGE)),
+        ("gzip", gzip.compress(PAGE[:40]) + gzip.compress(PAGE[40:])),
+        ("gzip", gzip.compress(PAGE) + b"\0" * 9),
         ("deflate", zlib.compress(PAGE)),
         ("deflate", zlib.compress(PAGE, wbits=-15)),
     ],
@@ -78,9 +80,12 @@ async def test_r70_a_compressed_answer_is_read_though_none_was_asked_for(
     ("body", "problem"),
     [
         (gzip.compress(b" " * 50_000_000), "far larger than a page can be"),
+        (gzip.compress(b" " * 1_000_000) * 3, "far larger than a page can be"),
+        (gzip.compress(b"") * 1_001, "far larger than a page can be"),
         (gzip.compress(PAGE)[:-9], "compressed and cut short"),
+        (gzip.compress(PAGE) + b"?", "compressed and"),
     ],
-    ids=["bomb", "cut short"],
+    ids=["bomb", "members", "empty members", "cut short", "no member"],
 )
 async def test_r70_decompressing_is_bounded_and_its_failure_an_error(
     body: bytes, problem: str

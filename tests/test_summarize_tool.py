@@ -531,7 +531,9 @@ async def test_brands_are_told_as_far_as_the_payload_carries_them() -> None:
     assert [row[0] for row in rich["rows"]] == ["?", "Acme"]
     assert [row[0] for row in lean["rows"]] == ["?"]
     assert rich["note"] == lean["note"]
-    assert rich["note"].startswith("The API tells a brand only with attempts")
+    assert rich["note"] == (
+        "? are sessions without a brand, both on the session and on its attempts."
+    )
 
 
 async def test_the_operators_time_zone_holds_unless_the_question_names_one() -> None:

@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import anyio
@@ -158,7 +159,7 @@ async def test_r06_a_wish_beyond_what_a_call_may_wait_is_passed_on(
         clock.pass_by(wish)
         later = await asked(client, endpoint)
     assert (first["complete"], first["eta_s"]) == (False, min(86_400, int(retry_after)))
-    assert (second["complete"], second["eta_s"]) == (False, wish)
+    assert (second["complete"], second["eta_s"]) == (False, first["eta_s"])
     assert clock.now == NOW + timedelta(seconds=wish)
     assert later["complete"] is True
 
@@ -196,6 +197,24 @@ async def test_r70_a_retry_after_of_an_hour_is_given_as_an_hour() -> None:
     async with connect(failing(Fault.TOO_MANY, retry_after="3600")) as client:
         answer = await listed(client)
     assert (answer["complete"], answer["eta_s"]) == (False, 3600)
+
+
+async def test_r70_calls_during_a_long_retry_after_say_how_long_it_lasts_still() -> None:
+    clock = Clock()
+    async with connect(failing(Fault.TOO_MANY, clock=clock, retry_after="3600"), clock=clock) as (
+        client
+    ):
+        await listed(client)
+        clock.pass_by(100)
+        answer = await listed(client)
+        counted = await answered(client, "get_verify_status", {})
+        clock.pass_by(300)
+        after = await listed(client)
+        clock.pass_by(1)
+        again = await listed(client, offset=20)
+    assert (answer["complete"], answer["eta_s"]) == (False, 3500)
+    assert counted["quota"]["next_free_s"] == 3500
+    assert (after["complete"], again["complete"]) == (True, True)
 
 
 @both
@@ -309,6 +328,8 @@ async def test_r70_a_charge_that_is_none_is_unknown_and_its_session_stands(fault
     async with connect(failing(fault)) as client:
         answer = await listed(client)
     assert (answer["complete"], len(answer["rows"])) == (True, 2)
+    unread = uuid(1)[:8]
+    assert answer["note"] == f"A field could not be read and is unknown in: {unread}."
     async with connect(failing(fault)) as client:
         one = await got(client, uuid(1))
     assert one["note"] == "A field of the API's answer could not be read and is unknown."
@@ -518,3 +539,22 @@ async def test_r70_an_unknown_status_is_a_status_of_its_own_in_a_summary() -> No
     assert (answer["sessions"], answer["expired"]) == (3, 1)
     assert (answer["in_progress"], answer["other_statuses"]) == (1, 1)
     assert {each[0] for each in answer["rows"]} == {"expired", "rejected", "in-progress"}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+async def test_r70_a_session_whose_recipient_is_unknown_is_in_every_answer_but_not_held(
+    tmp_path: Path, *, masked: bool
+) -> None:
+    api = Canned({"sessions": [row(1), row(2, recipient=None)]})
+    database = f"sqlite:///{tmp_path / 'mirror.db'}"
+    window = {"session_time__gte": "2026-11-20", "session_time__lt": "2026-11-21T09:00:00Z"}
+    async with connect(api, database_url=database, masked=masked) as client:
+        table = await listed(client, **window)
+        summary = {**window, "group_by": ["recipient"]}
+        first = await answered(client, "summarize_verify_sessions", summary)
+        again = await answered(client, "summarize_verify_sessions", summary)
+    assert (table["complete"], table["rows"][1][2]) == (True, "")
+    assert table["note"].endswith(f"unknown in: {uuid(2)[:8]}.")
+    for answer in (first, again):
+        assert (answer["complete"], answer["sessions"]) == (True, 2)
+        assert "?" in [each[0] for each in answer["rows"]]

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 BODY_LIMIT = 2 * 1024 * 1024
 """Bytes read of one reply; a full page of 20 sessions is about 30 kB."""
 
+MAX_MEMBERS = 1_000
+"""Members read of one gzip body; empty ones take time and fill nothing."""
+
 _TOO_LARGE = "The Verify API's answer is far larger than a page can be."
 _WINDOW_BITS = {
     "gzip": zlib.MAX_WBITS | 16,
@@ -255,16 +258,27 @@ def _decompressed(body: bytes, coding: str) -> bytes:
     bits = _WINDOW_BITS[coding]
     if coding == "deflate" and not _is_zlib(body):
         bits = -zlib.MAX_WBITS  # some servers send the bare stream under this name
-    reader = zlib.decompressobj(bits)
     try:
-        plain = reader.decompress(body, BODY_LIMIT + 1)
+        return _inflated(body, bits)
     except zlib.error as error:
         raise ApiFailed("The Verify API's answer is compressed and damaged.") from error
-    if len(plain) > BODY_LIMIT:
-        raise ApiFailed(_TOO_LARGE)
-    if not reader.eof:
-        raise ApiFailed("The Verify API's answer is compressed and cut short.")
-    return plain
+
+
+def _inflated(body: bytes, bits: int) -> bytes:
+    """All members of a compressed body: RFC 1952 allows several. Raises ApiFailed, zlib.error."""
+    plain = b""
+    for _ in range(MAX_MEMBERS):
+        reader = zlib.decompressobj(bits)
+        plain += reader.decompress(body, BODY_LIMIT + 1 - len(plain))
+        if len(plain) > BODY_LIMIT:
+            raise ApiFailed(_TOO_LARGE)
+        if not reader.eof:
+            raise ApiFailed("The Verify API's answer is compressed and cut short.")
+        # What follows the last member as padding is no part of the answer.
+        body = reader.unused_data.lstrip(b"\0") if bits > zlib.MAX_WBITS else b""
+        if not body:
+            return plain
+    raise ApiFailed(_TOO_LARGE)
 
 
 def _is_zlib(body: bytes) -> bool:

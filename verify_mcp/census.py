@@ -62,7 +62,7 @@ class Census:
     differs: bool = False
     """Whether the statuses did not add up to the whole, twice."""
     unchecked: bool = False
-    """Whether the expired are what the others leave of the whole, not yet counted themselves."""
+    """Whether the expired are not counted yet; in `counts` they are what the others leave."""
     estimates: dict[str, Estimate] = field(default_factory=dict)
     groups: dict[Key, GroupEstimate] = field(default_factory=dict)
     unseen_group: int = 0
@@ -113,6 +113,8 @@ class Taker:
         self._wanted = wanted.within(window)
         self._counts = {ALL: Count(window)}
         self._again = False
+        self._earlier_excess: int | None = None
+        """How many sessions more than the statuses' had been counted before all were again."""
         self._drawn: Sample | None = None
         self._pages: dict[int, Page] = {}
         self._effort = Effort()
@@ -146,7 +148,7 @@ class Taker:
         if verdict in ("again", "differs") and (others := self._count_others()):
             self.census.others, verdict = others, "exact"
         if verdict == "again":
-            self._again = True
+            self._again, self._earlier_excess = True, self._excess()
             self._counts = {status: count.again() for status, count in self._counts.items()}
             await self._count(ALL, {})
             await self.count_statuses()
@@ -266,22 +268,37 @@ class Taker:
         return Count(self.census.window, like=whole, guess=guess)
 
     def _count_others(self) -> int:
-        """How many sessions have a status that the API does not document, by what was read."""
+        """How many sessions have a status that the API does not document, 0 when not known.
+
+        A page may show some. Where none does, two counts agree: what changes while it is counted
+        does not leave the same number twice.
+        """
+        excess = self._excess() or 0
+        is_known = self._shows_others() or excess == self._earlier_excess
+        return max(0, excess) if is_known else 0
+
+    def _shows_others(self) -> bool:
+        """Whether a page read holds a status that the API does not document."""
         pages = self._pages.values()
-        if all(each.status in STATUSES for page in pages for each in page.sessions):
-            return 0
+        return any(each.status not in STATUSES for page in pages for each in page.sessions)
+
+    def _excess(self) -> int | None:
+        """How many sessions more than those of each status there are; None while not counted."""
         totals = [self._counts[status].total for status in (ALL, *COUNTED_FIRST)]
         known = [total for total in totals if total is not None]
-        return max(0, known[0] - sum(known[1:])) if len(known) == len(totals) else 0
+        return known[0] - sum(known[1:]) if len(known) == len(totals) else None
 
     def _tell_statuses(self, whole: int) -> None:
         totals = {status: self._counts[status].total for status in COUNTED_FIRST}
         known = {status: total for status, total in totals.items() if total is not None}
         self.census.unchecked = len(known) == len(totals) - 1 and "expired" not in known
-        if self.census.unchecked and sum(known.values()) <= whole:
-            known["expired"] = whole - sum(known.values())
+        rest = whole - sum(known.values())
+        has_others = self._shows_others() or (self._earlier_excess or 0) > 0
+        is_told = len(known) == len(totals) or (self.census.unchecked and rest >= 0)
+        if self.census.unchecked and rest >= 0 and not has_others:
+            known["expired"] = rest
         # What was told before may just have proved wrong.
-        is_told = len(known) == len(totals) and not self.census.differs
+        is_told = is_told and not self.census.differs
         self.census.counts = {ALL: whole, **(known if is_told else {})}
 
     def _stopped(self) -> bool:
@@ -331,6 +348,8 @@ def _put_exact_counts(census: Census, by: tuple[str, ...]) -> None:
     if by != ("status",):
         return
     for status in STATUSES:
+        if status == "expired" and census.unchecked:
+            continue
         exact, known = census.counts.get(status), census.groups.get((status,))
         if exact is not None and known is not None:
             census.groups[status,] = replace(known, sessions=Estimate.certain(exact))

@@ -125,18 +125,18 @@ class Exchange:
                 ) as slot:
                     telemetry.waited(clock() - came)
                     effort.doing = "asking the Verify API"
-                    return await _sent(slot, ask, effort)
-            except QuotaExhausted as error:
-                if isinstance(failure, RateLimited):
-                    raise QuotaExhausted(max(error.eta_s, failure.retry_after or 0.0)) from None
-                if failure is None:
+                    answer = await _sent(slot, ask, effort)
+                    quota.note_answer()
+                    return answer
+            except QuotaExhausted:
+                if failure is None or isinstance(failure, RateLimited):
                     raise
                 raise failure from None
             except ApiError as error:
                 failure, pause = error, pacing.backoff(attempt, self._world.chance())
                 if isinstance(error, RateLimited):
                     wish = min(error.retry_after or 0.0, pacing.LONGEST_WISH)
-                    await quota.close(max(pause, wish))
+                    await quota.close(max(pause, wish), asked_for=error.retry_after or 0.0)
                 spent = attempt == TRIES or (error.once and attempt > 1)
                 if spent or not await self._may_retry(error, pause, deadline):
                     raise

@@ -26,6 +26,7 @@ from verify_mcp.quota import MemoryLedger, Quota
 from verify_mcp.sessions import Page, Session, is_uuid
 from verify_mcp.settings import IN_MEMORY, Rate, Settings
 from verify_mcp.store import Store
+from verify_mcp.summary import UNKNOWN
 from verify_mcp.windows import Window, covered, merged, overlap
 
 MOST_UNFINISHED = 20
@@ -226,7 +227,9 @@ class Mirror:
             return ()
 
     def shown(self, number: str) -> str:
-        """How a recipient is written in answers."""
+        """How a recipient is written in answers; an unknown one stays unknown."""
+        if number in ("", UNKNOWN):
+            return number
         return phones.pseudonym(number, self.key) if self.key else phones.shown(number)
 
     async def with_number(self, wanted: SessionFilter) -> SessionFilter:

@@ -4,7 +4,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_WISH = 300.0
-"""Seconds that the gate stays closed at most for a Retry-After; the API's window is 60 s."""
+"""Seconds that the gate stays closed at most for a Retry-After; the API's window is 60 s.
+
+Answers name the whole Retry-After; a request that leaves before it is over finds out whether it
+was meant.
+"""
 LONGEST_ETA = 86_400.0
 """Seconds: a Retry-After beyond this is given as this."""
 

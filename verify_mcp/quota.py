@@ -10,7 +10,7 @@ arrival. The policy is arithmetic over slots and tickets; a ledger keeps them.
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from uuid import uuid4
 
@@ -203,6 +203,8 @@ class Quota:
         self._sleep = sleep
         self._waiting: list[_Waiter] = []
         self._completed: dict[str, float] = {}
+        self._refused_until = clock()
+        """Until when the API asked for no request; the ledger may let one through before."""
         self._astray = False
         """Whether the ledger was out of reach, so that it may not know of our requests."""
 
@@ -229,20 +231,33 @@ class Quota:
                 await ledger.complete(slot)
             self._nudge()
 
-    async def close(self, seconds: float) -> None:
-        """Let nobody through for so long: the API said "too many requests"."""
+    async def close(self, seconds: float, *, asked_for: float = 0.0) -> None:
+        """Let nobody through for so long: the API said "too many requests".
+
+        `asked_for` is the API's own wish in seconds, which answers name while it lasts.
+        """
+        self._refused_until = max(self._refused_until, self._clock() + asked_for)
         for ledger in filter(None, (self._ledger, self._spare)):
             with suppress(DatabaseUnavailable):
                 await ledger.close(seconds)
 
+    def note_answer(self) -> None:
+        """Note that the API answered: it refuses no more."""
+        self._refused_until = self._clock()
+
     async def standing(self) -> Standing:
         """How the quota stands."""
         try:
-            return await self._ledger.standing()
+            found = await self._ledger.standing()
         except DatabaseUnavailable:
             if self._spare is None:
                 raise
-            return await self._spare.standing()
+            found = await self._spare.standing()
+        return found if found.left else replace(found, eta_s=self._eta(found.eta_s))
+
+    def _eta(self, seconds: float) -> float:
+        """Seconds to wait, not less than the API asked for."""
+        return max(seconds, self._refused_until - self._clock())
 
     async def _granted(
         self, patience: float, priority: int, on_wait: Callable[[float], None]
@@ -290,7 +305,7 @@ class Quota:
     ) -> Slot:
         while isinstance(turn := await ledger.take(waiter.ticket), float):
             if self._clock() + turn > deadline:
-                raise QuotaExhausted(turn)
+                raise QuotaExhausted(self._eta(turn))
             on_wait(turn)
             await self._pause(waiter, turn, deadline)
         return turn

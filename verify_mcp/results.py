@@ -220,7 +220,7 @@ def beyond_reach(call: ListCall, asked: SessionFilter, now: datetime) -> list[di
 
 def _note(page: Page, call: ListCall) -> dict[str, str]:
     if page.received:
-        return {}
+        return {} if call.full else _unread_note(page)
     if call.wanted.recipient and not call.offset:
         return {"note": recipient_note(call.wanted.recipient)}
     if call.offset:
@@ -231,3 +231,11 @@ def _note(page: Page, call: ListCall) -> dict[str, str]:
         "note": "No session matches in the last 24 hours, the default window. "
         "session_time__gte=7d looks further back."
     }
+
+
+def _unread_note(page: Page) -> dict[str, str]:
+    """Which sessions of a table have a field that could not be read."""
+    unread = [each.uuid[:SHORT_ID] for each in page.sessions if each.partly_unread]
+    if not unread:
+        return {}
+    return {"note": f"A field could not be read and is unknown in: {', '.join(unread)}."}

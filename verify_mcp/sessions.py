@@ -33,11 +33,16 @@ from verify_mcp.text import clean
 MOST_ROWS = 200
 """Rows read from one page; the API sends at most 20."""
 
-_YEARS = (2000, 2200)  # Go's zero time, year 1, is how the API writes "never"
+_YEARS = (2000, 2200)
+_NEVER = "0001-01-01"  # Go's zero time is how the API writes "never"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 STATUSES = {"in-progress", "verified", "expired"}
-_REQUIRED = {"session_uuid", "uuid", "status", "created_at", "created", "recipient"}
+_REQUIRED = {"session_uuid", "status", "created_at"}
+_HUGE_NUMBER = re.compile(
+    r"(?<=[:\[,\s])-?\d{4301,}(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[\s,}\]])", re.ASCII
+)
+"""A number of more digits than Python reads (`sys.int_info.default_max_str_digits`)."""
 ATTEMPT_STATUSES = {
     "delivered", "undelivered", "failed", "queued", "sent", "read", "answer", "early media",
     "busy", "no answer", "cancel", "timeout", "in progress", "completed", "ringing",
@@ -81,12 +86,13 @@ def _created(value: object) -> datetime:
 
 
 def _updated(value: object) -> datetime | None:
-    if value is None:
+    if value is None or (isinstance(value, str) and _is_never(value.strip())):
         return None
-    try:
-        return _created(value)
-    except ValueError:
-        return None
+    return _created(value)
+
+
+def _is_never(text: str) -> bool:
+    return not text or text.startswith(_NEVER)
 
 
 def _money(value: object) -> Decimal | None:
@@ -119,6 +125,8 @@ def _known(words: set[str], separator: str, *, folded: bool = False) -> BeforeVa
 
 
 def _digits(value: object) -> object:
+    if value is None:
+        return ""
     if isinstance(value, str):
         return phones.digits(value) or clean(value, 24)
     raise ValueError("not a number")
@@ -168,15 +176,15 @@ class AttemptCharge(BaseModel):
 class Session(BaseModel):
     """One OTP session. Times are aware UTC, money is exact, texts are cleaned.
 
-    `recipient` is E.164 digits without `+`; `updated` is the last attempt's time; `cost` is the
-    API's total, None when it tells none.
+    `recipient` is E.164 digits without `+`, empty where it cannot be read; `updated` is the last
+    attempt's time; `cost` is the API's total, None when it tells none.
     """
 
     model_config = _READING
     uuid: Uuid = Field(validation_alias="session_uuid")
     app_uuid: Text = ""
     alias: Text = ""
-    recipient: Annotated[str, BeforeValidator(_digits)] = Field(repr=False)
+    recipient: Annotated[str, BeforeValidator(_digits)] = Field("", repr=False)
     channel: Channel = ""
     status: SessionStatus
     count: int | None = None
@@ -274,6 +282,7 @@ def decoded(body: bytes) -> object:
     """The JSON value in a reply's body. Raises ApiFailed for anything else."""
     try:
         text = body.decode(json.detect_encoding(body)) if body else ""
+        text = _HUGE_NUMBER.sub("{}", text)  # which no field is, so that this one is unknown
         return from_json(text, allow_inf_nan=True, cache_strings="keys")
     except (ValueError, RecursionError) as error:
         raise ApiFailed("The Verify API answered with something that is not JSON.") from error
@@ -344,16 +353,41 @@ def _created_at(row: object) -> datetime | None:
 
 def _session(row: object) -> Session:
     """A session; an optional field that cannot be read is unknown. Raises ValidationError."""
+    if isinstance(row, dict):  # the flag is not the API's to set
+        row = {name: value for name, value in row.items() if name != "partly_unread"}
     try:
-        return Session.model_validate(row)
+        session = _validate(row)
     except ValidationError as error:
-        places = [each["loc"] for each in error.errors()]
-        if not isinstance(row, dict) or any(place[0] in _REQUIRED for place in places if place):
-            raise
-        pruned = row
-        for place in places:
-            pruned = _without(pruned, place)
-        return Session.model_validate(pruned).model_copy(update={"partly_unread": True})
+        return _mark_unread(_validate(_prune(row, error)))
+    return session if _is_readable(row) else _mark_unread(session)
+
+
+def _validate(row: object) -> Session:
+    """A session by the API's names only. Raises ValidationError."""
+    return Session.model_validate(row, by_alias=True, by_name=False)
+
+
+def _mark_unread(session: Session) -> Session:
+    return session.model_copy(update={"partly_unread": True})
+
+
+def _is_readable(row: object) -> bool:
+    """Whether a valid row names its recipient, and its charges, if any, are an object."""
+    if not isinstance(row, Mapping):
+        return False
+    charges = row.get("charges")
+    return isinstance(row.get("recipient"), str) and isinstance(charges, Mapping | None)
+
+
+def _prune(row: object, error: ValidationError) -> object:
+    """The row without the optional fields that `error` names; raises it for a required one."""
+    places = [each["loc"] for each in error.errors()]
+    if not isinstance(row, dict) or any(place[0] in _REQUIRED for place in places if place):
+        raise error
+    pruned: object = row
+    for place in places:
+        pruned = _without(pruned, place)
+    return pruned
 
 
 def _without(value: Any, place: tuple[int | str, ...]) -> Any:

@@ -430,7 +430,12 @@ class Store:
 
 
 def _storable(session: Session) -> bool:
-    """Whether a session's cost fits the database to the last digit."""
+    """Whether a session's recipient is known and its cost fits the database to the last digit.
+
+    Held without its recipient, it would be missing where one is asked for.
+    """
+    if not session.recipient:
+        return False
     if session.cost is None:
         return True
     scaled = summary.billionths(session.cost)

@@ -535,8 +535,11 @@ def census_why(census: Census) -> str:
     said: list[str] = []
     if census.failure is not None:
         said.append(str(census.failure))
-    if census.unchecked:
-        said.append("The expired are what the others leave; the same call goes on to count them.")
+    if census.unchecked and "expired" in census.counts:
+        said.append(
+            "The expired are what the others leave, with those of undocumented statuses, if any, "
+            "among them; the same call goes on to count them."
+        )
     elif census.counting:
         said.append("Not all is counted yet; the same call goes on counting.")
     if census.differs:

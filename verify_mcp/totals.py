@@ -299,7 +299,7 @@ def _group_note(call: SummarizeCall, finding: Finding) -> dict[str, str]:
     if "attempt_status" in call.by:
         return {"note": "A session counts in each group that an attempt of it belongs to."}
     if "brand" in call.by and any(UNKNOWN in key for key in finding.tallies):
-        return {"note": "The API tells a brand only with attempts that carry one; ? is the rest."}
+        return {"note": "? are sessions without a brand, both on the session and on its attempts."}
     return {}
 
 
