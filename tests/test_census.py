@@ -1,5 +1,7 @@
 """A question too large for one call: it is counted, sampled, and asked again it becomes exact."""
 
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -107,3 +109,26 @@ async def test_r65_every_figure_that_is_not_exact_is_listed_with_room_above() ->
     for name in ("attempts", "cost", "expired_cost", "rescued"):
         low, high = answer["estimated"][name]
         assert float(low) == float(answer[name]) < float(high), name
+
+
+async def test_r63_a_held_group_that_no_drawn_page_shows_is_in_the_table() -> None:
+    clock = Clock()
+    records = spread_out()
+    records[598:602] = [replace(each, recipient="33612340000") for each in records[598:602]]
+    held = (records[610].created_at, records[590].created_at)
+    async with connect(account(*records, clock=clock), clock=clock) as client:
+        between = {"session_time__gte": str(held[0]), "session_time__lt": str(held[1])}
+        first = await answered(client, "summarize_verify_sessions", between)
+        assert first["complete"]
+        clock.pass_by(61)
+        question = {**PERIOD, "group_by": ["country"]}
+        answers = await asked_again(client, clock, **question)
+
+    tables = [answer for answer in answers if "rows" in answer and not answer["complete"]]
+    assert tables
+    for answer in tables:
+        table = {row[0]: row for row in answer["rows"]}
+        sessions, low, high = (int(figure) for figure in table["FR"][1:4])
+        assert 4 == low <= sessions <= high
+        assert Decimal(table["FR"][7]) <= Decimal(table["FR"][8])
+        assert Decimal(table["FR"][8]) >= Decimal("0.32")

@@ -5,7 +5,7 @@ partial: what a finding does not cover is in `missing`.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, inf
 
@@ -70,6 +70,8 @@ class Finding:
     """What was counted, besides the tally (of no group) of what is known around it."""
     groups_around: Tallies | None = None
     """The groups of what is known around it; None when they are not known."""
+    groups_inside: Tallies = field(default_factory=dict)
+    """The groups of what is held inside the part that was counted, which has these at least."""
 
 
 class Survey:
@@ -345,6 +347,7 @@ class Survey:
             census.skipped,
             census=census,
             groups_around=await self._groups_around(occasion),
+            groups_inside=await self._groups_inside(census.window),
         )
 
     async def _read_whole(self, taker: Taker, everything: list[Session]) -> Finding | None:
@@ -415,6 +418,14 @@ class Survey:
             tuple(parts),
             sessions,
         )
+
+    async def _groups_inside(self, window: Window) -> Tallies:
+        """The groups of the final sessions held inside the window counted."""
+        question = self._question
+        if not question.by or not question.wanted.on_what_is_kept():
+            return {}
+        parts, _ = await self._mirror.covered(self._scope, window, timedelta(0))
+        return await self._tallied(parts, question.by) or {}
 
     async def _groups_around(self, occasion: Occasion) -> Tallies | None:
         """The groups of what is known around the window counted; None when it is gone."""
