@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Clock, account, answered, connect, session
+from verify_mcp.emulator import Fault
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -132,3 +133,18 @@ async def test_r63_a_held_group_that_no_drawn_page_shows_is_in_the_table() -> No
         assert 4 == low <= sessions <= high
         assert Decimal(table["FR"][7]) <= Decimal(table["FR"][8])
         assert Decimal(table["FR"][8]) >= Decimal("0.32")
+
+
+@pytest.mark.parametrize("rate", [0.3, 1.0])
+async def test_r66_a_page_that_holds_rows_twice_counts_for_nothing(rate: float) -> None:
+    clock = Clock()
+    records = spread_out()[1:1_187]
+    api = account(*records, clock=clock, fault_rate=rate, faults=(Fault.DUPLICATE_ROWS,))
+    async with connect(api, clock=clock) as client:
+        for _ in range(8):
+            answer = await answered(client, "summarize_verify_sessions", PERIOD)
+            clock.pass_by(61)
+            assert answer.get("sessions_at_least", 0) <= len(records)
+            if answer["basis"] == "counted":
+                assert answer.get("sessions", len(records)) == len(records)
+                assert answer.get("expired", len(records)) == len(records)

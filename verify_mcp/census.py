@@ -10,7 +10,7 @@ import anyio
 from verify_mcp import summary
 from verify_mcp.api_clock import Receipt
 from verify_mcp.counting import Count, Guess, adds_up
-from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
+from verify_mcp.errors import ApiError, ApiFailed, QuotaExhausted, RequestRejected
 from verify_mcp.estimates import Estimate, Sample, sample
 from verify_mcp.exchange import Effort
 from verify_mcp.figures import LIKELY_ATTEMPTS, MEASURES, GroupEstimate, Reading, cost
@@ -245,6 +245,9 @@ class Taker:
                 break
             else:
                 page = pages[offsets[0]]
+                if page.repeats:
+                    self.census.failure = ApiFailed("The Verify API's page holds rows twice.")
+                    break
                 self._counts[status] = _learnt(self._counts[status], offsets[0], page)
         total = self._counts[status].total
         if status == ALL:

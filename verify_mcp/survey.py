@@ -198,7 +198,8 @@ class Survey:
         taker = Taker(self._mirror, self._question.wanted, hull, occasion)
         taker.resume(self._effort, self._budget)
         first, at_the_end = left[0].first_page, left[0].walk.window.end == hull.end
-        if first is not None and at_the_end and first.received >= PAGE and not first.skipped:
+        is_full = first is not None and first.received >= PAGE and not first.skipped
+        if first is not None and at_the_end and is_full and not first.repeats:
             taker.knows(first)
         return taker
 
