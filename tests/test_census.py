@@ -1,13 +1,14 @@
 """A question too large for one call: it is counted, sampled, and asked again it becomes exact."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.conftest import Clock, account, answered, connect, session
-from verify_mcp.emulator import Fault
+from tests.conftest import NOW, Clock, account, answered, connect, session
+from verify_mcp.emulator import Fault, Record
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +149,30 @@ async def test_r66_a_page_that_holds_rows_twice_counts_for_nothing(rate: float) 
             if answer["basis"] == "counted":
                 assert answer.get("sessions", len(records)) == len(records)
                 assert answer.get("expired", len(records)) == len(records)
+
+
+def _unlike(number: int, minutes: float, charge: int) -> Record:
+    """A session of a charge of its own, ended a minute ago."""
+    made = session(number, minutes=minutes, resolved_at=NOW - timedelta(minutes=1))
+    return replace(made, attempts=(replace(made.attempts[0], charge=Decimal(charge)),))
+
+
+@pytest.mark.parametrize(("call", "place"), [(3, 523), (5, 363)])
+async def test_r66_a_late_row_and_a_lost_one_do_not_make_a_count_exact(
+    call: int, place: int
+) -> None:
+    clock = Clock()
+    api = account(*(_unlike(each, 6 + each / 20, each) for each in range(600)), clock=clock)
+    window = {"session_time__gte": "2026-11-20", "session_time__lt": "2026-11-21 09:25"}
+    async with connect(api, clock=clock) as client:
+        for number in range(14):
+            if number == call:
+                api.world = api.world.plus(_unlike(5_000, 6.01 + place / 20, 100_000))
+            question = {**window, "max_requests": 7}
+            answer = await answered(client, "summarize_verify_sessions", question)
+            if answer["complete"]:
+                break
+            clock.pass_by(61)
+
+    assert answer["complete"]
+    assert (answer["sessions"], answer["cost"]) in ((600, "179700"), (601, "279700"))

@@ -328,7 +328,8 @@ class Survey:
             await taker.count_statuses()
             await taker.take_sample(self._question.by, self._question.zone)
             census, everything = taker.census.copy(), taker.everything()
-            is_at_end = taker.has_every_page and everything is None and not census.counting
+            is_open = census.counting or census.unconfirmed
+            is_at_end = taker.has_every_page and everything is None and not is_open
         occasion = taker.occasion
         if everything is not None:
             finding = await self._read_whole(taker, everything)
@@ -553,7 +554,12 @@ def census_why(census: Census) -> str:
         said.append("Not all is counted yet; the same call goes on counting.")
     if census.differs:
         said.append("Sessions changed while they were counted, so no status is told.")
-    if census.lacking:
+    if census.unconfirmed:
+        said.append(
+            "Every page was read; the same call goes on with one request that tells whether rows "
+            "came late."
+        )
+    elif census.lacking:
         said.append(
             "Every page was read, but rows moved between pages meanwhile or could not be read: up "
             f"to {census.lacking} sessions are missing in the figures in `estimated`. Asked again, "
