@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.conftest import Clock, account, answered, connect, session
+from tests.conftest import NOW, Clock, account, answered, connect, session
+from verify_mcp.emulator import Fault, Record
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -159,3 +162,68 @@ async def test_r70_inferred_expired_sessions_are_said_to_include_other_statuses(
 
     assert answer["unchecked"] == ["expired", "conversion_pct"]
     assert "with those of undocumented statuses, if any, among them" in answer["why"]
+
+
+async def test_r63_a_held_group_that_no_drawn_page_shows_is_in_the_table() -> None:
+    clock = Clock()
+    records = spread_out()
+    records[598:602] = [replace(each, recipient="33612340000") for each in records[598:602]]
+    held = (records[610].created_at, records[590].created_at)
+    async with connect(account(*records, clock=clock), clock=clock) as client:
+        between = {"session_time__gte": str(held[0]), "session_time__lt": str(held[1])}
+        first = await answered(client, "summarize_verify_sessions", between)
+        assert first["complete"]
+        clock.pass_by(61)
+        question = {**PERIOD, "group_by": ["country"]}
+        answers = await asked_again(client, clock, **question)
+
+    tables = [answer for answer in answers if "rows" in answer and not answer["complete"]]
+    assert tables
+    for answer in tables:
+        table = {row[0]: row for row in answer["rows"]}
+        sessions, low, high = (int(figure) for figure in table["FR"][1:4])
+        assert 4 == low <= sessions <= high
+        assert Decimal(table["FR"][7]) <= Decimal(table["FR"][8])
+        assert Decimal(table["FR"][8]) >= Decimal("0.32")
+
+
+@pytest.mark.parametrize("rate", [0.3, 1.0])
+async def test_r66_a_page_that_holds_rows_twice_counts_for_nothing(rate: float) -> None:
+    clock = Clock()
+    records = spread_out()[1:1_187]
+    api = account(*records, clock=clock, fault_rate=rate, faults=(Fault.DUPLICATE_ROWS,))
+    async with connect(api, clock=clock) as client:
+        for _ in range(8):
+            answer = await answered(client, "summarize_verify_sessions", PERIOD)
+            clock.pass_by(61)
+            assert answer.get("sessions_at_least", 0) <= len(records)
+            if answer["basis"] == "counted":
+                assert answer.get("sessions", len(records)) == len(records)
+                assert answer.get("expired", len(records)) == len(records)
+
+
+def _unlike(number: int, minutes: float, charge: int) -> Record:
+    """A session of a charge of its own, ended a minute ago."""
+    made = session(number, minutes=minutes, resolved_at=NOW - timedelta(minutes=1))
+    return replace(made, attempts=(replace(made.attempts[0], charge=Decimal(charge)),))
+
+
+@pytest.mark.parametrize(("call", "place"), [(3, 523), (5, 363)])
+async def test_r66_a_late_row_and_a_lost_one_do_not_make_a_count_exact(
+    call: int, place: int
+) -> None:
+    clock = Clock()
+    api = account(*(_unlike(each, 6 + each / 20, each) for each in range(600)), clock=clock)
+    window = {"session_time__gte": "2026-11-20", "session_time__lt": "2026-11-21 09:25"}
+    async with connect(api, clock=clock) as client:
+        for number in range(14):
+            if number == call:
+                api.world = api.world.plus(_unlike(5_000, 6.01 + place / 20, 100_000))
+            question = {**window, "max_requests": 7}
+            answer = await answered(client, "summarize_verify_sessions", question)
+            if answer["complete"]:
+                break
+            clock.pass_by(61)
+
+    assert answer["complete"]
+    assert (answer["sessions"], answer["cost"]) in ((600, "179700"), (601, "279700"))

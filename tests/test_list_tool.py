@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
@@ -34,6 +35,7 @@ from verify_mcp.emulator import (
     OTHER_DOCUMENTED_SESSION,
     Attempt,
     Emulator,
+    World,
     documented,
 )
 from verify_mcp.settings import Credentials, Rate
@@ -382,6 +384,27 @@ async def test_a_walk_repeats_nothing_and_loses_nothing_while_sessions_arrive(
     async with connect(api, clock=clock, rate_limit=AMPLE) as client:
         seen = await walked(client, arrive, limit=limit, **said)
     assert seen == [f"{n:08x}" for n, age in ages.items() if youngest <= age <= oldest]
+
+
+@pytest.mark.parametrize("limit", [3, 20])
+async def test_r61_sessions_that_end_between_two_pages_push_no_row_out_of_sight(limit: int) -> None:
+    clock = Clock()
+    later = NOW + timedelta(hours=1)
+    api = account(*(session(n, minutes=n, resolved_at=later) for n in range(1, 46)), clock=clock)
+
+    async with connect(api, clock=clock, rate_limit=AMPLE) as client:
+        first = await listed(client, status="in-progress", limit=limit, session_time__gte="24h")
+        shown = [row[0] for row in first["rows"]]
+        assert limit - 1 <= len(shown) <= limit
+        last = first["rows"][-1][0]
+        api.world = World(
+            replace(each, resolved_at=NOW) if each.uuid.startswith(last) else each
+            for each in api.world.records
+        )
+        shown += await walked(
+            client, lambda: None, status="in-progress", limit=limit, **first["next"]
+        )
+    assert shown == [f"{n:08x}" for n in range(1, 46)]
 
 
 async def test_next_goes_on_from_the_oldest_session_shown_in_the_same_window() -> None:

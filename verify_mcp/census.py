@@ -10,7 +10,7 @@ import anyio
 from verify_mcp import summary
 from verify_mcp.api_clock import Receipt
 from verify_mcp.counting import Count, Guess, adds_up
-from verify_mcp.errors import ApiError, QuotaExhausted, RequestRejected
+from verify_mcp.errors import ApiError, ApiFailed, QuotaExhausted, RequestRejected
 from verify_mcp.estimates import Estimate, Sample, sample
 from verify_mcp.exchange import Effort
 from verify_mcp.figures import LIKELY_ATTEMPTS, MEASURES, GroupEstimate, Reading, cost
@@ -71,6 +71,8 @@ class Census:
     """Sessions with a status that the API does not document."""
     lacking: int = 0
     """Sessions counted that are on no page, though every page was read."""
+    unconfirmed: bool = False
+    """Whether every page was read, and one more request must tell that no row came meanwhile."""
     skipped: int = 0
     sampled: int = 0
     eta_s: float | None = None
@@ -117,6 +119,7 @@ class Taker:
         """How many sessions more than the statuses' had been counted before all were again."""
         self._drawn: Sample | None = None
         self._pages: dict[int, Page] = {}
+        self._late: int | None = None
         self._effort = Effort()
         self._budget: Budget = lambda: 0
 
@@ -168,6 +171,7 @@ class Taker:
             left = left[WIDTH:]
         self.census.sampled = sum(offset < total for offset in self._pages)
         self.census.skipped = sum(page.skipped for page in self._pages.values())
+        await self._confirm(total)
         if self.has_every_page and self.everything() is None:
             self._bound(total, by, zone)
         else:
@@ -184,8 +188,38 @@ class Taker:
 
     def everything(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
-        total, read = self.census.counts.get(ALL), self._read()
-        return list(read.values()) if self.has_every_page and len(read) == total else None
+        return list(self._read().values()) if self._has_every_session and self._late == 0 else None
+
+    @property
+    def _has_every_session(self) -> bool:
+        return self.has_every_page and len(self._read()) == self.census.counts.get(ALL)
+
+    async def _confirm(self, total: int) -> None:
+        """Look whether rows came late: each moves one out of the pages that were not read yet.
+
+        Then as many sessions can have been read as were counted, and yet not the same ones.
+        """
+        if not self._has_every_session:
+            return
+        if not total or self._is_settled:
+            self._late = 0
+        if self._late is None:
+            page = await self._last_row(total)
+            if page is not None and not page.repeats:
+                self._late = max(0, page.received - 1)
+        self.census.unconfirmed = self._late is None
+
+    async def _last_row(self, total: int) -> Page | None:
+        found: dict[int, Page] = {}
+        if not self._stopped():
+            await self._fetch((total - 1,), self._wanted, found)
+        return found.get(total - 1)
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether no row of the window could come late any more when its pages were read."""
+        receipt, settle = self.receipt, self._mirror.settings.settle
+        return receipt is not None and self.census.window.end + settle <= receipt.settled_by
 
     @property
     def has_every_page(self) -> bool:
@@ -199,7 +233,7 @@ class Taker:
     def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
         """Bounds from all pages, where rows moved between them or could not be read."""
         read = list(self._read().values())
-        lacking = max(total - len(read), self.census.skipped, 1)
+        lacking = max(total - len(read), self.census.skipped, self._late or 0, 1)
         self.census.lacking, self.census.unseen_group = lacking, lacking
         dearest = max(map(cost, read), default=Decimal(0))
 
@@ -247,6 +281,9 @@ class Taker:
                 break
             else:
                 page = pages[offsets[0]]
+                if page.repeats:
+                    self.census.failure = ApiFailed("The Verify API's page holds rows twice.")
+                    break
                 self._counts[status] = _learnt(self._counts[status], offsets[0], page)
         total = self._counts[status].total
         if status == ALL:

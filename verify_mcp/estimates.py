@@ -65,6 +65,13 @@ class Estimate:
         value, low, high = (min(each, bound) for each in self.bounds())
         return Estimate(value, low, high, self.exact)
 
+    def at_least(self, bound: Decimal) -> "Estimate":
+        """The same, no end of it below what the figure is at least; an exact one as it is."""
+        if self.exact:
+            return self
+        value, low, high = (max(figure, bound) for figure in self.bounds())
+        return Estimate(value, low, high)
+
     def raised(self, room: Decimal) -> "Estimate":
         """The same, where up to `room` may be missing in it."""
         return replace(self, high=self.high + room, exact=False) if room else self

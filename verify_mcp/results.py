@@ -13,7 +13,14 @@ from typing import Any
 
 from verify_mcp import phones
 from verify_mcp.arguments import ListCall
-from verify_mcp.filters import DEFAULT_WINDOW, REACH, REACH_TOLERANCE, SessionFilter, written
+from verify_mcp.filters import (
+    DEFAULT_WINDOW,
+    PAGE,
+    REACH,
+    REACH_TOLERANCE,
+    SessionFilter,
+    written,
+)
 from verify_mcp.sessions import Page, Session, has_more
 from verify_mcp.summary import outcomes
 from verify_mcp.wording import Shown, instant, money, sentence, short, story, whole_seconds
@@ -65,6 +72,7 @@ def listing(
         asked = asked.within_reach(now=latest)  # the reach moved while the request waited
     inside = tuple(each for each in page.sessions if asked.admits_time(each.created))
     strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
+    page, resume = _split_page(call, page)
     gaps = beyond_reach(call, asked, latest)
     why = [gap["why"] for gap in gaps]
     if page.skipped:
@@ -79,7 +87,7 @@ def listing(
         **_table(page, call, shown),
         **({"skipped": page.skipped} if page.skipped else {}),
         **_note(page, call),
-        **following(call, asked, page, footing.now),
+        **following(call, asked, page, footing.now, resume),
         **footing.said(),
     }
 
@@ -146,16 +154,48 @@ def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, An
     return {**said, "limit": call.limit, "offset": call.offset}
 
 
+def request_limit(call: ListCall) -> int:
+    """How many rows to request of the API for a page of this list."""
+    return min(PAGE, call.limit + 1) if _may_shrink(call) else call.limit
+
+
+def _may_shrink(call: ListCall) -> bool:
+    """Whether sessions leave the list between two pages: only `in-progress` ends."""
+    return call.wanted.status == "in-progress"
+
+
+def _split_page(call: ListCall, page: Page) -> tuple[Page, datetime | None]:
+    """The page without its oldest instant, from which the next page goes on, where rows may leave.
+
+    An offset after rows of that instant would skip a session once one of them leaves the list. A
+    page of a single instant is not split.
+    """
+    known = [time for time in page.times if time]
+    is_last = page.received <= call.limit and not has_more(page, request_limit(call))
+    if is_last or not _may_shrink(call) or len(set(known)) < 2:
+        return page, None
+    oldest = min(known)
+    rows = tuple(each for each in page.sessions if each.created > oldest)
+    times = tuple(time for time in page.times if time != oldest)
+    return replace(page, sessions=rows, times=times), oldest
+
+
 def following(
-    call: ListCall, asked: SessionFilter, page: Page, now: datetime
+    call: ListCall,
+    asked: SessionFilter,
+    page: Page,
+    now: datetime,
+    resume: datetime | None = None,
 ) -> dict[str, dict[str, Any]]:
     """What to add to the same call for the next page; empty at the end.
+
+    `resume` is the instant to go on from when no session of it is on the page.
 
     The next page goes on from the oldest instant shown, after the sessions shown of that instant:
     sessions that arrive, become visible or get the status asked for meanwhile neither repeat a row
     nor push one out of sight.
     """
-    if not has_more(page, call.limit):
+    if resume is None and not has_more(page, request_limit(call)):
         return {}
     pins = {
         name: written(value)
@@ -164,7 +204,7 @@ def following(
     }
     if not asked.has_time():
         pins = {"session_time__gte": written(now - DEFAULT_WINDOW)}
-    end, offset = _continuation(call, asked, page, now)
+    end, offset = (resume, 0) if resume else _continuation(call, asked, page, now)
     return {"next": {"offset": offset, **pins, "session_time__lte": written(end)}}
 
 

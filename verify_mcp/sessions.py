@@ -268,6 +268,11 @@ class Page:
     times: tuple[datetime | None, ...] = ()
 
     @property
+    def repeats(self) -> bool:
+        """Whether rows came twice, so that `received` does not tell how many sessions there are."""
+        return self.received > len(self.sessions) + self.skipped
+
+    @property
     def newest(self) -> datetime | None:
         """The latest creation time on the page, unreadable rows included; None when unknown."""
         return max((time for time in self.times if time), default=None)

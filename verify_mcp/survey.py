@@ -5,7 +5,7 @@ partial: what a finding does not cover is in `missing`.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from math import ceil, inf
 
@@ -70,6 +70,8 @@ class Finding:
     """What was counted, besides the tally (of no group) of what is known around it."""
     groups_around: Tallies | None = None
     """The groups of what is known around it; None when they are not known."""
+    groups_inside: Tallies = field(default_factory=dict)
+    """The groups of what is held inside the part that was counted, which has these at least."""
 
 
 class Survey:
@@ -196,7 +198,8 @@ class Survey:
         taker = Taker(self._mirror, self._question.wanted, hull, occasion)
         taker.resume(self._effort, self._budget)
         first, at_the_end = left[0].first_page, left[0].walk.window.end == hull.end
-        if first is not None and at_the_end and first.received >= PAGE and not first.skipped:
+        is_full = first is not None and first.received >= PAGE and not first.skipped
+        if first is not None and at_the_end and is_full and not first.repeats:
             taker.knows(first)
         return taker
 
@@ -325,7 +328,8 @@ class Survey:
             await taker.count_statuses()
             await taker.take_sample(self._question.by, self._question.zone)
             census, everything = taker.census.copy(), taker.everything()
-            is_at_end = taker.has_every_page and everything is None and not census.counting
+            is_open = census.counting or census.unconfirmed
+            is_at_end = taker.has_every_page and everything is None and not is_open
         occasion = taker.occasion
         if everything is not None:
             finding = await self._read_whole(taker, everything)
@@ -345,6 +349,7 @@ class Survey:
             census.skipped,
             census=census,
             groups_around=await self._groups_around(occasion),
+            groups_inside=await self._groups_inside(census.window),
         )
 
     async def _read_whole(self, taker: Taker, everything: list[Session]) -> Finding | None:
@@ -415,6 +420,14 @@ class Survey:
             tuple(parts),
             sessions,
         )
+
+    async def _groups_inside(self, window: Window) -> Tallies:
+        """The groups of the final sessions held inside the window counted."""
+        question = self._question
+        if not question.by or not question.wanted.on_what_is_kept():
+            return {}
+        parts, _ = await self._mirror.covered(self._scope, window, timedelta(0))
+        return await self._tallied(parts, question.by) or {}
 
     async def _groups_around(self, occasion: Occasion) -> Tallies | None:
         """The groups of what is known around the window counted; None when it is gone."""
@@ -544,7 +557,12 @@ def census_why(census: Census) -> str:
         said.append("Not all is counted yet; the same call goes on counting.")
     if census.differs:
         said.append("Sessions changed while they were counted, so no status is told.")
-    if census.lacking:
+    if census.unconfirmed:
+        said.append(
+            "Every page was read; the same call goes on with one request that tells whether rows "
+            "came late."
+        )
+    elif census.lacking:
         said.append(
             "Every page was read, but rows moved between pages meanwhile or could not be read: up "
             f"to {census.lacking} sessions are missing in the figures in `estimated`. Asked again, "

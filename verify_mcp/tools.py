@@ -92,7 +92,8 @@ async def list_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> di
         )
     asked = call.wanted.within_reach(now=now)
     try:
-        page = await mirror.page(asked, limit=call.limit, offset=call.offset, effort=effort)
+        limit = results.request_limit(call)
+        page = await mirror.page(asked, limit=limit, offset=call.offset, effort=effort)
     except QuotaExhausted as busy:
         footing = await _footing(mirror, mirror.exchange.lists, effort)
         return results.unasked(call, asked, busy.eta_s, footing, mirror.shown)

@@ -10,7 +10,7 @@ from verify_mcp.estimates import Estimate
 from verify_mcp.figures import GroupEstimate
 from verify_mcp.filters import REACH_TOLERANCE, written
 from verify_mcp.results import Footing, recipient_note
-from verify_mcp.summary import UNKNOWN, Key, Tallies, Tally, amount, percent, total
+from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
 from verify_mcp.survey import Finding
 from verify_mcp.windows import Window, joined
 from verify_mcp.wording import Shown, instant, money, plain, whole_seconds
@@ -166,14 +166,19 @@ MOST_ESTIMATED = 8
 
 
 def _estimated_groups(
-    call: SummarizeCall, census: Census, around: Tallies, shown: Shown
+    call: SummarizeCall, finding: Finding, census: Census, shown: Shown
 ) -> dict[str, Any]:
     """Groups of the whole window: what is known exactly, and the estimate of the rest."""
     if any(each in ("day", "hour") for each in call.by):
         return {"note": "A sample says nothing of single days or hours: raise max_requests."}
+    around, inside = finding.groups_around or {}, finding.groups_inside
     groups = {
-        key: _combined(census.groups.get(key), around.get(key, Tally()), census.unseen_group)
-        for key in census.groups.keys() | around.keys()
+        key: _combined(
+            _at_least(census.groups.get(key), inside.get(key, Tally()), census.unseen_group),
+            around.get(key, Tally()),
+            census.unseen_group,
+        )
+        for key in census.groups.keys() | around.keys() | inside.keys()
     }
     ranked = sorted(groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
     kept = ranked[:MOST_ESTIMATED]
@@ -194,6 +199,19 @@ def _estimated_groups(
     if len(ranked) > len(kept):
         note += f" {len(ranked) - len(kept)} smaller ones are left out."
     return {"columns": [*call.by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
+
+
+def _at_least(estimate: GroupEstimate | None, held: Tally, unseen: int) -> GroupEstimate | None:
+    """One group's estimate, which has the sessions held of it at least."""
+    if not held.sessions:
+        return estimate
+    if estimate is None:  # no page drawn shows the group
+        return _combined(None, held, max(0, unseen - held.sessions))
+    return replace(
+        estimate,
+        sessions=estimate.sessions.at_least(Decimal(held.sessions)),
+        cost=estimate.cost.at_least(amount(held.cost)),
+    )
 
 
 def _combined(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate:
@@ -253,7 +271,7 @@ def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, An
     if finding.census is not None:
         if finding.groups_around is None or not finding.census.groups:
             return {}  # before any page is drawn, the known part alone would pass for all
-        return _estimated_groups(call, finding.census, finding.groups_around, shown)
+        return _estimated_groups(call, finding, finding.census, shown)
     columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
     ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
     most = MOST_TIMES if set(call.by) <= {"day", "hour"} else MOST_GROUPS
