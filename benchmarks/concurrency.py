@@ -26,9 +26,9 @@ from mcp import Client, StdioServerParameters, stdio_client
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Behaviour,
     Emulator,
-    serving,
+    Options,
+    serve,
 )
 
 
@@ -48,14 +48,14 @@ def busiest(moments: list[float], window: float) -> int:
     return max(sum(begun <= at < begun + window for at in moments) for begun in moments)
 
 
-async def measured(
+async def measure(
     calls: int, limit: int, window: float, folder: Path, *, servers: int = 1
 ) -> Outcome:
     """Make all the calls at once and wait for the last answer."""
-    emulator = Emulator(behaviour=Behaviour(list_limit=limit, list_window=window, latency=0.02))
-    _ = emulator.world  # made before the clock starts
+    emulator = Emulator(behaviour=Options(list_limit=limit, list_window=window, latency=0.02))
+    _ = emulator.data  # made before the clock starts
     failed: list[str] = []
-    async with serving(emulator) as url:
+    async with serve(emulator) as url:
         server = StdioServerParameters(
             command=sys.executable,
             args=["-m", "verify_mcp", "serve"],
@@ -114,7 +114,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         found = anyio.run(
             partial(
-                measured,
+                measure,
                 options.calls,
                 options.limit,
                 options.window,

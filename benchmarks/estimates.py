@@ -16,8 +16,8 @@ from itertools import pairwise
 from random import Random
 from statistics import fmean
 
-from tests.traffic import READ, Answer, asked_again, counted, four_counts, traffic
-from verify_mcp.counting import Count
+from tests.traffic import READ, Answer, ask_again, counted, four_counts, traffic
+from verify_mcp.counting import CountSearch
 
 DAY, WEEK, REACH = 24, 7 * 24, 90 * 24
 DRAWS_EACH = 4
@@ -74,9 +74,9 @@ def print_estimates(runs: int, size: int, hours: int, burst: float) -> tuple[flo
     calls: list[dict[str, list[Answer]]] = [defaultdict(list) for _ in READ]
     for _ in range(max(1, runs // DRAWS_EACH)):
         told = traffic(random, int(size * random.uniform(0.9, 1.1)), hours=hours, burst=burst)
-        count, _ = counted(Count(told.window), told.rows)
+        count, _ = counted(CountSearch(told.window), told.rows)
         for _ in range(DRAWS_EACH):
-            answers = asked_again(told, count, random.random)
+            answers = ask_again(told, count, random.random)
             vanished += sum(bool(set(a) - set(b)) for a, b in pairwise(answers))
             for call, figures in zip(calls, answers, strict=True):
                 for name, answer in figures.items():
@@ -101,7 +101,7 @@ def _cell(answers: list[Answer]) -> str:
 
 
 def _coverage(answers: list[Answer]) -> float:
-    return fmean(answer.held for answer in answers)
+    return fmean(answer.contains_truth for answer in answers)
 
 
 def _width(answers: list[Answer]) -> float:

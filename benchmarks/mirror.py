@@ -26,10 +26,10 @@ import anyio
 import anyio.to_thread
 from mcp import Client, StdioServerParameters, stdio_client
 
-from verify_mcp.database import Access
+from verify_mcp.database import ResilientDatabase
 from verify_mcp.emulator import APPS, SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, generate
 from verify_mcp.emulator.payloads import session as payload
-from verify_mcp.sessions import Session, read_session
+from verify_mcp.sessions import Session, parse_session
 from verify_mcp.sql import Connection
 from verify_mcp.store import Store
 from verify_mcp.windows import Window
@@ -49,7 +49,7 @@ def patterns(now: datetime) -> list[Session]:
     """Sessions of every kind, as the API would tell them."""
     world = generate(now=now, total=PATTERNS, last_day=PATTERNS // DAYS)
     return [
-        read_session(
+        parse_session(
             json.dumps(payload(each, now, endpoint="list", shape="rich", casing="docs")).encode()
         )
         for each in world.records
@@ -66,9 +66,9 @@ def moved(pattern: Session, created: datetime, random: Random) -> Session:
 
 async def fill(url: str, sessions: int, copies: int, end: datetime) -> datetime:
     """Keep so many sessions of 90 days, unless they are there; when the last of them ends."""
-    access = Access(url, clock=time.monotonic, say=print)
+    access = ResilientDatabase(url, clock=time.monotonic, say=print)
     store = Store(access, SANDBOX_AUTH_ID, settle=timedelta(hours=1))
-    held, _ = await store.holdings("")
+    held, _ = await store.stats("")
     if held < sessions:
         random, kinds = Random(7), patterns(end)
         batches = max(1, sessions // BATCH)
@@ -82,8 +82,8 @@ async def fill(url: str, sessions: int, copies: int, end: datetime) -> datetime:
                 moved(random.choice(kinds), window.start + place * share, random)
                 for place in range(BATCH)
             ]
-            await store.keep(batch, "", window, end + DAY)
-    count, windows = await store.holdings("")
+            await store.save(batch, "", window, end + DAY)
+    count, windows = await store.stats("")
     if copies > 1 and count == sessions:
         await access.write(lambda connection: copy(connection, copies))
     access.close()
@@ -92,13 +92,13 @@ async def fill(url: str, sessions: int, copies: int, end: datetime) -> datetime:
 
 def copy(connection: Connection, copies: int) -> None:
     """Hold each session so many times; a day's roll-up grows with its rows."""
-    connection.run("SET LOCAL statement_timeout = 0")
+    connection.execute("SET LOCAL statement_timeout = 0")
     for table, also in (
         ("bodies", "body"),
         ("sessions", "app, status, recipient, country, channel, brand, outcomes, attempts, cost, "
                      "rescued, final, fetched"),
     ):  # fmt: skip
-        connection.run(
+        connection.execute(
             f"INSERT INTO verify_{table} (account, scope, created, session, {also}) "  # noqa: S608 - fixed names
             "SELECT account, scope, created + k, "
             f"overlay(session placing lpad(to_hex(k), 4, '0') from 33), {also} "
@@ -106,13 +106,13 @@ def copy(connection: Connection, copies: int) -> None:
             {"more": copies - 1},
         )
     for sums in ("sessions", "attempts", "cost", "rescued", "uncosted"):
-        connection.run(
+        connection.execute(
             f"UPDATE verify_days SET {sums} = {sums} * :copies",  # noqa: S608 - fixed names
             {"copies": copies},
         )
 
 
-async def asked(client: Client, tool: str, arguments: dict[str, Any], times: int = 5) -> float:
+async def ask(client: Client, tool: str, arguments: dict[str, Any], times: int = 5) -> float:
     """Seconds of the middle one of some calls, none of which may ask the API."""
     taken = []
     for _ in range(times):
@@ -146,7 +146,7 @@ def written(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-async def measured(url: str, end: datetime) -> dict[str, float]:
+async def measure(url: str, end: datetime) -> dict[str, float]:
     """Each figure by its name."""
     environ = {
         "PATH": os.environ["PATH"],
@@ -168,14 +168,12 @@ async def measured(url: str, end: datetime) -> dict[str, float]:
         found = {}
         for by in (["status", "day"], ["status", "channel"], ["country", "channel"], ["hour"], []):
             name = f"{WHOLE}, by {' and '.join(by) or 'nothing'}"
-            found[name] = await asked(
-                client, "summarize_verify_sessions", {**whole, "group_by": by}
-            )
-        found[WEEK] = await asked(client, "summarize_verify_sessions", week)
-        found[f"{WEEK}, by channel"] = await asked(
+            found[name] = await ask(client, "summarize_verify_sessions", {**whole, "group_by": by})
+        found[WEEK] = await ask(client, "summarize_verify_sessions", week)
+        found[f"{WEEK}, by channel"] = await ask(
             client, "summarize_verify_sessions", {**week, "group_by": ["channel"]}
         )
-        found[PAGE] = await asked(client, "list_verify_sessions", page)
+        found[PAGE] = await ask(client, "list_verify_sessions", page)
         found[MEMORY] = resident(pid)
     return found
 
@@ -205,7 +203,7 @@ async def main() -> int:
         end = await fill(url, options.sessions, options.copies, end)
         total = options.sessions * options.copies
         print(f"{total} sessions kept in {time.perf_counter() - begun:.0f} s")
-        found = await measured(url, end)
+        found = await measure(url, end)
         size = await anyio.to_thread.run_sync(on_disk, Path(folder))
     for name, figure in found.items():
         shown = f"{figure:8.0f} MB" if name == MEMORY else f"{figure * 1000:8.1f} ms"

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import httpx2
 
-from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Behaviour, Emulator, serving
+from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options, serve
 
 BARE = """
 import sys
@@ -93,7 +93,7 @@ def started(
     raise RuntimeError("the server did not start")
 
 
-async def asked(served: Served, callers: int, calls: int, question: object) -> None:
+async def ask(served: Served, callers: int, calls: int, question: object) -> None:
     """Let so many callers ask, each as soon as it has its answer."""
     body = json.dumps(question).encode()
     left = iter(range(calls))
@@ -118,7 +118,7 @@ async def asked(served: Served, callers: int, calls: int, question: object) -> N
     served.spent += served.cpu() - before
 
 
-async def measured(options: argparse.Namespace, folder: str, url: str) -> int:
+async def measure(options: argparse.Namespace, folder: str, url: str) -> int:
     """Start everything, ask, print and judge."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     arguments = {
@@ -155,7 +155,7 @@ async def measured(options: argparse.Namespace, folder: str, url: str) -> int:
                 pair = [_group("bare", bare, replicas), _group("verify-mcp", ours, replicas)]
                 for _ in range(ROUNDS):
                     for served in pair:
-                        await asked(served, callers, options.calls // ROUNDS, question)
+                        await ask(served, callers, options.calls // ROUNDS, question)
                 medians = [statistics.median(each.seconds) for each in pair]
                 ratio = medians[1] / medians[0]
                 for served in pair:
@@ -191,9 +191,9 @@ def _tell(served: Served, callers: int, replicas: int) -> None:
 
 async def with_api(options: argparse.Namespace, folder: str) -> int:
     """Measure with a pretend API to fill the mirror from."""
-    emulator = Emulator(behaviour=Behaviour(list_limit=None))
-    async with serving(emulator) as url:
-        return await measured(options, folder, url)
+    emulator = Emulator(behaviour=Options(list_limit=None))
+    async with serve(emulator) as url:
+        return await measure(options, folder, url)
 
 
 def main() -> int:

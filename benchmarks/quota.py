@@ -19,7 +19,7 @@ from pathlib import Path
 import anyio
 
 from tests.databases import engines, postgres_place, postgres_server, sqlite_place
-from tests.fleet import Outcome, Plan, sail
+from tests.fleet import Outcome, Plan, run_processes
 
 MINUTE, MOST_LATENCY = 60.0, 2.0
 LEAST_USED, MOST_OVERTAKEN = 0.95, 0.02
@@ -49,7 +49,7 @@ def measured(engine: str, *, window: float, windows: int, kill: bool) -> Outcome
             lapse=5.0,
             dies_at=20 if kill else None,
         )
-        return anyio.run(sail, plan)
+        return anyio.run(run_processes, plan)
 
 
 def main() -> int:

@@ -35,12 +35,12 @@ from tests.fleet import TOLERANCE
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Behaviour,
     Emulator,
     Fault,
-    Record,
+    Options,
+    SessionRecord,
     generate,
-    serving,
+    serve,
 )
 from verify_mcp.emulator.records import microseconds
 
@@ -74,7 +74,7 @@ class Soak:
     folder: Path
     seconds: float
     emulator: Emulator
-    records: list[Record]
+    records: list[SessionRecord]
     random: Random
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -84,13 +84,13 @@ class Soak:
 
     async def run(self, servers: int) -> None:
         """Let so many servers be asked until the time is over."""
-        async with serving(self.emulator) as self.api_url:
+        async with serve(self.emulator) as self.api_url:
             self.until = time.monotonic() + self.seconds
             async with anyio.create_task_group() as tasks:
                 for number in range(servers):
-                    tasks.start_soon(self._served, number)
+                    tasks.start_soon(self._serve, number)
 
-    async def _served(self, number: int) -> None:
+    async def _serve(self, number: int) -> None:
         """One server after the other, as they are killed."""
         while time.monotonic() < self.until:
             self.counts["servers started"] += 1
@@ -125,7 +125,7 @@ class Soak:
                 async with anyio.create_task_group() as tasks:
                     for _ in range(CALLERS):
                         tasks.start_soon(self._calls, client, killed)
-                    tasks.start_soon(self._watched, number, pid, killed)
+                    tasks.start_soon(self._watch, number, pid, killed)
                     with anyio.move_on_after(life) as alive:
                         await anyio.sleep(self.until - time.monotonic())
                     if alive.cancelled_caught:
@@ -134,7 +134,7 @@ class Soak:
                         self.counts["servers killed"] += 1
                         tasks.cancel_scope.cancel()
 
-    async def _watched(self, number: int, pid: int, killed: anyio.Event) -> None:
+    async def _watch(self, number: int, pid: int, killed: anyio.Event) -> None:
         while number == 0 and not killed.is_set() and time.monotonic() < self.until:
             self.memory.append(resident(pid))
             await anyio.sleep(0.5)
@@ -154,7 +154,7 @@ class Soak:
             self.counts[outcome] += 1
             await anyio.sleep(self.random.uniform(0, 0.2))
 
-    def _window(self) -> tuple[dict[str, str], list[Record]]:
+    def _window(self) -> tuple[dict[str, str], list[SessionRecord]]:
         """A random span, and what the account holds of it."""
         begin = self.random.choice(self.records).created_at.replace(microsecond=0)
         end = begin + timedelta(hours=self.random.randrange(1, 48))
@@ -162,7 +162,7 @@ class Soak:
         first, last = microseconds(begin), microseconds(end) - 1
         said = {"session_time__gte": f"{begin:%Y-%m-%d %H:%M:%S}"}
         said["session_time__lt"] = f"{end:%Y-%m-%d %H:%M:%S}"
-        return said, list(self.emulator.world.between(first, last))
+        return said, list(self.emulator.data.between(first, last))
 
     async def _list(self, client: Client) -> str:
         said, held = self._window()
@@ -253,7 +253,7 @@ def soaked(seconds: float, servers: int, engine: str, seed: int = 7) -> Soak:
     now = datetime.now(UTC)
     world = generate(now=now, seed=seed, last_day=60, total=1000)  # so that caches fill soon
     settled = [each for each in world.records if each.created_at < now - timedelta(hours=3)]
-    behaviour = Behaviour(
+    behaviour = Options(
         list_limit=LISTS,
         list_window=WINDOW,
         get_limit=RETRIEVES,

@@ -38,20 +38,22 @@ class CannotTell(Exception):
     """There is no whole answer; the text says why."""
 
 
-async def watched(
+async def watch(
     client: Client, end: datetime, *, hours: int, days: int, sleep: Sleep
 ) -> tuple[int, str]:
     """The exit code and the report on the hours before `end`. Raises CannotTell."""
     length = timedelta(hours=hours)
     ends = [end - timedelta(days=ago) for ago in range(days + 1)]
-    now, *earlier = [await finished(client, each - length, each, sleep) for each in ends]
+    now, *earlier = [await ask_until_complete(client, each - length, each, sleep) for each in ends]
     before = added(earlier)
     span = f"{end - length:%Y-%m-%d %H:%M} to {end:%H:%M} UTC"
     when = f"{span}, against the same hours of {days} days"
     return FELL if fallen(now, before) else FINE, report(when, now, before)
 
 
-async def finished(client: Client, start: datetime, end: datetime, sleep: Sleep) -> Tallies:
+async def ask_until_complete(
+    client: Client, start: datetime, end: datetime, sleep: Sleep
+) -> Tallies:
     """The sessions of a span that are over, by country; asks until the answer is complete."""
     asked = {
         "session_time__gte": f"{start:%Y-%m-%d %H:%M}",
@@ -89,14 +91,14 @@ def until(now: datetime, *, sandbox: bool) -> datetime:
     return (now - SETTLING).replace(minute=0, second=0, microsecond=0)
 
 
-async def checked(options: argparse.Namespace) -> tuple[int, str]:
+async def check(options: argparse.Namespace) -> tuple[int, str]:
     """Start the server, ask it, stop it."""
     command = os.environ.get("VERIFY_MCP", "verify-mcp")
     words = ["serve", "--sandbox"] if options.sandbox else ["serve"]
     server = StdioServerParameters(command=command, args=words, env=dict(os.environ))
     end = until(datetime.now(UTC), sandbox=options.sandbox)
     async with Client(stdio_client(server)) as client:
-        return await watched(client, end, hours=options.hours, days=options.days, sleep=anyio.sleep)
+        return await watch(client, end, hours=options.hours, days=options.days, sleep=anyio.sleep)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hours", type=int, default=3, help="hours to look at (%(default)s)")
     parser.add_argument("--days", type=int, default=12, help="days to compare with (%(default)s)")
     try:
-        code, told = anyio.run(checked, parser.parse_args(arguments))
+        code, told = anyio.run(check, parser.parse_args(arguments))
     except Exception as error:  # noqa: BLE001 - uncaught, it would exit with 1: conversion fell
         while isinstance(error, ExceptionGroup):
             error = error.exceptions[0]

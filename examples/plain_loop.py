@@ -39,7 +39,7 @@ SERVER = StdioServerParameters(
 )
 
 
-async def scripted(messages: Sequence[Message], _tools: Sequence[Tool]) -> Message:
+async def run_script(messages: Sequence[Message], _tools: Sequence[Tool]) -> Message:
     """A model that follows the script."""
     step = next_step([json.loads(each["content"]) for each in messages if each["role"] == "tool"])
     if isinstance(step, str):
@@ -68,7 +68,7 @@ async def real(name: str, messages: Sequence[Message], tools: Sequence[Tool]) ->
     return message
 
 
-async def answered(client: Client, model: Model, question: str) -> str:
+async def answer(client: Client, model: Model, question: str) -> str:
     """The model's answer, after as many calls as it wants."""
     tools = (await client.list_tools()).tools
     messages: list[Message] = [
@@ -97,10 +97,10 @@ async def result(client: Client, function: Message) -> str:
 async def main() -> None:
     """Ask the question."""
     name = os.environ.get("EXAMPLE_MODEL")
-    model = partial(real, name) if name else scripted
+    model = partial(real, name) if name else run_script
     print(QUESTION)
     async with Client(stdio_client(SERVER)) as client:
-        print(await answered(client, model, QUESTION))
+        print(await answer(client, model, QUESTION))
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from mcp import Client
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Attempt,
-    Behaviour,
+    AccountData,
+    AttemptRecord,
     Emulator,
-    Record,
-    World,
+    Options,
+    SessionRecord,
 )
-from verify_mcp.exchange import World as Surroundings
+from verify_mcp.exchange import Clock as Surroundings
 from verify_mcp.mirror import open_mirror
 from verify_mcp.server import build_server
 from verify_mcp.settings import Credentials, Settings
@@ -83,7 +83,7 @@ def era(request: pytest.FixtureRequest) -> Era:
     return chosen
 
 
-class Clock:
+class FakeClock:
     """Time that passes only when told to, or while somebody sleeps by it."""
 
     def __init__(self, now: datetime = NOW) -> None:
@@ -98,9 +98,9 @@ class Clock:
         self.pass_by(seconds)
         await anyio.lowlevel.checkpoint()
 
-    def world(self) -> Surroundings:
+    def clock(self) -> Surroundings:
         return Surroundings(
-            now=lambda: self.now, clock=lambda: self.ticks, sleep=self.sleep, chance=lambda: 0.5
+            now=lambda: self.now, monotonic=lambda: self.ticks, sleep=self.sleep, random=lambda: 0.5
         )
 
 
@@ -108,17 +108,17 @@ def uuid(number: int) -> str:
     return f"{number:08x}-0000-4000-8000-000000000000"
 
 
-def session(number: int, minutes: float = 60.0, **changes: Any) -> Record:
+def make_record(number: int, minutes: float = 60.0, **changes: Any) -> SessionRecord:
     """An expired session begun so many minutes before NOW, with one delivered text."""
     created_at = NOW - timedelta(minutes=minutes)
-    sent = Attempt(
+    sent = AttemptRecord(
         uuid=uuid(number + 0xA000),
         channel="sms",
         status="delivered",
         time=created_at + timedelta(milliseconds=20),
         charge=Decimal("0.08"),
     )
-    record = Record(
+    record = SessionRecord(
         uuid=uuid(number),
         recipient=f"91938001{number:04d}",
         created_at=created_at,
@@ -128,19 +128,21 @@ def session(number: int, minutes: float = 60.0, **changes: Any) -> Record:
     return replace(record, **changes)
 
 
-def account(*records: Record, clock: Clock | None = None, **switches: Any) -> Emulator:
+def emulator_with(
+    *records: SessionRecord, clock: FakeClock | None = None, **switches: Any
+) -> Emulator:
     """A pretend account that holds these sessions."""
-    clock = clock or Clock()
+    clock = clock or FakeClock()
     return Emulator(
-        World(records),
-        behaviour=Behaviour(**switches),
+        AccountData(records),
+        behaviour=Options(**switches),
         clock=lambda: clock.now,
         monotonic=lambda: clock.ticks,
         sleep=clock.sleep,
     )
 
 
-class Canned:
+class CannedApi:
     """An API that gives these bodies in turn, the last one ever after."""
 
     def __init__(
@@ -151,11 +153,11 @@ class Canned:
         ]
         self.status = status
         self.headers = [(k.encode(), v.encode()) for k, v in (headers or {}).items()]
-        self.asked = 0
+        self.requests = 0
 
     async def __call__(self, _scope: object, _receive: object, send: App) -> None:
-        body = self.bodies[min(self.asked, len(self.bodies) - 1)]
-        self.asked += 1
+        body = self.bodies[min(self.requests, len(self.bodies) - 1)]
+        self.requests += 1
         start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
         await send(start)
         await send({"type": "http.response.body", "body": body})
@@ -163,10 +165,10 @@ class Canned:
 
 @asynccontextmanager
 async def connect(
-    app: App | None, *, clock: Clock | None = None, era: Era = "auto", **settings: Any
+    app: App | None, *, clock: FakeClock | None = None, era: Era = "auto", **settings: Any
 ) -> AsyncIterator[Client]:
     """A client of the real server, whose API is `app`."""
-    surroundings = (clock or Clock()).world()
+    surroundings = (clock or FakeClock()).clock()
     chosen = replace(SANDBOX, **settings)
     opened = partial(open_mirror, chosen, world=surroundings, app=app)
     try:
@@ -183,17 +185,17 @@ def _only(error: BaseException) -> BaseException:
     return error
 
 
-async def listed(client: Client, **arguments: Any) -> dict[str, Any]:
+async def list_sessions(client: Client, **arguments: Any) -> dict[str, Any]:
     """The answer of list_verify_sessions, the same in both channels."""
-    return await answered(client, "list_verify_sessions", arguments)
+    return await call_tool(client, "list_verify_sessions", arguments)
 
 
-async def got(client: Client, session_uuid: str) -> dict[str, Any]:
+async def get_session(client: Client, session_uuid: str) -> dict[str, Any]:
     """The answer of get_verify_session, the same in both channels."""
-    return await answered(client, "get_verify_session", {"session_uuid": session_uuid})
+    return await call_tool(client, "get_verify_session", {"session_uuid": session_uuid})
 
 
-async def answered(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def call_tool(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     (block,) = result.content
     assert block.type == "text"
@@ -205,7 +207,9 @@ async def answered(client: Client, tool: str, arguments: dict[str, Any]) -> dict
     return dict(result.structured_content or {})
 
 
-async def refused(client: Client, tool: str = "list_verify_sessions", /, **arguments: Any) -> str:
+async def call_tool_error(
+    client: Client, tool: str = "list_verify_sessions", /, **arguments: Any
+) -> str:
     """The text of a clear error: short, and without traceback, secret or anything structured."""
     result = await client.call_tool(tool, arguments)
     (block,) = result.content

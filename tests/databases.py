@@ -19,7 +19,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.conftest import NOW, Clock
+from tests.conftest import NOW, FakeClock
 
 Engine = Literal["sqlite", "postgresql"]
 
@@ -191,7 +191,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return postgres_place(request.getfixturevalue("postgres"))
 
 
-class SharedClock(Clock):
+class SharedClock(FakeClock):
     """A clock that a PostgreSQL server reads too: it is in a file."""
 
     def __init__(self, file: Path | None = None, now: datetime = NOW) -> None:

@@ -22,7 +22,7 @@ import anyio
 import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Behaviour, Emulator, serving
+from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options, serve
 
 REQUESTS = 20
 TOLERANCE = 1e-6
@@ -62,7 +62,7 @@ class Member:
 
 
 @dataclass(frozen=True, order=True)
-class Asked:
+class Grant:
     """One request: when its caller came, and when it was let through."""
 
     granted: float
@@ -77,7 +77,7 @@ class Outcome:
     window: float
     arrivals: list[float]
     statuses: list[int | None]
-    asked: list[Asked]
+    grants: list[Grant]
     died: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -94,17 +94,17 @@ class Outcome:
 
     def overtaken(self) -> float:
         """The share of grants that went before somebody who had come earlier."""
-        last_first = sorted(self.asked, reverse=True)
+        last_first = sorted(self.grants, reverse=True)
         earliest, jumped = float("inf"), 0
         for each in last_first:
             jumped += each.came > earliest + SAME_MOMENT
             earliest = min(earliest, each.came)
-        return jumped / len(self.asked)
+        return jumped / len(self.grants)
 
     def fairness(self) -> float:
         """Jain's index over the processes: 1 when all got the same."""
-        numbers = {each.process for each in self.asked}
-        got = [sum(each.process == number for each in self.asked) for number in numbers]
+        numbers = {each.process for each in self.grants}
+        got = [sum(each.process == number for each in self.grants) for number in numbers]
         return sum(got) ** 2 / (len(got) * sum(each**2 for each in got))
 
     def longest_pause(self) -> float:
@@ -112,22 +112,22 @@ class Outcome:
         return max(new - old for old, new in pairwise(self.arrivals))
 
 
-async def sail(plan: Plan) -> Outcome:
+async def run_processes(plan: Plan) -> Outcome:
     """Let the processes ask an emulator on loopback as planned."""
     half = plan.jitter / 2
     emulator = Emulator(
-        behaviour=Behaviour(list_limit=REQUESTS, list_window=plan.window, latency=(0.0, half))
+        behaviour=Options(list_limit=REQUESTS, list_window=plan.window, latency=(0.0, half))
     )
-    _ = emulator.world  # made before the clock starts
+    _ = emulator.data  # made before the clock starts
     outcome = Outcome(plan.window, [], [], [])
-    async with serving(emulator) as api_url:
+    async with serve(emulator) as api_url:
         start = _Start(plan.processes)
         async with anyio.create_task_group() as tasks:
             for number in range(plan.processes):
-                tasks.start_soon(_crew, Member(plan, api_url, number), start, outcome)
+                tasks.start_soon(_start_members, Member(plan, api_url, number), start, outcome)
     outcome.arrivals = [each.at for each in emulator.received]
     outcome.statuses = [each.status for each in emulator.received]
-    outcome.asked.sort()
+    outcome.grants.sort()
     return outcome
 
 
@@ -148,7 +148,7 @@ class _Start:
         return self._at
 
 
-async def _crew(member: Member, start: _Start, outcome: Outcome) -> None:
+async def _start_members(member: Member, start: _Start, outcome: Outcome) -> None:
     """One process, and another one in its place when it dies."""
     code = await _member(member, start, outcome)
     if code == -signal.SIGKILL:
@@ -172,17 +172,17 @@ async def _member(member: Member, start: _Start, outcome: Outcome) -> int | None
             while True:
                 line = await lines.receive_until(b"\n", 1000)
                 granted, came = json.loads(line)
-                outcome.asked.append(Asked(granted, came, member.number))
+                outcome.grants.append(Grant(granted, came, member.number))
         except (anyio.IncompleteRead, anyio.EndOfStream):
             return await process.wait()
 
 
-async def _ask_until_told(member: Member) -> None:
-    from verify_mcp.api import open_api
-    from verify_mcp.database import Access
+async def _ask_until_stopped(member: Member) -> None:
+    from verify_mcp.api import open_client
+    from verify_mcp.database import ResilientDatabase
     from verify_mcp.filters import SessionFilter
-    from verify_mcp.ledger import SharedLedger
-    from verify_mcp.quota import Quota, Slot, Ticket
+    from verify_mcp.ledger import DatabaseRateLimitStore
+    from verify_mcp.quota import RateLimiter, Slot, Ticket
     from verify_mcp.settings import Credentials, Rate, Settings
     from verify_mcp.sql import Connection
 
@@ -196,20 +196,20 @@ async def _ask_until_told(member: Member) -> None:
     wall = time.time
     time.time = lambda: wall() + shift()
 
-    class Observed(SharedLedger):
+    class Observed(DatabaseRateLimitStore):
         """A ledger that tells when it granted, as it saw it itself."""
 
         def _taken(self, connection: Connection, ticket: Ticket) -> Slot | float:
-            turn = super()._taken(connection, ticket)
+            turn = super()._try_acquire(connection, ticket)
             if isinstance(turn, Slot):
-                granted[turn.key] = connection.clock()
+                granted[turn.key] = connection.read_clock()
             return turn
 
     granted: dict[str, float] = {}
-    access = Access(plan.url, clock=time.monotonic, say=warnings.warn)
+    access = ResilientDatabase(plan.url, clock=time.monotonic, say=warnings.warn)
     rate = Rate(REQUESTS, plan.window)
     ledger = Observed(access, "fleet:list", rate, hold=plan.hold, lapse=plan.lapse)
-    quota = Quota(ledger, clock=time.monotonic)
+    quota = RateLimiter(ledger, clock=time.monotonic)
 
     async def ask() -> None:
         while (came := time.monotonic()) < until:
@@ -222,14 +222,14 @@ async def _ask_until_told(member: Member) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
                 await anyio.sleep(random.uniform(0, plan.jitter / 2))  # noqa: S311 - a delay
                 if time.monotonic() < until:
-                    await api.page(SessionFilter(), limit=1, offset=0)
+                    await api.list_sessions(SessionFilter(), limit=1, offset=0)
 
     now = lambda: datetime.now(UTC) + timedelta(seconds=shift())  # noqa: E731
-    await ledger.standing()
+    await ledger.status()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     until = float(sys.stdin.readline())
-    async with open_api(settings, now=now) as api, anyio.create_task_group() as tasks:
+    async with open_client(settings, now=now) as api, anyio.create_task_group() as tasks:
         tasks.cancel_scope.deadline = anyio.current_time() + until - time.monotonic() + 0.2
         for _ in range(plan.callers):
             tasks.start_soon(ask)
@@ -243,7 +243,7 @@ def _read(text: str) -> Member:
 
 def main(words: Sequence[str]) -> None:
     """Be one process of a fleet."""
-    anyio.run(_ask_until_told, _read(words[0]))
+    anyio.run(_ask_until_stopped, _read(words[0]))
 
 
 if __name__ == "__main__":

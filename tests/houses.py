@@ -22,14 +22,14 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOCOL_VERSION_META_KEY
 
-from tests.conftest import NOW, SANDBOX, App, Clock, Era
+from tests.conftest import NOW, SANDBOX, App, Era, FakeClock
 from tests.test_stdio import environment
 from verify_mcp import tokens
-from verify_mcp.connections import PatientProtocol
-from verify_mcp.http import PATH, House, Place, Server, configured, listening
+from verify_mcp.connections import DeadlineProtocol
+from verify_mcp.http import PATH, HttpApp, HttpServer, ListenAddress, bound_socket, uvicorn_config
 from verify_mcp.mirror import open_mirror
-from verify_mcp.oauth import Issuer
-from verify_mcp.reception import Reception
+from verify_mcp.oauth import JwtVerifier
+from verify_mcp.reception import CallerMiddleware
 from verify_mcp.server import OpenMirror
 from verify_mcp.tokens import TokenFile
 
@@ -40,12 +40,12 @@ JSON = {"accept": "application/json, text/event-stream", "content-type": "applic
 
 
 @dataclass
-class Running:
+class RunningServer:
     """A server that listens."""
 
     url: str
-    server: Server
-    house: House
+    server: HttpServer
+    http_app: HttpApp
 
     @property
     def host(self) -> str:
@@ -56,7 +56,7 @@ class Running:
         return int(self.url.rpartition(":")[2])
 
 
-class QuietServer(Server):
+class QuietServer(HttpServer):
     """The server with this process's signals left as they are."""
 
     @contextmanager
@@ -65,43 +65,45 @@ class QuietServer(Server):
 
 
 @asynccontextmanager
-async def running(
+async def run_server(
     app: App | None,
     *,
-    clock: Clock | None = None,
+    clock: FakeClock | None = None,
     file: Path | None = None,
-    guarded_by: Issuer | None = None,
+    guarded_by: JwtVerifier | None = None,
     open_doors: OpenMirror | None = None,
-    protocol: type[PatientProtocol] = PatientProtocol,
+    protocol: type[DeadlineProtocol] = DeadlineProtocol,
     certificate: tuple[Path, Path] | None = None,
     **changes: Any,
-) -> AsyncIterator[Running]:
+) -> AsyncIterator[RunningServer]:
     """The real server, whose API is `app`, with the tokens in `file`."""
-    clock = clock or Clock()
+    clock = clock or FakeClock()
     settings = replace(SANDBOX, **changes)
-    opened = open_doors or partial(open_mirror, settings, world=clock.world(), app=app)
+    opened = open_doors or partial(open_mirror, settings, world=clock.clock(), app=app)
     keepers = TokenFile(file) if file else None
     guarded = keepers is not None or settings.oauth is not None
-    reception = Reception(guarded=guarded, clock=lambda: clock.ticks, now=lambda: clock.now)
+    reception = CallerMiddleware(
+        requires_token=guarded, clock=lambda: clock.ticks, now=lambda: clock.now
+    )
     chain, key = certificate or (None, None)
-    with listening(Place(port=0)) as listener:
-        place = Place(port=listener.getsockname()[1], certificate=chain, key=key)
-        house = House(settings, place, opened, keepers, reception=reception, issuer=guarded_by)
-        server = QuietServer(configured(house.app, place, protocol), house)
+    with bound_socket(ListenAddress(port=0)) as listener:
+        place = ListenAddress(port=listener.getsockname()[1], certificate=chain, key=key)
+        house = HttpApp(settings, place, opened, keepers, middleware=reception, issuer=guarded_by)
+        server = QuietServer(uvicorn_config(house.app, place, protocol), house)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.wait({task}, timeout=0.01)
             assert not task.done()
         try:
             scheme = "https" if certificate else "http"
-            yield Running(f"{scheme}://127.0.0.1:{place.port}", server, house)
+            yield RunningServer(f"{scheme}://127.0.0.1:{place.port}", server, house)
         finally:
             server.should_exit = True
             await task
 
 
 @asynccontextmanager
-async def visitor(
+async def http_client(
     url: str, token: str = "", era: Era = "auto", **headers: str
 ) -> AsyncIterator[Client]:
     """A client of a server over HTTP."""
@@ -113,7 +115,7 @@ async def visitor(
         yield client
 
 
-def made(file: Path, name: str, budget: int = 1000, subaccount: str = "") -> str:
+def create_token(file: Path, name: str, budget: int = 1000, subaccount: str = "") -> str:
     """A token for somebody."""
     return tokens.add(file, name, budget, subaccount, NOW)
 
@@ -136,7 +138,7 @@ def modern_call(tool: str, **arguments: Any) -> tuple[dict[str, Any], dict[str, 
     return body, headers
 
 
-def told(reply: httpx2.Response) -> dict[str, Any]:
+def answer_in(reply: httpx2.Response) -> dict[str, Any]:
     """The result in a reply, whichever way it came."""
     text = reply.text
     if reply.headers["content-type"].startswith("text/event-stream"):
@@ -145,7 +147,7 @@ def told(reply: httpx2.Response) -> dict[str, Any]:
     return result
 
 
-async def posted(url: str, body: Any = None, **headers: str) -> httpx2.Response:
+async def post(url: str, body: Any = None, **headers: str) -> httpx2.Response:
     """The reply to one call, asked with nothing but HTTP."""
     async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
         return await http.post(url + PATH, json=body or call(), headers={**JSON, **headers})
@@ -166,7 +168,7 @@ class Child:
     def send(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, seconds: float = PATIENCE) -> int:
+    async def wait_ended(self, seconds: float = PATIENCE) -> int:
         """Its exit code, which must come within so many seconds."""
         with anyio.fail_after(seconds):
             async for _ in self.log:

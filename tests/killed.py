@@ -19,12 +19,12 @@ from typing import Any
 
 import anyio
 
-from tests.conftest import NOW, Clock, account, session
-from tests.mirrors import mirror_of
-from verify_mcp.emulator import Emulator, World
-from verify_mcp.exchange import Effort
+from tests.conftest import NOW, FakeClock, emulator_with, make_record
+from tests.mirrors import open_mirror_of
+from verify_mcp.emulator import AccountData, Emulator
+from verify_mcp.exchange import CallContext
 from verify_mcp.filters import SessionFilter
-from verify_mcp.walk import Walker
+from verify_mcp.walk import Backfill
 from verify_mcp.windows import Window, gaps
 
 WINDOW = Window(NOW - timedelta(hours=6), NOW - timedelta(hours=2))
@@ -34,19 +34,19 @@ NEVER = 10**9
 
 def emulator(random: Random) -> Emulator:
     minutes = sorted(random.choice(range(100, 380)) for _ in range(170))  # many of one instant
-    records = [session(number, minutes=at) for number, at in enumerate(minutes)]
-    return account(*records, list_limit=None)
+    records = [make_record(number, minutes=at) for number, at in enumerate(minutes)]
+    return emulator_with(*records, list_limit=None)
 
 
-async def walked(app: Emulator, url: str) -> None:
+async def walk(app: Emulator, url: str) -> None:
     """Walk what is missing until nothing is."""
-    async with mirror_of(app, Clock(), database_url=url) as mirror:
+    async with open_mirror_of(app, FakeClock(), database_url=url) as mirror:
         assert mirror.store is not None
-        missing = gaps(WINDOW, await mirror.store.covered("", WINDOW))
+        missing = gaps(WINDOW, await mirror.store.cached_windows("", WINDOW))
         for window in reversed(missing):
-            walker = Walker(mirror, SessionFilter(), window)
-            while not walker.over:
-                await walker.step(Effort(), budget=1)
+            walker = Backfill(mirror, SessionFilter(), window)
+            while not walker.done:
+                await walker.step(CallContext(), budget=1)
 
 
 def mortal(after: int) -> None:
@@ -71,12 +71,12 @@ def is_killed(app: Emulator, url: str, after: int) -> bool:
     child = os.fork()
     if not child:
         mortal(after)
-        anyio.run(walked, app, url)
+        anyio.run(walk, app, url)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
-def held(path: Path, world: World) -> set[str]:
+def read_cached(path: Path, world: AccountData) -> set[str]:
     """The sessions held, after checking that every claim is true."""
     reader = sqlite3.connect(path)
     try:
@@ -99,18 +99,18 @@ def main(folder: Path, kills: int) -> None:
     """Kill so many walks; fail when one leaves a false claim or loses what was held."""
     random = Random(kills)  # noqa: S311 - made-up data
     app, died, runs = emulator(random), 0, 0
-    anyio.run(walked, app, "sqlite://")  # what a first walk imports, the children have then
-    whole = {each.uuid for each in app.world.records if each.created_at in WINDOW}
+    anyio.run(walk, app, "sqlite://")  # what a first walk imports, the children have then
+    whole = {each.uuid for each in app.data.records if each.created_at in WINDOW}
     while died < kills:
         path, before, runs = folder / f"{runs}.sqlite3", set[str](), runs + 1
         url = f"sqlite://{path}"
         while died < kills and is_killed(app, url, random.randrange(MOST_STATEMENTS)):
             died += 1
-            after = held(path, app.world)
+            after = read_cached(path, app.data)
             assert before <= after
             before = after
         assert not is_killed(app, url, NEVER)
-        assert held(path, app.world) == whole
+        assert read_cached(path, app.data) == whole
     print(f"{died} walks killed, {runs} finished")  # noqa: T201 - the parent reads it
 
 

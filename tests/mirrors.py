@@ -8,38 +8,40 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.conftest import SANDBOX, App, Clock
-from verify_mcp.emulator import World
+from tests.conftest import SANDBOX, App, FakeClock
+from verify_mcp.emulator import AccountData
 from verify_mcp.emulator.records import microseconds
 from verify_mcp.mirror import Mirror, open_mirror
 from verify_mcp.settings import Rate
 from verify_mcp.windows import Window
 
-AMPLE = Rate(1_000_000, 1.0)
-EVER = Window(datetime(2001, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC))
+UNLIMITED = Rate(1_000_000, 1.0)
+ALL_TIME = Window(datetime(2001, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC))
 
 
 @asynccontextmanager
-async def mirror_of(app: App, clock: Clock, **settings: Any) -> AsyncIterator[Mirror]:
+async def open_mirror_of(app: App, clock: FakeClock, **settings: Any) -> AsyncIterator[Mirror]:
     """A mirror whose API is `app`, with quota enough for everything."""
-    wished = replace(SANDBOX, **{"rate_limit": AMPLE, **settings})
-    async with open_mirror(wished, world=clock.world(), app=app) as mirror:
+    wished = replace(SANDBOX, **{"rate_limit": UNLIMITED, **settings})
+    async with open_mirror(wished, world=clock.clock(), app=app) as mirror:
         yield mirror
 
 
-def created_in(world: World, window: Window) -> set[str]:
+def created_in(world: AccountData, window: Window) -> set[str]:
     """The sessions that the account has in a window."""
     found = world.between(microseconds(window.start), microseconds(window.end) - 1)
     return {each.uuid for each in found}
 
 
-async def check_claims(mirror: Mirror, world: World, now: datetime) -> None:
+async def check_claims(mirror: Mirror, world: AccountData, now: datetime) -> None:
     """Assert that every session of a claimed window is held, and settled ones as they ended."""
     assert mirror.store is not None
-    settled = (await mirror.store.holdings(""))[1]
-    walks = await mirror.store.walked("", EVER, now - timedelta(days=99))
-    rows = await mirror.access.read(
-        lambda connection: connection.rows("SELECT created, session, status FROM verify_sessions")
+    settled = (await mirror.store.stats(""))[1]
+    walks = await mirror.store.recently_fetched("", ALL_TIME, now - timedelta(days=99))
+    rows = await mirror.database.read(
+        lambda connection: connection.fetch_all(
+            "SELECT created, session, status FROM verify_sessions"
+        )
     )
     outcomes = {each.uuid: each.outcome for each in world.records}
     for window in [*settled, *(each for each, _ in walks)]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from verify_mcp.arguments import Argument
-from verify_mcp.prompts import pages
-from verify_mcp.tools import OFFERS, Offer
+from verify_mcp.prompts import load_prompts
+from verify_mcp.tools import TOOLS, ToolDefinition
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- tools: begin -->\n", "<!-- tools: end -->\n"
@@ -16,10 +16,10 @@ BEGIN, END = "<!-- tools: begin -->\n", "<!-- tools: end -->\n"
 
 def section() -> str:
     """The tools with their arguments, and the prompts."""
-    return "\n".join([*(_tool(each) for each in OFFERS), _prompts()])
+    return "\n".join([*(_tool(each) for each in TOOLS), _prompts()])
 
 
-def _tool(offer: Offer) -> str:
+def _tool(offer: ToolDefinition) -> str:
     rows = "".join(_row(each) for each in offer.arguments)
     head = f"### `{offer.name}`\n\n{offer.description}\n\n"
     return f"{head}| argument | type | |\n|---|---|---|\n{rows}"
@@ -27,7 +27,7 @@ def _tool(offer: Offer) -> str:
 
 def _row(argument: Argument) -> str:
     required = " (required)" if argument.required else ""
-    items = argument.more.get("items", argument.more)
+    items = argument.extra_schema.get("items", argument.extra_schema)
     told = [argument.description, *_choices(items.get("enum") if isinstance(items, dict) else None)]
     return f"| `{argument.name}`{required} | {argument.type} | {' '.join(told)} |\n"
 
@@ -38,8 +38,8 @@ def _choices(words: object) -> list[str]:
 
 def _prompts() -> str:
     rows = "".join(
-        f"| `{page.name}` | {page.title} | {_quoted(each.name for each in page.blanks)} |\n"
-        for page in pages().values()
+        f"| `{page.name}` | {page.title} | {_quoted(each.name for each in page.arguments)} |\n"
+        for page in load_prompts().values()
     )
     return f"### Prompts\n\n| prompt | | arguments |\n|---|---|---|\n{rows}"
 

@@ -21,20 +21,20 @@ async def relay(here: str, there: str) -> None:
             except OSError:
                 return  # as if nobody listened
             async with target:
-                await joined(caller, target)
+                await join(caller, target)
 
     async with listener:
         await listener.serve(carried)
 
 
-async def joined(one: anyio.abc.SocketStream, other: anyio.abc.SocketStream) -> None:
+async def join(one: anyio.abc.SocketStream, other: anyio.abc.SocketStream) -> None:
     """Carry bytes both ways until either end is closed."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_poured, one, other, tasks.cancel_scope)
-        tasks.start_soon(_poured, other, one, tasks.cancel_scope)
+        tasks.start_soon(_pour, one, other, tasks.cancel_scope)
+        tasks.start_soon(_pour, other, one, tasks.cancel_scope)
 
 
-async def _poured(
+async def _pour(
     source: anyio.abc.ByteReceiveStream, sink: anyio.abc.ByteSendStream, scope: anyio.CancelScope
 ) -> None:
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from verify_mcp import http
-from verify_mcp.exchange import World
+from verify_mcp.exchange import Clock
 from verify_mcp.mirror import open_mirror
 from verify_mcp.settings import read_settings
 
@@ -17,9 +17,9 @@ def main(seconds: str, port: str) -> int:
     """Serve until a signal comes, so many seconds ahead of everybody else."""
     ahead = timedelta(seconds=float(seconds))
     settings = read_settings(os.environ)
-    world = World(now=lambda: datetime.now(UTC) + ahead)
+    world = Clock(now=lambda: datetime.now(UTC) + ahead)
     return http.run(
-        settings, http.Place(port=int(port)), partial(open_mirror, settings, world=world)
+        settings, http.ListenAddress(port=int(port)), partial(open_mirror, settings, world=world)
     )
 
 

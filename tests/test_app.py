@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Era, account, answered, connect, session
+from tests.conftest import Era, call_tool, connect, emulator_with, make_record
 from verify_mcp import picture
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ def digest(text: str) -> str:
 
 
 async def test_only_the_summary_has_a_picture_and_its_words_have_not_grown(era: Era) -> None:
-    async with connect(account(), era=era) as client:
+    async with connect(emulator_with(), era=era) as client:
         tools = (await client.list_tools()).tools
     assert {tool.name: tool.meta for tool in tools if tool.meta} == {
         "summarize_verify_sessions": {"ui": {"resourceUri": "ui://verify/summary"}}
@@ -40,28 +40,28 @@ async def test_only_the_summary_has_a_picture_and_its_words_have_not_grown(era: 
 
 
 async def test_the_picture_is_served_as_an_app_that_needs_no_origin(era: Era) -> None:
-    async with connect(account(), era=era) as client:
+    async with connect(emulator_with(), era=era) as client:
         (page,) = (await client.read_resource("ui://verify/summary")).contents
         (entry,) = [
             each
             for each in (await client.list_resources()).resources
             if str(each.uri) == "ui://verify/summary"
         ]
-    meta = {"ui": {"csp": picture.NO_ORIGINS, "prefersBorder": True}}
+    meta = {"ui": {"csp": picture.CSP_DOMAINS, "prefersBorder": True}}
     assert (page.mime_type, page.meta) == ("text/html;profile=mcp-app", meta)
     assert (entry.mime_type, entry.meta) == ("text/html;profile=mcp-app", meta)
-    assert getattr(page, "text", "") == picture.page()
-    assert not any(picture.NO_ORIGINS.values())
+    assert getattr(page, "text", "") == picture.html()
+    assert not any(picture.CSP_DOMAINS.values())
 
 
 async def test_a_host_without_pictures_gets_the_same_answer_as_ever() -> None:
-    async with connect(account(session(1))) as client:
-        answer = await answered(client, "summarize_verify_sessions", {})
+    async with connect(emulator_with(make_record(1))) as client:
+        answer = await call_tool(client, "summarize_verify_sessions", {})
     assert (answer["sessions"], answer["cost"]) == (1, "0.08")
 
 
 def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> None:
-    html = picture.page()
+    html = picture.html()
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     assert policy(html) == {
@@ -74,25 +74,25 @@ def test_the_policy_allows_the_pages_own_script_and_style_and_nothing_else() -> 
 
 
 def test_the_page_names_no_address_but_that_of_svg() -> None:
-    html = picture.page()
+    html = picture.html()
     assert set(re.findall(r"[a-z]+://[^\"'`\s)]*", html)) == {"http://www.w3.org/2000/svg"}
     for danger in ("innerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function("):
         assert danger not in html
 
 
 def test_the_page_is_small() -> None:
-    assert len(picture.page().encode()) < 100_000
+    assert len(picture.html().encode()) < 100_000
 
 
 def test_a_report_cannot_end_its_own_element() -> None:
     hostile = {"answers": ["</script><script>alert(1)</script><!-- & \u2028"]}
-    html = picture.with_data(hostile)
+    html = picture.html_with_data(hostile)
     (data,) = re.findall(
         r'<script type="application/json" id="report">(.*?)</script>', html, re.DOTALL
     )
     assert json.loads(data) == hostile
     assert not set("<>&\u2028") & set(data)
-    assert html.count("<script") == picture.page().count("<script") + 1
+    assert html.count("<script") == picture.html().count("<script") + 1
 
 
 def test_the_page_was_made_of_the_sources_beside_it() -> None:
@@ -101,6 +101,6 @@ def test_the_page_was_made_of_the_sources_beside_it() -> None:
     hashed = hashlib.sha256()
     for name in sorted(names):
         hashed.update(f"{name}\n{(APP / name).read_text(encoding='utf-8')}\n".encode())
-    built = re.search(r'<meta name="sources" content="([0-9a-f]+)">', picture.page())
+    built = re.search(r'<meta name="sources" content="([0-9a-f]+)">', picture.html())
     assert built is not None
     assert built[1] == hashed.hexdigest(), "run `npm install && npm run build` in app/"

@@ -15,11 +15,11 @@ from tests.conftest import (
     APP,
     ERROR_BUDGET,
     Era,
-    account,
+    call_tool_error,
     connect,
-    listed,
-    refused,
-    session,
+    emulator_with,
+    list_sessions,
+    make_record,
     tokens,
 )
 
@@ -33,8 +33,8 @@ FORBIDDEN = {
 SCALARS = {"string", "integer", "number", "boolean"}
 
 
-async def served() -> list[Tool]:
-    async with connect(account()) as client:
+async def serve() -> list[Tool]:
+    async with connect(emulator_with()) as client:
         return (await client.list_tools()).tools
 
 
@@ -48,7 +48,7 @@ def nodes(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def test_every_schema_keeps_to_what_every_client_accepts() -> None:
-    for tool in await served():
+    for tool in await serve():
         for schema in (tool.input_schema, tool.output_schema or {}):
             assert schema["type"] == "object", tool.name
             assert schema["properties"], tool.name
@@ -61,7 +61,7 @@ async def test_every_schema_keeps_to_what_every_client_accepts() -> None:
 
 
 async def test_enums_are_short_lists_of_words_and_bounds_belong_to_integers() -> None:
-    for tool in await served():
+    for tool in await serve():
         for node in nodes(tool.input_schema):
             if "enum" in node:
                 assert (node["type"], len(node["enum"]) <= 10) == ("string", True)
@@ -70,7 +70,7 @@ async def test_enums_are_short_lists_of_words_and_bounds_belong_to_integers() ->
 
 
 async def test_arguments_are_flat_named_plainly_and_each_described() -> None:
-    for tool in await served():
+    for tool in await serve():
         for name, node in tool.input_schema["properties"].items():
             assert re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name)
             assert node["type"] in SCALARS or node["items"]["type"] in SCALARS
@@ -78,7 +78,7 @@ async def test_arguments_are_flat_named_plainly_and_each_described() -> None:
 
 
 async def test_outputs_are_one_level_deep_and_require_little() -> None:
-    for tool in await served():
+    for tool in await serve():
         output = tool.output_schema or {}
         assert output["required"] == ["complete"]
         for node in output["properties"].values():
@@ -87,7 +87,7 @@ async def test_outputs_are_one_level_deep_and_require_little() -> None:
 
 
 async def test_tools_are_named_described_and_annotated_for_every_reviewer() -> None:
-    for tool in await served():
+    for tool in await serve():
         assert re.fullmatch(r"[a-z][a-z0-9_]{0,39}", tool.name)
         assert len(tool.description or "") <= 1000
         assert not re.search(
@@ -106,7 +106,7 @@ async def test_tools_are_named_described_and_annotated_for_every_reviewer() -> N
 async def test_optional_arguments_stay_within_what_a_strict_client_takes() -> None:
     optional = [
         name
-        for tool in await served()
+        for tool in await serve()
         for name in tool.input_schema["properties"]
         if name not in tool.input_schema.get("required", ())
     ]
@@ -117,18 +117,20 @@ async def test_the_tools_are_the_same_list_without_credentials_or_network(era: E
     async with connect(None, era=era, credentials=None, credentials_problem="none.") as client:
         listing = await client.list_tools()
     assert [tool.model_dump() for tool in listing.tools] == [
-        tool.model_dump() for tool in await served()
+        tool.model_dump() for tool in await serve()
     ]
     assert listing.next_cursor is None
 
 
 @pytest.mark.parametrize("nothing", [None, "", "   "])
 async def test_null_and_empty_text_count_as_absent(nothing: str | None) -> None:
-    api = account(session(1))
-    tool = (await served())[0]
+    api = emulator_with(make_record(1))
+    tool = (await serve())[0]
     async with connect(api) as client:
-        silent = await listed(client)
-        empty = await listed(client, **dict.fromkeys(tool.input_schema["properties"], nothing))
+        silent = await list_sessions(client)
+        empty = await list_sessions(
+            client, **dict.fromkeys(tool.input_schema["properties"], nothing)
+        )
     assert {**empty, "quota_left": 19} == silent
     assert api.received[0].query == api.received[1].query
 
@@ -157,16 +159,16 @@ async def test_null_and_empty_text_count_as_absent(nothing: str | None) -> None:
 async def test_what_can_be_understood_is_understood(
     said: dict[str, Any], sent: tuple[str, str]
 ) -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api) as client:
-        await listed(client, **said)
+        await list_sessions(client, **said)
     assert sent in api.received[-1].query
 
 
 @pytest.mark.parametrize("said", ["FULL", " full "])
 async def test_the_case_of_detail_does_not_matter(said: str) -> None:
-    async with connect(account(session(1))) as client:
-        assert "sessions" in await listed(client, detail=said)
+    async with connect(emulator_with(make_record(1))) as client:
+        assert "sessions" in await list_sessions(client, detail=said)
 
 
 HUGE = "9" * 1_000_000
@@ -224,10 +226,10 @@ REFUSALS: list[tuple[str, Any, str]] = [
 async def test_r41_what_cannot_be_meant_is_refused_by_name_without_a_request(
     name: str, value: Any, told: str
 ) -> None:
-    api = account(session(1))
+    api = emulator_with(make_record(1))
     async with connect(api) as client:
-        text = await refused(client, **{name: value})
-        assert len((await listed(client))["rows"]) == 1
+        text = await call_tool_error(client, **{name: value})
+        assert len((await list_sessions(client))["rows"]) == 1
     assert text.startswith(f"{name} {told}")
     assert len(api.received) == 1
 
@@ -257,17 +259,17 @@ VALID = (
 async def test_an_unknown_argument_is_answered_with_the_valid_ones_and_the_likeliest(
     name: str, hint: str | None
 ) -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api) as client:
-        text = await refused(client, **{name: "x"})
+        text = await call_tool_error(client, **{name: "x"})
     assert text.startswith(f"There is no argument {name}.{hint or ''}")
     assert text.endswith(f"Valid: {VALID}.")
     assert api.received == []
 
 
 async def test_an_unknown_argument_of_get_means_the_only_one() -> None:
-    async with connect(account()) as client:
-        text = await refused(client, "get_verify_session", session_id="60ea68db")
+    async with connect(emulator_with()) as client:
+        text = await call_tool_error(client, "get_verify_session", session_id="60ea68db")
     assert text == (
         "There is no argument session_id. Did you mean session_uuid? Valid: session_uuid."
     )
@@ -279,17 +281,17 @@ async def test_an_unknown_argument_of_get_means_the_only_one() -> None:
     ids=["plus", "digits", "prose", "huge", "ansi"],
 )  # fmt: skip
 async def test_a_name_that_is_no_name_is_not_repeated(name: str) -> None:
-    async with connect(account()) as client:
-        text = await refused(client, **{name: 1})
+    async with connect(emulator_with()) as client:
+        text = await call_tool_error(client, **{name: 1})
     assert text == f"There is no such argument. Valid: {VALID}."
 
 
 @pytest.mark.parametrize("name", ["recipient", "limit", "status", "app_uuid", "session_time__gte"])
 async def test_a_refusal_never_repeats_a_phone_number(name: str) -> None:
     number = "+919380013443 x 918681951370"
-    async with connect(account()) as client:
-        text = await refused(client, **{name: number})
-        text += await refused(client, "get_verify_session", session_uuid=number)
+    async with connect(emulator_with()) as client:
+        text = await call_tool_error(client, **{name: number})
+        text += await call_tool_error(client, "get_verify_session", session_uuid=number)
     assert not re.search(r"[0-9]{7}", text.replace("12025553434", "").replace("31c039538", ""))
 
 
@@ -318,7 +320,7 @@ VALUES = st.recursive(
 async def test_r41_any_arguments_are_answered_or_refused_without_a_request(
     tool: str, arguments: dict[str, Any]
 ) -> None:
-    api = account(session(1), list_limit=None)
+    api = emulator_with(make_record(1), list_limit=None)
     async with connect(api) as client:
         result = await client.call_tool(tool, arguments)
         (block,) = result.content
@@ -328,4 +330,4 @@ async def test_r41_any_arguments_are_answered_or_refused_without_a_request(
             assert tokens(block.text) <= ERROR_BUDGET
             assert "9380013443" not in block.text
         assert all(request.status == 200 for request in api.received if request.endpoint == "list")
-        assert len((await listed(client))["rows"]) == 1
+        assert len((await list_sessions(client))["rows"]) == 1

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SANDBOX, account, listed, session
-from tests.houses import bearer, call, made, posted, running, visitor
+from tests.conftest import SANDBOX, emulator_with, list_sessions, make_record
+from tests.houses import bearer, call, create_token, http_client, post, run_server
 from tests.issuer import Authority, authority
 from tests.test_http_auth import PUBLIC, claims, trusting
 from verify_mcp import logs
 from verify_mcp.errors import InvalidSetting
-from verify_mcp.oauth import Issuer
-from verify_mcp.reception import audit
+from verify_mcp.oauth import JwtVerifier
+from verify_mcp.reception import audit_logger
 
 pytestmark = [
     pytest.mark.anyio,
@@ -32,16 +32,16 @@ NUMBER = "919380010001"
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """Leaves the audit's logger as it was."""
-    before, level, propagates = audit.handlers, audit.level, audit.propagate
+    before, level, propagates = audit_logger.handlers, audit_logger.level, audit_logger.propagate
     yield
-    for handler in audit.handlers:
+    for handler in audit_logger.handlers:
         handler.close()
-    audit.handlers, audit.propagate = before, propagates
-    audit.setLevel(level)
+    audit_logger.handlers, audit_logger.propagate = before, propagates
+    audit_logger.setLevel(level)
 
 
 def start_audit(file: Path) -> None:
-    logs.configure_audit(replace(SANDBOX, audit_file=file), audit.name)
+    logs.configure_audit(replace(SANDBOX, audit_file=file), audit_logger.name)
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
@@ -56,10 +56,10 @@ async def test_r77_names_and_request_ids_with_digits_stay_whole(tmp_path: Path) 
     file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
     names = ["svc-12345678", "svc-12995678", "919380013443"]
     start_audit(log)
-    async with running(account(), file=file) as here:
+    async with run_server(emulator_with(), file=file) as here:
         for name in names:
-            headers = {**bearer(made(file, name)), "x-request-id": f"order-{name}"}
-            assert (await posted(here.url, **headers)).status_code == 200
+            headers = {**bearer(create_token(file, name)), "x-request-id": f"order-{name}"}
+            assert (await post(here.url, **headers)).status_code == 200
     assert [line["caller"] for line in lines(log)] == names
     assert [line["request_id"] for line in lines(log)] == [f"order-{name}" for name in names]
 
@@ -67,12 +67,12 @@ async def test_r77_names_and_request_ids_with_digits_stay_whole(tmp_path: Path) 
 async def test_r77_values_are_masked_beside_names_that_are_not(tmp_path: Path) -> None:
     file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
     start_audit(log)
-    token = made(file, NUMBER)
+    token = create_token(file, NUMBER)
     async with (
-        running(account(session(1, recipient=NUMBER)), file=file) as here,
-        visitor(here.url, token) as client,
+        run_server(emulator_with(make_record(1, recipient=NUMBER)), file=file) as here,
+        http_client(here.url, token) as client,
     ):
-        await listed(client, recipient=f"+{NUMBER}")
+        await list_sessions(client, recipient=f"+{NUMBER}")
         await client.call_tool("list_verify_sessions", {NUMBER: NUMBER, "status": NUMBER})
     first, second = lines(log)
     assert (first["caller"], first["recipient"]) == (NUMBER, "+91…0001")
@@ -82,7 +82,7 @@ async def test_r77_values_are_masked_beside_names_that_are_not(tmp_path: Path) -
 
 def test_r77_a_whole_number_in_any_value_is_masked(tmp_path: Path) -> None:
     start_audit(tmp_path / "audit.log")
-    audit.info(json.dumps({"caller": "a", "recipient": f"+{NUMBER}", "arguments": [NUMBER]}))
+    audit_logger.info(json.dumps({"caller": "a", "recipient": f"+{NUMBER}", "arguments": [NUMBER]}))
     assert lines(tmp_path / "audit.log") == [
         {"caller": "a", "recipient": "+91…0001", "arguments": ["+91…0001"]}
     ]
@@ -92,12 +92,12 @@ async def test_r77_a_subject_that_is_a_file_tokens_name_is_another_caller(tmp_pa
     file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
     start_audit(log)
     with authority() as issuer:
-        token, signed = made(file, "agent-7", budget=1), _signed(issuer)
-        keeper = Issuer(trusting(issuer), 1, rest=0)
+        token, signed = create_token(file, "agent-7", budget=1), _signed(issuer)
+        keeper = JwtVerifier(trusting(issuer), 1, rest=0)
         changes: dict[str, Any] = {"oauth": trusting(issuer), "public_url": PUBLIC}
-        async with running(account(), file=file, guarded_by=keeper, **changes) as here:
+        async with run_server(emulator_with(), file=file, guarded_by=keeper, **changes) as here:
             for each in (token, signed):
-                assert (await posted(here.url, call(), **bearer(each))).status_code == 200
+                assert (await post(here.url, call(), **bearer(each))).status_code == 200
     first, second = lines(log)
     assert [first["outcome"], second["outcome"]] == ["ok", "ok"]
     assert [first["caller"], second["caller"]] == ["agent-7", "agent-7"]
@@ -115,7 +115,7 @@ def test_r77_a_file_that_others_could_read_becomes_private(tmp_path: Path) -> No
     log.chmod(0o644)
     start_audit(log)
     assert mode(log) == 0o600
-    audit.info('{"caller": "later"}')
+    audit_logger.info('{"caller": "later"}')
     assert [line["caller"] for line in lines(log)] == ["earlier", "later"]
 
 
@@ -128,7 +128,7 @@ def test_r77_a_file_is_private_after_rotation_too(tmp_path: Path, created: int |
         log.rename(tmp_path / "audit.log.1")
         if created is not None:
             os.close(os.open(log, os.O_CREAT | os.O_WRONLY, created))
-        audit.info('{"caller": "later"}')
+        audit_logger.info('{"caller": "later"}')
     finally:
         os.umask(umask)
     assert mode(log) == 0o600
@@ -155,7 +155,7 @@ def test_r77_a_link_put_there_by_a_rotation_is_refused_and_the_line_goes_to_stde
     log.rename(tmp_path / "audit.log.1")
     _put(kind, log, other)
     for name in ("first", "second"):
-        audit.info(json.dumps({"caller": name}))
+        audit_logger.info(json.dumps({"caller": name}))
     assert other.read_text() == ""
     assert capsys.readouterr().err.splitlines() == [
         "VERIFY_MCP_AUDIT_FILE cannot be written (it is a link or not a plain file); until it can "
@@ -164,7 +164,7 @@ def test_r77_a_link_put_there_by_a_rotation_is_refused_and_the_line_goes_to_stde
         '{"caller": "second"}',
     ]
     log.unlink()
-    audit.info('{"caller": "third"}')
+    audit_logger.info('{"caller": "third"}')
     assert [line["caller"] for line in lines(log)] == ["third"]
 
 

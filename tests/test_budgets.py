@@ -6,8 +6,16 @@ import json
 
 import pytest
 
-from tests.conftest import NOW, Clock, connect, got, listed, refused, tokens
-from verify_mcp.emulator import ASHA_SESSION, GOLDEN_NOW, Behaviour, Emulator, Fault
+from tests.conftest import (
+    NOW,
+    FakeClock,
+    call_tool_error,
+    connect,
+    get_session,
+    list_sessions,
+    tokens,
+)
+from verify_mcp.emulator import ASHA_SESSION, DOCUMENTED_NOW, Emulator, Fault, Options
 from verify_mcp.server import instructions
 from verify_mcp.settings import Rate, read_settings
 
@@ -21,18 +29,18 @@ def cost(answer: object) -> int:
 @pytest.mark.parametrize("shape", ["lean", "rich"])
 @pytest.mark.parametrize("seed", [1, 7, 42])
 async def test_a_page_of_twenty_costs_at_most_eleven_hundred(seed: int, shape: str) -> None:
-    clock = Clock()
-    api = Emulator(seed=seed, clock=lambda: clock.now, behaviour=Behaviour(shape=shape))  # type: ignore[arg-type] # one of the two shapes
+    clock = FakeClock()
+    api = Emulator(seed=seed, clock=lambda: clock.now, behaviour=Options(shape=shape))  # type: ignore[arg-type] # one of the two shapes
     async with connect(api, clock=clock) as client:
-        first = await listed(client, session_time__gte="7d")
-        second = await listed(client, session_time__gte="7d", status="expired", offset=40)
+        first = await list_sessions(client, session_time__gte="7d")
+        second = await list_sessions(client, session_time__gte="7d", status="expired", offset=40)
     assert [len(page["rows"]) for page in (first, second)] == [20, 20]
     assert max(cost(first), cost(second)) <= 1100
 
 
 async def test_a_session_with_three_attempts_costs_at_most_260() -> None:
-    async with connect(Emulator.golden(), clock=Clock(GOLDEN_NOW)) as client:
-        answer = await got(client, ASHA_SESSION)
+    async with connect(Emulator.documented(), clock=FakeClock(DOCUMENTED_NOW)) as client:
+        answer = await get_session(client, ASHA_SESSION)
     assert len(answer["attempts"]) == 3
     assert cost(answer) <= 260
 
@@ -57,7 +65,7 @@ def test_the_instructions_stay_short() -> None:
 
 
 async def test_the_longest_refusals_cost_at_most_ninety() -> None:
-    clock = Clock()
+    clock = FakeClock()
     api = Emulator(clock=lambda: NOW)
     everything = {
         "app_uuid": ASHA_SESSION, "status": "expired", "recipient": "+12025553434",
@@ -67,10 +75,10 @@ async def test_the_longest_refusals_cost_at_most_ninety() -> None:
     }  # fmt: skip
     api.fail_next(Fault.BAD_REQUEST)
     async with connect(api, clock=clock) as client:
-        await refused(client, **everything)
-        await refused(client, session_time_greater_than_or_equal="24h")
+        await call_tool_error(client, **everything)
+        await call_tool_error(client, session_time_greater_than_or_equal="24h")
     async with connect(None, credentials=None, credentials_problem=missing()) as client:
-        await refused(client)
+        await call_tool_error(client)
 
 
 def missing() -> str:

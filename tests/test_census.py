@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import NOW, Clock, account, answered, connect, session
-from verify_mcp.emulator import Fault, Record
+from tests.conftest import NOW, FakeClock, call_tool, connect, emulator_with, make_record
+from verify_mcp.emulator import Fault, SessionRecord
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -20,26 +20,26 @@ SESSIONS = 1_200
 
 def spread_out(**changes: Any) -> list[Any]:
     """Sessions twenty minutes apart."""
-    return [session(each, minutes=2_000 + each * 20, **changes) for each in range(SESSIONS)]
+    return [make_record(each, minutes=2_000 + each * 20, **changes) for each in range(SESSIONS)]
 
 
-async def asked_again(client: Any, clock: Clock, **arguments: Any) -> list[dict[str, Any]]:
+async def ask_again(client: Any, clock: FakeClock, **arguments: Any) -> list[dict[str, Any]]:
     """The answers to the same call, repeated after each `eta_s` until one is complete."""
-    answers = [await answered(client, "summarize_verify_sessions", arguments)]
+    answers = [await call_tool(client, "summarize_verify_sessions", arguments)]
     while not answers[-1]["complete"] and len(answers) < 20:
         clock.pass_by(max(answers[-1]["eta_s"], 61))
-        answers.append(await answered(client, "summarize_verify_sessions", arguments))
+        answers.append(await call_tool(client, "summarize_verify_sessions", arguments))
     return answers
 
 
 @pytest.mark.parametrize("filters", [{}, {"brand_name": "Acme"}], ids=["all", "a brand"])
 async def test_the_same_call_goes_on_until_the_answer_is_exact(filters: dict[str, str]) -> None:
-    clock = Clock()
-    attempts = session(0).attempts
+    clock = FakeClock()
+    attempts = make_record(0).attempts
     records = spread_out(brand_name="Acme", attempts=attempts)
-    api = account(*records, clock=clock)
+    api = emulator_with(*records, clock=clock)
     async with connect(api, clock=clock) as client:
-        answers = await asked_again(client, clock, **PERIOD, **filters)
+        answers = await ask_again(client, clock, **PERIOD, **filters)
 
     first, last = answers[0], answers[-1]
     inside = [each for each in records if 1 <= each.created_at.day < 20]
@@ -51,10 +51,10 @@ async def test_the_same_call_goes_on_until_the_answer_is_exact(filters: dict[str
 
 
 async def test_every_call_before_the_last_says_how_much_is_left() -> None:
-    clock = Clock()
-    api = account(*spread_out(), clock=clock)
+    clock = FakeClock()
+    api = emulator_with(*spread_out(), clock=clock)
     async with connect(api, clock=clock) as client:
-        answers = await asked_again(client, clock, **PERIOD)
+        answers = await ask_again(client, clock, **PERIOD)
 
     left = [answer["why"].rpartition("Exact after about ")[2] for answer in answers[:-1]]
     numbers = [int(each.split()[0]) for each in left]
@@ -63,9 +63,9 @@ async def test_every_call_before_the_last_says_how_much_is_left() -> None:
 
 
 async def test_no_part_is_said_to_be_more_than_its_whole() -> None:
-    api = account(*spread_out())
+    api = emulator_with(*spread_out())
     async with connect(api, rate_limit=Rate(20, 60.0)) as client:
-        answer = await answered(client, "summarize_verify_sessions", PERIOD)
+        answer = await call_tool(client, "summarize_verify_sessions", PERIOD)
 
     spread = {name: [float(end) for end in ends] for name, ends in answer["estimated"].items()}
     assert spread["expired_cost"][1] <= spread["cost"][1]
@@ -73,8 +73,8 @@ async def test_no_part_is_said_to_be_more_than_its_whole() -> None:
 
 
 async def test_a_window_before_the_apis_reach_says_where_the_reach_ends() -> None:
-    async with connect(account()) as client:
-        answer = await answered(
+    async with connect(emulator_with()) as client:
+        answer = await call_tool(
             client,
             "summarize_verify_sessions",
             {"session_time__gte": "2026-05-20", "session_time__lt": "2026-06-20"},
@@ -85,10 +85,10 @@ async def test_a_window_before_the_apis_reach_says_where_the_reach_ends() -> Non
 
 
 async def test_r64_what_was_read_before_is_used_by_every_later_call() -> None:
-    clock = Clock()
-    api = account(*spread_out(), clock=clock)
+    clock = FakeClock()
+    api = emulator_with(*spread_out(), clock=clock)
     async with connect(api, clock=clock) as client:
-        answers = await asked_again(client, clock, **PERIOD)
+        answers = await ask_again(client, clock, **PERIOD)
 
     queries = [dict(request.query) for request in api.received]
     offsets = [query.get("offset", "0") for query in queries if "status" not in query]
@@ -101,12 +101,12 @@ async def test_r64_what_was_read_before_is_used_by_every_later_call() -> None:
 
 
 async def test_r65_every_figure_that_is_not_exact_is_listed_with_room_above() -> None:
-    clock = Clock()
+    clock = FakeClock()
     verified = spread_out(outcome="verified", attempts=())
-    async with connect(account(*verified, clock=clock), clock=clock) as client:
-        await answered(client, "summarize_verify_sessions", PERIOD)
+    async with connect(emulator_with(*verified, clock=clock), clock=clock) as client:
+        await call_tool(client, "summarize_verify_sessions", PERIOD)
         clock.pass_by(61)
-        answer = await answered(client, "summarize_verify_sessions", PERIOD)
+        answer = await call_tool(client, "summarize_verify_sessions", PERIOD)
 
     assert answer["basis"] == "counted"
     for name in ("attempts", "cost", "expired_cost", "rescued"):
@@ -118,14 +118,14 @@ async def test_r65_every_figure_that_is_not_exact_is_listed_with_room_above() ->
 async def test_r70_rare_unknown_statuses_are_counted_and_not_taken_for_changes(
     place: Sequence[int],
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     records = spread_out()
     for each in place:
         records[each] = replace(records[each], outcome="rejected")
     inside = [each for each in records if 1 <= each.created_at.day < 20]
     rejected = sum(each.outcome == "rejected" for each in inside)
-    async with connect(account(*records, clock=clock), clock=clock) as client:
-        answers = await asked_again(client, clock, **PERIOD)
+    async with connect(emulator_with(*records, clock=clock), clock=clock) as client:
+        answers = await ask_again(client, clock, **PERIOD)
 
     assert len(answers) > 2
     for answer in answers:
@@ -142,9 +142,9 @@ async def test_r70_unknown_statuses_on_the_pages_read_are_not_inferred_as_expire
     records = spread_out()
     records[::3] = [replace(each, outcome="rejected") for each in records[::3]]
     true = sum(1 <= each.created_at.day < 20 for each in records if each.outcome == "expired")
-    async with connect(account(*records)) as client:
+    async with connect(emulator_with(*records)) as client:
         arguments = {**PERIOD, "max_requests": spent, "group_by": ["status"]}
-        answer = await answered(client, "summarize_verify_sessions", arguments)
+        answer = await call_tool(client, "summarize_verify_sessions", arguments)
 
     assert answer.get("expired", true) == true
     assert "unchecked" not in answer
@@ -156,26 +156,26 @@ async def test_r70_unknown_statuses_on_the_pages_read_are_not_inferred_as_expire
 async def test_r70_inferred_expired_sessions_are_said_to_include_other_statuses() -> None:
     records = spread_out()
     records[500:700] = [replace(each, outcome="rejected") for each in records[500:700]]
-    async with connect(account(*records)) as client:
+    async with connect(emulator_with(*records)) as client:
         arguments = {**PERIOD, "max_requests": 9}
-        answer = await answered(client, "summarize_verify_sessions", arguments)
+        answer = await call_tool(client, "summarize_verify_sessions", arguments)
 
     assert answer["unchecked"] == ["expired", "conversion_pct"]
     assert "with those of undocumented statuses, if any, among them" in answer["why"]
 
 
 async def test_r63_a_held_group_that_no_drawn_page_shows_is_in_the_table() -> None:
-    clock = Clock()
+    clock = FakeClock()
     records = spread_out()
     records[598:602] = [replace(each, recipient="33612340000") for each in records[598:602]]
     held = (records[610].created_at, records[590].created_at)
-    async with connect(account(*records, clock=clock), clock=clock) as client:
+    async with connect(emulator_with(*records, clock=clock), clock=clock) as client:
         between = {"session_time__gte": str(held[0]), "session_time__lt": str(held[1])}
-        first = await answered(client, "summarize_verify_sessions", between)
+        first = await call_tool(client, "summarize_verify_sessions", between)
         assert first["complete"]
         clock.pass_by(61)
         question = {**PERIOD, "group_by": ["country"]}
-        answers = await asked_again(client, clock, **question)
+        answers = await ask_again(client, clock, **question)
 
     tables = [answer for answer in answers if "rows" in answer and not answer["complete"]]
     assert tables
@@ -189,12 +189,12 @@ async def test_r63_a_held_group_that_no_drawn_page_shows_is_in_the_table() -> No
 
 @pytest.mark.parametrize("rate", [0.3, 1.0])
 async def test_r66_a_page_that_holds_rows_twice_counts_for_nothing(rate: float) -> None:
-    clock = Clock()
+    clock = FakeClock()
     records = spread_out()[1:1_187]
-    api = account(*records, clock=clock, fault_rate=rate, faults=(Fault.DUPLICATE_ROWS,))
+    api = emulator_with(*records, clock=clock, fault_rate=rate, faults=(Fault.DUPLICATE_ROWS,))
     async with connect(api, clock=clock) as client:
         for _ in range(8):
-            answer = await answered(client, "summarize_verify_sessions", PERIOD)
+            answer = await call_tool(client, "summarize_verify_sessions", PERIOD)
             clock.pass_by(61)
             assert answer.get("sessions_at_least", 0) <= len(records)
             if answer["basis"] == "counted":
@@ -202,9 +202,9 @@ async def test_r66_a_page_that_holds_rows_twice_counts_for_nothing(rate: float) 
                 assert answer.get("expired", len(records)) == len(records)
 
 
-def _unlike(number: int, minutes: float, charge: int) -> Record:
+def _unlike(number: int, minutes: float, charge: int) -> SessionRecord:
     """A session of a charge of its own, ended a minute ago."""
-    made = session(number, minutes=minutes, resolved_at=NOW - timedelta(minutes=1))
+    made = make_record(number, minutes=minutes, resolved_at=NOW - timedelta(minutes=1))
     return replace(made, attempts=(replace(made.attempts[0], charge=Decimal(charge)),))
 
 
@@ -212,15 +212,15 @@ def _unlike(number: int, minutes: float, charge: int) -> Record:
 async def test_r66_a_late_row_and_a_lost_one_do_not_make_a_count_exact(
     call: int, place: int
 ) -> None:
-    clock = Clock()
-    api = account(*(_unlike(each, 6 + each / 20, each) for each in range(600)), clock=clock)
+    clock = FakeClock()
+    api = emulator_with(*(_unlike(each, 6 + each / 20, each) for each in range(600)), clock=clock)
     window = {"session_time__gte": "2026-11-20", "session_time__lt": "2026-11-21 09:25"}
     async with connect(api, clock=clock) as client:
         for number in range(14):
             if number == call:
-                api.world = api.world.plus(_unlike(5_000, 6.01 + place / 20, 100_000))
+                api.data = api.data.with_records(_unlike(5_000, 6.01 + place / 20, 100_000))
             question = {**window, "max_requests": 7}
-            answer = await answered(client, "summarize_verify_sessions", question)
+            answer = await call_tool(client, "summarize_verify_sessions", question)
             if answer["complete"]:
                 break
             clock.pass_by(61)

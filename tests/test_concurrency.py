@@ -10,10 +10,10 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.conftest import SANDBOX, account, listed, session
-from verify_mcp.emulator import Behaviour, Emulator
+from tests.conftest import SANDBOX, emulator_with, list_sessions, make_record
+from verify_mcp.emulator import Emulator, Options
 from verify_mcp.emulator.app import real_clock
-from verify_mcp.exchange import World
+from verify_mcp.exchange import Clock
 from verify_mcp.mirror import open_mirror
 from verify_mcp.server import build_server
 from verify_mcp.settings import Rate, Settings
@@ -28,14 +28,14 @@ def hurried(**changes: Any) -> Settings:
 
 
 async def test_sixty_callers_at_once_are_all_answered_in_order_without_a_429() -> None:
-    api = Emulator(behaviour=Behaviour(list_limit=20, list_window=0.5, latency=(0.0, 0.05)))
+    api = Emulator(behaviour=Options(list_limit=20, list_window=0.5, latency=(0.0, 0.05)))
     answers: dict[int, dict[str, Any]] = {}
 
     async def ask(client: Client, number: int) -> None:
         # Different questions, because the same one asked at once is asked of the API once.
-        answers[number] = await listed(client, offset=number)
+        answers[number] = await list_sessions(client, offset=number)
 
-    server = build_server(partial(open_mirror, hurried(), world=World(), app=api))
+    server = build_server(partial(open_mirror, hurried(), world=Clock(), app=api))
     async with Client(server) as client, anyio.create_task_group() as tasks:
         for number in range(CALLERS):
             tasks.start_soon(ask, client, number)
@@ -46,12 +46,12 @@ async def test_sixty_callers_at_once_are_all_answered_in_order_without_a_429() -
 
 
 async def test_the_same_question_asked_at_once_costs_one_request() -> None:
-    api = account(session(1), latency=0.01)
+    api = emulator_with(make_record(1), latency=0.01)
     api.clock = real_clock
     answers: list[dict[str, Any]] = []
 
     async def ask(client: Client) -> None:
-        answers.append(await listed(client))
+        answers.append(await list_sessions(client))
 
     server = build_server(partial(open_mirror, hurried(), app=api))
     async with Client(server) as client, anyio.create_task_group() as tasks:
@@ -63,11 +63,11 @@ async def test_the_same_question_asked_at_once_costs_one_request() -> None:
 
 
 async def test_r33_a_cancelled_call_stops_and_the_next_is_answered() -> None:
-    api = Emulator(behaviour=Behaviour(latency=30.0))
+    api = Emulator(behaviour=Options(latency=30.0))
     server = build_server(partial(open_mirror, hurried(), app=api))
     async with Client(server) as client:
         with anyio.move_on_after(0.2) as abandoned:
-            await listed(client)
-        api.behaviour = Behaviour()
-        answer = await listed(client, status="expired")
+            await list_sessions(client)
+        api.behaviour = Options()
+        answer = await list_sessions(client, status="expired")
     assert (abandoned.cancelled_caught, answer["complete"]) == (True, True)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.conftest import account, connect, listed, session
+from tests.conftest import connect, emulator_with, list_sessions, make_record
 
 pytestmark = pytest.mark.anyio
 
@@ -14,11 +14,11 @@ CROWD = 1_000
 
 
 async def test_r46_a_thousand_calls_at_once_are_each_answered_or_told_when() -> None:
-    api = account(session(1))
+    api = emulator_with(make_record(1))
     answers: list[dict[str, Any]] = []
 
     async def ask(client: Client, number: int) -> None:
-        answers.append(await listed(client, offset=number))
+        answers.append(await list_sessions(client, offset=number))
 
     async with connect(api) as client:
         async with anyio.create_task_group() as tasks:

@@ -18,7 +18,7 @@ from random import Random
 import pytest
 from mcp import Client
 
-from tests.conftest import SANDBOX, Clock, account, listed, session
+from tests.conftest import SANDBOX, FakeClock, emulator_with, list_sessions, make_record
 from tests.databases import (
     Place,
     Postgres,
@@ -30,8 +30,8 @@ from tests.databases import (
 )
 from verify_mcp.database import open_database
 from verify_mcp.mirror import Mirror, open_mirror
-from verify_mcp.quota import Standing
-from verify_mcp.schema import STEPS, TABLES
+from verify_mcp.quota import RateLimitStatus
+from verify_mcp.schema import MIGRATIONS, TABLES
 from verify_mcp.server import build_server
 
 pytestmark = pytest.mark.anyio
@@ -46,20 +46,20 @@ class Running:
 
     client: Client
     mirror: Mirror
-    clock: Clock
+    clock: FakeClock
     log: pytest.LogCaptureFixture
 
     async def asked(self, times: int = 1) -> int:
         """How many of so many calls, all at once in time, were let through to the API."""
-        answers = [await listed(self.client, limit=1, offset=n) for n in range(times)]
+        answers = [await list_sessions(self.client, limit=1, offset=n) for n in range(times)]
         return sum(answer["complete"] for answer in answers)
 
-    async def standing(self) -> Standing:
-        return await self.mirror.exchange.lists.standing()
+    async def standing(self) -> RateLimitStatus:
+        return await self.mirror.exchange.list_limiter.standing()
 
     @property
     def problem(self) -> str:
-        return self.mirror.access.problem
+        return self.mirror.database.problem
 
     @property
     def said(self) -> list[str]:
@@ -68,17 +68,17 @@ class Running:
 
 
 @asynccontextmanager
-async def running(
-    url: str, log: pytest.LogCaptureFixture, clock: Clock | None = None
+async def run_until(
+    url: str, log: pytest.LogCaptureFixture, clock: FakeClock | None = None
 ) -> AsyncIterator[Running]:
-    clock = clock or Clock()
+    clock = clock or FakeClock()
     settings = replace(SANDBOX, database_url=url, mirror=False, max_wait=0.0)
     opened: list[Mirror] = []
-    api = account(*(session(n) for n in range(30)), clock=clock)
+    api = emulator_with(*(make_record(n) for n in range(30)), clock=clock)
 
     @asynccontextmanager
     async def opening() -> AsyncIterator[Mirror]:
-        async with open_mirror(settings, world=clock.world(), app=api) as one:
+        async with open_mirror(settings, world=clock.clock(), app=api) as one:
             opened.append(one)
             yield one
 
@@ -105,9 +105,9 @@ async def works(server: Running) -> None:
 
 @pytest.mark.slow(4)
 async def test_r31_a_locked_ledger_is_said_once_and_used_again_when_it_is_free(
-    place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
+    place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         await works(server)
         with place.locked():
             await goes_on_without(server, "locked by another program")
@@ -115,9 +115,9 @@ async def test_r31_a_locked_ledger_is_said_once_and_used_again_when_it_is_free(
 
 
 async def test_r31_with_the_ledger_out_of_reach_requests_of_the_last_minute_still_count(
-    place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
+    place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         assert await server.asked(WHOLE) == WHOLE
         server.clock.pass_by(59)
         with place.locked():
@@ -131,7 +131,7 @@ async def test_r31_with_the_ledger_out_of_reach_requests_of_the_last_minute_stil
 async def test_r31_a_full_disk_is_said_once_and_the_ledger_used_again_when_there_is_room(
     file: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         await works(server)
         with no_room():
             await goes_on_without(server, "cannot be used: the disk")
@@ -150,9 +150,9 @@ def no_room() -> Iterator[None]:
 
 
 async def test_r31_a_server_without_room_is_said_once(
-    place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
+    place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         await works(server)
         if place.server is None:
             with no_room():
@@ -167,9 +167,9 @@ async def test_r31_a_server_without_room_is_said_once(
 
 
 async def test_r31_a_database_deleted_under_us_is_said_once_and_begun_anew(
-    place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
+    place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         assert await server.asked(WHOLE) == WHOLE
         if place.server is None:
             shutil.rmtree(place.path.parent)
@@ -189,7 +189,7 @@ async def test_r31_a_damaged_ledger_is_set_aside_and_begun_anew(
     file: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     damage(file, "verify_slots")
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         assert await server.asked(8) == QUARTER
         assert server.said == [f"{server.problem} Going on without it."]
         assert "it is damaged" in server.problem
@@ -204,14 +204,14 @@ async def test_r31_a_damaged_ledger_is_set_aside_and_begun_anew(
 async def test_r31_a_file_that_another_process_set_aside_is_left_for_the_fresh_one(
     file: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
-    both = running(file.url, caplog, clock), running(file.url, caplog, clock)
+    clock = FakeClock()
+    both = run_until(file.url, caplog, clock), run_until(file.url, caplog, clock)
     async with both[0] as server, both[1] as other:
         await works(server)
         file.path.rename(file.path.with_suffix(".aside"))
         assert await other.asked(WHOLE) == WHOLE
         assert await server.asked() == 1
-        assert await server.standing() == Standing(0, 60.0, processes=2)
+        assert await server.standing() == RateLimitStatus(0, 60.0, processes=2)
         assert server.said == [f"The database {file.path} was removed. Going on without it."]
 
 
@@ -236,7 +236,7 @@ async def test_r31_a_postgresql_server_that_stops_is_said_once_and_used_again(
 ) -> None:
     place = postgres_place(postgres)
     clock = steered(place)
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         await works(server)
         postgres.control("-m", "immediate", "stop")
         try:
@@ -270,7 +270,7 @@ async def test_r31_a_read_only_file_is_said_once(
 ) -> None:
     open_database(unprivileged.url, pytest.fail).close()
     unprivileged.path.chmod(0o400)
-    async with running(unprivileged.url, caplog) as server:
+    async with run_until(unprivileged.url, caplog) as server:
         await goes_on_without(server, "Permission denied")
         unprivileged.path.chmod(0o600)
         await works(server)
@@ -280,14 +280,14 @@ async def test_r35_a_read_only_folder_is_said_once(
     unprivileged: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     unprivileged.path.parent.mkdir(mode=0o500)
-    async with running(unprivileged.url, caplog) as server:
+    async with run_until(unprivileged.url, caplog) as server:
         await goes_on_without(server, "Permission denied")
         unprivileged.path.parent.chmod(0o700)
         await works(server)
 
 
 async def test_r35_without_a_home_folder_the_calls_go_on(caplog: pytest.LogCaptureFixture) -> None:
-    async with running("sqlite:///proc/no-home/data/verify.sqlite3", caplog) as server:
+    async with run_until("sqlite:///proc/no-home/data/verify.sqlite3", caplog) as server:
         await goes_on_without(server, "cannot be used (No such file or directory)")
 
 
@@ -296,7 +296,7 @@ async def test_r36_a_file_of_random_bytes_is_set_aside_and_begun_anew(
 ) -> None:
     file.path.parent.mkdir(mode=0o700)
     file.path.write_bytes(noise := secrets.token_bytes(50_000))
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         await works(server)
         (aside,) = asides(file, "damaged")
         assert aside.read_bytes() == noise
@@ -311,7 +311,7 @@ async def test_r79_a_link_in_place_of_the_lock_is_said_once_and_the_calls_go_on(
     other = file.path.with_name("other")
     other.write_text("theirs")
     file.path.with_name(file.path.name + ".lock").symlink_to(other)
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         await goes_on_without(server, "cannot be used")
         assert other.read_text() == "theirs"
 
@@ -321,7 +321,7 @@ async def test_r79_a_link_in_place_of_the_lock_is_said_once_and_the_calls_go_on(
 async def test_r36_damage_anywhere_never_becomes_an_error_of_a_call(
     file: Place, caplog: pytest.LogCaptureFixture, share: float, seed: int
 ) -> None:
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         await works(server)
     random = Random(seed)  # noqa: S311 - repeatable damage
     content = bytearray(file.path.read_bytes())
@@ -329,18 +329,18 @@ async def test_r36_damage_anywhere_never_becomes_an_error_of_a_call(
         if random.random() < share:
             content[place] = random.randrange(256)
     file.path.write_bytes(content)
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         for _ in range(3):
             assert await server.asked(QUARTER) == QUARTER
             server.clock.pass_by(160)
 
 
 async def test_r36_a_newer_database_is_left_alone_and_another_one_begun(
-    place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
+    place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_database(place.url, pytest.fail).close()
     place.run("INSERT INTO verify_schema (step) SELECT max(step) + 1 FROM verify_schema")
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         if place.server is None:
             await works(server)
             (aside,) = asides(place, "newer")
@@ -350,11 +350,11 @@ async def test_r36_a_newer_database_is_left_alone_and_another_one_begun(
 
 
 async def test_r36_a_half_migrated_database_is_not_used(
-    place: Place, clock: Clock, caplog: pytest.LogCaptureFixture
+    place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_database(place.url, pytest.fail).close()
     place.run("DROP TABLE verify_tickets")
-    async with running(place.url, caplog, clock) as server:
+    async with run_until(place.url, caplog, clock) as server:
         if place.server is None:
             await works(server)
             assert len(asides(place, "unfinished")) == len(server.said) == 1
@@ -368,11 +368,11 @@ def test_r37_many_processes_may_set_a_damaged_file_aside_at_once(
 ) -> None:
     file.path.parent.mkdir(mode=0o700)
     file.path.write_bytes(content)
-    said: list[str] = []
-    failed = at_once(8, lambda: open_database(file.url, said.append).close())
+    problem_in: list[str] = []
+    failed = at_once(8, lambda: open_database(file.url, problem_in.append).close())
     assert failed == []
-    assert len(asides(file, "damaged")) == len(said) == bool(content)
-    assert file.run("SELECT count(*) FROM verify_schema") == [(len(STEPS),)]
+    assert len(asides(file, "damaged")) == len(problem_in) == bool(content)
+    assert file.run("SELECT count(*) FROM verify_schema") == [(len(MIGRATIONS),)]
 
 
 def test_r37_a_file_set_aside_while_its_rights_are_looked_at_is_made_anew(
@@ -403,7 +403,7 @@ async def test_r38_a_link_in_place_of_the_file_or_its_folder_is_refused(
     else:
         elsewhere.mkdir()
         file.path.parent.symlink_to(elsewhere)
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         await goes_on_without(server, "is a link, of another kind or belongs to somebody else")
     assert elsewhere.read_bytes() == b"precious" if linked == "file" else not [*elsewhere.iterdir()]
 
@@ -416,7 +416,7 @@ async def test_r38_another_users_folder_is_refused(
         folder = tmp_path / "theirs"
         folder.mkdir()
         os.chown(folder, NOBODY, NOBODY)
-    async with running(sqlite_url(folder / "verify.sqlite3"), caplog) as server:
+    async with run_until(sqlite_url(folder / "verify.sqlite3"), caplog) as server:
         await goes_on_without(server, "is a link, of another kind or belongs to somebody else")
 
 
@@ -425,7 +425,7 @@ async def test_r38_only_this_user_may_read_the_files_whatever_the_umask(
 ) -> None:
     before = os.umask(0)
     try:
-        async with running(file.url, caplog) as server:
+        async with run_until(file.url, caplog) as server:
             await works(server)
             found = {each.name: mode(each) for each in file.path.parent.iterdir()}
     finally:
@@ -439,7 +439,7 @@ async def test_r38_a_file_that_others_may_read_becomes_private(
 ) -> None:
     open_database(file.url, pytest.fail).close()
     file.path.chmod(0o666)
-    async with running(file.url, caplog) as server:
+    async with run_until(file.url, caplog) as server:
         await works(server)
     assert mode(file.path) == 0o600
 

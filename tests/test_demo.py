@@ -22,7 +22,7 @@ from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
     Emulator,
-    serving,
+    serve,
 )
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ JSON = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def shown() -> str:
+def demo_output() -> str:
     """The demo as a newcomer's terminal of 80 columns shows it through a pipe."""
     surroundings = os.environ | {"COLUMNS": "80", "NO_COLOR": "1", "PYTHONIOENCODING": "ascii"}
     ran = subprocess.run(
@@ -50,8 +50,8 @@ def shown() -> str:
 
 
 def test_the_demo_asks_four_questions_and_ends_well(shown: str) -> None:
-    asked = [line for line in shown.splitlines() if line in [q.asked for q in demo.questions()]]
-    assert asked == [question.asked for question in demo.questions()]
+    asked = [line for line in shown.splitlines() if line in [q.question for q in demo.steps()]]
+    assert asked == [question.question for question in demo.steps()]
     assert shown.count("In words: ") == len(asked)
     assert re.search(r"^4 questions, [0-9] API requests, ", shown, re.MULTILINE)
 
@@ -64,9 +64,9 @@ def test_the_demo_fits_80_plain_columns(shown: str) -> None:
 async def test_the_demo_counts_the_bytes_that_the_api_sent(tmp_path: Path) -> None:
     emulator = Emulator()
     with (tmp_path / "log").open("w+", encoding="utf-8") as log:
-        async with serving(emulator) as url, demo.connected(url, log) as client:
-            call = demo.Call("get_verify_session", {"session_uuid": BEN_SESSION})
-            told = await demo.exchange(client, emulator, call)
+        async with serve(emulator) as url, demo.connect_client(url, log) as client:
+            call = demo.PlannedCall("get_verify_session", {"session_uuid": BEN_SESSION})
+            told = await demo.call_tool(client, emulator, call)
     bodies = [each.sent for each in emulator.received]
     async with ask(emulator) as http:
         raw = (await http.get(emulator.received[0].path)).content
@@ -84,12 +84,12 @@ def ask(emulator: Emulator) -> httpx.AsyncClient:
 
 @given(JSON.filter(lambda value: isinstance(value, dict)), st.integers(20, 100))
 def test_an_answer_laid_out_is_still_the_same_json(value: object, width: int) -> None:
-    assert json.loads(demo.laid_out(value, width)) == value
+    assert json.loads(demo.format_json(value, width)) == value
 
 
-def found(*answers: dict[str, Any]) -> list[demo.Exchange]:
-    call = demo.Call("tool", {})
-    return [demo.Exchange(call, json.dumps(each), 1, 9) for each in answers]
+def found(*answers: dict[str, Any]) -> list[demo.ToolCall]:
+    call = demo.PlannedCall("tool", {})
+    return [demo.ToolCall(call, json.dumps(each), 1, 9) for each in answers]
 
 
 def attempt(channel: str, status: str, charge: str = "0") -> dict[str, str]:
@@ -116,12 +116,12 @@ def test_a_list_of_expired_sessions_is_summed_up_from_its_rows() -> None:
 
 
 async def test_an_answer_that_is_not_as_it_should_be_stops_the_demo(tmp_path: Path) -> None:
-    misspelt = demo.Question("?", [demo.Call("get_verify_session", {"id": 1})], demo.rescued)
+    misspelt = demo.DemoStep("?", [demo.PlannedCall("get_verify_session", {"id": 1})], demo.rescued)
     emulator = Emulator()
     with (tmp_path / "log").open("w+", encoding="utf-8") as log:
-        async with serving(emulator) as url, demo.connected(url, log) as client:
+        async with serve(emulator) as url, demo.connect_client(url, log) as client:
             with pytest.raises(demo.DemoFailed, match="There is no argument id"):
-                await demo.answered(client, emulator, misspelt)
+                await demo.answer_step(client, emulator, misspelt)
 
 
 def test_a_demo_that_fails_says_so_in_a_sentence_and_exits_with_1(

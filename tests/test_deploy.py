@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import yaml
 
-from tests.conftest import Clock, account, connect, listed, session
+from tests.conftest import FakeClock, connect, emulator_with, list_sessions, make_record
 from tests.databases import Postgres, engines
 from verify_mcp import doctor, telemetry
 
@@ -158,11 +158,11 @@ async def test_the_documented_role_is_enough_and_no_more(
     command = [psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", "password=it's", postgres.url()]
     await anyio.run_process([*command, "-f", str(DEPLOY / "postgres.sql")])
     url = f"postgresql://verify_mcp@127.0.0.1:{urlsplit(postgres.url()).port}/verify_mcp"
-    api = account(session(1, minutes=300), session(2, minutes=310))
+    api = emulator_with(make_record(1, minutes=300), make_record(2, minutes=310))
     window = {"session_time__gte": "12h", "session_time__lt": "2h"}
-    async with connect(api, clock=Clock(), database_url=url) as client:
+    async with connect(api, clock=FakeClock(), database_url=url) as client:
         await client.call_tool("summarize_verify_sessions", window)
-        assert (await listed(client, **window))["api_requests"] == 0
+        assert (await list_sessions(client, **window))["api_requests"] == 0
     assert engine == "postgresql"
     for forbidden in (
         "CREATE ROLE other",

@@ -10,7 +10,7 @@ import keyring
 import pytest
 
 from verify_mcp import cli, doctor
-from verify_mcp.doctor import OK, PROBLEM, WARNING, Finding, Reply
+from verify_mcp.doctor import OK, PROBLEM, WARNING, ApiProbe, CheckResult
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator
 from verify_mcp.errors import ApiUnreachable
 
@@ -22,7 +22,7 @@ GOOD = {
 }
 
 
-def levels(findings: Iterable[Finding]) -> dict[str, str]:
+def levels(findings: Iterable[CheckResult]) -> dict[str, str]:
     return {each.subject: each.level for each in findings}
 
 
@@ -177,8 +177,8 @@ def test_an_address_that_is_no_address_is_a_problem() -> None:
 
 def test_the_usual_address_is_well_and_settings_in_force_are_shown() -> None:
     assert list(doctor.settings({"VERIFY_MCP_MAX_WAIT": "30", "PATH": "/bin"})) == [
-        Finding(OK, "VERIFY_MCP_MAX_WAIT", "30"),
-        Finding(OK, "API address", "https://api.plivo.com"),
+        CheckResult(OK, "VERIFY_MCP_MAX_WAIT", "30"),
+        CheckResult(OK, "API address", "https://api.plivo.com"),
     ]
 
 
@@ -188,12 +188,12 @@ def test_a_token_in_a_file_should_be_readable_by_its_owner_only(tmp_path: Path) 
     environ = {"PLIVO_AUTH_ID": SANDBOX_AUTH_ID, "PLIVO_AUTH_TOKEN_FILE": str(file)}
     file.chmod(0o600)
     assert list(doctor.account(environ))[1:] == [
-        Finding(OK, "PLIVO_AUTH_TOKEN", f"in {file} (not shown)")
+        CheckResult(OK, "PLIVO_AUTH_TOKEN", f"in {file} (not shown)")
     ]
     file.chmod(0o644)
     told = "in a file that other users of this machine can read"
     assert list(doctor.account(environ))[1:] == [
-        Finding(WARNING, "PLIVO_AUTH_TOKEN", told, f"chmod 600 {file}")
+        CheckResult(WARNING, "PLIVO_AUTH_TOKEN", told, f"chmod 600 {file}")
     ]
     both = environ | {"PLIVO_AUTH_TOKEN": SANDBOX_AUTH_TOKEN}
     assert levels(doctor.account(both))["PLIVO_AUTH_TOKEN"] == WARNING
@@ -206,13 +206,13 @@ def test_a_token_in_the_keyring_is_told_without_being_shown(
     monkeypatch.setattr(keyring, "get_password", lambda *place: held.get(place))
     environ = {"PLIVO_AUTH_ID": SANDBOX_AUTH_ID, "PLIVO_AUTH_TOKEN_KEYRING": "verify-mcp"}
     assert list(doctor.account(environ))[1:] == [
-        Finding(OK, "PLIVO_AUTH_TOKEN", "in the system's keyring (not shown)")
+        CheckResult(OK, "PLIVO_AUTH_TOKEN", "in the system's keyring (not shown)")
     ]
 
 
 def test_a_subaccounts_id_is_recognised() -> None:
     environ = GOOD | {"PLIVO_AUTH_ID": "SASANDBOXRETAIL00001"}
-    assert next(iter(doctor.account(environ))).told == "SASA…0001 (a subaccount)"
+    assert next(iter(doctor.account(environ))).message == "SASA…0001 (a subaccount)"
 
 
 @pytest.mark.parametrize(
@@ -250,13 +250,13 @@ def test_the_proxy_in_force_is_named_without_its_password(
     environ: dict[str, str], level: str, told: str
 ) -> None:
     found = doctor.proxy(environ, "api.plivo.com")
-    assert (found.level, found.told) == (level, told)
+    assert (found.level, found.message) == (level, told)
 
 
 def test_no_proxy_lies_before_an_address_on_this_machine() -> None:
     environ = GOOD | {"HTTPS_PROXY": "http://proxy.example"}
-    assert levels(doctor.surroundings(environ)) == {"Proxy": OK}
-    assert levels(doctor.surroundings({})) == {"Proxy": OK, "Certificates": OK}
+    assert levels(doctor.network(environ)) == {"Proxy": OK}
+    assert levels(doctor.network({})) == {"Proxy": OK, "Certificates": OK}
 
 
 def test_a_certificate_file_must_hold_certificates(tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_certificate_file_must_hold_certificates(tmp_path: Path) -> None:
     file.write_text("nothing")
     assert doctor.certificates(environ).level == PROBLEM
     file.write_text("-----BEGIN CERTIFICATE-----")
-    assert doctor.certificates(environ) == Finding(OK, "Certificates", f"SSL_CERT_FILE: {file}")
+    assert doctor.certificates(environ) == CheckResult(OK, "Certificates", f"SSL_CERT_FILE: {file}")
 
 
 @pytest.mark.parametrize(
@@ -278,24 +278,24 @@ def test_a_certificate_file_must_hold_certificates(tmp_path: Path) -> None:
     ],
 )
 def test_the_clock_is_compared_with_the_apis(seconds: int, level: str, told: str) -> None:
-    reply = Reply(None, NOW - timedelta(seconds=seconds))
+    reply = ApiProbe(None, NOW - timedelta(seconds=seconds))
     found = doctor.clock(reply, NOW)
-    assert (found.level, found.told) == (level, told)
+    assert (found.level, found.message) == (level, told)
 
 
 def test_an_api_out_of_reach_is_a_problem_and_its_clock_unknown() -> None:
-    reply = Reply(ApiUnreachable("No network."), None)
-    assert doctor.connection(reply, offline=False) == Finding(PROBLEM, "API", "No network.")
-    assert doctor.clock(reply, NOW).told == "2026-11-21 09:30 UTC (not compared)"
+    reply = ApiProbe(ApiUnreachable("No network."), None)
+    assert doctor.connection(reply, offline=False) == CheckResult(PROBLEM, "API", "No network.")
+    assert doctor.clock(reply, NOW).message == "2026-11-21 09:30 UTC (not compared)"
 
 
 def test_the_data_directory_is_checked_and_never_made(tmp_path: Path) -> None:
     data = tmp_path / "share" / "verify-mcp"
     told = f"{data} (not there yet; made when needed)"
-    assert doctor.data_directory(data) == Finding(OK, "Data directory", told)
+    assert doctor.data_directory(data) == CheckResult(OK, "Data directory", told)
     assert list(tmp_path.iterdir()) == []
     data.mkdir(parents=True, mode=0o700)
-    assert doctor.data_directory(data) == Finding(OK, "Data directory", str(data))
+    assert doctor.data_directory(data) == CheckResult(OK, "Data directory", str(data))
     data.chmod(0o755)
     assert doctor.data_directory(data).remedy == f"chmod 700 {data}"
 
@@ -309,7 +309,7 @@ def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "share").touch()
     data = tmp_path / "share" / "verify-mcp"
     found = doctor.data_directory(data)
-    assert (found.level, found.told) == (WARNING, f"{data} cannot be created")
+    assert (found.level, found.message) == (WARNING, f"{data} cannot be created")
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_where_data_is_kept_is_told_without_the_password(url: str, subject: str,
     environ = {"VERIFY_MCP_DATABASE_URL": url}
     (found,) = doctor.database(environ)
     assert (found.level, found.subject) == (OK, subject)
-    assert told in found.told
+    assert told in found.message
     assert "secret" not in repr([found, *doctor.settings(environ)])
 
 

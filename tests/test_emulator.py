@@ -16,11 +16,11 @@ from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
     SUBACCOUNTS,
-    Attempt,
-    Behaviour,
+    AccountData,
+    AttemptRecord,
     Emulator,
-    Record,
-    World,
+    Options,
+    SessionRecord,
 )
 from verify_mcp.emulator import documented as documents
 
@@ -51,16 +51,16 @@ def uuid(number: int) -> str:
     return f"{number:08x}-0000-4000-8000-000000000000"
 
 
-def session(number: int, minutes: float = 60.0, **changes: Any) -> Record:
+def session(number: int, minutes: float = 60.0, **changes: Any) -> SessionRecord:
     created_at = NOW - timedelta(minutes=minutes)
-    sent = Attempt(
+    sent = AttemptRecord(
         uuid=uuid(number + 0xA000),
         channel="sms",
         status="delivered",
         time=created_at + timedelta(milliseconds=20),
         charge=Decimal("0.08"),
     )
-    record = Record(
+    record = SessionRecord(
         uuid=uuid(number),
         recipient=f"91938001{number:04d}",
         created_at=created_at,
@@ -70,11 +70,11 @@ def session(number: int, minutes: float = 60.0, **changes: Any) -> Record:
     return replace(record, **changes)
 
 
-def emulator(*records: Record, clock: Clock | None = None, **switches: Any) -> Emulator:
+def emulator(*records: SessionRecord, clock: Clock | None = None, **switches: Any) -> Emulator:
     clock = clock or Clock()
     return Emulator(
-        World(records),
-        behaviour=Behaviour(**switches),
+        AccountData(records),
+        behaviour=Options(**switches),
         clock=lambda: clock.now,
         monotonic=lambda: clock.ticks,
     )
@@ -94,13 +94,13 @@ async def ask(
         return await client.request(method, path, **options)
 
 
-async def listed(api: Emulator, **params: Any) -> list[str]:
+async def list_page(api: Emulator, **params: Any) -> list[str]:
     response = await ask(api, params=params)
     assert response.status_code == 200, response.text
     return [row["session_uuid"] for row in response.json()["sessions"] or []]
 
 
-async def said(api: Emulator, path: str = PATH, **options: Any) -> tuple[int, dict[str, Any]]:
+async def get_text(api: Emulator, path: str = PATH, **options: Any) -> tuple[int, dict[str, Any]]:
     response = await ask(api, path, **options)
     body = response.json()
     body.pop("api_id", None)
@@ -108,9 +108,12 @@ async def said(api: Emulator, path: str = PATH, **options: Any) -> tuple[int, di
 
 
 async def test_the_documented_replies_are_served_byte_for_byte() -> None:
-    api = Emulator.golden()
+    api = Emulator.documented()
     listing, one = await ask(api), await ask(api, f"{PATH}{ASHA_SESSION}/")
-    assert (listing.content, one.content) == (documents.golden_list(), documents.golden_get())
+    assert (listing.content, one.content) == (
+        documents.documented_list(),
+        documents.documented_get(),
+    )
     assert [sha256(reply.content).hexdigest() for reply in (listing, one)] == [
         "86948e72166fdb35db819ca737f6a0a51e2cb61d28382c777077bdb70ca4d36f",
         "99495fca138a2ab850af5ecae2a379a78f57af35bc4c3b7486f427416c8d8645",
@@ -118,19 +121,19 @@ async def test_the_documented_replies_are_served_byte_for_byte() -> None:
 
 
 async def test_what_is_computed_equals_what_is_documented() -> None:
-    api, bare = Emulator.golden(), Emulator.golden()
-    bare.world = World(api.world.records)
+    api, bare = Emulator.documented(), Emulator.documented()
+    bare.data = AccountData(api.data.records)
     for path in (PATH, f"{PATH}{ASHA_SESSION}/"):
-        assert await said(bare, path) == await said(api, path)
+        assert await get_text(bare, path) == await get_text(api, path)
 
 
 async def test_a_filtered_list_of_the_documented_account_has_its_own_rows() -> None:
-    assert await listed(Emulator.golden(), recipient="+919380013443") == [ASHA_SESSION]
+    assert await list_page(Emulator.documented(), recipient="+919380013443") == [ASHA_SESSION]
 
 
 async def test_a_rich_golden_session_names_its_country_and_writes_indian_time() -> None:
-    api = Emulator.golden(behaviour=Behaviour(shape="rich", casing="sdk"))
-    _, body = await said(api, f"{PATH}{ASHA_SESSION}/")
+    api = Emulator.documented(behaviour=Options(shape="rich", casing="sdk"))
+    _, body = await get_text(api, f"{PATH}{ASHA_SESSION}/")
     assert {key: body[key] for key in ("alias", "status", "created_at", "charges")} == {
         "alias": "Sandbox Login",
         "status": "expired",
@@ -147,14 +150,14 @@ async def test_a_rich_golden_session_names_its_country_and_writes_indian_time() 
 async def test_a_session_without_attempts_has_nulls_and_the_zero_time(
     shape: str, time: str
 ) -> None:
-    _, body = await said(emulator(session(1, attempts=()), shape=shape), f"{PATH}{uuid(1)}/")
+    _, body = await get_text(emulator(session(1, attempts=()), shape=shape), f"{PATH}{uuid(1)}/")
     assert (body["count"], body["attempt_details"], body["updated_at"]) == (0, None, time)
     assert body["charges"]["attempt_charges"] is None
     assert Decimal(body["charges"]["total_charge"]) == 0
 
 
 async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
-    attempt = Attempt(uuid=uuid(9), channel="sms", status="delivered", time=NOW)
+    attempt = AttemptRecord(uuid=uuid(9), channel="sms", status="delivered", time=NOW)
     record = session(
         1,
         0.5,
@@ -168,7 +171,7 @@ async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
     seen = []
     for seconds in (0, 40, 25, 40, 30):
         clock.pass_by(seconds=seconds)
-        status, body = await said(api, f"{PATH}{uuid(1)}/")
+        status, body = await get_text(api, f"{PATH}{uuid(1)}/")
         seen.append((status, body.get("status"), body.get("count")))
     assert seen == [
         (404, None, None),
@@ -177,7 +180,7 @@ async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
         (200, "verified", 2),
         (200, "verified", 2),
     ]
-    _, body = await said(api, f"{PATH}{uuid(1)}/")
+    _, body = await get_text(api, f"{PATH}{uuid(1)}/")
     assert (body["charges"]["validation_charge"], body["charges"]["total_charge"]) == (
         "0.05",
         "0.05",
@@ -212,22 +215,22 @@ async def test_an_authorization_that_is_not_basic_counts_as_none(header: str) ->
 
 async def test_other_paths_methods_and_missing_slashes_are_refused() -> None:
     api = emulator(session(1))
-    assert await said(api, "/v1/Account/") == (404, {"error": "not found"})
-    assert await said(api, f"{PATH}/") == (404, {"error": "not found"})
-    assert await said(api, PATH[:-1]) == (404, {"error": "not found"})
-    assert await said(api, f"{PATH}{uuid(1)}") == (404, {"error": "not found"})
-    assert await said(api, method="POST") == (405, {"error": "method not allowed"})
-    api.behaviour = Behaviour(missing_slash="redirect")
+    assert await get_text(api, "/v1/Account/") == (404, {"error": "not found"})
+    assert await get_text(api, f"{PATH}/") == (404, {"error": "not found"})
+    assert await get_text(api, PATH[:-1]) == (404, {"error": "not found"})
+    assert await get_text(api, f"{PATH}{uuid(1)}") == (404, {"error": "not found"})
+    assert await get_text(api, method="POST") == (405, {"error": "method not allowed"})
+    api.behaviour = Options(missing_slash="redirect")
     moved = await ask(api, PATH[:-1])
     assert (moved.status_code, moved.headers["location"]) == (301, PATH)
 
 
 async def test_get_knows_only_sessions_of_the_last_ninety_days() -> None:
     api = emulator(session(1), session(2, 91 * 24 * 60))
-    statuses = [(await said(api, f"{PATH}{name}/"))[0] for name in (uuid(1), uuid(2), "nope")]
+    statuses = [(await get_text(api, f"{PATH}{name}/"))[0] for name in (uuid(1), uuid(2), "nope")]
     assert statuses == [200, 404, 404]
-    api.behaviour = Behaviour(malformed_uuid="refuse")
-    assert (await said(api, f"{PATH}nope/"))[0] == 400
+    api.behaviour = Options(malformed_uuid="refuse")
+    assert (await get_text(api, f"{PATH}nope/"))[0] == 400
 
 
 async def test_every_reply_has_a_fresh_api_id_that_is_also_its_request_id() -> None:
@@ -270,18 +273,18 @@ async def test_a_parameter_that_makes_no_sense_gets_400_and_its_name(
 
 async def test_clamping_bends_what_validation_would_refuse() -> None:
     api = emulator(*(session(number, number) for number in range(1, 4)), clamp=True)
-    assert await listed(api, limit=0) == [uuid(1)]
-    assert await listed(api, limit=99, offset=-4) == [uuid(1), uuid(2), uuid(3)]
-    assert await listed(api, limit="ten", offset="x") == [uuid(1), uuid(2), uuid(3)]
+    assert await list_page(api, limit=0) == [uuid(1)]
+    assert await list_page(api, limit=99, offset=-4) == [uuid(1), uuid(2), uuid(3)]
+    assert await list_page(api, limit="ten", offset="x") == [uuid(1), uuid(2), uuid(3)]
 
 
 async def test_unknown_parameters_are_ignored_or_refused_as_switched() -> None:
     api = emulator(session(1))
-    assert await listed(api, session_time_gte="2030-01-01 00:00", cursor="x") == [uuid(1)]
-    api.behaviour = Behaviour(unknown_params="refuse")
-    assert (await said(api, params={"session_time_gte": "2030-01-01 00:00"}))[0] == 400
-    api.behaviour = Behaviour(unknown_params="refuse", pagination="hybrid")
-    assert (await said(api, params={"cursor": "x"}))[1] == {
+    assert await list_page(api, session_time_gte="2030-01-01 00:00", cursor="x") == [uuid(1)]
+    api.behaviour = Options(unknown_params="refuse")
+    assert (await get_text(api, params={"session_time_gte": "2030-01-01 00:00"}))[0] == 400
+    api.behaviour = Options(unknown_params="refuse", pagination="hybrid")
+    assert (await get_text(api, params={"cursor": "x"}))[1] == {
         "error": "cursor is not one this resource gave out"
     }
 
@@ -311,34 +314,34 @@ async def test_filters_are_joined_by_and() -> None:
         ("status", ""): [1, 2, 3, 4, 5],
     }
     for (name, value), numbers in expected.items():
-        assert await listed(api, **{name: value}) == [uuid(number) for number in numbers]
-        assert await listed(api, **{name: value, "country": "XX"}) == []
+        assert await list_page(api, **{name: value}) == [uuid(number) for number in numbers]
+        assert await list_page(api, **{name: value, "country": "XX"}) == []
 
 
 async def test_smaller_switches_change_one_thing_each() -> None:
     api = emulator(session(1), session(2, subaccount=RETAIL), any_case_status=True)
-    assert await listed(api, status="EXPIRED") == [uuid(1), uuid(2)]
-    api.behaviour = Behaviour(malformed_app="empty")
-    assert await listed(api, app_uuid="nope") == []
-    api.behaviour = Behaviour(parent_sees="own")
-    assert await listed(api) == [uuid(1)]
-    assert await listed(api, subaccount=RETAIL) == [uuid(2)]
-    api.behaviour = Behaviour(beyond_reach="refuse")
-    assert (await said(api, params={"session_time__gt": "2020-01-01 00:00"}))[0] == 400
-    api.behaviour = Behaviour(max_offset=40)
-    assert (await said(api, params={"offset": 41}))[0] == 400
-    assert (await said(api))[1]["sessions"]
-    api.behaviour = Behaviour(empty_list="empty")
-    assert (await said(api, params={"offset": 40}))[1]["sessions"] == []
+    assert await list_page(api, status="EXPIRED") == [uuid(1), uuid(2)]
+    api.behaviour = Options(malformed_app="empty")
+    assert await list_page(api, app_uuid="nope") == []
+    api.behaviour = Options(parent_sees="own")
+    assert await list_page(api) == [uuid(1)]
+    assert await list_page(api, subaccount=RETAIL) == [uuid(2)]
+    api.behaviour = Options(beyond_reach="refuse")
+    assert (await get_text(api, params={"session_time__gt": "2020-01-01 00:00"}))[0] == 400
+    api.behaviour = Options(max_offset=40)
+    assert (await get_text(api, params={"offset": 41}))[0] == 400
+    assert (await get_text(api))[1]["sessions"]
+    api.behaviour = Options(empty_list="empty")
+    assert (await get_text(api, params={"offset": 40}))[1]["sessions"] == []
 
 
 async def test_a_subaccount_sees_only_its_own_rows() -> None:
     api = emulator(session(1), session(2, subaccount=RETAIL))
     path = PATH.replace(SANDBOX_AUTH_ID, RETAIL)
     for params in ({}, {"subaccount": SUBACCOUNTS[1]}):
-        _, body = await said(api, path, user=RETAIL, params=params)
+        _, body = await get_text(api, path, user=RETAIL, params=params)
         assert [row["session_uuid"] for row in body["sessions"]] == [uuid(2)]
-    assert (await said(api, f"{path}{uuid(1)}/", user=RETAIL))[0] == 404
-    assert (await said(api, f"{path}{uuid(2)}/", user=RETAIL))[0] == 200
-    api.behaviour = Behaviour(subaccount_asks_subaccount="refuse")
-    assert (await said(api, path, user=RETAIL, params={"subaccount": RETAIL}))[0] == 400
+    assert (await get_text(api, f"{path}{uuid(1)}/", user=RETAIL))[0] == 404
+    assert (await get_text(api, f"{path}{uuid(2)}/", user=RETAIL))[0] == 200
+    api.behaviour = Options(subaccount_asks_subaccount="refuse")
+    assert (await get_text(api, path, user=RETAIL, params={"subaccount": RETAIL}))[0] == 400

@@ -14,12 +14,12 @@ import pytest
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Attempt,
-    Behaviour,
+    AccountData,
+    AttemptRecord,
     Emulator,
     Fault,
-    Record,
-    World,
+    Options,
+    SessionRecord,
 )
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +28,7 @@ NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 PATH = f"/v1/Account/{SANDBOX_AUTH_ID}/Verify/Session/"
 ONE = "00000001-0000-4000-8000-000000000000"
 AUTH = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
-SMALL = Behaviour(
+SMALL = Options(
     list_limit=None, huge_bytes=300_000, huge_rows=1200, huge_depth=1000, huge_header=1000
 )
 
@@ -38,10 +38,12 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def session(number: int) -> Record:
+def session(number: int) -> SessionRecord:
     at = NOW - timedelta(minutes=number)
-    sent = Attempt(uuid=ONE, channel="sms", status="delivered", time=at, charge=Decimal("0.08"))
-    return Record(
+    sent = AttemptRecord(
+        uuid=ONE, channel="sms", status="delivered", time=at, charge=Decimal("0.08")
+    )
+    return SessionRecord(
         uuid=f"{number:08x}-0000-4000-8000-000000000000",
         recipient="919380013443",
         created_at=at,
@@ -53,10 +55,10 @@ def session(number: int) -> Record:
 class Emulation(Emulator):
     """Two sessions, a still clock, and sleep that only takes notes."""
 
-    def __init__(self, *, behaviour: Behaviour = SMALL, count: int = 2) -> None:
+    def __init__(self, *, behaviour: Options = SMALL, count: int = 2) -> None:
         self.slept: list[float] = []
         super().__init__(
-            World(session(number) for number in range(1, count + 1)),
+            AccountData(session(number) for number in range(1, count + 1)),
             behaviour=behaviour,
             clock=lambda: NOW,
             monotonic=lambda: 5.0,
@@ -73,7 +75,7 @@ async def ask(api: Emulator, path: str = PATH, **options: Any) -> httpx.Response
         return await client.get(f"http://emulator{path}", **options)
 
 
-async def failed(fault: Fault, path: str = PATH, api: Emulator | None = None) -> httpx.Response:
+async def get_fault(fault: Fault, path: str = PATH, api: Emulator | None = None) -> httpx.Response:
     api = api or Emulation()
     api.fail_next(fault)
     return await ask(api, path)
@@ -128,7 +130,7 @@ async def test_requests_are_remembered_as_they_came() -> None:
 async def test_a_queued_fault_is_the_next_reply(
     fault: Fault, status: int, kind: str, body: bytes | None
 ) -> None:
-    response = await failed(fault)
+    response = await get_fault(fault)
     assert response.status_code == status
     assert kind in response.headers.get("content-type", "")
     assert body is None or response.content == body
@@ -144,7 +146,7 @@ async def test_faults_wait_for_their_endpoint_and_their_turn() -> None:
 
 async def test_a_429_says_retry_after_in_any_words() -> None:
     api = Emulation()
-    assert (await failed(Fault.TOO_MANY_RETRY_AFTER, api=api)).headers["retry-after"] == "3"
+    assert (await get_fault(Fault.TOO_MANY_RETRY_AFTER, api=api)).headers["retry-after"] == "3"
     for fault in (Fault.TOO_MANY_RETRY_AFTER, Fault.UNAVAILABLE):
         api.fail_next(fault, retry_after="soon")
         assert (await ask(api)).headers.get_list("retry-after") == ["soon"]
@@ -190,8 +192,8 @@ async def test_a_row_fault_changes_one_row_and_nothing_else(
 ) -> None:
     api = Emulation(behaviour=replace(SMALL, shape="rich"))
     good = (await ask(api)).json()["sessions"]
-    bad = (await failed(fault, api=api)).json()["sessions"]
-    one = (await failed(fault, f"{PATH}{ONE}/", api=api)).json()
+    bad = (await get_fault(fault, api=api)).json()["sessions"]
+    one = (await get_fault(fault, f"{PATH}{ONE}/", api=api)).json()
     assert bad[1:] == good[1:]
     for key, value in changed.items():
         for row in (bad[0], one):
@@ -204,35 +206,35 @@ async def test_a_row_fault_changes_one_row_and_nothing_else(
 async def test_row_faults_leave_an_empty_page_as_it_is() -> None:
     api = Emulation(count=0, behaviour=replace(SMALL, empty_list="empty"))
     for fault in (Fault.ROW_WITHOUT_UUID, Fault.DUPLICATE_ROWS):
-        assert (await failed(fault, api=api)).json()["sessions"] == []
+        assert (await get_fault(fault, api=api)).json()["sessions"] == []
     bare = Emulation(count=0, behaviour=SMALL)
-    assert len((await failed(Fault.MANY_ROWS, api=bare)).json()["sessions"]) == 1200
+    assert len((await get_fault(Fault.MANY_ROWS, api=bare)).json()["sessions"]) == 1200
 
 
 async def test_row_faults_reach_a_lean_session_without_a_country() -> None:
-    row = (await failed(Fault.ROW_WITHOUT_COUNTRY)).json()["sessions"][0]
+    row = (await get_fault(Fault.ROW_WITHOUT_COUNTRY)).json()["sessions"][0]
     assert (row["recipient"], "destination_country_iso2" in row) == ("8097480999", False)
 
 
 async def test_page_faults_bend_the_envelope() -> None:
     good = (await ask(Emulation())).json()
-    assert "sessions" not in (await failed(Fault.SESSIONS_MISSING)).json()
-    assert (await failed(Fault.SESSIONS_NOT_A_LIST)).json()["sessions"] == {
+    assert "sessions" not in (await get_fault(Fault.SESSIONS_MISSING)).json()
+    assert (await get_fault(Fault.SESSIONS_NOT_A_LIST)).json()["sessions"] == {
         "rows": good["sessions"]
     }
     first, second = good["sessions"]
-    doubled = (await failed(Fault.DUPLICATE_ROWS)).json()["sessions"]
+    doubled = (await get_fault(Fault.DUPLICATE_ROWS)).json()["sessions"]
     assert doubled == [first, first, second, second]
-    elsewhere = (await failed(Fault.NEXT_OTHER_HOST)).json()["meta"]["next"]
+    elsewhere = (await get_fault(Fault.NEXT_OTHER_HOST)).json()["meta"]["next"]
     assert elsewhere == f"https://attacker.example{PATH}?limit=20&offset=20"
-    assert (await failed(Fault.NEXT_LOOP)).json()["meta"]["next"] == f"{PATH}?limit=20&offset=0"
-    one = (await failed(Fault.NEXT_LOOP, f"{PATH}{ONE}/")).json()
+    assert (await get_fault(Fault.NEXT_LOOP)).json()["meta"]["next"] == f"{PATH}?limit=20&offset=0"
+    one = (await get_fault(Fault.NEXT_LOOP, f"{PATH}{ONE}/")).json()
     assert (one["session_uuid"], "meta" in one) == (ONE, False)
 
 
 async def test_redirects_point_elsewhere() -> None:
     places = [
-        (await failed(fault)).headers["location"]
+        (await get_fault(fault)).headers["location"]
         for fault in (Fault.REDIRECT_OTHER_HOST, Fault.REDIRECT_HTTP, Fault.REDIRECT_LOOP)
     ]
     assert places == [f"https://attacker.example{PATH}", f"http://emulator{PATH}", PATH]
@@ -240,8 +242,8 @@ async def test_redirects_point_elsewhere() -> None:
 
 async def test_odd_text_is_odd_in_the_promised_way() -> None:
     good = (await ask(Emulation())).json()["sessions"]
-    bom, utf16 = await failed(Fault.BOM), await failed(Fault.UTF16)
-    invalid = await failed(Fault.INVALID_UTF8)
+    bom, utf16 = await get_fault(Fault.BOM), await get_fault(Fault.UTF16)
+    invalid = await get_fault(Fault.INVALID_UTF8)
     assert json.loads(bom.content.decode("utf-8-sig"))["sessions"] == good
     assert json.loads(utf16.content.decode("utf-16"))["sessions"] == good
     assert json.loads(invalid.content.decode(errors="replace"))["sessions"] == good
@@ -255,14 +257,14 @@ async def test_cut_replies_are_cut() -> None:
         (Fault.TRUNCATED_JSON, len(good.content) // 2),
         (Fault.TRUNCATED_BODY, len(good.content)),
     ):
-        cut = await failed(fault)
+        cut = await get_fault(fault)
         assert len(cut.content) == len(good.content) // 2
         assert int(cut.headers["content-length"]) == length
 
 
 async def test_too_much_is_as_much_as_asked_for() -> None:
-    huge, bomb = await failed(Fault.HUGE_BODY), await failed(Fault.GZIP_BOMB)
-    deep, many = await failed(Fault.DEEP_JSON), await failed(Fault.MANY_ROWS)
+    huge, bomb = await get_fault(Fault.HUGE_BODY), await get_fault(Fault.GZIP_BOMB)
+    deep, many = await get_fault(Fault.DEEP_JSON), await get_fault(Fault.MANY_ROWS)
     good = (await ask(Emulation())).json()
     assert len(huge.content) > 250_000
     assert int(bomb.headers["content-length"]) < 10_000
@@ -270,15 +272,15 @@ async def test_too_much_is_as_much_as_asked_for() -> None:
     assert deep.content == b'{"sessions":' + b"[" * 1000 + b"]" * 1000 + b"}"
     assert len({row["session_uuid"] for row in many.json()["sessions"]}) == 1200
     assert many.json()["meta"] == good["meta"]
-    assert len((await failed(Fault.BIG_HEADER)).headers["x-padding"]) == 1000
+    assert len((await get_fault(Fault.BIG_HEADER)).headers["x-padding"]) == 1000
 
 
 async def test_slow_replies_sleep_as_told() -> None:
     api = Emulation(behaviour=replace(SMALL, latency=0.5, drip_seconds=2.0, hang_seconds=99.0))
-    slow = await failed(Fault.SLOW_BODY, api=api)
+    slow = await get_fault(Fault.SLOW_BODY, api=api)
     assert api.slept == [0.5, *[2.0] * len(slow.content)]
     api.slept.clear()
-    late = await failed(Fault.HANG, api=api)
+    late = await get_fault(Fault.HANG, api=api)
     assert (late.status_code, api.slept) == (200, [0.5, 99.0])
     api.slept.clear()
     api.behaviour = replace(SMALL, latency=(0.1, 0.4))
@@ -290,7 +292,7 @@ async def test_slow_replies_sleep_as_told() -> None:
 
 async def test_a_reset_breaks_the_reply_in_the_middle() -> None:
     with pytest.raises(ConnectionResetError):
-        await failed(Fault.RESET)
+        await get_fault(Fault.RESET)
 
 
 async def test_the_lifespan_of_a_server_is_agreed_to() -> None:

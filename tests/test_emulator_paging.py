@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Behaviour,
+    AccountData,
     Emulator,
-    Record,
-    World,
+    Options,
+    SessionRecord,
     generate,
 )
 
@@ -37,8 +37,8 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def session(number: int, created_at: datetime) -> Record:
-    return Record(
+def session(number: int, created_at: datetime) -> SessionRecord:
+    return SessionRecord(
         uuid=f"{number:08x}-0000-4000-8000-000000000000",
         recipient="919380013443",
         created_at=created_at,
@@ -46,15 +46,13 @@ def session(number: int, created_at: datetime) -> Record:
     )
 
 
-def minutely(count: int) -> World:
-    return World(session(one, NOW - timedelta(minutes=one)) for one in range(1, count + 1))
+def minutely(count: int) -> AccountData:
+    return AccountData(session(one, NOW - timedelta(minutes=one)) for one in range(1, count + 1))
 
 
-def emulator(world: World, **switches: Any) -> Emulator:
+def emulator(world: AccountData, **switches: Any) -> Emulator:
     switches = {"list_limit": None} | switches
-    return Emulator(
-        world, behaviour=Behaviour(**switches), clock=lambda: NOW, monotonic=lambda: 0.0
-    )
+    return Emulator(world, behaviour=Options(**switches), clock=lambda: NOW, monotonic=lambda: 0.0)
 
 
 async def ask(api: Emulator, path: str = PATH, **params: Any) -> httpx.Response:
@@ -69,7 +67,7 @@ async def numbers(api: Emulator, **params: Any) -> list[int]:
     return [int(row["session_uuid"][:8], 16) for row in rows]
 
 
-async def walked(api: Emulator, **params: Any) -> list[str]:
+async def walk(api: Emulator, **params: Any) -> list[str]:
     seen: list[str] = []
     asked: dict[str, Any] = params
     while True:
@@ -83,7 +81,7 @@ async def walked(api: Emulator, **params: Any) -> list[str]:
 async def test_without_a_time_the_last_day_is_listed_newest_first() -> None:
     edge = session(2, NOW - DAY)
     api = emulator(
-        World(
+        AccountData(
             [
                 session(3, NOW - DAY - timedelta(microseconds=1)),
                 edge,
@@ -115,7 +113,7 @@ async def test_without_a_time_the_last_day_is_listed_newest_first() -> None:
 async def test_the_five_time_forms_combine(params: dict[str, str], expected: list[int]) -> None:
     minute = datetime(2026, 11, 20, 9, tzinfo=UTC)
     api = emulator(
-        World(
+        AccountData(
             [
                 session(1, minute + timedelta(minutes=1)),
                 session(2, minute + timedelta(seconds=30, microseconds=5)),
@@ -138,7 +136,7 @@ def test_a_window_holds_exactly_what_its_bounds_say(
 ) -> None:
     start = NOW - timedelta(hours=1)
     moments = [start + timedelta(seconds=offset) for offset in offsets]
-    world = World(session(index, moment) for index, moment in enumerate(moments))
+    world = AccountData(session(index, moment) for index, moment in enumerate(moments))
     params = {
         f"session_time__{form}": f"{start + timedelta(seconds=at):%Y-%m-%d %H:%M:%S}"
         for form, at in forms.items()
@@ -149,7 +147,7 @@ def test_a_window_holds_exactly_what_its_bounds_say(
         for index, offset in enumerate(offsets)
         if all(tests[form](offset, at) for form, at in forms.items())
     ]
-    assert asyncio.run(walked(emulator(world), **params)) == [
+    assert asyncio.run(walk(emulator(world), **params)) == [
         record.uuid for record in world.records if int(record.uuid[:8], 16) in wanted
     ]
 
@@ -166,7 +164,7 @@ def test_pages_put_together_are_the_whole_list(
 ) -> None:
     world = minutely(count)
     api = emulator(world, pagination=pagination, next_echo_filters=echo)
-    assert asyncio.run(walked(api, limit=limit)) == [record.uuid for record in world.records]
+    assert asyncio.run(walk(api, limit=limit)) == [record.uuid for record in world.records]
 
 
 async def test_meta_points_forwards_and_backwards() -> None:
@@ -200,7 +198,7 @@ async def test_a_cursor_keeps_its_place_while_sessions_arrive() -> None:
     api = emulator(minutely(4), pagination="cursor")
     first = (await ask(api, limit=2)).json()
     assert list(first["meta"]) == ["limit", "next", "previous"]
-    api.world = api.world.plus(session(99, NOW))
+    api.data = api.data.with_records(session(99, NOW))
     following = await ask(api, f"{first['meta']['next']}")
     assert [row["session_uuid"][:8] for row in following.json()["sessions"]] == [
         "00000003",
@@ -218,7 +216,7 @@ async def test_an_offset_does_not_ride_with_a_cursor() -> None:
     assert await numbers(api, cursor=cursor) == [3, 4]
     assert (await ask(api, cursor="bm9wZQ")).status_code == 400
     assert (await ask(api, cursor="ééé")).status_code == 400
-    api.behaviour = Behaviour(pagination="cursor")
+    api.behaviour = Options(pagination="cursor")
     assert (await ask(api, offset=2)).status_code == 400
 
 
@@ -236,7 +234,7 @@ async def test_a_limit_may_say_when_to_come_back() -> None:
     ticks = [0.0]
     api = Emulator(
         minutely(1),
-        behaviour=Behaviour(list_limit=1, get_limit=0, retry_after="seconds"),
+        behaviour=Options(list_limit=1, get_limit=0, retry_after="seconds"),
         clock=lambda: NOW,
         monotonic=lambda: ticks[0],
     )
@@ -252,7 +250,7 @@ async def test_a_limit_may_say_when_to_come_back() -> None:
 async def test_refused_requests_count_only_where_switched_so() -> None:
     for counts, status in ((False, 200), (True, 429)):
         ticks = iter([0.0, 30.0, 61.0])
-        behaviour = Behaviour(list_limit=1, limit_counts_refused=counts)
+        behaviour = Options(list_limit=1, limit_counts_refused=counts)
         api = Emulator(
             minutely(1), behaviour=behaviour, clock=lambda: NOW, monotonic=ticks.__next__
         )
@@ -261,9 +259,9 @@ async def test_refused_requests_count_only_where_switched_so() -> None:
 
 async def test_a_sandbox_makes_its_account_at_the_first_request_and_lists_a_day_of_it() -> None:
     api = emulator(generate(seed=7, now=NOW))
-    lazy = Emulator(behaviour=Behaviour(list_limit=None), clock=lambda: NOW)
-    uuids = await walked(lazy)
-    assert uuids == await walked(api)
+    lazy = Emulator(behaviour=Options(list_limit=None), clock=lambda: NOW)
+    uuids = await walk(lazy)
+    assert uuids == await walk(api)
     assert len(uuids) == 240
-    made = Emulator(lambda now: World([session(1, now)]), clock=lambda: NOW)
+    made = Emulator(lambda now: AccountData([session(1, now)]), clock=lambda: NOW)
     assert await numbers(made) == [1]

@@ -18,12 +18,12 @@ from verify_mcp.emulator import (
     ASHA_SESSION,
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Behaviour,
     Emulator,
     Fault,
-    golden,
+    Options,
+    documented_payload,
     run,
-    serving,
+    serve,
 )
 from verify_mcp.emulator.command import add_arguments, from_arguments
 from verify_mcp.emulator.wire import Receive, Scope, Send
@@ -38,7 +38,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def asked(*words: str, **environ: str) -> Emulator:
+def get_json(*words: str, **environ: str) -> Emulator:
     parser = argparse.ArgumentParser("emulator")
     add_arguments(parser, environ)
     return from_arguments(parser.parse_args(words))
@@ -46,19 +46,19 @@ def asked(*words: str, **environ: str) -> Emulator:
 
 def test_without_options_it_behaves_as_documented_in_real_time() -> None:
     before = datetime.now(UTC)
-    emulator = asked()
-    assert emulator.behaviour == Behaviour()
+    emulator = get_json()
+    assert emulator.behaviour == Options()
     assert before <= emulator.clock() <= datetime.now(UTC)
 
 
 def test_every_option_reaches_its_switch() -> None:
-    emulator = asked(
+    emulator = get_json(
         *("--shape", "rich", "--casing", "sdk", "--empty-list", "empty"),
         *("--unknown-params", "refuse", "--pagination", "cursor", "--next-echo"),
         *("--absolute-next", "--limit", "5/2.5", "--retry-after", "date", "--latency", "0.1-0.5"),
         *("--fault", "bad-gateway:0.2", "--fault", "hang"),
     )
-    assert emulator.behaviour == Behaviour(
+    assert emulator.behaviour == Options(
         shape="rich",
         casing="sdk",
         empty_list="empty",
@@ -75,16 +75,16 @@ def test_every_option_reaches_its_switch() -> None:
 
 
 def test_limits_may_be_off_and_latency_fixed() -> None:
-    behaviour = asked("--limit", "off", "--latency", "0.2").behaviour
-    assert behaviour == Behaviour(list_limit=None, latency=0.2)
+    behaviour = get_json("--limit", "off", "--latency", "0.2").behaviour
+    assert behaviour == Options(list_limit=None, latency=0.2)
 
 
 def test_the_clock_may_be_pinned_by_option_or_by_environment() -> None:
     clocks = [
-        asked("--now", "2023-06-01T12:00:00Z"),
-        asked("--now", "2023-06-01 14:00+02:00"),
-        asked(EMULATOR_NOW="2023-06-01T12:00"),
-        asked("--golden"),
+        get_json("--now", "2023-06-01T12:00:00Z"),
+        get_json("--now", "2023-06-01 14:00+02:00"),
+        get_json(EMULATOR_NOW="2023-06-01T12:00"),
+        get_json("--golden"),
     ]
     assert [emulator.clock() for emulator in clocks] == [PINNED] * 4
 
@@ -97,10 +97,12 @@ def test_host_and_port_are_read_for_whoever_serves() -> None:
 
 
 def test_data_options_size_the_account() -> None:
-    emulator = asked("--now", "2026-11-21T09:30Z", "--last-day", "3", "--total", "9", "--seed", "2")
-    past = [one for one in emulator.world.records if one.created_at <= emulator.clock()]
+    emulator = get_json(
+        "--now", "2026-11-21T09:30Z", "--last-day", "3", "--total", "9", "--seed", "2"
+    )
+    past = [one for one in emulator.data.records if one.created_at <= emulator.clock()]
     assert len(past) == 9
-    assert asked("--golden").world.records == golden().records
+    assert get_json("--golden").data.records == documented_payload().records
 
 
 @pytest.mark.parametrize(
@@ -127,14 +129,14 @@ def test_a_bad_value_ends_with_2_and_a_reason(
     words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        asked(*words)
+        get_json(*words)
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
 
 
 def test_a_bad_time_in_the_environment_is_a_bad_value() -> None:
     with pytest.raises(SystemExit) as ended:
-        asked(EMULATOR_NOW="noon")
+        get_json(EMULATOR_NOW="noon")
     assert ended.value.code == 2
 
 
@@ -159,7 +161,7 @@ def test_run_says_where_it_listens_and_stops_when_interrupted() -> None:
         rest = served.stderr.read()
         served.wait(timeout=5)
     assert (reply.content, rest, served.returncode) == (
-        golden().verbatim[ASHA_SESSION],
+        documented_payload().verbatim[ASHA_SESSION],
         b"",
         0,
     )
@@ -172,8 +174,8 @@ async def chunks() -> AsyncIterator[bytes]:
 
 @pytest.mark.anyio
 async def test_over_a_socket_faults_look_like_a_broken_network() -> None:
-    api = Emulator.golden()
-    async with serving(api) as base_url, httpx.AsyncClient(auth=AUTH, base_url=base_url) as client:
+    api = Emulator.documented()
+    async with serve(api) as base_url, httpx.AsyncClient(auth=AUTH, base_url=base_url) as client:
         drained = await client.request("GET", PATH, content=chunks())
         assert (drained.status_code, (await client.get(PATH)).status_code) == (200, 200)
         for fault in (Fault.TRUNCATED_BODY, Fault.RESET):
@@ -206,11 +208,11 @@ class Watched(Emulator):
 @pytest.mark.anyio
 @pytest.mark.parametrize(("fault", "status"), [(Fault.HANG, None), (Fault.SLOW_BODY, 200)])
 async def test_a_client_that_gives_up_is_noticed(fault: Fault, status: int | None) -> None:
-    api = Watched.golden(behaviour=Behaviour(drip_seconds=3600.0))
+    api = Watched.documented(behaviour=Options(drip_seconds=3600.0))
     api.done = anyio.Event()
     api.fail_next(fault)
     with anyio.fail_after(5):
-        async with serving(api) as base_url:
+        async with serve(api) as base_url:
             async with httpx.AsyncClient(auth=AUTH) as client:
                 with pytest.raises(httpx.ReadTimeout):
                     await client.get(f"{base_url}{PATH}", timeout=0.05)
@@ -220,11 +222,11 @@ async def test_a_client_that_gives_up_is_noticed(fault: Fault, status: int | Non
 
 @pytest.mark.anyio
 async def test_shutting_down_does_not_wait_for_a_reply_that_hangs() -> None:
-    api = Emulator.golden()
+    api = Emulator.documented()
     api.fail_next(Fault.HANG)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks, httpx.AsyncClient(auth=AUTH) as client:
-            async with serving(api) as base_url:
+            async with serve(api) as base_url:
                 tasks.start_soon(client.get, f"{base_url}{PATH}")
                 while not api.received:
                     await anyio.lowlevel.checkpoint()
@@ -234,4 +236,4 @@ async def test_shutting_down_does_not_wait_for_a_reply_that_hangs() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", ""])  # noqa: S104
 def test_only_loopback_is_served(host: str) -> None:
     with pytest.raises(ValueError, match="not a loopback address"):
-        run(Emulator.golden(), host)
+        run(Emulator.documented(), host)

@@ -22,7 +22,7 @@ from verify_mcp.emulator import (
     INCIDENT_COUNTRY,
     INCIDENT_NETWORK,
     SUBACCOUNTS,
-    World,
+    AccountData,
     burst_span,
     generate,
     incident_span,
@@ -34,11 +34,11 @@ CHARGED = {("sms", "delivered"), ("sms", "undelivered"), ("voice", "answer")}
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world() -> AccountData:
     return generate(seed=7, now=NOW)
 
 
-def test_the_same_seed_gives_the_same_account(world: World) -> None:
+def test_the_same_seed_gives_the_same_account(world: AccountData) -> None:
     assert generate(seed=7, now=NOW).records == world.records
     assert generate(seed=8, now=NOW).records != world.records
 
@@ -56,7 +56,7 @@ def test_more_sessions_in_a_day_than_in_all_are_refused() -> None:
         generate(now=NOW, last_day=2, total=1)
 
 
-def test_every_number_is_valid_and_of_its_country(world: World) -> None:
+def test_every_number_is_valid_and_of_its_country(world: AccountData) -> None:
     for record in world.records:
         number = phonenumbers.parse(f"+{record.recipient}")
         assert phonenumbers.is_valid_number(number), record.recipient
@@ -64,7 +64,7 @@ def test_every_number_is_valid_and_of_its_country(world: World) -> None:
     assert len({record.country for record in world.records}) == 12
 
 
-def test_every_session_keeps_the_known_invariants(world: World) -> None:
+def test_every_session_keeps_the_known_invariants(world: AccountData) -> None:
     for record in world.records:
         times = [attempt.time for attempt in record.attempts]
         assert times == sorted(times)
@@ -76,7 +76,7 @@ def test_every_session_keeps_the_known_invariants(world: World) -> None:
             assert bool(attempt.charge) == (charged or attempt.channel == "whatsapp")
 
 
-def test_the_account_as_a_whole_looks_lived_in(world: World) -> None:
+def test_the_account_as_a_whole_looks_lived_in(world: AccountData) -> None:
     records = world.records
     gaps = [
         (after.time - before.time).total_seconds()
@@ -97,7 +97,7 @@ def test_the_account_as_a_whole_looks_lived_in(world: World) -> None:
     assert any(not record.attempts for record in records)
 
 
-def test_the_burst_is_dear_adjacent_and_unconverted(world: World) -> None:
+def test_the_burst_is_dear_adjacent_and_unconverted(world: AccountData) -> None:
     start, end = burst_span(NOW)
     burst = [
         record
@@ -111,7 +111,7 @@ def test_the_burst_is_dear_adjacent_and_unconverted(world: World) -> None:
     assert sum(one.charge for record in burst for one in record.attempts) > Decimal(20)
 
 
-def test_the_incident_breaks_one_network_and_calls_rescue_some(world: World) -> None:
+def test_the_incident_breaks_one_network_and_calls_rescue_some(world: AccountData) -> None:
     start, end = incident_span(NOW)
     hit = [
         record
@@ -128,7 +128,7 @@ def test_the_incident_breaks_one_network_and_calls_rescue_some(world: World) -> 
     assert any(record.channel == "voice" for record in rescued)
 
 
-def test_asha_and_ben_have_their_stories(world: World) -> None:
+def test_asha_and_ben_have_their_stories(world: AccountData) -> None:
     told = [record for record in world.records if record.recipient in {ASHA, BEN}]
     assert [
         (record.uuid, NOW - record.created_at, record.outcome, [a.status for a in record.attempts])
@@ -145,7 +145,7 @@ def test_asha_and_ben_have_their_stories(world: World) -> None:
     ]
 
 
-def test_hostile_text_comes_only_when_asked_for(world: World) -> None:
+def test_hostile_text_comes_only_when_asked_for(world: AccountData) -> None:
     hostile = generate(seed=7, now=NOW, hostile=True)
     assert world.find(HOSTILE_SESSION) is None
     record = hostile.find(HOSTILE_SESSION)

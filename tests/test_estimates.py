@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.traffic import READ, Answer, asked_again, counted, traffic
-from verify_mcp.counting import PAGE, Count
-from verify_mcp.estimates import Estimate, Sample, quantile, sample
-from verify_mcp.figures import Reading
+from tests.traffic import READ, Answer, ask_again, counted, traffic
+from verify_mcp.counting import PAGE, CountSearch
+from verify_mcp.estimates import Estimate, StratifiedSample, draw_sample, student_t_975
+from verify_mcp.figures import SampledPages
 from verify_mcp.sessions import Page, Session
 
 CHANCE = Random(7).random  # noqa: S311 - made-up data
@@ -42,24 +42,24 @@ def exactly(text: str) -> Estimate:
     return Estimate.certain(Decimal(text))
 
 
-def every(drawn: Sample, value: int, drawn_pages: int) -> dict[int, int]:
+def every(drawn: StratifiedSample, value: int, drawn_pages: int) -> dict[int, int]:
     """The same value on all pages that are seen and on so many drawn."""
-    return dict.fromkeys((*drawn.sure, *drawn.offsets[:drawn_pages]), value)
+    return dict.fromkeys((*drawn.known_offsets, *drawn.offsets[:drawn_pages]), value)
 
 
 @given(totals, held, chances)
 def test_a_sample_orders_every_page_not_seen_before(
     total: int, seen: list[int], chance: Callable[[], float]
 ) -> None:
-    drawn = sample(total, seen, chance)
+    drawn = draw_sample(total, seen, chance)
     pages = set(range(0, total, PAGE))
-    assert set(drawn.sure) == pages & set(seen)
+    assert set(drawn.known_offsets) == pages & set(seen)
     assert [page for stratum in drawn.strata for page in stratum] == sorted(pages - set(seen))
     assert sorted(drawn.offsets) == sorted(pages - set(seen))
 
 
 def test_an_order_is_spread_over_the_window_however_early_it_is_cut_off() -> None:
-    drawn = sample(40_000, (), CHANCE)
+    drawn = draw_sample(40_000, (), CHANCE)
     eighth = {page: n for n, stratum in enumerate(drawn.strata) for page in stratum}
     assert [len(stratum) for stratum in drawn.strata] == [250] * 8
     turns = [{eighth[page] for page in drawn.offsets[n : n + 8]} for n in range(0, 80, 8)]
@@ -67,7 +67,9 @@ def test_an_order_is_spread_over_the_window_however_early_it_is_cut_off() -> Non
 
 
 def test_every_page_is_as_likely_to_be_drawn() -> None:
-    draws = Counter(page for _ in range(4_000) for page in sample(400, (40,), CHANCE).offsets[:8])
+    draws = Counter(
+        page for _ in range(4_000) for page in draw_sample(400, (40,), CHANCE).offsets[:8]
+    )
     assert set(draws) == set(range(0, 400, PAGE)) - {40}
     assert all(1_500 < times < 1_900 for times in draws.values())
 
@@ -76,13 +78,13 @@ def test_every_page_is_as_likely_to_be_drawn() -> None:
 def test_r64_another_total_keeps_what_was_drawn_and_its_order(
     total: int, later: int, read: int, seen: list[int], chance: Callable[[], float]
 ) -> None:
-    drawn = sample(total, seen, chance)
-    came = {*drawn.sure, *drawn.offsets[:read]}
+    drawn = draw_sample(total, seen, chance)
+    came = {*drawn.known_offsets, *drawn.offsets[:read]}
     resized = drawn.resized(later, came, chance)
     pages = set(range(0, later, PAGE))
-    assert {*resized.sure, *resized.offsets} == pages
+    assert {*resized.known_offsets, *resized.offsets} == pages
     assert sorted(page for stratum in resized.strata for page in stratum) == sorted(resized.offsets)
-    assert len(resized.offsets) + len(resized.sure) == len(pages)
+    assert len(resized.offsets) + len(resized.known_offsets) == len(pages)
     kept = [page for page in drawn.offsets if page in pages]
     assert [page for page in resized.offsets if page in set(kept)] == kept
     first = [page for page in drawn.offsets[:read] if page in pages]
@@ -91,32 +93,32 @@ def test_r64_another_total_keeps_what_was_drawn_and_its_order(
 
 @pytest.mark.parametrize("luck", [0.0, LARGEST])
 def test_the_ends_of_chance_draw_pages_too(luck: float) -> None:
-    assert len(set(sample(2_000, (), lambda: luck).offsets)) == 100
+    assert len(set(draw_sample(2_000, (), lambda: luck).offsets)) == 100
 
 
 def test_the_same_chance_draws_the_same_pages() -> None:
-    first, second = (sample(9_000, (0,), cycle((0.3, 0.9, 0.1)).__next__) for _ in "ab")
+    first, second = (draw_sample(9_000, (0,), cycle((0.3, 0.9, 0.1)).__next__) for _ in "ab")
     assert first == second
 
 
 def test_a_sum_over_pages_that_were_all_seen_is_exact() -> None:
-    drawn = sample(70, (0,), CHANCE)
+    drawn = draw_sample(70, (0,), CHANCE)
     costs = {0: Decimal("1.10"), 20: Decimal("2.2"), 40: Decimal(0), 60: Decimal("0.123")}
     assert drawn.estimate(costs, each=Decimal("0.2")) == exactly("3.423")
     counts = {0: 20, 20: 20, 40: 20, 60: 10}
     assert drawn.estimate(counts, each=1) == exactly("70")
     assert drawn.ratio(costs, counts, each=Decimal("0.2")) == exactly("0.048900")
     assert drawn.share(counts, counts) == exactly("1.000000")
-    assert exactly("3.423").per(7) == exactly("0.489000")
+    assert exactly("3.423").divided_by(7) == exactly("0.489000")
 
 
 def test_nothing_counted_at_all_is_exactly_nothing() -> None:
-    assert sample(0, (), CHANCE).estimate({}, each=1) == exactly("0")
+    assert draw_sample(0, (), CHANCE).estimate({}, each=1) == exactly("0")
 
 
 def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
     near, far = tuple(range(20, 1_020, PAGE)), tuple(range(1_020, 3_020, PAGE))
-    drawn = Sample(3_020, (0,), (near, far), (*near, *far))
+    drawn = StratifiedSample(3_020, (0,), (near, far), (*near, *far))
     values = {0: 7, **dict(zip(near, (4, 5, 6, 5, 5), strict=False))}
     told = drawn.estimate(values | dict(zip(far, (10, 12, 14, 12, 12), strict=False)), each=1)
     # 7 + 50 * 5 + 100 * 12; variances 50 * 45 * 0.5 / 5 and 100 * 95 * 2 / 5, so 4.47 degrees of
@@ -125,7 +127,7 @@ def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
 
 
 def test_r65_pages_that_may_all_lie_in_one_burst_do_not_seem_to_be_sure() -> None:
-    drawn = sample(6_000, (), CHANCE)
+    drawn = draw_sample(6_000, (), CHANCE)
     burst = set(drawn.strata[0])
     came = {page: PAGE if page in burst else 0 for page in drawn.offsets[:24]}
     told = drawn.estimate(came, each=1, cap=1)
@@ -137,8 +139,8 @@ def test_r65_pages_that_may_all_lie_in_one_burst_do_not_seem_to_be_sure() -> Non
 def test_an_interval_holds_its_value_and_is_never_below_what_was_seen(
     total: int, budget: int, seen: list[int], counts: list[int], chance: Callable[[], float]
 ) -> None:
-    drawn = sample(total, seen, chance)
-    came = (*drawn.sure, *drawn.offsets[:budget])
+    drawn = draw_sample(total, seen, chance)
+    came = (*drawn.known_offsets, *drawn.offsets[:budget])
     values = {
         page: min(count, total - page) for page, count in zip(came, cycle(counts), strict=False)
     }
@@ -152,7 +154,7 @@ def test_an_interval_holds_its_value_and_is_never_below_what_was_seen(
 
 
 def test_pages_seen_by_a_search_stand_for_themselves_only() -> None:
-    drawn = sample(20_000, (0, 9_000), CHANCE)
+    drawn = draw_sample(20_000, (0, 9_000), CHANCE)
     values = {**every(drawn, 10, 12), 0: 20, 9_000: 20}
     told = drawn.estimate(values, each=1, cap=1)
     assert told
@@ -160,8 +162,8 @@ def test_pages_seen_by_a_search_stand_for_themselves_only() -> None:
 
 
 def test_a_draw_cut_off_after_some_pages_still_tells() -> None:
-    drawn = sample(20_000, (0,), CHANCE)
-    came = dict.fromkeys((*drawn.sure, *drawn.offsets[:5]), 10)
+    drawn = draw_sample(20_000, (0,), CHANCE)
+    came = dict.fromkeys((*drawn.known_offsets, *drawn.offsets[:5]), 10)
     told = drawn.estimate(came, each=1)
     assert told
     assert told.value == 10_000
@@ -171,22 +173,22 @@ def test_a_draw_cut_off_after_some_pages_still_tells() -> None:
 
 @pytest.mark.parametrize("came", [0, 1])
 def test_fewer_than_two_pages_drawn_tell_nothing(came: int) -> None:
-    drawn = sample(20_000, (0,), CHANCE)
-    values = dict.fromkeys((*drawn.sure, *drawn.offsets[:came]), 10)
+    drawn = draw_sample(20_000, (0,), CHANCE)
+    values = dict.fromkeys((*drawn.known_offsets, *drawn.offsets[:came]), 10)
     assert drawn.estimate(values, each=1) is None
     assert drawn.ratio(values, values, each=1) is None
     assert drawn.share(values, values) is None
 
 
 def test_a_group_never_seen_may_still_be_there() -> None:
-    drawn = sample(20_000, (0,), CHANCE)
+    drawn = draw_sample(20_000, (0,), CHANCE)
     told = drawn.estimate(every(drawn, 0, 15), each=1, cap=1)
     # None on 15 pages of 999: most likely none on more than 1 - 0.05 ** (1 / 15) of some 992.
     assert told == Estimate(Decimal(0), Decimal(0), Decimal(3_592))
 
 
 def test_a_rate_of_what_was_never_seen_has_room_above_and_of_nothing_is_unknown() -> None:
-    drawn = sample(20_000, (0,), CHANCE)
+    drawn = draw_sample(20_000, (0,), CHANCE)
     none, some = every(drawn, 0, 15), every(drawn, 5, 15)
     share, ratio = drawn.share(none, some), drawn.ratio(none, some, each=Decimal("0.2"))
     assert share
@@ -200,7 +202,7 @@ def test_a_rate_of_what_was_never_seen_has_room_above_and_of_nothing_is_unknown(
 
 
 def test_a_rate_of_all_seen_has_room_below() -> None:
-    drawn = sample(20_000, (0,), CHANCE)
+    drawn = draw_sample(20_000, (0,), CHANCE)
     share = drawn.share(every(drawn, 5, 15), every(drawn, 5, 15))
     assert share
     assert share.value == share.high == 1
@@ -208,12 +210,12 @@ def test_a_rate_of_all_seen_has_room_below() -> None:
 
 
 def test_money_keeps_its_places_and_bounds_are_rounded_outwards() -> None:
-    drawn = sample(20_000, (), CHANCE)
+    drawn = draw_sample(20_000, (), CHANCE)
     costs = {page: Decimal("0.00125") * (n + 1) for n, page in enumerate(drawn.offsets[:12])}
     told = drawn.estimate(costs, each=Decimal("0.02"))
     assert told
     assert {bound.as_tuple().exponent for bound in (told.value, told.low, told.high)} == {-5}
-    each = told.per(300)
+    each = told.divided_by(300)
     assert each.low <= told.low / 300
     assert each.high >= told.high / 300
     assert each.value == (told.value / 300).quantize(Decimal("0.000001"))
@@ -227,7 +229,7 @@ def test_money_keeps_its_places_and_bounds_are_rounded_outwards() -> None:
     ],
 )
 def test_student_s_quantile_is_the_one_in_the_tables(freedom: float, t: float) -> None:
-    assert quantile(freedom) == pytest.approx(t, rel=0.0015)
+    assert student_t_975(freedom) == pytest.approx(t, rel=0.0015)
 
 
 @pytest.fixture(scope="module")
@@ -237,9 +239,9 @@ def calls() -> list[dict[str, list[Answer]]]:
     figures: list[dict[str, list[Answer]]] = [defaultdict(list) for _ in READ]
     for number in range(45):
         told = traffic(random, 3_000, hours=168, burst=(0.0, 0.02, 0.05)[number % 3])
-        count, _ = counted(Count(told.window), told.rows)
+        count, _ = counted(CountSearch(told.window), told.rows)
         for _ in range(3):
-            for call, answers in zip(figures, asked_again(told, count, random.random), strict=True):
+            for call, answers in zip(figures, ask_again(told, count, random.random), strict=True):
                 for name, answer in answers.items():
                     call[name].append(answer)
     return figures
@@ -249,7 +251,7 @@ def test_r65_intervals_hold_the_truth_at_least_93_times_in_100(
     calls: list[dict[str, list[Answer]]],
 ) -> None:
     held = {
-        (number, name): fmean(answer.held for answer in answers)
+        (number, name): fmean(answer.contains_truth for answer in answers)
         for number, call in enumerate(calls, 1)
         for name, answers in call.items()
     }
@@ -273,7 +275,9 @@ def test_r64_asked_again_every_interval_narrows_and_no_group_vanishes(
 
 def test_r65_an_interval_without_length_is_not_exact() -> None:
     free = Page(tuple(FREE), received=PAGE)
-    reading = Reading(sample(20_000, (), CHANCE), dict.fromkeys(range(0, 400, PAGE), free))
+    reading = SampledPages(
+        draw_sample(20_000, (), CHANCE), dict.fromkeys(range(0, 400, PAGE), free)
+    )
     figures = reading.totals()
     assert [name for name, each in figures.items() if each.exact] == []
     assert all(figures[name].high > figures[name].value for name in figures)
@@ -285,11 +289,11 @@ def test_r65_an_interval_without_length_is_not_exact() -> None:
 def test_r66_rows_seen_twice_or_not_at_all_leave_room() -> None:
     told = traffic(Random(4), 200, hours=24)  # noqa: S311 - made-up data
     pages = {offset: told.page(offset) for offset in range(0, 200, PAGE)}
-    drawn = sample(200, (), CHANCE)
-    assert Reading(drawn, pages).totals()["cost"] == Estimate.certain(told.truth["cost"])
+    drawn = draw_sample(200, (), CHANCE)
+    assert SampledPages(drawn, pages).totals()["cost"] == Estimate.certain(told.truth["cost"])
     moved = Page((pages[0].sessions[-1], *pages[20].sessions[:-1]), received=PAGE)
     unreadable = Page(pages[40].sessions[1:], skipped=1, received=PAGE)
     for page, offset in ((moved, 20), (unreadable, 40)):
-        estimate = Reading(drawn, {**pages, offset: page}).totals()["cost"]
+        estimate = SampledPages(drawn, {**pages, offset: page}).totals()["cost"]
         assert not estimate.exact
         assert estimate.low < told.truth["cost"] <= estimate.high

@@ -27,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from script import QUESTION
 
-from tests.conftest import NOW, Canned, Clock, account, connect, session
+from tests.conftest import NOW, CannedApi, FakeClock, connect, emulator_with, make_record
 from verify_mcp.emulator import INCIDENT_COUNTRY, Emulator, generate, incident_span
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ FINISHED = TALLIES.filter(lambda tally: tally.finished > 0)
 COUNTRIES = st.dictionaries(st.sampled_from(["BR", "DE", "ID", "IN", "US"]), FINISHED)
 
 
-def shown() -> list[str]:
+def readme_output() -> list[str]:
     """The blocks of output in the examples' README."""
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     return re.findall(r"^```text\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
@@ -63,7 +63,7 @@ def ran(*words: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_plain_loop_prints_what_the_readme_shows() -> None:
     done = ran("examples/plain_loop.py", EXAMPLE_MODEL="")
-    assert (done.returncode, done.stdout, done.stderr) == (0, shown()[0], "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, readme_output()[0], "")
 
 
 def test_the_watch_says_in_words_what_its_exit_code_says() -> None:
@@ -82,14 +82,14 @@ def test_a_server_that_does_not_start_is_no_fall_of_conversion(
     assert capsys.readouterr().out.startswith("Cannot tell: ")
 
 
-async def seen(app: Any, end: datetime, clock: Clock | None = None) -> tuple[int, str]:
+async def run_watch(app: Any, end: datetime, clock: FakeClock | None = None) -> tuple[int, str]:
     """What the watch makes of the three hours before `end`."""
-    clock = clock or Clock()
+    clock = clock or FakeClock()
     async with connect(app, clock=clock) as client:
-        return await watch.watched(client, end, hours=3, days=12, sleep=clock.sleep)
+        return await watch.watch(client, end, hours=3, days=12, sleep=clock.sleep)
 
 
-def pretend(clock: Clock) -> Emulator:
+def pretend(clock: FakeClock) -> Emulator:
     """The sandbox's account, at the clock's time."""
     return Emulator(
         lambda now: generate(now=now),
@@ -100,15 +100,15 @@ def pretend(clock: Clock) -> Emulator:
 
 
 async def test_the_watch_finds_the_incident_as_the_readme_shows() -> None:
-    clock = Clock()
-    code, told = await seen(pretend(clock), NOON, clock)
-    assert (code, f"{told}\n") == (watch.FELL, shown()[1])
+    clock = FakeClock()
+    code, told = await run_watch(pretend(clock), NOON, clock)
+    assert (code, f"{told}\n") == (watch.FELL, readme_output()[1])
     assert [line.split(":")[0].strip() for line in told.splitlines()[1:-1]] == [INCIDENT_COUNTRY]
 
 
 async def test_the_watch_finds_nothing_a_day_before_the_incident() -> None:
-    clock = Clock()
-    code, told = await seen(pretend(clock), NOON - timedelta(days=1), clock)
+    clock = FakeClock()
+    code, told = await run_watch(pretend(clock), NOON - timedelta(days=1), clock)
     assert (code, told.splitlines()[0]) == (
         watch.FINE,
         "No fall of conversion, 2026-11-19 09:00 to 12:00 UTC, against the same hours of 12 days.",
@@ -116,27 +116,27 @@ async def test_the_watch_finds_nothing_a_day_before_the_incident() -> None:
 
 
 async def test_an_answer_that_is_not_complete_is_asked_again_when_its_time_has_come() -> None:
-    clock = Clock()
+    clock = FakeClock()
     end = NOW - timedelta(minutes=30)
-    records = [session(n, 31 + n / 5, recipient=f"14155550{n:03d}") for n in range(800)]
-    code, told = await seen(account(*records, clock=clock), end, clock)
+    records = [make_record(n, 31 + n / 5, recipient=f"14155550{n:03d}") for n in range(800)]
+    code, told = await run_watch(emulator_with(*records, clock=clock), end, clock)
     assert (code, told.splitlines()[1:]) == (
         watch.FINE,
         ["Compared: none; too few sessions in 1 more."],
     )
     # 40 pages at 20 a minute.
-    assert 60 <= clock.ticks - Clock().ticks <= 300
+    assert 60 <= clock.ticks - FakeClock().ticks <= 300
 
 
 async def test_a_quota_that_never_comes_free_ends_in_a_sentence() -> None:
     async def no_time(_seconds: float) -> None:
         pass
 
-    clock = Clock()
-    records = [session(n, 31 + n / 5) for n in range(800)]
-    async with connect(account(*records, clock=clock), clock=clock, max_wait=0.0) as client:
+    clock = FakeClock()
+    records = [make_record(n, 31 + n / 5) for n in range(800)]
+    async with connect(emulator_with(*records, clock=clock), clock=clock, max_wait=0.0) as client:
         with pytest.raises(watch.CannotTell, match="the same call goes on from here"):
-            await watch.finished(client, NOW - timedelta(hours=6), NOW, no_time)
+            await watch.ask_until_complete(client, NOW - timedelta(hours=6), NOW, no_time)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,9 @@ async def test_a_quota_that_never_comes_free_ends_in_a_sentence() -> None:
 async def test_what_cannot_be_counted_is_told_and_not_taken_for_zero(
     end: datetime, why: str
 ) -> None:
-    app = Canned({"error": "down"}, status=500) if end == NOW else account(session(1))
+    app = CannedApi({"error": "down"}, status=500) if end == NOW else emulator_with(make_record(1))
     with pytest.raises(watch.CannotTell, match=why):
-        await seen(app, end)
+        await run_watch(app, end)
 
 
 def test_the_smallest_countries_added_up_are_no_country() -> None:
@@ -260,11 +260,11 @@ def test_days_are_added_up_without_losing_a_session(days: list[dict[str, Tally]]
 class Provider(BaseHTTPRequestHandler):
     """A chat completions API that asks for one call and then repeats what the tool said."""
 
-    asked: list[tuple[str | None, dict[str, Any]]]
+    requests: list[tuple[str | None, dict[str, Any]]]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.asked.append((self.headers["authorization"], body))
+        self.requests.append((self.headers["authorization"], body))
         last = body["messages"][-1]
         function = {"name": "get_verify_session", "arguments": '{"id":"x"}'}
         call = {"id": "1", "type": "function", "function": function}
@@ -304,11 +304,9 @@ async def test_a_real_model_is_offered_the_tools_and_reads_even_a_refusal(
     with provider() as (url, asked):
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "a-key")
-        async with connect(account(session(1))) as client:
+        async with connect(emulator_with(make_record(1))) as client:
             names = [each.name for each in (await client.list_tools()).tools]
-            answer = await plain_loop.answered(
-                client, partial(plain_loop.real, "a-model"), QUESTION
-            )
+            answer = await plain_loop.answer(client, partial(plain_loop.real, "a-model"), QUESTION)
     keys, bodies = zip(*asked, strict=True)
     assert answer == "There is no argument id. Did you mean session_uuid? Valid: session_uuid."
     assert set(keys) == {"Bearer a-key"}

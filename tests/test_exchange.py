@@ -6,11 +6,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.conftest import Clock, account, connect
-from tests.mirrors import mirror_of
+from tests.conftest import FakeClock, connect, emulator_with
+from tests.mirrors import open_mirror_of
 from verify_mcp.emulator import Fault
 from verify_mcp.errors import RateLimited
-from verify_mcp.exchange import TRIES, Effort
+from verify_mcp.exchange import MAX_ATTEMPTS, CallContext
 from verify_mcp.filters import SessionFilter
 from verify_mcp.quota import Slot, Ticket
 from verify_mcp.settings import Rate
@@ -24,11 +24,11 @@ async def pause() -> None:
 
 
 async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
-    clock = Clock()
-    async with mirror_of(account(), clock, rate_limit=Rate(1, 60.0)) as mirror:
-        quota, leaving = mirror.exchange.lists, anyio.CancelScope()
-        ledger = quota._ledger  # noqa: SLF001 - the moment of a grant has no other door
-        grant = ledger.take
+    clock = FakeClock()
+    async with open_mirror_of(emulator_with(), clock, rate_limit=Rate(1, 60.0)) as mirror:
+        quota, leaving = mirror.exchange.list_limiter, anyio.CancelScope()
+        ledger = quota._store  # noqa: SLF001 - the moment of a grant has no other door
+        grant = ledger.try_acquire
 
         async def take(ticket: Ticket) -> Slot | float:
             leaving.cancel()
@@ -36,9 +36,9 @@ async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
                 await pause()
             return await grant(ticket)
 
-        ledger.take = take  # type: ignore[method-assign] # as above
+        ledger.try_acquire = take  # type: ignore[method-assign] # as above
         with leaving:
-            await mirror.fetched(SessionFilter(), limit=20, offset=0, effort=Effort())
+            await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, effort=CallContext())
         for _ in range(3):
             await pause()
         assert leaving.cancelled_caught
@@ -46,18 +46,18 @@ async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
 
 
 async def test_the_last_refusal_closes_the_gate_for_everybody_too() -> None:
-    emulator = account(list_limit=None, fault_retry_after="7")
-    async with mirror_of(emulator, Clock(), max_wait=50.0) as mirror:
-        for _ in range(TRIES):
+    emulator = emulator_with(list_limit=None, fault_retry_after="7")
+    async with open_mirror_of(emulator, FakeClock(), max_wait=50.0) as mirror:
+        for _ in range(MAX_ATTEMPTS):
             emulator.fail_next(Fault.TOO_MANY_RETRY_AFTER)
         with pytest.raises(RateLimited):
-            await mirror.fetched(SessionFilter(), limit=20, offset=0, effort=Effort())
-        assert (await mirror.exchange.lists.standing()).eta_s == 7.0
+            await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, effort=CallContext())
+        assert (await mirror.exchange.list_limiter.standing()).eta_s == 7.0
 
 
 async def test_a_wish_for_no_pause_at_all_is_not_taken_at_its_word() -> None:
-    clock = Clock()
-    emulator = account(clock=clock, list_limit=None, fault_retry_after="0")
+    clock = FakeClock()
+    emulator = emulator_with(clock=clock, list_limit=None, fault_retry_after="0")
     emulator.fail_next(Fault.TOO_MANY_RETRY_AFTER)
     began = clock.ticks
     async with connect(emulator, clock=clock) as client:

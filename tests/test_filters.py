@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import NOW
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.filters import REACH, SessionFilter, moment, slides, written
+from verify_mcp.filters import REACH, SessionFilter, format_api_time, is_relative_time, parse_time
 
 DOCUMENTED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants bounds without a zone
@@ -40,7 +40,7 @@ ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=
     ],
 )
 def test_a_time_is_understood(said: str, meant: datetime) -> None:
-    assert moment(said, now=NOW) == meant
+    assert parse_time(said, now=NOW) == meant
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_a_time_is_understood(said: str, meant: datetime) -> None:
 )  # fmt: skip
 def test_what_is_no_time_is_refused_with_examples(said: str) -> None:
     with pytest.raises(InvalidArgument, match=r"^is not a time\. Write 24h, 7d, 2026-11-01"):
-        moment(said, now=NOW)
+        parse_time(said, now=NOW)
 
 
 @given(INSTANTS, ZONES)
 def test_an_instant_survives_being_written_and_read(instant: datetime, zone: timezone) -> None:
-    said = written(instant.astimezone(zone))
+    said = format_api_time(instant.astimezone(zone))
     assert DOCUMENTED.fullmatch(said)
-    assert moment(said, now=NOW) == instant
-    assert written(moment(said, now=NOW)) == said
+    assert parse_time(said, now=NOW) == instant
+    assert format_api_time(parse_time(said, now=NOW)) == said
 
 
 @given(INSTANTS, ZONES, st.sampled_from(["T", " "]))
@@ -73,32 +73,32 @@ def test_iso_8601_with_any_offset_means_the_same_instant(
     instant: datetime, zone: timezone, separator: str
 ) -> None:
     said = instant.astimezone(zone).isoformat(sep=separator)
-    assert moment(said, now=NOW) == instant
+    assert parse_time(said, now=NOW) == instant
 
 
 @given(st.text("0123456789-:. TZ+smhdw", max_size=45))
 def test_whatever_is_written_is_an_instant_or_refused(said: str) -> None:
     try:
-        read = moment(said, now=NOW)
+        read = parse_time(said, now=NOW)
     except InvalidArgument:
         return
     assert read.tzinfo is UTC
-    assert moment(written(read), now=NOW) == read
+    assert parse_time(format_api_time(read), now=NOW) == read
 
 
 @given(st.integers(0, 999_999), st.sampled_from("smhdw"))
 def test_so_long_ago_slides_and_lies_before_now(number: int, unit: str) -> None:
     said = f"{number}{unit}"
-    assert slides(said)
+    assert is_relative_time(said)
     try:
-        assert moment(said, now=NOW) <= NOW
+        assert parse_time(said, now=NOW) <= NOW
     except InvalidArgument:
         assert unit in {"w", "d"}
 
 
 @pytest.mark.parametrize("said", ["2026-11-20", "2026-11-20T10:04Z", "now", ""])
 def test_a_date_does_not_slide(said: str) -> None:
-    assert not slides(said)
+    assert not is_relative_time(said)
 
 
 def ago(**span: float) -> datetime:
@@ -119,8 +119,8 @@ def ago(**span: float) -> datetime:
     ids=str,
 )
 def test_a_window_that_can_hold_something_passes(window: SessionFilter) -> None:
-    window.check(now=NOW)
-    assert window.lower() is None or window.upper() is None or window.lower() <= window.upper()  # type: ignore[operator] # both are known here
+    window.validate(now=NOW)
+    assert window.start() is None or window.end() is None or window.start() <= window.end()  # type: ignore[operator] # both are known here
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_window_that_can_hold_something_passes(window: SessionFilter) -> None:
 )
 def test_a_window_that_can_hold_nothing_is_refused(window: SessionFilter, message: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        window.check(now=NOW)
+        window.validate(now=NOW)
     assert str(caught.value) == message
 
 
@@ -158,7 +158,7 @@ def test_a_window_that_can_hold_nothing_is_refused(window: SessionFilter, messag
 )
 def test_an_empty_instant_is_refused(window: SessionFilter) -> None:
     with pytest.raises(InvalidArgument, match="Give a start before the end"):
-        window.check(now=NOW)
+        window.validate(now=NOW)
 
 
 @given(st.none() | INSTANTS, st.none() | INSTANTS)
@@ -166,14 +166,14 @@ def test_a_question_within_reach_never_starts_before_it(
     lower: datetime | None, upper: datetime | None
 ) -> None:
     asked = SessionFilter(session_time__gte=lower, session_time__lt=upper)
-    reachable = asked.within_reach(now=NOW)
-    start = reachable.lower()
+    reachable = asked.clipped_to_reach(now=NOW)
+    start = reachable.start()
     assert (start is None) == (not asked.has_time())
     assert start is None or start > NOW - REACH
-    assert reachable.upper() == asked.upper()
-    assert reachable.within_reach(now=NOW) == reachable
+    assert reachable.end() == asked.end()
+    assert reachable.clipped_to_reach(now=NOW) == reachable
 
 
 def test_only_what_was_asked_is_said_in_documented_order() -> None:
     asked = SessionFilter(brand_name="Acme", session_time__lt=NOW, app_uuid="x", status="expired")
-    assert list(asked.asked()) == ["app_uuid", "status", "session_time__lt", "brand_name"]
+    assert list(asked.set_filters()) == ["app_uuid", "status", "session_time__lt", "brand_name"]

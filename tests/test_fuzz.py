@@ -13,7 +13,7 @@ from benchmarks.fuzz.calls import Call, Odds
 from benchmarks.fuzz.scenarios import SCENARIOS
 from benchmarks.fuzz.stage import Report, Stage
 from benchmarks.fuzz.truth import FIGURES, Span, Truth
-from benchmarks.fuzz.wander import wandered
+from benchmarks.fuzz.wander import wander
 from benchmarks.fuzz.world import DAY, HOUR, NOON, Life, between, life, spread, written
 
 pytestmark = pytest.mark.anyio
@@ -141,7 +141,7 @@ async def test_a_simple_world_has_no_violation_and_a_seed_makes_the_same_world_a
     assert (report.kinds(), report.calls) == ({}, 4)
     again = [Report(), Report()]
     for each in again:
-        await wandered(3, each)
+        await wander(3, each)
     assert again[0].calls == again[1].calls
     assert again[0].kinds() == again[1].kinds()
 
@@ -156,7 +156,7 @@ async def test_r60_a_held_part_that_ends_before_now_does_not_make_a_question_go_
     seed: int,
 ) -> None:
     report = Report()
-    await wandered(seed, report)
+    await wander(seed, report)
     assert "internal-error" not in report.kinds()
 
 

@@ -24,7 +24,7 @@ def database(place: Place) -> Iterator[Database]:
 
 
 def number(connection: Connection, value: int) -> int:
-    return int(connection.rows("SELECT :value + 0", {"value": value})[0][0])
+    return int(connection.fetch_all("SELECT :value + 0", {"value": value})[0][0])
 
 
 async def test_each_of_many_gets_its_own_answer_in_few_threads(database: Database) -> None:
@@ -36,7 +36,7 @@ async def test_each_of_many_gets_its_own_answer_in_few_threads(database: Databas
             transactions.append(connection)
             return number(connection, value)
 
-        answers[value] = await database.glance(work)
+        answers[value] = await database.read_batched(work)
 
     async with anyio.create_task_group() as tasks:
         for value in range(50):
@@ -55,10 +55,10 @@ async def test_whoever_is_cancelled_takes_nothing_from_the_others(database: Data
         return number(connection, 0)
 
     async def ask(value: int) -> None:
-        answers.append(await database.glance(lambda connection: number(connection, value)))
+        answers.append(await database.read_batched(lambda connection: number(connection, value)))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(database.glance, slow)
+        tasks.start_soon(database.read_batched, slow)
         while not begun.is_set():  # noqa: ASYNC110 - set in a thread
             await anyio.sleep(0.01)
         with anyio.CancelScope() as leader:
@@ -79,7 +79,9 @@ async def test_a_fault_is_told_to_who_asked_and_the_next_look_is_answered(
 
     async def fail() -> None:
         try:
-            await database.glance(lambda connection: connection.rows("SELECT * FROM nowhere"))
+            await database.read_batched(
+                lambda connection: connection.fetch_all("SELECT * FROM nowhere")
+            )
         except DatabaseUnavailable as error:
             failures.append(str(error))
 
@@ -88,4 +90,4 @@ async def test_a_fault_is_told_to_who_asked_and_the_next_look_is_answered(
             tasks.start_soon(fail)
     assert len(failures) == 3
     assert "tables are not those of this version" in failures[0]
-    assert await database.glance(lambda connection: number(connection, 7)) == 7
+    assert await database.read_batched(lambda connection: number(connection, 7)) == 7

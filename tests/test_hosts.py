@@ -17,10 +17,10 @@ import httpx2
 import pytest
 
 from tests.databases import Postgres, engines, postgres_place
-from tests.houses import JSON, PATIENCE, call, child, told
+from tests.houses import JSON, PATIENCE, answer_in, call, child
 from tests.relay import relay
 from tests.test_replicas import LIMIT, MORNING, WINDOW
-from verify_mcp.emulator import Behaviour, Emulator, serving
+from verify_mcp.emulator import Emulator, Options, serve
 from verify_mcp.http import PATH
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ class Host:
         return f"{self.net}.2"
 
     @property
-    def own(self) -> str:
+    def namespace(self) -> str:
         return f"{self.net}.10"
 
     def cut(self) -> None:
@@ -82,8 +82,8 @@ class Host:
         """The answer of the replica on this host."""
         headers = {**JSON, "host": f"127.0.0.1:{PORT}"}
         async with httpx2.AsyncClient(timeout=2 * PATIENCE, trust_env=False) as http:
-            url = f"http://{self.own}:{PORT}{PATH}"
-            result = told(await http.post(url, json=call(tool, **arguments), headers=headers))
+            url = f"http://{self.namespace}:{PORT}{PATH}"
+            result = answer_in(await http.post(url, json=call(tool, **arguments), headers=headers))
         assert not result.get("isError"), result
         answer: dict[str, Any] = result["structuredContent"]
         return answer
@@ -100,7 +100,7 @@ def joined(number: int) -> Iterator[Host]:
         for address in (host.api, host.database):
             ip("addr", "add", f"{address}/24", "dev", cable)
         ip("link", "set", cable, "up")
-        ip("-n", host.name, "addr", "add", f"{host.own}/24", "dev", "eth0")
+        ip("-n", host.name, "addr", "add", f"{host.namespace}/24", "dev", "eth0")
         for each in ("eth0", "lo"):
             ip("-n", host.name, "link", "set", each, "up")
         yield host
@@ -112,9 +112,9 @@ def joined(number: int) -> Iterator[Host]:
 async def fleet(server: Postgres, home: Path) -> AsyncIterator[tuple[Emulator, Sequence[Host]]]:
     """A replica on each of three hosts, and the API that they ask."""
     name = postgres_place(server).name
-    api = Emulator(behaviour=Behaviour(list_limit=LIMIT, list_window=WINDOW))
-    _ = api.world  # made before anybody asks
-    async with serving(api) as api_url, AsyncExitStack() as stack:
+    api = Emulator(behaviour=Options(list_limit=LIMIT, list_window=WINDOW))
+    _ = api.data  # made before anybody asks
+    async with serve(api) as api_url, AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
         api_port = api_url.rpartition(":")[2]
@@ -125,7 +125,7 @@ async def fleet(server: Postgres, home: Path) -> AsyncIterator[tuple[Emulator, S
             tasks.start_soon(relay, f"{host.database}:{server.port}", f"127.0.0.1:{server.port}")
             pairs = (
                 f"127.0.0.1:{api_port}={host.api}:{api_port}",
-                f"{host.own}:{PORT}=127.0.0.1:{PORT}",
+                f"{host.namespace}:{PORT}=127.0.0.1:{PORT}",
             )
             inside = ("ip", "netns", "exec", host.name)
             carrier = await anyio.open_process(
@@ -147,7 +147,7 @@ async def fleet(server: Postgres, home: Path) -> AsyncIterator[tuple[Emulator, S
         yield api, hosts
 
 
-async def flooded(hosts: Sequence[Host], calls: int) -> list[dict[str, Any]]:
+async def flood(hosts: Sequence[Host], calls: int) -> list[dict[str, Any]]:
     """The answers to so many different questions, asked of all hosts at once."""
     answers: list[dict[str, Any]] = []
 
@@ -175,16 +175,16 @@ async def test_r54_a_host_whose_packets_to_the_database_vanish_answers_and_comes
         whole = await hosts[0].posted("summarize_verify_sessions", **MORNING)
         held = await hosts[1].posted("summarize_verify_sessions", **MORNING)
         assert (whole["basis"], held["basis"]) == ("fetched", "held")
-        answers = await flooded(hosts, 30)
+        answers = await flood(hosts, 30)
         hosts[2].cut()
-        answers += await flooded(hosts, 6)
+        answers += await flood(hosts, 6)
         status = await hosts[2].posted("get_verify_status", about="all")
         assert lacks_its_database(status)
         hosts[2].mend()
         with anyio.fail_after(2 * PATIENCE):
             while lacks_its_database(status):
                 await anyio.sleep(1)
-                answers += await flooded([hosts[2]], 1)
+                answers += await flood([hosts[2]], 1)
                 status = await hosts[2].posted("get_verify_status", about="all")
         again = await hosts[2].posted("summarize_verify_sessions", **MORNING)
         assert (again["basis"], again["sessions"]) == ("held", whole["sessions"])

@@ -25,14 +25,34 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from tests.conftest import NOW, SANDBOX, Clock, Era, account, answered, got, listed, session, uuid
-from tests.houses import PATIENCE, bearer, child, made, modern_call, posted, running, visitor
+from tests.conftest import (
+    NOW,
+    SANDBOX,
+    Era,
+    FakeClock,
+    call_tool,
+    emulator_with,
+    get_session,
+    list_sessions,
+    make_record,
+    uuid,
+)
+from tests.houses import (
+    PATIENCE,
+    bearer,
+    child,
+    create_token,
+    http_client,
+    modern_call,
+    post,
+    run_server,
+)
 from tests.test_stdio import environment
 from verify_mcp import logs, telemetry, tokens
-from verify_mcp.callers import MINUTE, Budgets, Caller
+from verify_mcp.callers import MINUTE, Caller, CallerRateLimits
 from verify_mcp.emulator import ASHA_SESSION, SANDBOX_AUTH_TOKEN
 from verify_mcp.errors import InvalidSetting
-from verify_mcp.http import Place, check, configured
+from verify_mcp.http import ListenAddress, require_auth_if_exposed, uvicorn_config
 from verify_mcp.mirror import Mirror, open_mirror
 from verify_mcp.settings import Rate
 
@@ -60,9 +80,12 @@ def audited() -> Iterator[list[dict[str, Any]]]:
 
 
 async def test_both_generations_of_the_protocol_get_the_same_answers(era: Era) -> None:
-    async with running(account(session(1))) as here, visitor(here.url, era=era) as client:
-        page = await listed(client, limit=5)
-        one = await got(client, uuid(1))
+    async with (
+        run_server(emulator_with(make_record(1))) as here,
+        http_client(here.url, era=era) as client,
+    ):
+        page = await list_sessions(client, limit=5)
+        one = await get_session(client, uuid(1))
         names = [tool.name for tool in (await client.list_tools()).tools]
         document = await client.read_resource("verify://guide")
         prompt = await client.get_prompt("explain_session", {"session_uuid": uuid(1)})
@@ -77,7 +100,10 @@ async def test_both_generations_of_the_protocol_get_the_same_answers(era: Era) -
 
 async def test_r71_over_http_too_the_instructions_name_the_configured_rate(era: Era) -> None:
     fast = Rate(7, 60)
-    async with running(account(), rate_limit=fast) as here, visitor(here.url, era=era) as client:
+    async with (
+        run_server(emulator_with(), rate_limit=fast) as here,
+        http_client(here.url, era=era) as client,
+    ):
         assert "at most 7 list requests a minute," in (client.instructions or "")
 
 
@@ -86,35 +112,35 @@ async def test_the_doors_are_opened_once_for_all_requests() -> None:
 
     @asynccontextmanager
     async def counting() -> AsyncIterator[Mirror]:
-        async with open_mirror(SANDBOX, world=Clock().world(), app=account()) as mirror:
+        async with open_mirror(SANDBOX, world=FakeClock().clock(), app=emulator_with()) as mirror:
             opened.append(mirror)
             yield mirror
 
-    async with running(None, open_doors=counting) as here:
+    async with run_server(None, open_doors=counting) as here:
         for _ in range(3):
-            async with visitor(here.url) as client:
-                await listed(client)
+            async with http_client(here.url) as client:
+                await list_sessions(client)
     assert len(opened) == 1
 
 
 async def test_what_one_caller_fetched_the_others_are_told_without_a_request() -> None:
-    api = account(*(session(number, minutes=200 + number) for number in range(4)))
+    api = emulator_with(*(make_record(number, minutes=200 + number) for number in range(4)))
     window = {"session_time__gte": "5h", "session_time__lt": "2h"}
-    async with running(api) as here:
-        async with visitor(here.url) as client:
-            whole = await answered(client, "summarize_verify_sessions", window)
+    async with run_server(api) as here:
+        async with http_client(here.url) as client:
+            whole = await call_tool(client, "summarize_verify_sessions", window)
         fetched = len(api.received)
         for _ in range(2):
-            async with visitor(here.url) as client:
-                page = await listed(client, **window)
+            async with http_client(here.url) as client:
+                page = await list_sessions(client, **window)
                 assert (len(page["rows"]), page["api_requests"]) == (4, 0)
     assert (whole["sessions"], len(api.received)) == (4, fetched)
 
 
 async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    made(file, "ops")
-    async with running(account(), file=file) as here, httpx2.AsyncClient() as http:
+    create_token(file, "ops")
+    async with run_server(emulator_with(), file=file) as here, httpx2.AsyncClient() as http:
         alive = await http.get(here.url + "/healthz", headers={"host": "10.1.2.3"})
         ready = await http.get(here.url + "/readyz", headers={"host": "10.1.2.3"})
     assert (alive.status_code, alive.json()) == (200, {"alive": True})
@@ -138,7 +164,7 @@ async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None
 async def test_a_server_that_lacks_something_is_alive_but_not_ready(
     changes: dict[str, Any], told: dict[str, str]
 ) -> None:
-    async with running(account(), **changes) as here, httpx2.AsyncClient() as http:
+    async with run_server(emulator_with(), **changes) as here, httpx2.AsyncClient() as http:
         alive = await http.get(here.url + "/healthz")
         ready = await http.get(here.url + "/readyz")
     assert alive.status_code == 200
@@ -149,12 +175,12 @@ async def test_every_call_leaves_one_line_that_holds_names_and_no_values(
     tmp_path: Path, audited: list[dict[str, Any]]
 ) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "support")
+    token = create_token(file, "support")
     async with (
-        running(account(session(1, recipient=NUMBER)), file=file) as here,
-        visitor(here.url, token) as client,
+        run_server(emulator_with(make_record(1, recipient=NUMBER)), file=file) as here,
+        http_client(here.url, token) as client,
     ):
-        await listed(client, recipient=f"+{NUMBER}", limit=3)
+        await list_sessions(client, recipient=f"+{NUMBER}", limit=3)
         await client.call_tool("list_verify_sessions", {NUMBER: "x", "brand_name": "Secret Ltd"})
         with pytest.raises(MCPError):
             await client.call_tool(NUMBER, {})
@@ -174,11 +200,11 @@ async def test_r74_a_masking_server_audits_a_number_masked_and_a_pseudonym_as_gi
     audited: list[dict[str, Any]],
 ) -> None:
     async with (
-        running(account(session(1, recipient=NUMBER)), masked=True) as here,
-        visitor(here.url) as client,
+        run_server(emulator_with(make_record(1, recipient=NUMBER)), masked=True) as here,
+        http_client(here.url) as client,
     ):
-        pseudonym = (await listed(client, recipient=NUMBER))["rows"][0][2]
-        await listed(client, recipient=pseudonym)
+        pseudonym = (await list_sessions(client, recipient=NUMBER))["rows"][0][2]
+        await list_sessions(client, recipient=pseudonym)
     assert [line["recipient"] for line in audited] == ["+91…0001", pseudonym]
 
 
@@ -203,13 +229,13 @@ def modern(method: str) -> tuple[dict[str, Any], dict[str, str]]:
 async def test_r79_every_request_that_costs_work_counts_as_a_call(
     tmp_path: Path, audited: list[dict[str, Any]], method: str
 ) -> None:
-    file, clock = tmp_path / "tokens.json", Clock()
-    token = made(file, "agent", budget=2)
+    file, clock = tmp_path / "tokens.json", FakeClock()
+    token = create_token(file, "agent", budget=2)
     body, headers = modern(method)
-    async with running(account(), clock=clock, file=file) as here:
-        replies = [await posted(here.url, body, **headers, **bearer(token)) for _ in range(3)]
+    async with run_server(emulator_with(), clock=clock, file=file) as here:
+        replies = [await post(here.url, body, **headers, **bearer(token)) for _ in range(3)]
         free, more = modern("server/discover")
-        free_reply = await posted(here.url, free, **more, **bearer(token))
+        free_reply = await post(here.url, free, **more, **bearer(token))
     texts = [reply.text for reply in replies]
     assert ["2 calls a minute" in text for text in texts] == [False, False, True]
     assert "result" in free_reply.json()
@@ -220,21 +246,21 @@ async def test_r79_every_request_that_costs_work_counts_as_a_call(
 async def test_a_budget_is_a_number_of_calls_a_minute(
     tmp_path: Path, audited: list[dict[str, Any]]
 ) -> None:
-    file, clock = tmp_path / "tokens.json", Clock()
-    token, other = made(file, "agent", budget=3), made(file, "person", budget=2)
-    async with running(account(), clock=clock, file=file) as here:
-        async with visitor(here.url, token) as client:
+    file, clock = tmp_path / "tokens.json", FakeClock()
+    token, other = create_token(file, "agent", budget=3), create_token(file, "person", budget=2)
+    async with run_server(emulator_with(), clock=clock, file=file) as here:
+        async with http_client(here.url, token) as client:
             for _ in range(2):  # and after the first one the client lists the tools
-                await answered(client, "get_verify_status", {"about": "quota"})
+                await call_tool(client, "get_verify_status", {"about": "quota"})
             refusal = await client.call_tool("get_verify_status", {})
             with pytest.raises(MCPError, match="3 calls a minute"):
                 await client.read_resource("verify://guide")
             with pytest.raises(MCPError, match="3 calls a minute"):
                 await client.list_tools()
             clock.pass_by(MINUTE)
-            await answered(client, "get_verify_status", {"about": "quota"})
-        async with visitor(here.url, other) as client:
-            await answered(client, "get_verify_status", {"about": "quota"})
+            await call_tool(client, "get_verify_status", {"about": "quota"})
+        async with http_client(here.url, other) as client:
+            await call_tool(client, "get_verify_status", {"about": "quota"})
     assert refusal.is_error
     (block,) = refusal.content
     assert getattr(block, "text", "") == (
@@ -247,24 +273,22 @@ async def test_a_budget_is_a_number_of_calls_a_minute(
 
 def test_a_budget_slides_and_forgets_whom_it_has_not_seen_for_long() -> None:
     now = [0.0]
-    budgets = Budgets(lambda: now[0])
+    budgets = CallerRateLimits(lambda: now[0])
     caller = Caller("a", 2)
-    assert [budgets.spend(caller) for _ in range(3)] == [0, 0, MINUTE]
+    assert [budgets.acquire(caller) for _ in range(3)] == [0, 0, MINUTE]
     now[0] = 59.0
-    assert budgets.spend(caller) == 1.0
+    assert budgets.acquire(caller) == 1.0
     now[0] = 60.0
-    assert [budgets.spend(caller), budgets.spend(caller)] == [0, 0]
-    assert budgets.spend(Caller("local", 0)) == 0
+    assert [budgets.acquire(caller), budgets.acquire(caller)] == [0, 0]
+    assert budgets.acquire(Caller("local", 0)) == 0
 
 
 async def test_a_response_carries_its_requests_id_and_so_does_the_log(
     audited: list[dict[str, Any]],
 ) -> None:
-    async with running(account()) as here:
-        own = await posted(here.url, **{"x-request-id": "from-the-proxy.1"})
-        others = [
-            await posted(here.url, **{"x-request-id": text}) for text in ("x" * 65, "a b", "")
-        ]
+    async with run_server(emulator_with()) as here:
+        own = await post(here.url, **{"x-request-id": "from-the-proxy.1"})
+        others = [await post(here.url, **{"x-request-id": text}) for text in ("x" * 65, "a b", "")]
     assert own.headers["x-request-id"] == "from-the-proxy.1"
     assert [len(each.headers["x-request-id"]) for each in others] == [32] * 3
     assert [line["request_id"] for line in audited] == [
@@ -273,7 +297,7 @@ async def test_a_response_carries_its_requests_id_and_so_does_the_log(
 
 
 def test_a_log_line_can_be_an_object() -> None:
-    form = logs.Structured((SANDBOX_AUTH_TOKEN,))
+    form = logs.JsonFormatter((SANDBOX_AUTH_TOKEN,))
     text = f"no {NUMBER},\n{SANDBOX_AUTH_TOKEN}"
     record = logging.LogRecord("verify_mcp.x", logging.ERROR, "", 1, text, (), None)
     name = logs.request_id.set("from-the-proxy.1")
@@ -289,20 +313,20 @@ def test_a_log_line_can_be_an_object() -> None:
 @pytest.mark.parametrize(
     ("place", "changes"),
     [
-        (Place(host="0.0.0.0"), {}),  # noqa: S104 - refused, which is the point
-        (Place(host="::"), {}),
-        (Place(host="192.0.2.7"), {}),
-        (Place(), {"allowed_hosts": ("verify.example.com",)}),
-        (Place(), {"public_url": "https://verify.example.com/mcp"}),
+        (ListenAddress(host="0.0.0.0"), {}),  # noqa: S104 - refused, which is the point
+        (ListenAddress(host="::"), {}),
+        (ListenAddress(host="192.0.2.7"), {}),
+        (ListenAddress(), {"allowed_hosts": ("verify.example.com",)}),
+        (ListenAddress(), {"public_url": "https://verify.example.com/mcp"}),
     ],
     ids=["every address", "every IPv6 address", "an address", "a name", "a public address"],
 )
 def test_what_others_can_reach_does_not_start_without_tokens(
-    place: Place, changes: dict[str, Any]
+    place: ListenAddress, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidSetting, match="Make one with `verify-mcp token add NAME`"):
-        check(replace(SANDBOX, **changes), place, guarded=False)
-    check(replace(SANDBOX, **changes), place, guarded=True)
+        require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=False)
+    require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=True)
 
 
 def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: Path) -> None:
@@ -319,20 +343,20 @@ def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: 
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        (Place(certificate=Path("x")), "--tls-cert and --tls-key belong together"),
-        (Place(host="no.such.host.example"), "can be reached from other machines"),
+        (ListenAddress(certificate=Path("x")), "--tls-cert and --tls-key belong together"),
+        (ListenAddress(host="no.such.host.example"), "can be reached from other machines"),
     ],
 )
-def test_a_place_that_cannot_be_served_is_refused(place: Place, told: str) -> None:
+def test_a_place_that_cannot_be_served_is_refused(place: ListenAddress, told: str) -> None:
     with pytest.raises(InvalidSetting, match=told):
-        check(SANDBOX, place, guarded=False)
+        require_auth_if_exposed(SANDBOX, place, guarded=False)
 
 
 def test_a_certificate_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     broken = tmp_path / "x.pem"
     broken.write_text("no certificate")
     with pytest.raises(InvalidSetting, match="cannot be read as a pair"):
-        configured(lambda *_: None, Place(certificate=broken, key=broken))  # type: ignore[arg-type] # never called
+        uvicorn_config(lambda *_: None, ListenAddress(certificate=broken, key=broken))  # type: ignore[arg-type] # never called
 
 
 async def test_tls_by_files(tmp_path: Path) -> None:
@@ -344,7 +368,7 @@ async def test_tls_by_files(tmp_path: Path) -> None:
         async with httpx2.AsyncClient(verify=trust, trust_env=False) as http:
             assert (await http.get(here.url + "/healthz")).json() == {"alive": True}
         here.send()
-        await here.ended()
+        await here.wait_ended()
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
@@ -380,15 +404,15 @@ async def test_what_is_measured_holds_no_number_and_no_token(tmp_path: Path) -> 
     metrics.set_meter_provider(MeterProvider([reader]))
     telemetry.instrument.cache_clear()
     file = tmp_path / "tokens.json"
-    token = made(file, "support")
-    api = account(session(1, recipient=NUMBER))
-    async with running(api, file=file, rate_limit=Rate(2, 60.0), max_wait=0.0) as here:
-        async with visitor(here.url, token) as client:
-            await listed(client, recipient=NUMBER)
-            await listed(client, limit=1)
-            assert not (await listed(client, limit=2))["complete"]
+    token = create_token(file, "support")
+    api = emulator_with(make_record(1, recipient=NUMBER))
+    async with run_server(api, file=file, rate_limit=Rate(2, 60.0), max_wait=0.0) as here:
+        async with http_client(here.url, token) as client:
+            await list_sessions(client, recipient=NUMBER)
+            await list_sessions(client, limit=1)
+            assert not (await list_sessions(client, limit=2))["complete"]
             await client.call_tool("get_verify_session", {"session_uuid": "deadbeef"})
-        await posted(here.url, host="evil.example")
+        await post(here.url, host="evil.example")
     told = reader.get_metrics_data()
     assert told is not None
     text = told.to_json()
@@ -449,8 +473,8 @@ def test_a_token_that_makes_no_sense_is_not_made(
     tmp_path: Path, name: str, budget: int, subaccount: str
 ) -> None:
     with pytest.raises(InvalidSetting):
-        made(tmp_path / "tokens.json", name, budget, subaccount)
-    assert tokens.listed(tmp_path / "tokens.json") == []
+        create_token(tmp_path / "tokens.json", name, budget, subaccount)
+    assert tokens.list_tokens(tmp_path / "tokens.json") == []
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o620, 0o666])
@@ -458,7 +482,7 @@ def test_a_file_of_tokens_that_others_could_read_or_change_is_not_used(
     tmp_path: Path, mode: int
 ) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "a")
+    token = create_token(file, "a")
     keepers = tokens.TokenFile(file)
     assert keepers.caller(token) == Caller("a", 1000)
     file.chmod(mode)
@@ -470,19 +494,19 @@ def test_a_file_of_tokens_that_others_could_read_or_change_is_not_used(
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tokens": [{}]}', '{"tokens": 5}', "\x00"])
 def test_a_damaged_file_of_tokens_lets_nobody_in(tmp_path: Path, text: str) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "a")
+    token = create_token(file, "a")
     keepers = tokens.TokenFile(file)
     file.write_text(text)
     assert keepers.caller(token) is None
     with pytest.raises(InvalidSetting, match="is not a file of tokens"):
-        tokens.listed(file)
+        tokens.list_tokens(file)
 
 
 def test_r79_a_deeply_nested_file_of_tokens_is_a_clear_error_and_lets_nobody_in(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "a")
+    token = create_token(file, "a")
     keepers = tokens.TokenFile(file)
     file.write_text('{"tokens": ' + "[" * 200_000)
     assert keepers.caller(token) is None
@@ -497,7 +521,7 @@ def test_r79_a_link_in_place_of_the_lock_is_a_clear_error(
     tmp_path: Path, command: tuple[str, str]
 ) -> None:
     file, other = tmp_path / "tokens.json", tmp_path / "other"
-    made(file, "a")
+    create_token(file, "a")
     lock = tmp_path / "tokens.json.lock"
     lock.unlink(missing_ok=True)
     other.write_text("theirs")
@@ -517,7 +541,7 @@ def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
 
 async def test_a_child_process_serves_and_audits_to_a_file_of_its_own(tmp_path: Path) -> None:
     file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
-    token = made(file, "ops")
+    token = create_token(file, "ops")
     more = {
         "HOME": str(tmp_path),
         "VERIFY_MCP_TOKENS_FILE": str(file),
@@ -525,11 +549,11 @@ async def test_a_child_process_serves_and_audits_to_a_file_of_its_own(tmp_path: 
         "VERIFY_MCP_LOG_FORMAT": "json",
     }
     async with child("--sandbox", environ=more) as here:
-        assert (await posted(here.url)).status_code == 401
-        async with visitor(here.url, token) as client:
-            assert (await got(client, ASHA_SESSION))["session"] == ASHA_SESSION
+        assert (await post(here.url)).status_code == 401
+        async with http_client(here.url, token) as client:
+            assert (await get_session(client, ASHA_SESSION))["session"] == ASHA_SESSION
         here.send()
-        await here.ended()
+        await here.wait_ended()
     (line,) = log.read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["caller"] == "ops"
     assert log.stat().st_mode & 0o777 == 0o600

@@ -19,12 +19,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.conftest import SUBACCOUNT, Era, account, listed, session
-from tests.houses import Running, bearer, made, posted, running, visitor
+from tests.conftest import SUBACCOUNT, Era, emulator_with, list_sessions, make_record
+from tests.houses import RunningServer, bearer, create_token, http_client, post, run_server
 from tests.issuer import Authority, authority, new_key
 from verify_mcp import tokens
 from verify_mcp.callers import Caller
-from verify_mcp.oauth import Issuer
+from verify_mcp.oauth import JwtVerifier
 from verify_mcp.settings import OAuth, read_settings
 
 pytestmark = pytest.mark.anyio
@@ -45,12 +45,14 @@ def trusting(issuer: Authority, claim: str = "") -> OAuth:
 
 
 @asynccontextmanager
-async def trusted(issuer: Authority, claim: str = "", **more: Any) -> AsyncIterator[Running]:
+async def connect_trusted(
+    issuer: Authority, claim: str = "", **more: Any
+) -> AsyncIterator[RunningServer]:
     """A server that takes the authority's tokens, and looks for a new key at once."""
     oauth = trusting(issuer, claim)
     changes = {"oauth": oauth, "public_url": PUBLIC, **more}
-    keeper = Issuer(oauth, 1000, rest=0)
-    async with running(account(session(1)), guarded_by=keeper, **changes) as here:
+    keeper = JwtVerifier(oauth, 1000, rest=0)
+    async with run_server(emulator_with(make_record(1)), guarded_by=keeper, **changes) as here:
         yield here
 
 
@@ -67,10 +69,10 @@ def claims(issuer: Authority, **changes: Any) -> dict[str, Any]:
 
 async def test_a_good_token_opens_in_both_generations(issuer: Authority, era: Era) -> None:
     async with (
-        trusted(issuer) as here,
-        visitor(here.url, issuer.token(**claims(issuer)), era=era) as client,
+        connect_trusted(issuer) as here,
+        http_client(here.url, issuer.token(**claims(issuer)), era=era) as client,
     ):
-        assert len((await listed(client))["rows"]) == 1
+        assert len((await list_sessions(client))["rows"]) == 1
 
 
 @pytest.mark.parametrize("scope", [{"scp": "verify:read"}, {"scp": ["a", "verify:read"]}])
@@ -78,8 +80,8 @@ async def test_the_other_spelling_of_scopes_is_read(
     issuer: Authority, scope: dict[str, Any]
 ) -> None:
     token = issuer.token(**claims(issuer, scope=None, **scope))
-    async with trusted(issuer) as here:
-        assert (await posted(here.url, **bearer(token))).status_code == 200
+    async with connect_trusted(issuer) as here:
+        assert (await post(here.url, **bearer(token))).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -105,8 +107,8 @@ async def test_r50_a_signed_token_that_is_not_for_us_now_opens_nothing(
     issuer: Authority, changes: dict[str, Any]
 ) -> None:
     token = issuer.token(**claims(issuer, **changes))
-    async with trusted(issuer) as here:
-        await nothing_is_read(here, token)
+    async with connect_trusted(issuer) as here:
+        await check_nothing_is_read(here, token)
 
 
 def part(value: Any) -> str:
@@ -161,14 +163,14 @@ def forged(issuer: Authority) -> dict[str, str]:
 
 
 async def test_r50_a_token_that_nobody_signed_opens_nothing(issuer: Authority) -> None:
-    async with trusted(issuer) as here:
+    async with connect_trusted(issuer) as here:
         for name, token in forged(issuer).items():
             assert await refusal(here, token.encode("latin-1")) == (401, "invalid_token"), name
         assert await refusal(here, None) == (401, "invalid_token")
         assert await refusal(here, issuer.token(**claims(issuer)).encode()) == (200, "")
 
 
-async def refusal(here: Running, token: bytes | None) -> tuple[int, str]:
+async def refusal(here: RunningServer, token: bytes | None) -> tuple[int, str]:
     headers = {} if token is None else {b"authorization": b"Bearer " + token}
     async with httpx2.AsyncClient(trust_env=False) as http:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -180,8 +182,8 @@ async def refusal(here: Running, token: bytes | None) -> tuple[int, str]:
     return reply.status_code, str(reply.json()["error"])
 
 
-async def nothing_is_read(here: Running, token: str) -> None:
-    reply = await posted(here.url, **bearer(token))
+async def check_nothing_is_read(here: RunningServer, token: str) -> None:
+    reply = await post(here.url, **bearer(token))
     assert reply.status_code == 401
     assert reply.json() == {
         "error": "invalid_token", "error_description": "Authentication required",
@@ -194,13 +196,13 @@ async def test_r50_a_token_without_the_scope_is_forbidden(
     issuer: Authority, scope: str | None
 ) -> None:
     token = issuer.token(**claims(issuer, scope=scope))
-    async with trusted(issuer) as here:
-        reply = await posted(here.url, **bearer(token))
+    async with connect_trusted(issuer) as here:
+        reply = await post(here.url, **bearer(token))
     assert (reply.status_code, reply.json()["error"]) == (403, "insufficient_scope")
 
 
 async def test_where_tokens_come_from_is_published_for_everybody(issuer: Authority) -> None:
-    async with trusted(issuer) as here, httpx2.AsyncClient(trust_env=False) as http:
+    async with connect_trusted(issuer) as here, httpx2.AsyncClient(trust_env=False) as http:
         told = (await http.get(here.url + METADATA)).json()
     assert told == {
         "resource": PUBLIC,
@@ -211,27 +213,27 @@ async def test_where_tokens_come_from_is_published_for_everybody(issuer: Authori
 
 
 async def test_keys_are_kept_and_a_new_one_is_found(issuer: Authority) -> None:
-    async with trusted(issuer) as here:
+    async with connect_trusted(issuer) as here:
         before = issuer.token(**claims(issuer))
         for _ in range(3):
-            assert (await posted(here.url, **bearer(before))).status_code == 200
+            assert (await post(here.url, **bearer(before))).status_code == 200
         kept = issuer.fetched()
-        assert (await posted(here.url, **bearer(before))).status_code == 200
+        assert (await post(here.url, **bearer(before))).status_code == 200
         assert issuer.fetched() == kept
         issuer.rotate()
         after = issuer.token(**claims(issuer))
-        assert (await posted(here.url, **bearer(after))).status_code == 200
+        assert (await post(here.url, **bearer(after))).status_code == 200
         assert issuer.fetched() == kept + 1
-        assert (await posted(here.url, **bearer(before))).status_code == 401
+        assert (await post(here.url, **bearer(before))).status_code == 401
 
 
 async def test_strangers_cannot_make_us_fetch_keys_again_and_again(issuer: Authority) -> None:
-    keeper = Issuer(trusting(issuer), 1000)
-    assert await keeper.claims(issuer.token(**claims(issuer))) is not None
+    keeper = JwtVerifier(trusting(issuer), 1000)
+    assert await keeper.verify(issuer.token(**claims(issuer))) is not None
     fetched = issuer.fetched()
     for number in range(20):
         token = jwt.encode(claims(issuer), new_key_once(), "RS256", headers={"kid": f"k{number}"})
-        assert await keeper.claims(token) is None
+        assert await keeper.verify(token) is None
     assert issuer.fetched() == fetched
 
 
@@ -247,7 +249,7 @@ async def test_while_the_keys_cannot_be_read_nobody_is_let_in(
 ) -> None:
     away = OAuth(issuer.url, "http://127.0.0.1:9/jwks", PUBLIC)
     token = issuer.token(**claims(issuer))
-    assert await Issuer(away, 1000).claims(token) is None
+    assert await JwtVerifier(away, 1000).verify(token) is None
     assert [record.getMessage() for record in caplog.records] == [
         "The authorization server's keys cannot be read (no connection, or no trusted "
         "certificate); tokens are refused."
@@ -269,24 +271,24 @@ async def test_while_the_keys_cannot_be_read_nobody_is_let_in(
 def test_a_claim_confines_and_one_that_is_missing_opens_nothing(
     issuer: Authority, said: dict[str, Any], caller: Caller | None
 ) -> None:
-    keeper = Issuer(trusting(issuer, CLAIM), 5)
+    keeper = JwtVerifier(trusting(issuer, CLAIM), 5)
     named = caller and replace(caller, issuer=issuer.url)
     assert keeper.caller({"sub": "agent-7", **said}) == named
 
 
 async def test_both_kinds_of_tokens_open_the_same_server(issuer: Authority, tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "ops")
-    async with trusted(issuer, file=file) as here:
+    token = create_token(file, "ops")
+    async with connect_trusted(issuer, file=file) as here:
         for each in (token, issuer.token(**claims(issuer))):
-            assert (await posted(here.url, **bearer(each))).status_code == 200
+            assert (await post(here.url, **bearer(each))).status_code == 200
 
 
 async def test_r50_without_a_known_token_nothing_is_read(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "ops")
-    api = account(session(1))
-    async with running(api, file=file) as here:
+    token = create_token(file, "ops")
+    api = emulator_with(make_record(1))
+    async with run_server(api, file=file) as here:
         for headers in (
             {},
             bearer("vmcp_"),
@@ -298,25 +300,25 @@ async def test_r50_without_a_known_token_nothing_is_read(tmp_path: Path) -> None
             {"authorization": token},
             {"x-api-key": token},
         ):
-            reply = await posted(here.url, **headers)
+            reply = await post(here.url, **headers)
             assert reply.status_code == 401
             assert reply.headers["www-authenticate"].startswith("Bearer ")
-        assert (await posted(f"{here.url}/mcp?access_token={token}")).status_code in (401, 404)
-        assert (await posted(here.url, **bearer(token))).status_code == 200
+        assert (await post(f"{here.url}/mcp?access_token={token}")).status_code in (401, 404)
+        assert (await post(here.url, **bearer(token))).status_code == 200
     assert api.received == []
 
 
 async def test_r50_a_revoked_token_is_worthless_at_once_and_a_new_one_good(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    first = made(file, "first")
-    async with running(account(), file=file) as here:
-        assert (await posted(here.url, **bearer(first))).status_code == 200
-        second = made(file, "second")
+    first = create_token(file, "first")
+    async with run_server(emulator_with(), file=file) as here:
+        assert (await post(here.url, **bearer(first))).status_code == 200
+        second = create_token(file, "second")
         tokens.revoke(file, "first")
-        assert (await posted(here.url, **bearer(first))).status_code == 401
-        assert (await posted(here.url, **bearer(second))).status_code == 200
+        assert (await post(here.url, **bearer(first))).status_code == 401
+        assert (await post(here.url, **bearer(second))).status_code == 200
         file.unlink()
-        assert (await posted(here.url, **bearer(second))).status_code == 401
+        assert (await post(here.url, **bearer(second))).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -14,39 +14,39 @@ import anyio.abc
 import httpx2
 import pytest
 
-from tests.conftest import Era, account, listed
+from tests.conftest import Era, emulator_with, list_sessions
 from tests.houses import (
     JSON,
     MODERN,
     PATIENCE,
-    Running,
+    RunningServer,
+    answer_in,
     bearer,
     call,
     child,
-    made,
+    create_token,
+    http_client,
     modern_call,
-    posted,
-    running,
-    told,
-    visitor,
+    post,
+    run_server,
 )
-from verify_mcp.connections import PatientProtocol
-from verify_mcp.emulator import Behaviour, Emulator, serving
-from verify_mcp.http import LARGEST_BODY, LARGEST_HEAD
-from verify_mcp.reception import TOLD
+from verify_mcp.connections import DeadlineProtocol
+from verify_mcp.emulator import Emulator, Options, serve
+from verify_mcp.http import MAX_BODY_BYTES, MAX_HEAD_BYTES
+from verify_mcp.reception import RESTARTING
 
 pytestmark = pytest.mark.anyio
 
 PROMISED_END = 10
 
 
-class Hasty(PatientProtocol):
+class Hasty(DeadlineProtocol):
     """The real protocol in less of a hurry to wait."""
 
     receipt_seconds = 0.4
 
 
-class Small(PatientProtocol):
+class Small(DeadlineProtocol):
     """The real protocol with room for few."""
 
     most_connections = 20
@@ -80,7 +80,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @asynccontextmanager
-async def connection(here: Running) -> AsyncIterator[anyio.abc.SocketStream]:
+async def connection(here: RunningServer) -> AsyncIterator[anyio.abc.SocketStream]:
     async with await anyio.connect_tcp("127.0.0.1", here.port) as stream:
         yield stream
 
@@ -94,9 +94,9 @@ async def heard(stream: anyio.abc.ByteReceiveStream) -> bytes:
     return came
 
 
-async def others_are_served(here: Running) -> None:
-    async with visitor(here.url) as client:
-        assert (await listed(client))["complete"]
+async def others_are_served(here: RunningServer) -> None:
+    async with http_client(here.url) as client:
+        assert (await list_sessions(client))["complete"]
 
 
 HOSTS = (
@@ -107,34 +107,34 @@ HOSTS = (
 
 
 async def test_r51_only_exact_names_are_answered() -> None:
-    async with running(account()) as here:
+    async with run_server(emulator_with()) as here:
         for path in ("", "/.well-known/oauth-protected-resource/mcp"):
             for host in HOSTS:
-                reply = await posted(here.url + path, host=host.format(port=here.port))
+                reply = await post(here.url + path, host=host.format(port=here.port))
                 assert reply.status_code == 421, host
         for host in ("localhost:{port}", "127.0.0.1:{port}", "[::1]:{port}"):
-            reply = await posted(here.url, host=host.format(port=here.port))
+            reply = await post(here.url, host=host.format(port=here.port))
             assert reply.status_code == 200, host
 
 
 @pytest.mark.parametrize("hosts", [b"", b"host: localhost:1\r\nhost: localhost:1\r\n"])
 async def test_r51_no_name_or_two_are_refused(hosts: bytes) -> None:
-    async with running(account()) as here, connection(here) as stream:
+    async with run_server(emulator_with()) as here, connection(here) as stream:
         await stream.send(b"POST /mcp HTTP/1.1\r\n" + hosts + b"connection: close\r\n\r\n")
         assert (await heard(stream)).split()[1] in (b"400", b"421")
 
 
 async def test_r51_no_web_page_is_answered() -> None:
-    async with running(account()) as here:
+    async with run_server(emulator_with()) as here:
         for origin in ("http://evil.example", "null", here.url, "http://localhost", "x", ""):
-            reply = await posted(here.url, origin=origin)
+            reply = await post(here.url, origin=origin)
             assert reply.status_code == 403, origin
-        assert (await posted(here.url)).status_code == 200
+        assert (await post(here.url)).status_code == 200
 
 
 async def test_r51_bound_to_every_address_names_are_checked_all_the_same(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    token = made(file, "ops")
+    token = create_token(file, "ops")
     more = {
         "HOME": str(tmp_path),
         "VERIFY_MCP_TOKENS_FILE": str(file),
@@ -144,17 +144,17 @@ async def test_r51_bound_to_every_address_names_are_checked_all_the_same(tmp_pat
     async with child(*words, environ=more) as here:
         port = here.url.rpartition(":")[2]
         url, known = f"http://127.0.0.1:{port}", bearer(token)
-        assert (await posted(url, host="evil.example", **known)).status_code == 421
-        assert (await posted(url, host=f"0.0.0.0:{port}", **known)).status_code == 421
-        assert (await posted(url, origin="http://evil.example", **known)).status_code == 403
-        assert (await posted(url, host="verify.example.com", **known)).status_code == 200
-        assert (await posted(url, host="verify.example.com")).status_code == 401
+        assert (await post(url, host="evil.example", **known)).status_code == 421
+        assert (await post(url, host=f"0.0.0.0:{port}", **known)).status_code == 421
+        assert (await post(url, origin="http://evil.example", **known)).status_code == 403
+        assert (await post(url, host="verify.example.com", **known)).status_code == 200
+        assert (await post(url, host="verify.example.com")).status_code == 401
         here.send()
-        await here.ended()
+        await here.wait_ended()
 
 
 async def test_only_posts_are_answered_so_that_no_stream_is_held_open_for_nothing() -> None:
-    async with running(account()) as here, httpx2.AsyncClient(trust_env=False) as http:
+    async with run_server(emulator_with()) as here, httpx2.AsyncClient(trust_env=False) as http:
         for method in ("GET", "DELETE", "PUT", "OPTIONS", "HEAD"):
             reply = await http.request(method, here.url + "/mcp", headers=JSON)
             assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
@@ -176,7 +176,7 @@ HEAD = b"POST /mcp HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/j
     ids=["silence", "a letter", "a head", "a body", "a chunk"],
 )
 async def test_r52_who_does_not_finish_a_request_is_cut(begun: bytes) -> None:
-    async with running(account(), protocol=Hasty) as here, connection(here) as stream:
+    async with run_server(emulator_with(), protocol=Hasty) as here, connection(here) as stream:
         if begun:
             await stream.send(begun.replace(b"%d", str(here.port).encode()))
         await others_are_served(here)
@@ -189,14 +189,14 @@ async def test_r52_a_drip_of_bytes_buys_no_time() -> None:
             await stream.send(b"x")
             await anyio.sleep(0.05)
 
-    async with running(account(), protocol=Hasty) as here, connection(here) as stream:
+    async with run_server(emulator_with(), protocol=Hasty) as here, connection(here) as stream:
         with anyio.fail_after(PATIENCE), pytest.raises(anyio.BrokenResourceError):
             await drip(stream)
         await others_are_served(here)
 
 
 async def test_r52_a_second_request_has_its_own_deadline() -> None:
-    async with running(account(), protocol=Hasty) as here, connection(here) as stream:
+    async with run_server(emulator_with(), protocol=Hasty) as here, connection(here) as stream:
         head = HEAD.replace(b"%d", str(here.port).encode())
         await stream.send(
             head + b"content-length: 2\r\n\r\n{}" + head + b"content-length: 9\r\n\r\n"
@@ -206,11 +206,11 @@ async def test_r52_a_second_request_has_its_own_deadline() -> None:
 
 async def test_an_answer_may_take_longer_than_its_request_had() -> None:
     api = Stuck()
-    async with running(api, protocol=Hasty) as here, anyio.create_task_group() as tasks:
+    async with run_server(api, protocol=Hasty) as here, anyio.create_task_group() as tasks:
         replies: list[httpx2.Response] = []
 
         async def ask() -> None:
-            replies.append(await posted(here.url, call("list_verify_sessions")))
+            replies.append(await post(here.url, call("list_verify_sessions")))
 
         tasks.start_soon(ask)
         await until(lambda: api.asked == 1)
@@ -220,22 +220,22 @@ async def test_an_answer_may_take_longer_than_its_request_had() -> None:
 
 
 async def test_r52_a_huge_body_is_refused_by_its_announcement_and_by_its_size() -> None:
-    async with running(account()) as here, httpx2.AsyncClient(trust_env=False) as http:
+    async with run_server(emulator_with()) as here, httpx2.AsyncClient(trust_env=False) as http:
 
         async def endless() -> AsyncIterator[bytes]:
-            for _ in range(2 * LARGEST_BODY // 65536):
+            for _ in range(2 * MAX_BODY_BYTES // 65536):
                 yield b"x" * 65536
 
-        reply = await posted(here.url, {**call(), "x": "x" * LARGEST_BODY})
+        reply = await post(here.url, {**call(), "x": "x" * MAX_BODY_BYTES})
         assert reply.status_code == 413
         reply = await http.post(here.url + "/mcp", content=endless(), headers=JSON)
         assert reply.status_code == 413
-        reply = await http.post(here.url + "/mcp", headers={**JSON, "x": "x" * LARGEST_HEAD})
+        reply = await http.post(here.url + "/mcp", headers={**JSON, "x": "x" * MAX_HEAD_BYTES})
         assert reply.status_code in (400, 431)  # the former where it comes in pieces
         await others_are_served(here)
 
 
-def head_of(here: Running, size: int, path: bytes, line: bytes) -> bytes:
+def head_of(here: RunningServer, size: int, path: bytes, line: bytes) -> bytes:
     """A request's head of so many bytes, filled up by one header or by the query."""
     host = b" HTTP/1.1\r\nhost: " + here.host.encode() + b"\r\nconnection: close\r\n"
     rest = size - len(line + path + host) - len(b"?x: \r\n\r\n")
@@ -249,17 +249,17 @@ def head_of(here: Running, size: int, path: bytes, line: bytes) -> bytes:
 async def test_r79_a_head_over_its_limit_is_refused_also_when_it_comes_at_once(
     path: bytes, line: bytes
 ) -> None:
-    async with running(account()) as here, connection(here) as stream:
+    async with run_server(emulator_with()) as here, connection(here) as stream:
         await stream.send(head_of(here, 40 * 1024, path, line))
         assert (await heard(stream)).startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
         async with connection(here) as other:
-            await other.send(head_of(here, LARGEST_HEAD - 64, path, line))
+            await other.send(head_of(here, MAX_HEAD_BYTES - 64, path, line))
             assert b" 431 " not in (await heard(other)).split(b"\r\n")[0]
         await others_are_served(here)
 
 
 async def test_r52_bodies_that_are_no_calls_are_answered_and_do_no_harm() -> None:
-    async with running(account()) as here, httpx2.AsyncClient(trust_env=False) as http:
+    async with run_server(emulator_with()) as here, httpx2.AsyncClient(trust_env=False) as http:
         for raw in (
             b"",
             b"{",
@@ -279,7 +279,7 @@ async def test_r52_bodies_that_are_no_calls_are_answered_and_do_no_harm() -> Non
 
 
 async def test_r52_connections_beyond_the_room_there_is_are_told_so_at_once() -> None:
-    async with running(account(), protocol=Small) as here:
+    async with run_server(emulator_with(), protocol=Small) as here:
         async with anyio.create_task_group() as tasks:
             streams = [
                 await anyio.connect_tcp("127.0.0.1", here.port)
@@ -302,12 +302,12 @@ async def test_r52_connections_beyond_the_room_there_is_are_told_so_at_once() ->
 
 async def test_r52_calls_beyond_the_room_there_is_are_told_when_to_come_back() -> None:
     api = Stuck()
-    async with running(api) as here, anyio.create_task_group() as tasks:
-        here.house.guard.most_calls = 2
+    async with run_server(api) as here, anyio.create_task_group() as tasks:
+        here.http_app.guard.max_calls = 2
         for limit in (1, 2):
-            tasks.start_soon(posted, here.url, call("list_verify_sessions", limit=limit))
+            tasks.start_soon(post, here.url, call("list_verify_sessions", limit=limit))
         await until(lambda: api.asked == 2)
-        reply = await posted(here.url)
+        reply = await post(here.url)
         assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
         async with httpx2.AsyncClient(trust_env=False) as http:
             assert (await http.get(here.url + "/healthz")).status_code == 200
@@ -318,11 +318,11 @@ async def test_r52_calls_beyond_the_room_there_is_are_told_when_to_come_back() -
 
 async def test_r52_who_leaves_takes_their_request_along(era: Era) -> None:
     api = Stuck()
-    async with running(api) as here:
+    async with run_server(api) as here:
         async with anyio.create_task_group() as tasks:
 
             async def ask() -> None:
-                async with visitor(here.url, era=era) as client:
+                async with http_client(here.url, era=era) as client:
                     await client.call_tool("list_verify_sessions", {})
 
             tasks.start_soon(ask)
@@ -335,35 +335,35 @@ async def test_r52_who_leaves_takes_their_request_along(era: Era) -> None:
 
 async def test_r53_calls_under_way_are_told_that_the_server_ends(era: Era) -> None:
     api, answers = Stuck(), []
-    async with running(api) as here, anyio.create_task_group() as tasks:
+    async with run_server(api) as here, anyio.create_task_group() as tasks:
 
         async def ask() -> None:
-            async with visitor(here.url, era=era) as client:
+            async with http_client(here.url, era=era) as client:
                 answers.append(await client.call_tool("list_verify_sessions", {}))
 
         tasks.start_soon(ask)
         await until(lambda: api.asked == 1)
-        here.house.close()
+        here.http_app.notify_closing()
         await until(lambda: api.left == 1)
     (answer,) = answers
     assert (answer.is_error, [getattr(each, "text", "") for each in answer.content]) == (
         True,
-        [TOLD],
+        [RESTARTING],
     )
 
 
 async def test_r53_what_comes_while_the_server_ends_is_refused() -> None:
-    async with running(account()) as here:
-        here.house.guard.closing = True
-        reply = await posted(here.url)
+    async with run_server(emulator_with()) as here:
+        here.http_app.guard.closing = True
+        reply = await post(here.url)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
 
 
 @pytest.mark.slow(7)
 async def test_r53_sigterm_under_load(tmp_path: Path) -> None:
-    emulator = Emulator(behaviour=Behaviour(latency=1.0, list_limit=None))
+    emulator = Emulator(behaviour=Options(latency=1.0, list_limit=None))
     results: list[dict[str, Any]] = []
-    async with serving(emulator) as api_url:
+    async with serve(emulator) as api_url:
         more = {
             "HOME": str(tmp_path),
             "VERIFY_MCP_API_URL": api_url,
@@ -375,7 +375,7 @@ async def test_r53_sigterm_under_load(tmp_path: Path) -> None:
                 body, headers = modern_call("list_verify_sessions", limit=limit)
                 if limit % 2:
                     body, headers = call("list_verify_sessions", limit=limit), {}
-                results.append(told(await posted(here.url, body, **headers)))
+                results.append(answer_in(await post(here.url, body, **headers)))
 
             async with anyio.create_task_group() as tasks:
                 for limit in range(1, 9):  # six may leave, two wait for their turn
@@ -383,11 +383,11 @@ async def test_r53_sigterm_under_load(tmp_path: Path) -> None:
                 await until(lambda: len(emulator.received) == 6)
                 here.send()
             assert not await accepts(here.url)
-            code = await here.ended(PROMISED_END)
+            code = await here.wait_ended(PROMISED_END)
     texts = [result["content"][0]["text"] for result in results]
     assert code == -signal.SIGTERM
     assert sum(text.startswith('{"complete":true') for text in texts) == 6
-    assert [text for text in texts if not text.startswith("{")] == [TOLD] * 2
+    assert [text for text in texts if not text.startswith("{")] == [RESTARTING] * 2
 
 
 async def accepts(url: str) -> bool:
@@ -402,7 +402,7 @@ async def accepts(url: str) -> bool:
 async def test_r53_half_a_request_does_not_hold_up_the_end() -> None:
     head = b"content-length: 9\r\n\r\n{"
     async with (
-        running(account()) as here,
+        run_server(emulator_with()) as here,
         connection(here) as begun,
         connection(here) as silent,
     ):

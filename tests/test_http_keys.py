@@ -14,14 +14,14 @@ import anyio
 import jwt
 import pytest
 
-from tests.conftest import Clock, account
-from tests.houses import PATIENCE, Running, bearer, posted, running
+from tests.conftest import FakeClock, emulator_with
+from tests.houses import PATIENCE, RunningServer, bearer, post, run_server
 from tests.issuer import REPLIES, Authority, authority, new_key
 from tests.test_http_auth import PUBLIC, claims, trusting
 from tests.test_network_faults import Authority as CertificateAuthority
 from tests.test_network_faults import Wire
 from verify_mcp import jwks
-from verify_mcp.oauth import Issuer
+from verify_mcp.oauth import JwtVerifier
 
 pytestmark = pytest.mark.anyio
 
@@ -42,16 +42,18 @@ def issuer(server: Authority) -> Iterator[Authority]:
     server.break_down("")
 
 
-def verifier(issuer: Authority, clock: Clock, timeout: float = PATIENCE) -> Issuer:
-    return Issuer(trusting(issuer), 1000, timeout=timeout, clock=lambda: clock.ticks)
+def verifier(issuer: Authority, clock: FakeClock, timeout: float = PATIENCE) -> JwtVerifier:
+    return JwtVerifier(trusting(issuer), 1000, timeout=timeout, clock=lambda: clock.ticks)
 
 
 @asynccontextmanager
-async def serving(issuer: Authority, clock: Clock, **options: float) -> AsyncIterator[Running]:
+async def serving(
+    issuer: Authority, clock: FakeClock, **options: float
+) -> AsyncIterator[RunningServer]:
     """A server that takes the authorization server's tokens; `clock` is that of its keys."""
     checked_by = verifier(issuer, clock, **options)
     changes: dict[str, Any] = {"oauth": trusting(issuer), "public_url": PUBLIC}
-    async with running(account(), guarded_by=checked_by, **changes) as here:
+    async with run_server(emulator_with(), guarded_by=checked_by, **changes) as here:
         yield here
 
 
@@ -64,8 +66,8 @@ def strange(issuer: Authority, number: int = 0) -> str:
     return jwt.encode(claims(issuer), STRANGERS_KEY, "RS256", headers={"kid": f"stranger-{number}"})
 
 
-async def status(here: Running, token: str) -> int:
-    return (await posted(here.url, **bearer(token))).status_code
+async def status(here: RunningServer, token: str) -> int:
+    return (await post(here.url, **bearer(token))).status_code
 
 
 async def becomes_true(condition: Callable[[], bool]) -> None:
@@ -77,7 +79,7 @@ async def becomes_true(condition: Callable[[], bool]) -> None:
 async def test_r76_a_caller_with_a_known_key_is_answered_while_strangers_wait_for_keys(
     issuer: Authority,
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     async with serving(issuer, clock) as here:
         token = good(issuer)
         assert await status(here, token) == 200
@@ -98,7 +100,7 @@ async def test_r76_a_stale_key_is_good_while_the_server_hangs(
     issuer: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jwks, "MAX_STALE_WAIT", 0.05)
-    clock = Clock()
+    clock = FakeClock()
     async with serving(issuer, clock) as here:
         token = good(issuer)
         assert await status(here, token) == 200
@@ -110,28 +112,28 @@ async def test_r76_a_stale_key_is_good_while_the_server_hangs(
 async def test_r76_many_strangers_cause_one_request_and_no_more_within_the_cooldown(
     issuer: Authority,
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     checked_by = verifier(issuer, clock)
-    assert await checked_by.claims(good(issuer))
+    assert await checked_by.verify(good(issuer))
     fetched = issuer.fetched()
     for round_ in (1, 2):
         clock.pass_by(jwks.JWKS_COOLDOWN)
         for _ in range(2):
             tokens = [strange(issuer, number) for number in range(30)]
-            assert not any(await asyncio.gather(*map(checked_by.claims, tokens)))
+            assert not any(await asyncio.gather(*map(checked_by.verify, tokens)))
             assert issuer.fetched() == fetched + round_
 
 
 async def test_r76_only_so_many_strangers_wait_and_the_others_are_refused_at_once(
     issuer: Authority,
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     checked_by = verifier(issuer, clock)
-    assert await checked_by.claims(good(issuer))
+    assert await checked_by.verify(good(issuer))
     clock.pass_by(jwks.JWKS_COOLDOWN)
     issuer.break_down("hang")
     tokens = [strange(issuer, number) for number in range(jwks.MAX_WAITERS + 50)]
-    tasks = [asyncio.create_task(checked_by.claims(token)) for token in tokens]
+    tasks = [asyncio.create_task(checked_by.verify(token)) for token in tokens]
     await becomes_true(lambda: sum(task.done() for task in tasks) == 50)
     issuer.break_down("")
     assert not any(await asyncio.gather(*tasks))
@@ -140,7 +142,7 @@ async def test_r76_only_so_many_strangers_wait_and_the_others_are_refused_at_onc
 async def test_r76_a_reset_is_a_401_and_one_line_in_the_log(
     issuer: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     issuer.break_down("reset")
     async with serving(issuer, clock) as here:
         fetched = issuer.fetched()
@@ -160,17 +162,17 @@ async def test_r76_a_reset_is_a_401_and_one_line_in_the_log(
 async def test_r76_after_a_reading_that_failed_there_is_a_cooldown_too(
     issuer: Authority, fault: str
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     checked_by = verifier(issuer, clock)
     issuer.break_down(fault)
     fetched = issuer.fetched()
-    assert await checked_by.claims(good(issuer)) is None
+    assert await checked_by.verify(good(issuer)) is None
     issuer.break_down("")
     clock.pass_by(jwks.JWKS_COOLDOWN - 1)
-    assert await checked_by.claims(good(issuer)) is None
+    assert await checked_by.verify(good(issuer)) is None
     assert issuer.fetched() == fetched + 1
     clock.pass_by(1)
-    assert await checked_by.claims(good(issuer))
+    assert await checked_by.verify(good(issuer))
 
 
 @pytest.mark.parametrize("fault", ["endless", "too large"])
@@ -178,7 +180,7 @@ async def test_r76_more_than_a_set_of_keys_can_be_is_not_read(
     issuer: Authority, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer.break_down(fault)
-    assert await verifier(issuer, Clock()).claims(good(issuer)) is None
+    assert await verifier(issuer, FakeClock()).verify(good(issuer)) is None
     assert [record.getMessage() for record in caplog.records] == [
         "The authorization server's keys cannot be read (more than 262144 bytes); "
         "tokens are refused."
@@ -191,7 +193,7 @@ async def test_r76_an_answer_that_does_not_end_is_given_up_in_time(
 ) -> None:
     issuer.break_down(fault)
     with anyio.fail_after(PATIENCE):
-        assert await verifier(issuer, Clock(), timeout=0.2).claims(good(issuer)) is None
+        assert await verifier(issuer, FakeClock(), timeout=0.2).verify(good(issuer)) is None
     assert [record.getMessage() for record in caplog.records] == [
         "The authorization server's keys cannot be read (no complete answer within 0.2 s); "
         "tokens are refused."
@@ -202,21 +204,21 @@ async def test_r76_an_answer_that_does_not_end_is_given_up_in_time(
 async def test_r76_known_keys_are_good_for_a_quarter_of_an_hour_while_they_cannot_be_read(
     issuer: Authority, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     checked_by, token = verifier(issuer, clock), good(issuer)
-    assert await checked_by.claims(token)
+    assert await checked_by.verify(token)
     issuer.break_down(fault)
     clock.pass_by(jwks.JWKS_MAX_AGE - 1)
     for _ in range(2):
-        assert await checked_by.claims(token)
+        assert await checked_by.verify(token)
     assert len(caplog.records) == 1
     assert caplog.records[0].getMessage().endswith("; known keys stay valid.")
     clock.pass_by(1)
-    assert await checked_by.claims(token) is None
+    assert await checked_by.verify(token) is None
 
 
 async def test_r76_a_rotation_of_keys_is_picked_up(issuer: Authority) -> None:
-    clock = Clock()
+    clock = FakeClock()
     async with serving(issuer, clock) as here:
         before = good(issuer)
         assert await status(here, before) == 200
@@ -230,23 +232,23 @@ async def test_r76_a_rotation_of_keys_is_picked_up(issuer: Authority) -> None:
 async def test_r76_a_key_that_is_no_longer_published_is_refused_after_five_minutes(
     issuer: Authority,
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     checked_by, token = verifier(issuer, clock), good(issuer)
-    assert await checked_by.claims(token)
+    assert await checked_by.verify(token)
     issuer.rotate()
     clock.pass_by(jwks.JWKS_TTL - 1)
-    assert await checked_by.claims(token)
+    assert await checked_by.verify(token)
     clock.pass_by(1)
-    assert await checked_by.claims(token) is None
+    assert await checked_by.verify(token) is None
 
 
 async def test_r76_a_caller_who_leaves_does_not_end_the_reading_for_the_others(
     issuer: Authority,
 ) -> None:
-    checked_by = verifier(issuer, Clock())
+    checked_by = verifier(issuer, FakeClock())
     fetched = issuer.fetched()
     issuer.break_down("hang")
-    first, second = (asyncio.create_task(checked_by.claims(good(issuer))) for _ in range(2))
+    first, second = (asyncio.create_task(checked_by.verify(good(issuer))) for _ in range(2))
     await becomes_true(lambda: issuer.fetched() > fetched)
     first.cancel()
     issuer.break_down("")
@@ -280,6 +282,6 @@ async def test_r76_keys_come_only_from_a_server_whose_certificate_is_trusted(
     wire = publishing(issuer.published())
     async with wire.listening(certificates.secured()) as port:
         oauth = replace(trusting(issuer), jwks_url=f"https://localhost:{port}/jwks")
-        checked_by = Issuer(oauth, 1000, timeout=PATIENCE)
-        assert (await checked_by.claims(good(issuer)) is not None) == is_named
+        checked_by = JwtVerifier(oauth, 1000, timeout=PATIENCE)
+        assert (await checked_by.verify(good(issuer)) is not None) == is_named
     assert len(wire.heads) == requests

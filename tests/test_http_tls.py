@@ -14,8 +14,8 @@ import anyio.abc
 import httpx2
 import pytest
 
-from tests.conftest import account
-from tests.houses import PATIENCE, Child, Running, child, running
+from tests.conftest import emulator_with
+from tests.houses import PATIENCE, Child, RunningServer, child, run_server
 from tests.test_http import certified
 from tests.test_http_hostile import Hasty, Small, connection, heard
 
@@ -108,7 +108,7 @@ async def test_r72_a_handshake_that_does_not_end_is_cut(
     certificate: tuple[Path, Path], begun: bytes
 ) -> None:
     async with (
-        running(account(), protocol=HastyHandshake, certificate=certificate) as here,
+        run_server(emulator_with(), protocol=HastyHandshake, certificate=certificate) as here,
         connection(here) as stream,
     ):
         await stream.send(begun)
@@ -124,7 +124,7 @@ async def drip(stream: anyio.abc.ByteSendStream) -> None:
 
 async def test_r72_a_drip_of_a_handshake_buys_no_time(certificate: tuple[Path, Path]) -> None:
     async with (
-        running(account(), protocol=HastyHandshake, certificate=certificate) as here,
+        run_server(emulator_with(), protocol=HastyHandshake, certificate=certificate) as here,
         connection(here) as stream,
     ):
         await stream.send(b"\x16\x03\x01\x02\x00")
@@ -133,7 +133,7 @@ async def test_r72_a_drip_of_a_handshake_buys_no_time(certificate: tuple[Path, P
 
 
 @asynccontextmanager
-async def secured(here: Running, trust: Path) -> AsyncIterator[anyio.abc.ByteStream]:
+async def connect_tls(here: RunningServer, trust: Path) -> AsyncIterator[anyio.abc.ByteStream]:
     """A connection whose handshake is done."""
     context = ssl.create_default_context(cafile=trust)
     async with await anyio.connect_tcp("127.0.0.1", here.port, ssl_context=context) as stream:
@@ -144,13 +144,13 @@ async def test_r72_the_oldest_unfinished_handshake_makes_room(
     certificate: tuple[Path, Path],
 ) -> None:
     async with (
-        running(account(), protocol=Small, certificate=certificate) as here,
+        run_server(emulator_with(), protocol=Small, certificate=certificate) as here,
         AsyncExitStack() as stack,
     ):
         streams = [
             await stack.enter_async_context(connection(here)) for _ in range(Small.most_connections)
         ]
-        async with secured(here, certificate[0]):
+        async with connect_tls(here, certificate[0]):
             assert await heard(streams[0]) == b""
             with pytest.raises(TimeoutError), anyio.fail_after(0):
                 await streams[-1].receive()
@@ -158,12 +158,12 @@ async def test_r72_the_oldest_unfinished_handshake_makes_room(
 
 async def test_r72_finished_handshakes_keep_their_room(certificate: tuple[Path, Path]) -> None:
     async with (
-        running(account(), protocol=Small, certificate=certificate) as here,
+        run_server(emulator_with(), protocol=Small, certificate=certificate) as here,
         AsyncExitStack() as stack,
     ):
-        first = await stack.enter_async_context(secured(here, certificate[0]))
+        first = await stack.enter_async_context(connect_tls(here, certificate[0]))
         for _ in range(Small.most_connections - 1):
-            await stack.enter_async_context(secured(here, certificate[0]))
+            await stack.enter_async_context(connect_tls(here, certificate[0]))
         async with connection(here) as stream:
             assert await heard(stream) == b""
         await first.send(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")

@@ -21,8 +21,8 @@ from mcp import StdioServerParameters, stdio_client
 
 from tests.keyrings import Keyring
 from verify_mcp import install
-from verify_mcp.clients import ALL, NAMED, Client, Home
-from verify_mcp.install import Machine, Order, Person
+from verify_mcp.clients import BY_NAME, CLIENTS, Client, UserDirs
+from verify_mcp.install import Environment, InstallOptions, Terminal
 
 FILES = Path(__file__).parent / "clients"
 SOUND = sorted(each for each in FILES.glob("*/*.*") if each.parent.name != "broken")
@@ -42,12 +42,12 @@ class Somebody:
     secrets: list[str] = field(default_factory=list)
     heard: str = ""
 
-    def person(self) -> Person:
+    def person(self) -> Terminal:
         def tell(text: str) -> None:
             self.heard += text
 
         there = bool(self.answers or self.secrets)
-        return Person(
+        return Terminal(
             tell,
             (lambda _question: self.answers.pop(0)) if there else None,
             (lambda _question: self.secrets.pop(0)) if there else None,
@@ -62,20 +62,20 @@ def kept_in_memory() -> Iterator[Keyring]:
     keyring.set_keyring(before)
 
 
-def machine(home: Path, **changes: Any) -> Machine:
+def machine(home: Path, **changes: Any) -> Environment:
     environ = {"HOME": str(home), "USERPROFILE": str(home), **changes.pop("environ", {})}
-    usual = Machine(environ, "linux", NOW, home / "secrets", PROGRAM)
+    usual = Environment(environ, "linux", NOW, home / "secrets", PROGRAM)
     return replace(usual, **changes)
 
 
-def sandboxed(client: Client, file: Path) -> Order:
-    return Order(client, config=file, yes=True, sandbox=True)
+def sandboxed(client: Client, file: Path) -> InstallOptions:
+    return InstallOptions(client, config=file, yes=True, sandbox=True)
 
 
 def parsed(client: Client, text: str) -> dict[str, Any]:
     """The text as values, by another parser than ours."""
     bare = text.removeprefix("\ufeff")
-    if client.form == "toml":
+    if client.format == "toml":
         return tomllib.loads(bare)
     bare = COMMENT.sub(lambda match: match[1] or "", bare)
     bare = re.sub(r",(\s*[}\]])", r"\1", bare)
@@ -85,7 +85,7 @@ def parsed(client: Client, text: str) -> dict[str, Any]:
 
 def copied(source: Path, folder: Path) -> tuple[Client, Path]:
     client = (
-        NAMED.get(source.parent.name) or NAMED["codex" if source.suffix == ".toml" else "cline"]
+        BY_NAME.get(source.parent.name) or BY_NAME["codex" if source.suffix == ".toml" else "cline"]
     )
     file = folder / source.name
     file.write_bytes(source.read_bytes())
@@ -118,7 +118,7 @@ def test_uninstall_gives_back_the_original_bytes(source: Path, tmp_path: Path) -
     order = sandboxed(client, file)
     install.run(order, machine(tmp_path), Somebody().person())
     later = machine(tmp_path, now=NOW + timedelta(days=1))
-    assert install.undo(order, later, Somebody().person()) == 0
+    assert install.uninstall(order, later, Somebody().person()) == 0
     assert file.read_bytes() == source.read_bytes()
 
 
@@ -131,7 +131,7 @@ def test_uninstall_takes_out_only_our_entry_when_the_file_changed_since(
     install.run(order, machine(tmp_path), Somebody().person())
     others = replace(order, name="other")
     install.run(others, machine(tmp_path), Somebody().person())
-    assert install.undo(order, machine(tmp_path), Somebody().person()) == 0
+    assert install.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     old = parsed(client, source.read_bytes().decode())
     entry = client.entry(PROGRAM[0], ["serve", "--sandbox"], {})
     servers = {**old.get(client.key, {}), "other": entry}
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_understood_is_left_alone(source: Path, tmp_path: 
     assert install.run(order, machine(tmp_path), somebody.person()) == 1
     assert somebody.heard.startswith(f"{file} was left as it is: it")
     assert somebody.heard.endswith(".\n")
-    install.undo(replace(order, name="nobody"), machine(tmp_path), somebody.person())
+    install.uninstall(replace(order, name="nobody"), machine(tmp_path), somebody.person())
     assert file.read_bytes() == source.read_bytes()
     assert [each.name for each in tmp_path.iterdir()] == [file.name]
 
@@ -165,25 +165,25 @@ def test_a_file_that_cannot_be_understood_is_left_alone(source: Path, tmp_path: 
 def test_an_entry_in_one_of_two_like_named_objects_is_not_taken_out(tmp_path: Path) -> None:
     file, somebody = tmp_path / "mcp.json", Somebody()
     file.write_text('{"mcpServers": {}, "mcpServers": {"verify": {"env": ["a"]}}}')
-    order = Order(NAMED["cursor"], config=file, yes=True)
-    assert install.undo(order, machine(tmp_path), somebody.person()) == 1
+    order = InstallOptions(BY_NAME["cursor"], config=file, yes=True)
+    assert install.uninstall(order, machine(tmp_path), somebody.person()) == 1
     assert somebody.heard == f'{file} was left as it is: its "mcpServers" is there twice.\n'
 
 
-@pytest.mark.parametrize("client", ALL, ids=lambda client: client.name)
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 def test_without_a_file_one_is_made_and_taken_away_again(client: Client, tmp_path: Path) -> None:
-    order, here = Order(client, yes=True, sandbox=True), machine(tmp_path)
+    order, here = InstallOptions(client, yes=True, sandbox=True), machine(tmp_path)
     assert install.run(order, here, Somebody().person()) == 0
     (file,) = files_in(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     entry = client.entry(PROGRAM[0], ["serve", "--sandbox"], {})
     assert parsed(client, file.read_text()) == {client.key: {"verify-sandbox": entry}}
-    assert install.undo(order, here, Somebody().person()) == 0
+    assert install.uninstall(order, here, Somebody().person()) == 0
     assert not file.exists()
 
 
 def places(client: str, platform: str, **environ: str) -> tuple[str, ...]:
-    return NAMED[client].where(Home(environ, platform))
+    return BY_NAME[client].config_paths(UserDirs(environ, platform))
 
 
 def test_each_client_is_looked_for_where_its_system_keeps_it() -> None:
@@ -220,7 +220,7 @@ def test_each_client_is_looked_for_where_its_system_keeps_it() -> None:
 
 
 def test_of_two_places_the_one_in_use_is_taken(tmp_path: Path) -> None:
-    order, here = Order(NAMED["cline"], yes=True, sandbox=True), machine(tmp_path)
+    order, here = InstallOptions(BY_NAME["cline"], yes=True, sandbox=True), machine(tmp_path)
     extension = tmp_path / ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings"
     extension.mkdir(parents=True)
     install.run(order, here, Somebody().person())
@@ -234,7 +234,7 @@ def test_of_two_places_the_one_in_use_is_taken(tmp_path: Path) -> None:
 def test_the_change_is_shown_and_a_no_leaves_everything(tmp_path: Path) -> None:
     client, file = copied(FILES / "cline/one.json", tmp_path)
     somebody = Somebody(["n"])
-    order = Order(client, config=file, sandbox=True)
+    order = InstallOptions(client, config=file, sandbox=True)
     assert install.run(order, machine(tmp_path), somebody.person()) == 1
     assert file.read_bytes() == (FILES / "cline/one.json").read_bytes()
     assert somebody.heard == (
@@ -250,7 +250,7 @@ def test_the_change_is_shown_and_a_no_leaves_everything(tmp_path: Path) -> None:
 
 def test_a_yes_makes_the_change(tmp_path: Path) -> None:
     client, file = copied(FILES / "cline/one.json", tmp_path)
-    order = Order(client, config=file, sandbox=True)
+    order = InstallOptions(client, config=file, sandbox=True)
     assert install.run(order, machine(tmp_path), Somebody(["Y"]).person()) == 0
     assert "verify-sandbox" in file.read_text()
 
@@ -262,8 +262,8 @@ def test_secrets_of_other_servers_are_not_shown(source: str, tmp_path: Path) -> 
     client, file = copied(FILES / source, tmp_path)
     one_line = json.dumps(parsed(client, file.read_text()))
     assert "not-a-real-one" in one_line or "not_a_real_one" in one_line or "not-real" in one_line
-    shown = install.shown_change(file, one_line, one_line + " ")
-    shown += install.shown_change(file, file.read_text(), "")
+    shown = install.change_text(file, one_line, one_line + " ")
+    shown += install.change_text(file, file.read_text(), "")
     for secret in ("not-a-real-one", "not_a_real_one", "not-real"):
         assert secret not in shown
     assert "••••" in shown
@@ -272,7 +272,9 @@ def test_secrets_of_other_servers_are_not_shown(source: str, tmp_path: Path) -> 
 def test_the_token_goes_into_its_own_closed_file_and_not_into_the_clients(tmp_path: Path) -> None:
     client, file = copied(FILES / "cursor/comments.json", tmp_path)
     somebody = Somebody([ACCOUNT, "y"], [TOKEN])
-    assert install.run(Order(client, config=file), machine(tmp_path), somebody.person()) == 0
+    assert (
+        install.run(InstallOptions(client, config=file), machine(tmp_path), somebody.person()) == 0
+    )
     token = tmp_path / "secrets" / f"{ACCOUNT}.token"
     assert token.read_text() == TOKEN + "\n"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
@@ -289,7 +291,7 @@ def test_a_token_in_the_environment_is_not_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "mcp.json"
     environ = {"PLIVO_AUTH_ID": ACCOUNT, "PLIVO_AUTH_TOKEN": TOKEN}
     here = machine(tmp_path, environ=environ)
-    order = Order(NAMED["cursor"], config=file)
+    order = InstallOptions(BY_NAME["cursor"], config=file)
     assert install.run(order, here, Somebody().person()) == 0
     assert (tmp_path / "secrets" / f"{ACCOUNT}.token").read_text() == TOKEN + "\n"
     assert TOKEN not in file.read_text()
@@ -300,7 +302,7 @@ def test_a_token_file_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
     mine.write_text(TOKEN)
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN_FILE": str(mine)})
     file = tmp_path / "mcp.json"
-    order = Order(NAMED["cursor"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT)
     assert install.run(order, here, Somebody().person()) == 0
     entry = parsed(order.client, file.read_text())["mcpServers"]["verify"]
     assert entry["env"] == {"PLIVO_AUTH_ID": ACCOUNT, "PLIVO_AUTH_TOKEN_FILE": str(mine)}
@@ -312,7 +314,7 @@ def test_the_keyring_keeps_the_token_where_there_is_one(
 ) -> None:
     here = machine(tmp_path, platform="darwin", environ={"PLIVO_AUTH_TOKEN": TOKEN})
     file = tmp_path / "mcp.json"
-    order = Order(NAMED["cursor"], config=file, auth_id=ACCOUNT, uvx=True)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, uvx=True)
     assert install.run(order, here, Somebody().person()) == 0
     assert kept_in_memory.held == {("verify-mcp", ACCOUNT): TOKEN}
     assert parsed(order.client, file.read_text())["mcpServers"]["verify"] == {
@@ -322,13 +324,13 @@ def test_the_keyring_keeps_the_token_where_there_is_one(
     }
     assert not (tmp_path / "secrets").exists()
     somebody = Somebody()
-    assert install.undo(order, here, somebody.person()) == 0
+    assert install.uninstall(order, here, somebody.person()) == 0
     assert f"still in the system's keyring (verify-mcp, {ACCOUNT})" in somebody.heard
 
 
 def test_a_token_that_nobody_gives_is_said_to_be_missing(tmp_path: Path) -> None:
     somebody = Somebody()
-    order = Order(NAMED["cursor"], config=tmp_path / "mcp.json", auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["cursor"], config=tmp_path / "mcp.json", auth_id=ACCOUNT)
     assert install.run(order, machine(tmp_path), somebody.person()) == 0
     place = tmp_path / "secrets" / f"{ACCOUNT}.token"
     assert "The token is still missing. Run this again with PLIVO_AUTH_TOKEN" in somebody.heard
@@ -347,7 +349,7 @@ def test_without_a_right_auth_id_nothing_is_changed(
     auth_id: str | None, problem: str, tmp_path: Path
 ) -> None:
     somebody, file = Somebody(), tmp_path / "mcp.json"
-    order = Order(NAMED["cursor"], config=file, auth_id=auth_id)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=auth_id)
     assert install.run(order, machine(tmp_path), somebody.person()) == 1
     assert somebody.heard.startswith(f"Nothing was changed. {problem}")
     assert not file.exists()
@@ -355,7 +357,7 @@ def test_without_a_right_auth_id_nothing_is_changed(
 
 def test_a_wrong_token_is_refused_before_the_file_is_touched(tmp_path: Path) -> None:
     somebody, file = Somebody(["y"], ["no"]), tmp_path / "mcp.json"
-    order = Order(NAMED["cursor"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT)
     assert install.run(order, machine(tmp_path), somebody.person()) == 1
     assert "Nothing was changed. PLIVO_AUTH_TOKEN is not a token" in somebody.heard
     assert list(tmp_path.iterdir()) == []
@@ -363,7 +365,7 @@ def test_a_wrong_token_is_refused_before_the_file_is_touched(tmp_path: Path) -> 
 
 def test_vs_code_is_made_to_ask_and_keeps_the_prompts_of_others(tmp_path: Path) -> None:
     client, file = copied(FILES / "vscode/inputs.json", tmp_path)
-    order = Order(client, config=file)
+    order = InstallOptions(client, config=file)
     assert install.run(order, machine(tmp_path), Somebody().person()) == 0
     after = parsed(client, file.read_text())
     assert after["servers"]["verify"] == {
@@ -380,21 +382,21 @@ def test_vs_code_is_made_to_ask_and_keeps_the_prompts_of_others(tmp_path: Path) 
         ("plivo-id", False),
         ("plivo-token", True),
     ]
-    assert install.undo(order, machine(tmp_path), Somebody().person()) == 0
+    assert install.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     assert file.read_bytes() == (FILES / "vscode/inputs.json").read_bytes()
 
 
 def test_vs_codes_prompts_go_with_the_last_entry_that_uses_them(tmp_path: Path) -> None:
     client, file = copied(FILES / "vscode/inputs.json", tmp_path)
-    here, one = machine(tmp_path), Order(client, config=file)
+    here, one = machine(tmp_path), InstallOptions(client, config=file)
     two = replace(one, name="second")
     install.run(one, here, Somebody().person())
     install.run(two, here, Somebody().person())
-    install.undo(one, here, Somebody().person())
+    install.uninstall(one, here, Somebody().person())
     assert len(parsed(client, file.read_text())["inputs"]) == 3
     for backup in tmp_path.glob("*.bak"):
         backup.unlink()
-    install.undo(two, here, Somebody().person())
+    install.uninstall(two, here, Somebody().person())
     assert parsed(client, file.read_text()) == parsed(
         client, (FILES / "vscode/inputs.json").read_text()
     )
@@ -406,7 +408,7 @@ def test_an_entry_pasted_by_hand_is_brought_up_to_date_and_its_token_taken_out(
     client, file = copied(FILES / "cursor/pasted-before.json", tmp_path)
     somebody = Somebody()
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN": TOKEN})
-    order = Order(client, config=file, auth_id=ACCOUNT)
+    order = InstallOptions(client, config=file, auth_id=ACCOUNT)
     assert install.run(order, here, somebody.person()) == 0
     assert parsed(client, file.read_text())["mcpServers"] == {
         "verify": {
@@ -434,7 +436,7 @@ def test_a_codex_entry_is_brought_up_to_date_with_its_comments_kept(tmp_path: Pa
         f'[mcp_servers.verify.env]\nPLIVO_AUTH_TOKEN = "{TOKEN}"\n\n[tui]\ntheme = "dark"\n'
     )
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN": TOKEN})
-    order = Order(NAMED["codex"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["codex"], config=file, auth_id=ACCOUNT)
     assert install.run(order, here, Somebody().person()) == 0
     token = tmp_path / "secrets" / f"{ACCOUNT}.token"
     assert file.read_text() == (
@@ -471,10 +473,10 @@ def test_a_read_only_file_is_left_alone(tmp_path: Path) -> None:
 def test_a_folder_in_place_of_the_file_is_left_alone(tmp_path: Path) -> None:
     somebody, folder = Somebody(), tmp_path / "mcp.json"
     folder.mkdir()
-    order = sandboxed(NAMED["cursor"], folder)
+    order = sandboxed(BY_NAME["cursor"], folder)
     assert install.run(order, machine(tmp_path), somebody.person()) == 1
     assert "was left as it is: it cannot be read (Is a directory)" in somebody.heard
-    below = sandboxed(NAMED["cursor"], tmp_path / "text" / "mcp.json")
+    below = sandboxed(BY_NAME["cursor"], tmp_path / "text" / "mcp.json")
     (tmp_path / "text").write_text("")
     assert install.run(below, machine(tmp_path), somebody.person()) == 1
     assert "(Not a directory)" in somebody.heard
@@ -489,7 +491,7 @@ def test_a_file_that_changes_during_the_question_is_left_as_it_became(tmp_path: 
         return "y"
 
     person = replace(somebody.person(), ask=meanwhile)
-    order = Order(client, config=file, sandbox=True)
+    order = InstallOptions(client, config=file, sandbox=True)
     assert install.run(order, machine(tmp_path), person) == 1
     assert file.read_text() == "{}"
     assert "it changed meanwhile; run this again" in somebody.heard
@@ -500,7 +502,7 @@ def test_a_no_to_the_removal_leaves_everything(tmp_path: Path) -> None:
     order = sandboxed(client, file)
     install.run(order, machine(tmp_path), Somebody().person())
     installed, somebody = file.read_bytes(), Somebody(["no"])
-    assert install.undo(replace(order, yes=False), machine(tmp_path), somebody.person()) == 1
+    assert install.uninstall(replace(order, yes=False), machine(tmp_path), somebody.person()) == 1
     assert file.read_bytes() == installed
     assert somebody.heard.endswith("Nothing was changed.\n")
 
@@ -511,7 +513,7 @@ def test_backups_of_other_makers_are_passed_over(tmp_path: Path) -> None:
     install.run(order, machine(tmp_path), Somebody().person())
     (tmp_path / "one.json.zz.bak").write_bytes(b"\xff not a backup of ours")
     (tmp_path / "one.json.zzz.bak").write_text("nor this")
-    assert install.undo(order, machine(tmp_path), Somebody().person()) == 0
+    assert install.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     assert file.read_bytes() == (FILES / "cline/one.json").read_bytes()
 
 
@@ -543,9 +545,9 @@ def test_r79_no_value_of_another_server_is_shown_whatever_its_name(
     client, file = copied(FILES / "cursor/comments.json", tmp_path)
     file.write_text('{\n"mcpServers": {\n"other": {\n' + "\n".join(lines) + "\n}\n}\n}\n")
     somebody = Somebody(["y"])
-    order = Order(client, config=file, sandbox=True)
+    order = InstallOptions(client, config=file, sandbox=True)
     assert install.run(order, machine(tmp_path), somebody.person()) == 0
-    assert install.undo(order, machine(tmp_path), Somebody(["y"]).person()) == 0
+    assert install.uninstall(order, machine(tmp_path), Somebody(["y"]).person()) == 0
     assert "hunter" not in somebody.heard
     assert '"--sandbox"' in somebody.heard
 
@@ -565,7 +567,7 @@ def test_a_token_that_cannot_be_kept_stops_the_installation(tmp_path: Path) -> N
     (tmp_path / "secrets").write_text("a file, no folder")
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN": TOKEN})
     somebody, file = Somebody(), tmp_path / "mcp.json"
-    order = Order(NAMED["cursor"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT)
     assert install.run(order, here, somebody.person()) == 1
     assert "could not be written (File exists)." in somebody.heard
     assert not file.exists()
@@ -573,7 +575,7 @@ def test_a_token_that_cannot_be_kept_stops_the_installation(tmp_path: Path) -> N
 
 def test_a_token_that_is_there_already_is_kept(tmp_path: Path) -> None:
     here, file = machine(tmp_path), tmp_path / "mcp.json"
-    order = Order(NAMED["cursor"], config=file, auth_id=ACCOUNT, yes=True)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, yes=True)
     assert install.run(order, here, Somebody(secrets=[TOKEN]).person()) == 0
     again = Somebody(secrets=["another-token"])
     assert install.run(replace(order, name="second"), here, again.person()) == 0
@@ -584,7 +586,7 @@ def test_a_token_that_is_there_already_is_kept(tmp_path: Path) -> None:
 def test_uninstall_of_what_is_not_there_says_so(tmp_path: Path) -> None:
     client, file = copied(FILES / "cline/one.json", tmp_path)
     somebody = Somebody()
-    assert install.undo(sandboxed(client, file), machine(tmp_path), somebody.person()) == 0
+    assert install.uninstall(sandboxed(client, file), machine(tmp_path), somebody.person()) == 0
     assert somebody.heard == f"{file} has no `verify-sandbox`; nothing to remove.\n"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -596,7 +598,7 @@ def test_from_a_throwaway_environment_uvx_is_what_the_client_starts(tmp_path: Pa
     uvx.chmod(0o755)
     here = machine(tmp_path, throwaway=True, environ={"PATH": str(uvx.parent)})
     somebody = Somebody()
-    order = Order(NAMED["cursor"], only_print=True, sandbox=True)
+    order = InstallOptions(BY_NAME["cursor"], only_print=True, sandbox=True)
     assert install.run(order, here, somebody.person()) == 0
     assert json.loads(somebody.heard) == {
         "mcpServers": {
@@ -653,7 +655,7 @@ async def test_what_is_installed_starts_and_what_is_printed_is_only_the_snippet(
 def test_an_unknown_client_is_refused_with_the_list(tmp_path: Path) -> None:
     refused = command(tmp_path, "install", "notepad")
     assert refused.returncode == 2
-    for client in ALL:
+    for client in CLIENTS:
         assert client.name in refused.stderr
 
 
@@ -676,14 +678,14 @@ def test_a_file_that_cannot_be_written_is_left_as_it_is(
 def test_vs_codes_prompts_that_are_no_list_are_left_alone(tmp_path: Path) -> None:
     file, somebody = tmp_path / "mcp.json", Somebody()
     file.write_text('{"servers": {}, "inputs": {}}')
-    order = Order(NAMED["vscode"], config=file)
+    order = InstallOptions(BY_NAME["vscode"], config=file)
     assert install.run(order, machine(tmp_path), somebody.person()) == 1
     assert somebody.heard == f'{file} was left as it is: its "inputs" is not an array.\n'
 
 
 def test_a_printed_snippet_has_the_id_that_is_known(tmp_path: Path) -> None:
     somebody = Somebody()
-    order = Order(NAMED["codex"], only_print=True, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["codex"], only_print=True, auth_id=ACCOUNT)
     assert install.run(order, machine(tmp_path), somebody.person()) == 0
     assert tomllib.loads(somebody.heard)["mcp_servers"]["verify"]["env"] == {
         "PLIVO_AUTH_ID": ACCOUNT,
@@ -697,6 +699,6 @@ def test_a_codex_entry_made_by_hand_is_taken_out_alone(tmp_path: Path) -> None:
         '# mine\nmodel = "x"\n\n[mcp_servers.verify]\ncommand = "v"\n\n'
         '[mcp_servers.verify.env]\nA = "b"\n\n[tui]\ntheme = "d" # dark\n'
     )
-    order = Order(NAMED["codex"], config=file)
-    assert install.undo(order, machine(tmp_path), Somebody().person()) == 0
+    order = InstallOptions(BY_NAME["codex"], config=file)
+    assert install.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     assert file.read_text() == '# mine\nmodel = "x"\n\n[tui]\ntheme = "d" # dark\n'

@@ -51,12 +51,12 @@ def keeps(before: str, after: str) -> bool:
 
 @given(documents(), VALUES)
 def test_a_new_member_leaves_every_other_character_as_it_was(text: str, value: Any) -> None:
-    after = jsonc.put(text, ["new"], value)
+    after = jsonc.set_value(text, ["new"], value)
     old = jsonc.read(text).value
     assert jsonc.read(after).value == {**old, "new": value}
     assert keeps(text, after)
     if old:
-        assert jsonc.without(after, ["new"]) == text
+        assert jsonc.remove(after, ["new"]) == text
 
 
 @given(documents(), st.dictionaries(NAMES, VALUES, max_size=2))
@@ -67,18 +67,18 @@ def test_a_nested_value_comes_to_what_merging_the_values_comes_to(
     old = jsonc.read(text).value
     if not isinstance(old.get("mcpServers", {}), dict):
         with pytest.raises(jsonc.NotJson, match='"mcpServers" is not an object'):
-            jsonc.put(text, path, value)
+            jsonc.set_value(text, path, value)
         return
-    after = jsonc.put(text, path, value)
-    assert jsonc.read(after).value == jsonc.merged(old, path, value)
-    assert jsonc.put(after, path, value) == after
+    after = jsonc.set_value(text, path, value)
+    assert jsonc.read(after).value == jsonc.expected_value(old, path, value)
+    assert jsonc.set_value(after, path, value) == after
 
 
 @given(documents())
 def test_taking_a_member_out_leaves_the_others_and_every_comment(text: str) -> None:
     old = jsonc.read(text).value
     for key in old:
-        after = jsonc.without(text, [key])
+        after = jsonc.remove(text, [key])
         rest = {name: each for name, each in old.items() if name != key}
         assert jsonc.read(after).value == rest
         assert keeps(after, text)
@@ -86,10 +86,10 @@ def test_taking_a_member_out_leaves_the_others_and_every_comment(text: str) -> N
 
 @given(documents(), VALUES)
 def test_an_item_is_appended_to_a_list_and_taken_out_again(text: str, item: Any) -> None:
-    start = jsonc.put(text, ["list"], [1])
+    start = jsonc.set_value(text, ["list"], [1])
     after = jsonc.append(start, ["list"], item)
     assert jsonc.read(after).value["list"] == [1, item]
-    assert jsonc.without(after, ["list", 1]) == start
+    assert jsonc.remove(after, ["list", 1]) == start
 
 
 @given(VALUES)
@@ -137,23 +137,25 @@ def test_a_new_member_is_written_as_its_neighbours_are() -> None:
         '{\n    "a": {\n        "b": 1, // one\n'
         '        "c": {\n            "d": 2\n        }\n    }\n}\n'
     )
-    assert jsonc.put(text, ["a", "c"], {"d": 2}) == after
-    assert jsonc.put('{"a":{"b":1}}', ["a", "c"], [1, 2]) == '{"a":{"b":1,"c":[1,2]}}'
-    assert jsonc.put("{}", ["a"], 1) == '{\n  "a": 1\n}'
-    assert jsonc.put('{"a": {}}', ["a", "b"], 1) == '{"a": {"b": 1}}'
-    assert jsonc.put("// mine", ["a"], 1) == '// mine\n{\n  "a": 1\n}\n'
+    assert jsonc.set_value(text, ["a", "c"], {"d": 2}) == after
+    assert jsonc.set_value('{"a":{"b":1}}', ["a", "c"], [1, 2]) == '{"a":{"b":1,"c":[1,2]}}'
+    assert jsonc.set_value("{}", ["a"], 1) == '{\n  "a": 1\n}'
+    assert jsonc.set_value('{"a": {}}', ["a", "b"], 1) == '{"a": {"b": 1}}'
+    assert jsonc.set_value("// mine", ["a"], 1) == '// mine\n{\n  "a": 1\n}\n'
 
 
 def test_a_list_that_is_none_takes_no_item() -> None:
     with pytest.raises(jsonc.NotJson, match='"a" is not an array'):
         jsonc.append('{"a": 1}', ["a"], 2)
-    assert jsonc.without('{"a": 1}', ["b", "c"]) == '{"a": 1}'
+    assert jsonc.remove('{"a": 1}', ["b", "c"]) == '{"a": 1}'
 
 
 def test_r79_the_work_on_one_long_line_grows_as_its_length_does() -> None:
     def work(servers: int) -> int:
         text = json.dumps({"mcpServers": {f"s{each}": {"command": "x"} for each in range(servers)}})
-        return characters_copied(text, lambda counted: jsonc.put(counted, ["mcpServers", "v"], 1))
+        return characters_copied(
+            text, lambda counted: jsonc.set_value(counted, ["mcpServers", "v"], 1)
+        )
 
     assert work(800) < 2.5 * work(400)
 

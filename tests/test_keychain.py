@@ -18,7 +18,7 @@ ENVIRON = {"PLIVO_AUTH_ID": ACCOUNT, "PLIVO_AUTH_TOKEN_KEYRING": "verify-mcp"}
 
 
 @pytest.fixture
-def held() -> Iterator[Keyring]:
+def stored_token() -> Iterator[Keyring]:
     before, ours = keyring.get_keyring(), Keyring()
     keyring.set_keyring(ours)
     yield ours
@@ -26,13 +26,13 @@ def held() -> Iterator[Keyring]:
 
 
 def test_the_server_reads_the_token_that_was_kept(held: Keyring) -> None:
-    keychain.keep("verify-mcp", ACCOUNT, TOKEN)
+    keychain.store_token("verify-mcp", ACCOUNT, TOKEN)
     assert held.held == {("verify-mcp", ACCOUNT): TOKEN}
     assert read_settings(ENVIRON).credentials == Credentials(ACCOUNT, TOKEN)
 
 
 def test_a_token_in_the_environment_wins_over_the_keyring(held: Keyring) -> None:
-    keychain.keep("verify-mcp", ACCOUNT, TOKEN)
+    keychain.store_token("verify-mcp", ACCOUNT, TOKEN)
     environ = {**ENVIRON, "PLIVO_AUTH_TOKEN": "another-token"}
     assert read_settings(environ).credentials == Credentials(ACCOUNT, "another-token")
     assert held.held
@@ -49,24 +49,28 @@ def test_a_locked_keyring_is_said_to_be_locked(held: Keyring) -> None:
     with pytest.raises(InvalidSetting, match="could not be read: unlock it"):
         read_settings(ENVIRON)
     with pytest.raises(InvalidSetting, match="took no token: unlock it"):
-        keychain.keep("verify-mcp", ACCOUNT, TOKEN)
+        keychain.store_token("verify-mcp", ACCOUNT, TOKEN)
 
 
 def test_without_the_extra_the_setting_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
-    assert not keychain.usable("darwin")
+    assert not keychain.is_usable("darwin")
     with pytest.raises(InvalidSetting, match=r"install verify-mcp\[keyring\]"):
         read_settings(ENVIRON)
 
 
 def test_only_a_keyring_that_a_client_can_reach_and_that_hides_is_used(held: Keyring) -> None:
-    assert [keychain.usable(each) for each in ("darwin", "win32", "linux")] == [True, True, False]
+    assert [keychain.is_usable(each) for each in ("darwin", "win32", "linux")] == [
+        True,
+        True,
+        False,
+    ]
     keyring.set_keyring(NoKeyring())  # type: ignore[no-untyped-call]  # as its library has it
-    assert not keychain.usable("darwin")
+    assert not keychain.is_usable("darwin")
     assert not held.held
 
 
 def test_the_doctor_says_where_the_token_is(held: Keyring) -> None:
     held.set_password("verify-mcp", ACCOUNT, TOKEN)
-    told = [each.told for each in doctor.account(ENVIRON)]
+    told = [each.message for each in doctor.account(ENVIRON)]
     assert told[-1] == "in the system's keyring (not shown)"

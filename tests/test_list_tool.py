@@ -16,26 +16,26 @@ from tests.conftest import (
     APP,
     NOW,
     SUBACCOUNT,
-    Canned,
-    Clock,
+    CannedApi,
     Era,
-    account,
-    answered,
+    FakeClock,
+    call_tool,
+    call_tool_error,
     connect,
-    listed,
-    refused,
+    emulator_with,
+    list_sessions,
+    make_record,
     rows,
-    session,
     uuid,
 )
 from verify_mcp.emulator import (
     APPS,
     ASHA_SESSION,
-    GOLDEN_NOW,
+    DOCUMENTED_NOW,
     OTHER_DOCUMENTED_SESSION,
-    Attempt,
+    AccountData,
+    AttemptRecord,
     Emulator,
-    World,
     documented,
 )
 from verify_mcp.settings import Credentials, Rate
@@ -53,14 +53,14 @@ DOCUMENTED_ROWS = [
 ]  # fmt: skip
 
 
-def golden_clock() -> Clock:
-    return Clock(GOLDEN_NOW)
+def golden_clock() -> FakeClock:
+    return FakeClock(DOCUMENTED_NOW)
 
 
 async def test_the_documented_page_comes_out_right_in_every_field(era: Era) -> None:
-    api = Canned(documented.golden_list())
+    api = CannedApi(documented.documented_list())
     async with connect(api, clock=golden_clock(), era=era) as client:
-        answer = await listed(client)
+        answer = await list_sessions(client)
     assert answer == {
         "complete": True,
         "applied": {
@@ -78,8 +78,8 @@ async def test_the_documented_page_comes_out_right_in_every_field(era: Era) -> N
 
 
 async def test_full_detail_tells_every_documented_field_of_every_session() -> None:
-    async with connect(Canned(documented.golden_list()), clock=golden_clock()) as client:
-        answer = await listed(client, detail="full")
+    async with connect(CannedApi(documented.documented_list()), clock=golden_clock()) as client:
+        answer = await list_sessions(client, detail="full")
     assert "rows" not in answer
     assert "columns" not in answer
     other, asha = answer["sessions"]
@@ -115,17 +115,17 @@ async def test_full_detail_tells_every_documented_field_of_every_session() -> No
 @pytest.mark.parametrize("casing", ["docs", "sdk"])
 async def test_both_shapes_and_both_casings_read_the_same(shape: str, casing: str) -> None:
     clock = golden_clock()
-    api = Emulator.golden(behaviour=account(shape=shape, casing=casing).behaviour)
+    api = Emulator.documented(behaviour=emulator_with(shape=shape, casing=casing).behaviour)
     async with connect(api, clock=clock) as client:
-        assert (await listed(client))["rows"] == DOCUMENTED_ROWS
+        assert (await list_sessions(client))["rows"] == DOCUMENTED_ROWS
 
 
 async def test_the_rich_shape_adds_names_that_the_lean_one_lacks() -> None:
-    record = session(
+    record = make_record(
         1, alias="Login", brand_name="Acme", country="FR", network="SFR", recipient="33612345678"
     )
-    async with connect(account(record, shape="rich")) as client:
-        (full,) = (await listed(client, detail="full"))["sessions"]
+    async with connect(emulator_with(record, shape="rich")) as client:
+        (full,) = (await list_sessions(client, detail="full"))["sessions"]
     told = {name: full[name] for name in ("app_name", "brand", "country", "network")}
     assert told == {"app_name": "Login", "brand": "Acme", "country": "FR", "network": "SFR"}
 
@@ -149,9 +149,9 @@ async def test_the_rich_shape_adds_names_that_the_lean_one_lacks() -> None:
 async def test_a_filter_reaches_the_api_as_documented(
     said: dict[str, Any], sent: tuple[str, str]
 ) -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api) as client:
-        answer = await listed(client, **said)
+        answer = await list_sessions(client, **said)
     assert api.received[-1].query == [sent, *FIRST_PAGE]
     assert answer["applied"][sent[0]] == sent[1]
 
@@ -188,9 +188,9 @@ REACHABLE = ("session_time__gte", "2026-08-23 09:30:01")
 async def test_every_form_of_time_reaches_the_api_in_the_documented_form(
     form: str, more: list[tuple[str, str]], said: str, sent: str
 ) -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api) as client:
-        answer = await listed(client, **{form: said})
+        answer = await list_sessions(client, **{form: said})
     assert sorted(api.received[-1].query) == sorted([(form, sent), *more, *FIRST_PAGE])
     assert answer["applied"] == {form: sent, **dict(more), "limit": 20, "offset": 0}
 
@@ -208,15 +208,15 @@ async def test_all_filters_combine_in_one_request_and_are_all_shown_as_applied(e
         "brand_name": "Acme",
         "app_hash": "FA+9qCX9/Su",
     }
-    api = account()
+    api = emulator_with()
     async with connect(api, era=era) as client:
-        answer = await listed(client, **said, limit="7", offset=14.0)
+        answer = await list_sessions(client, **said, limit="7", offset=14.0)
     assert api.received[-1].query == [*said.items(), ("limit", "7"), ("offset", "14")]
     assert answer["applied"] == {**said, "limit": 7, "offset": 14}
 
 
 async def test_every_filter_selects_what_it_says() -> None:
-    odd = session(
+    odd = make_record(
         1,
         app_uuid=APPS[2].uuid,
         brand_name="Zebra",
@@ -224,7 +224,7 @@ async def test_every_filter_selects_what_it_says() -> None:
         subaccount=SUBACCOUNT,
         outcome="verified",
     )
-    api = account(odd, session(2, minutes=90), session(3, minutes=30))
+    api = emulator_with(odd, make_record(2, minutes=90), make_record(3, minutes=30))
     questions: list[dict[str, Any]] = [
         {"app_uuid": APPS[2].uuid},
         {"brand_name": "Zebra"},
@@ -238,15 +238,17 @@ async def test_every_filter_selects_what_it_says() -> None:
     ]
     async with connect(api) as client:
         for question in questions:
-            answer = await listed(client, **question)
+            answer = await list_sessions(client, **question)
             assert [row[0] for row in answer["rows"]] == ["00000001"], question
 
 
 @pytest.mark.parametrize("unknown_params", ["ignore", "refuse"])
 async def test_nothing_undocumented_is_ever_sent(unknown_params: str) -> None:
-    api = account(session(1), unknown_params=unknown_params)
+    api = emulator_with(make_record(1), unknown_params=unknown_params)
     async with connect(api) as client:
-        answer = await listed(client, status="expired", session_time__gte="7d", detail="full")
+        answer = await list_sessions(
+            client, status="expired", session_time__gte="7d", detail="full"
+        )
     assert len(answer["sessions"]) == 1
     assert {name for name, _ in api.received[-1].query} == {
         "status", "session_time__gte", "limit", "offset",
@@ -254,9 +256,9 @@ async def test_nothing_undocumented_is_ever_sent(unknown_params: str) -> None:
 
 
 async def test_requests_carry_basic_auth_and_our_name_and_ask_for_plain_json() -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api) as client:
-        await listed(client)
+        await list_sessions(client)
     (request,) = api.received
     assert request.path == "/v1/Account/MASANDBOXACCOUNT0000/Verify/Session/"
     assert request.headers["user-agent"].startswith("verify-mcp/")
@@ -269,10 +271,10 @@ async def test_requests_carry_basic_auth_and_our_name_and_ask_for_plain_json() -
 
 @pytest.mark.parametrize("empty_list", ["null", "empty"])
 async def test_an_empty_page_says_what_was_looked_at(empty_list: str) -> None:
-    async with connect(account(empty_list=empty_list)) as client:
-        silent = await listed(client)
-        asked = await listed(client, session_time__gte="7d")
-        beyond = await listed(client, offset=40)
+    async with connect(emulator_with(empty_list=empty_list)) as client:
+        silent = await list_sessions(client)
+        asked = await list_sessions(client, session_time__gte="7d")
+        beyond = await list_sessions(client, offset=40)
     assert (silent["rows"], silent["complete"], "next" in silent) == ([], True, False)
     assert silent["note"] == (
         "No session matches in the last 24 hours, the default window. "
@@ -283,9 +285,9 @@ async def test_an_empty_page_says_what_was_looked_at(empty_list: str) -> None:
 
 
 async def test_a_window_beyond_ninety_days_is_answered_for_what_is_reachable() -> None:
-    api = account(session(1))
+    api = emulator_with(make_record(1))
     async with connect(api) as client:
-        answer = await listed(client, session_time__gte="2026-01-01", session_time__lt="1m")
+        answer = await list_sessions(client, session_time__gte="2026-01-01", session_time__lt="1m")
     assert dict(api.received[-1].query)["session_time__gte"] == "2026-08-23 09:30:01"
     assert [row[0] for row in answer["rows"]] == ["00000001"]
     assert {name: answer[name] for name in ("complete", "why", "missing")} == {
@@ -310,24 +312,24 @@ async def test_a_window_beyond_ninety_days_is_answered_for_what_is_reachable() -
 async def test_a_window_wholly_out_of_reach_costs_no_request(
     window: dict[str, str], missing: str
 ) -> None:
-    api = account(session(1))
+    api = emulator_with(make_record(1))
     async with connect(api) as client:
-        answer = await listed(client, **window)
+        answer = await list_sessions(client, **window)
     assert api.received == []
     assert (answer["complete"], answer["rows"], answer["api_requests"]) == (False, [], 0)
     assert answer["missing"] == [missing]
 
 
 async def test_sessions_in_every_state_and_with_every_fallback_are_told_apart() -> None:
-    waiting = session(1, minutes=1, resolved_at=NOW + timedelta(minutes=4))
-    untried = session(2, minutes=2, attempts=())
-    fallen = session(3, minutes=10, channel="voice", outcome="verified", attempts=(
-        Attempt(uuid=uuid(8), channel="sms", status="failed", time=NOW - timedelta(minutes=10)),
-        Attempt(uuid=uuid(9), channel="voice", status="answer", time=NOW - timedelta(minutes=9),
+    waiting = make_record(1, minutes=1, resolved_at=NOW + timedelta(minutes=4))
+    untried = make_record(2, minutes=2, attempts=())
+    fallen = make_record(3, minutes=10, channel="voice", outcome="verified", attempts=(
+        AttemptRecord(uuid=uuid(8), channel="sms", status="failed", time=NOW - timedelta(minutes=10)),
+        AttemptRecord(uuid=uuid(9), channel="voice", status="answer", time=NOW - timedelta(minutes=9),
                 charge=Decimal("0.011")),
     ))  # fmt: skip
-    async with connect(account(waiting, untried, fallen)) as client:
-        found = rows(await listed(client))
+    async with connect(emulator_with(waiting, untried, fallen)) as client:
+        found = rows(await list_sessions(client))
     assert [(row["status"], row["channel"], row["attempts"], row["cost"]) for row in found] == [
         ("in-progress", "sms", "sms delivered", "0.08"),
         ("in-progress", "sms", "", "0"),
@@ -335,12 +337,12 @@ async def test_sessions_in_every_state_and_with_every_fallback_are_told_apart() 
     ]
 
 
-async def walked(client: Any, arrive: Any, **first: Any) -> list[str]:
+async def walk(client: Any, arrive: Any, **first: Any) -> list[str]:
     """Short ids of every page, following `next`; `arrive` runs between two pages."""
     seen: list[str] = []
     arguments = dict(first)
     for _ in range(50):
-        answer = await listed(client, **arguments)
+        answer = await list_sessions(client, **arguments)
         seen += [row[0] for row in answer["rows"]]
         if "next" not in answer:
             return seen
@@ -370,64 +372,70 @@ WINDOWS: list[tuple[dict[str, str], int, int]] = [
 async def test_a_walk_repeats_nothing_and_loses_nothing_while_sessions_arrive(
     *, held: int, limit: int, ties: bool, arrivals: int, window: tuple[dict[str, str], int, int]
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     said, youngest, oldest = window
     ages = {n: 60 + (n // 3 if ties else n) for n in range(held)}
-    api = account(*(session(n, minutes=age) for n, age in ages.items()), clock=clock)
+    api = emulator_with(*(make_record(n, minutes=age) for n, age in ages.items()), clock=clock)
     numbers = count(1000)
 
     def arrive() -> None:
         clock.pass_by(30)
         late = (NOW - clock.now).total_seconds() / 60
-        api.world = api.world.plus(*(session(next(numbers), late) for _ in range(arrivals)))
+        api.data = api.data.with_records(
+            *(make_record(next(numbers), late) for _ in range(arrivals))
+        )
 
     async with connect(api, clock=clock, rate_limit=AMPLE) as client:
-        seen = await walked(client, arrive, limit=limit, **said)
+        seen = await walk(client, arrive, limit=limit, **said)
     assert seen == [f"{n:08x}" for n, age in ages.items() if youngest <= age <= oldest]
 
 
 @pytest.mark.parametrize("limit", [3, 20])
 async def test_r61_sessions_that_end_between_two_pages_push_no_row_out_of_sight(limit: int) -> None:
-    clock = Clock()
+    clock = FakeClock()
     later = NOW + timedelta(hours=1)
-    api = account(*(session(n, minutes=n, resolved_at=later) for n in range(1, 46)), clock=clock)
+    api = emulator_with(
+        *(make_record(n, minutes=n, resolved_at=later) for n in range(1, 46)), clock=clock
+    )
 
     async with connect(api, clock=clock, rate_limit=AMPLE) as client:
-        first = await listed(client, status="in-progress", limit=limit, session_time__gte="24h")
+        first = await list_sessions(
+            client, status="in-progress", limit=limit, session_time__gte="24h"
+        )
         shown = [row[0] for row in first["rows"]]
         assert limit - 1 <= len(shown) <= limit
         last = first["rows"][-1][0]
-        api.world = World(
+        api.data = AccountData(
             replace(each, resolved_at=NOW) if each.uuid.startswith(last) else each
-            for each in api.world.records
+            for each in api.data.records
         )
-        shown += await walked(
+        shown += await walk(
             client, lambda: None, status="in-progress", limit=limit, **first["next"]
         )
     assert shown == [f"{n:08x}" for n in range(1, 46)]
 
 
 async def test_next_goes_on_from_the_oldest_session_shown_in_the_same_window() -> None:
-    clock = Clock()
-    api = account(*(session(n, minutes=n) for n in range(1, 6)), clock=clock)
+    clock = FakeClock()
+    api = emulator_with(*(make_record(n, minutes=n) for n in range(1, 6)), clock=clock)
     async with connect(api, clock=clock) as client:
-        answer = await listed(client, limit=2)
+        answer = await list_sessions(client, limit=2)
         assert answer["next"] == {
             "offset": 1,
             "session_time__gte": "2026-11-20 09:30:00",
             "session_time__lte": "2026-11-21 09:28:00",
         }
-        second = await listed(client, limit=2, **answer["next"])
+        second = await list_sessions(client, limit=2, **answer["next"])
     assert second["next"] == {"offset": 1, "session_time__lte": "2026-11-21 09:26:00"}
     assert second["applied"] == {**answer["next"], "limit": 2, "offset": 1}
 
 
 async def test_a_page_entered_in_the_middle_goes_on_from_there() -> None:
-    api = account(*(session(n, minutes=n) for n in range(1, 9)))
+    api = emulator_with(*(make_record(n, minutes=n) for n in range(1, 9)))
     async with connect(api) as client:
-        answer = await listed(client, limit=2, offset=3)
+        answer = await list_sessions(client, limit=2, offset=3)
         seen = [row[0] for row in answer["rows"]]
-        seen += await walked(client, lambda: None, limit=2, **answer["next"])
+        seen += await walk(client, lambda: None, limit=2, **answer["next"])
     assert seen == [f"{n:08x}" for n in range(4, 9)]
 
 
@@ -444,18 +452,18 @@ async def test_a_page_entered_in_the_middle_goes_on_from_there() -> None:
 async def test_pages_follow_each_other_however_the_api_writes_next(
     switches: dict[str, Any],
 ) -> None:
-    api = account(*(session(n, minutes=n + 10) for n in range(1, 8)), **switches)
+    api = emulator_with(*(make_record(n, minutes=n + 10) for n in range(1, 8)), **switches)
     async with connect(api) as client:
-        seen = await walked(client, lambda: None, limit=3, status="expired")
+        seen = await walk(client, lambda: None, limit=3, status="expired")
     assert seen == [f"{n:08x}" for n in range(1, 8)]
     assert {request.headers["host"] for request in api.received} == {"localhost"}
 
 
 async def test_a_page_without_meta_is_taken_for_the_last_unless_it_is_full() -> None:
     row = _row(1)
-    async with connect(Canned({"sessions": [row]})) as client:
-        assert "next" not in await listed(client)
-        assert (await listed(client, limit=1))["next"]["offset"] == 1
+    async with connect(CannedApi({"sessions": [row]})) as client:
+        assert "next" not in await list_sessions(client)
+        assert (await list_sessions(client, limit=1))["next"]["offset"] == 1
 
 
 def _row(number: int, **changes: Any) -> dict[str, Any]:
@@ -474,10 +482,10 @@ def _row(number: int, **changes: Any) -> dict[str, Any]:
 async def test_unreadable_rows_are_counted_and_never_cost_a_readable_one(
     broken: set[int], limit: int
 ) -> None:
-    records = [session(n, minutes=n) for n in range(1, 7)]
-    api = Damaging(account(*records), broken)
+    records = [make_record(n, minutes=n) for n in range(1, 7)]
+    api = Damaging(emulator_with(*records), broken)
     async with connect(api, rate_limit=AMPLE) as client:
-        seen = await walked(client, lambda: None, limit=limit)
+        seen = await walk(client, lambda: None, limit=limit)
     assert set(seen) == {f"{n:08x}" for n in range(1, 7) if n not in broken}
 
 
@@ -503,20 +511,20 @@ class Damaging:
 
 
 async def test_a_subaccounts_credentials_ask_without_naming_it() -> None:
-    api = account(session(1, subaccount=SUBACCOUNT), session(2))
+    api = emulator_with(make_record(1, subaccount=SUBACCOUNT), make_record(2))
     mine = Credentials(SUBACCOUNT, "sandbox-token-not-a-secret")
     async with connect(api, credentials=mine) as client:
-        assert [row[0] for row in (await listed(client))["rows"]] == ["00000001"]
-        text = await refused(client, subaccount=SUBACCOUNT)
+        assert [row[0] for row in (await list_sessions(client))["rows"]] == ["00000001"]
+        text = await call_tool_error(client, subaccount=SUBACCOUNT)
     assert text.startswith("subaccount cannot be asked with a subaccount's own credentials")
     assert len(api.received) == 1
 
 
 async def test_r69_a_number_without_a_country_carries_its_plus_all_the_same() -> None:
-    local = session(1, recipient="8097480999")
-    shared = session(2, minutes=61, recipient="80012345678")
-    async with connect(account(local, shared)) as client:
-        found = rows(await listed(client))
+    local = make_record(1, recipient="8097480999")
+    shared = make_record(2, minutes=61, recipient="80012345678")
+    async with connect(emulator_with(local, shared)) as client:
+        found = rows(await list_sessions(client))
     assert [(row["recipient"], row["country"]) for row in found] == [
         ("+8097480999", ""),
         ("+80012345678", ""),
@@ -524,11 +532,11 @@ async def test_r69_a_number_without_a_country_carries_its_plus_all_the_same() ->
 
 
 async def test_r71_the_default_window_is_told_to_the_microsecond_where_now_has_any() -> None:
-    clock = Clock(NOW + timedelta(microseconds=250_000))
+    clock = FakeClock(NOW + timedelta(microseconds=250_000))
     one = Rate(1, 60.0)
-    async with connect(account(), clock=clock, rate_limit=one, max_wait=0.0) as client:
-        await listed(client, session_time__gte="2h")
-        answer = await listed(client)
+    async with connect(emulator_with(), clock=clock, rate_limit=one, max_wait=0.0) as client:
+        await list_sessions(client, session_time__gte="2h")
+        answer = await list_sessions(client)
     assert answer["applied"] == {
         "session_time__gte": "2026-11-20 09:30:00.250000",
         "session_time__lte": "2026-11-21 09:30:00.250000",
@@ -538,13 +546,13 @@ async def test_r71_the_default_window_is_told_to_the_microsecond_where_now_has_a
 
 
 async def test_the_quota_left_counts_down_and_an_exhausted_one_is_no_error() -> None:
-    clock = Clock()
-    api = account(session(1), clock=clock)
+    clock = FakeClock()
+    api = emulator_with(make_record(1), clock=clock)
     async with connect(api, clock=clock, max_wait=0.0) as client:
-        left = [(await listed(client))["quota_left"] for _ in range(20)]
-        answer = await listed(client, status="expired")
+        left = [(await list_sessions(client))["quota_left"] for _ in range(20)]
+        answer = await list_sessions(client, status="expired")
         clock.pass_by(60)
-        after = await listed(client)
+        after = await list_sessions(client)
     assert left == list(range(19, -1, -1))
     assert answer == {
         "complete": False,
@@ -569,11 +577,11 @@ async def test_the_quota_left_counts_down_and_an_exhausted_one_is_no_error() -> 
 
 
 async def test_a_cursor_only_api_is_a_clear_error_beyond_the_first_page() -> None:
-    api = account(*(session(n, minutes=n) for n in range(1, 6)), pagination="cursor")
+    api = emulator_with(*(make_record(n, minutes=n) for n in range(1, 6)), pagination="cursor")
     async with connect(api) as client:
-        answer = await listed(client, limit=2)
-        text = await refused(client, limit=2, **answer["next"])
-        again = await listed(client, limit=2)
+        answer = await list_sessions(client, limit=2)
+        text = await call_tool_error(client, limit=2, **answer["next"])
+        again = await list_sessions(client, limit=2)
     assert "offset" in text
     assert again["rows"] == answer["rows"]
 
@@ -587,8 +595,8 @@ async def test_a_cursor_only_api_is_a_clear_error_beyond_the_first_page() -> Non
     ],
 )
 async def test_r69_a_number_that_cannot_match_gets_a_hint(number: str, hint: str) -> None:
-    async with connect(account(session(1))) as client:
-        answer = await listed(client, recipient=number)
-        total = await answered(client, "summarize_verify_sessions", {"recipient": number})
+    async with connect(emulator_with(make_record(1))) as client:
+        answer = await list_sessions(client, recipient=number)
+        total = await call_tool(client, "summarize_verify_sessions", {"recipient": number})
     assert hint in answer["note"]
     assert total["note"] == answer["note"]

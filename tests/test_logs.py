@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import SANDBOX, connect, listed
+from tests.conftest import SANDBOX, connect, list_sessions
 from tests.test_stdio import Child, environment
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Behaviour,
     Emulator,
     Fault,
-    serving,
+    Options,
+    serve,
 )
-from verify_mcp.logs import Discreet, configure, secrets_of
+from verify_mcp.logs import RedactingFormatter, configure, secret_values
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ BASIC = base64.b64encode(f"{SANDBOX_AUTH_ID}:{SANDBOX_AUTH_TOKEN}".encode()).dec
 
 def written(message: str, *arguments: object) -> str:
     record = logging.LogRecord("test", logging.INFO, __file__, 1, message, arguments, None)
-    return Discreet(secrets_of(SANDBOX)).format(record).partition("test: ")[2]
+    return RedactingFormatter(secret_values(SANDBOX)).format(record).partition("test: ")[2]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_r79_redacting_a_long_line_takes_work_in_proportion_to_its_length() -> N
 
 
 def test_without_credentials_there_is_nothing_to_hide() -> None:
-    assert secrets_of(replace(SANDBOX, credentials=None)) == ()
+    assert secret_values(replace(SANDBOX, credentials=None)) == ()
 
 
 def test_the_databases_password_is_hidden_as_it_is_and_as_its_address_has_it() -> None:
@@ -150,7 +150,7 @@ def test_the_databases_password_is_hidden_as_it_is_and_as_its_address_has_it() -
     record = logging.LogRecord(
         "test", logging.INFO, __file__, 1, "team:p%40ss-word failed, p@ss-word too", (), None
     )
-    line = Discreet(secrets_of(settings)).format(record)
+    line = RedactingFormatter(secret_values(settings)).format(record)
     assert line.endswith("team:[hidden] failed, [hidden] too")
 
 
@@ -193,16 +193,16 @@ async def test_r49_at_debug_no_request_betrays_whom_it_is_about(stderr: io.Strin
     api = Emulator()
     for fault in (Fault.BAD_GATEWAY, Fault.BAD_REQUEST, Fault.RESET):
         api.fail_next(fault)
-    async with serving(api) as url, connect(None, api_url=url) as client:
+    async with serve(api) as url, connect(None, api_url=url) as client:
         for _ in range(3):
             await client.call_tool("list_verify_sessions", {"recipient": f"+{NUMBER}"})
-        await listed(client)
+        await list_sessions(client)
     assert_discreet(stderr.getvalue())
 
 
 async def test_r49_the_real_child_at_debug_writes_no_secret_to_stderr_or_stdout() -> None:
-    api = Emulator(behaviour=Behaviour())
-    async with serving(api) as url:
+    api = Emulator(behaviour=Options())
+    async with serve(api) as url:
         command = [sys.executable, "-m", "verify_mcp"]
         env = environment(VERIFY_MCP_API_URL=url, VERIFY_MCP_LOG_LEVEL="DEBUG")
         async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:

@@ -11,20 +11,20 @@ import pytest
 
 from tests.conftest import (
     SANDBOX,
-    Clock,
-    account,
-    answered,
+    FakeClock,
+    call_tool,
+    call_tool_error,
     connect,
-    listed,
-    refused,
+    emulator_with,
+    list_sessions,
+    make_record,
     rows,
-    session,
 )
 from tests.databases import sqlite_url
-from tests.houses import made, running, visitor
+from tests.houses import create_token, http_client, run_server
 from tests.test_stdio import environment
-from verify_mcp.callers import HOUR, MOST_LOOKUPS
-from verify_mcp.masks import KEY_BYTES, open_key
+from verify_mcp.callers import HOUR, MAX_LOOKUPS
+from verify_mcp.masks import KEY_BYTES, load_or_create_key
 
 pytestmark = pytest.mark.anyio
 
@@ -36,21 +36,21 @@ BOTH = ["list_verify_sessions", "summarize_verify_sessions"]
 
 def test_what_a_process_that_was_killed_left_keeps_none_from_starting(tmp_path: Path) -> None:
     settings = replace(SANDBOX, masked=True, database_url=sqlite_url(tmp_path / "data" / "db"))
-    key = open_key(settings)
+    key = load_or_create_key(settings)
     for number in range(1, 40_000):
         (tmp_path / "data" / f"recipients.key.{number}").touch()
     (tmp_path / "data" / "recipients.key").unlink()
-    another = open_key(settings)
+    another = load_or_create_key(settings)
     assert len(key) == len(another) == KEY_BYTES
     assert key != another
 
 
 def test_a_key_that_is_there_needs_no_right_to_write(tmp_path: Path) -> None:
     settings = replace(SANDBOX, masked=True, database_url=sqlite_url(tmp_path / "data" / "db"))
-    key = open_key(settings)
+    key = load_or_create_key(settings)
     before = sorted(each.name for each in (tmp_path / "data").iterdir())
     changed = (tmp_path / "data").stat().st_mtime_ns
-    assert open_key(settings) == key
+    assert load_or_create_key(settings) == key
     assert sorted(each.name for each in (tmp_path / "data").iterdir()) == before
     assert (tmp_path / "data").stat().st_mtime_ns == changed
 
@@ -60,71 +60,75 @@ def test_a_key_that_is_there_needs_no_right_to_write(tmp_path: Path) -> None:
 async def test_r74_a_number_asked_about_is_echoed_as_written_never_as_its_pseudonym(
     tool: str, written: str
 ) -> None:
-    api = account(session(1, minutes=300, recipient=NUMBER))
+    api = emulator_with(make_record(1, minutes=300, recipient=NUMBER))
     async with connect(api, masked=True) as client:
-        before = await answered(client, tool, {**DAY, "recipient": written})
-        await listed(client, **DAY)
-        after = await answered(client, tool, {**DAY, "recipient": written})
+        before = await call_tool(client, tool, {**DAY, "recipient": written})
+        await list_sessions(client, **DAY)
+        after = await call_tool(client, tool, {**DAY, "recipient": written})
     assert before["applied"]["recipient"] == after["applied"]["recipient"] == written
 
 
 @pytest.mark.parametrize("tool", BOTH)
 async def test_r74_a_pseudonym_asked_about_is_echoed_as_written(tool: str) -> None:
-    async with connect(account(session(1, minutes=300, recipient=NUMBER)), masked=True) as client:
-        pseudonym = rows(await listed(client, **DAY))[0]["recipient"]
-        answer = await answered(client, tool, {**DAY, "recipient": pseudonym.upper()})
+    async with connect(
+        emulator_with(make_record(1, minutes=300, recipient=NUMBER)), masked=True
+    ) as client:
+        pseudonym = rows(await list_sessions(client, **DAY))[0]["recipient"]
+        answer = await call_tool(client, tool, {**DAY, "recipient": pseudonym.upper()})
     assert answer["applied"]["recipient"] == pseudonym.upper()
     assert NUMBER not in str(answer)
 
 
 async def test_r74_what_waits_for_quota_echoes_as_written_too() -> None:
-    async with connect(account(session(1, recipient=NUMBER)), masked=True, max_wait=0.0) as client:
+    async with connect(
+        emulator_with(make_record(1, recipient=NUMBER)), masked=True, max_wait=0.0
+    ) as client:
         for number in range(20):
-            await listed(client, offset=number)
-        answer = await listed(client, recipient=NUMBER)
+            await list_sessions(client, offset=number)
+        answer = await list_sessions(client, recipient=NUMBER)
     assert "quota" in answer["why"]
     assert answer["applied"]["recipient"] == NUMBER
 
 
 async def test_r74_whoever_tries_every_number_is_stopped_also_where_no_request_is_needed() -> None:
-    api, clock = account(session(1, minutes=300, recipient=NUMBER)), Clock()
+    api, clock = emulator_with(make_record(1, minutes=300, recipient=NUMBER)), FakeClock()
     async with connect(api, clock=clock, masked=True) as client:
-        await answered(client, BOTH[1], DAY)
-        pseudonym = rows(await listed(client, **DAY))[0]["recipient"]
-        for number in range(MOST_LOOKUPS):
-            asked = await listed(client, **DAY, recipient=f"+9193800{number:05d}")
+        await call_tool(client, BOTH[1], DAY)
+        pseudonym = rows(await list_sessions(client, **DAY))[0]["recipient"]
+        for number in range(MAX_LOOKUPS):
+            asked = await list_sessions(client, **DAY, recipient=f"+9193800{number:05d}")
             assert (asked["api_requests"], asked["rows"]) == (0, [])
-        told = await refused(client, **DAY, recipient=f"+{NUMBER}")
-        assert told == await refused(client, BOTH[1], **DAY, recipient=pseudonym)
+        told = await call_tool_error(client, **DAY, recipient=f"+{NUMBER}")
+        assert told == await call_tool_error(client, BOTH[1], **DAY, recipient=pseudonym)
         assert told == (
             "recipient: 60 of them were looked up in the last hour, as many as may be while "
             "recipients are masked. Ask again in about 61 min, or group a summary by recipient."
         )
-        await listed(client, **DAY, recipient="+919380000000")
+        await list_sessions(client, **DAY, recipient="+919380000000")
         clock.pass_by(HOUR)
-        assert (await listed(client, **DAY, recipient=pseudonym))["rows"]
+        assert (await list_sessions(client, **DAY, recipient=pseudonym))["rows"]
 
 
 async def test_r74_each_caller_has_look_ups_of_their_own(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    eager, calm = made(file, "eager"), made(file, "calm")
+    eager, calm = create_token(file, "eager"), create_token(file, "calm")
     async with (
-        running(account(session(1, minutes=300)), file=file, masked=True) as here,
-        visitor(here.url, eager) as first,
-        visitor(here.url, calm) as second,
+        run_server(emulator_with(make_record(1, minutes=300)), file=file, masked=True) as here,
+        http_client(here.url, eager) as first,
+        http_client(here.url, calm) as second,
     ):
-        await answered(second, BOTH[1], DAY)
-        for number in range(MOST_LOOKUPS):
-            await listed(first, **DAY, recipient=f"+9193800{number:05d}")
-        await refused(first, **DAY, recipient=NUMBER)
-        assert (await listed(second, **DAY, recipient=NUMBER))["complete"]
+        await call_tool(second, BOTH[1], DAY)
+        for number in range(MAX_LOOKUPS):
+            await list_sessions(first, **DAY, recipient=f"+9193800{number:05d}")
+        await call_tool_error(first, **DAY, recipient=NUMBER)
+        assert (await list_sessions(second, **DAY, recipient=NUMBER))["complete"]
 
 
 async def test_r74_numbers_in_full_may_be_looked_up_without_end() -> None:
-    async with connect(account(session(1, minutes=300))) as client:
-        await answered(client, BOTH[1], DAY)
-        for number in range(MOST_LOOKUPS + 1):
-            await listed(client, **DAY, recipient=f"+9193800{number:05d}")
+    async with connect(emulator_with(make_record(1, minutes=300))) as client:
+        await call_tool(client, BOTH[1], DAY)
+        for number in range(MAX_LOOKUPS + 1):
+            await list_sessions(client, **DAY, recipient=f"+9193800{number:05d}")
 
 
 @pytest.mark.parametrize("command", [("serve",), ("serve", "--http", "--port", "0")], ids=len)

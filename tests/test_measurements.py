@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.houses import call, child, posted, told
-from verify_mcp.emulator import SANDBOX_AUTH_TOKEN, serving
+from tests.houses import answer_in, call, child, post
+from verify_mcp.emulator import SANDBOX_AUTH_TOKEN, serve
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,7 @@ class Collector:
 @asynccontextmanager
 async def collecting() -> AsyncIterator[tuple[Collector, str]]:
     collector = Collector()
-    async with serving(collector) as url:  # type: ignore[arg-type] # it serves any application
+    async with serve(collector) as url:  # type: ignore[arg-type] # it serves any application
         yield collector, url
 
 
@@ -57,9 +57,9 @@ async def test_all_that_was_measured_arrives_before_the_server_is_gone() -> None
         }
         async with child("--sandbox", environ=environ) as server:
             asked = call("list_verify_sessions", recipient=NUMBER)
-            assert not told(await posted(server.url, asked)).get("isError")
+            assert not answer_in(await post(server.url, asked)).get("isError")
             server.send()
-            await server.ended()
+            await server.wait_ended()
     metrics, traces = collector.received["/v1/metrics"], collector.received["/v1/traces"]
     for name in ("calls", "call.duration", "quota.left", "answer.api_requests"):
         assert f"verify_mcp.{name}".encode() in metrics
@@ -94,9 +94,9 @@ async def test_r79_spans_hold_nothing_that_a_caller_wrote() -> None:
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
         async with child("--sandbox", environ=environ) as server:
             for body in freely_written():
-                assert FREE in json.dumps((await posted(server.url, body)).text)
+                assert FREE in json.dumps((await post(server.url, body)).text)
             server.send()
-            await server.ended()
+            await server.wait_ended()
     sent = collector.received["/v1/traces"]
     assert NUMBER.encode() not in sent
     spans = [

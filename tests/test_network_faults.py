@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.conftest import NOW, connect, listed, refused, session
-from verify_mcp.emulator import Behaviour, Emulator, Fault, World, serving
+from tests.conftest import NOW, call_tool_error, connect, list_sessions, make_record
+from verify_mcp.emulator import AccountData, Emulator, Fault, Options, serve
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -131,11 +131,11 @@ def free_port() -> int:
 
 
 async def test_r12_a_body_shorter_than_promised_is_an_error() -> None:
-    api = Emulator(World([session(1)]), clock=lambda: NOW)
-    async with serving(api) as url, connect(None, api_url=url) as client:
+    api = Emulator(AccountData([make_record(1)]), clock=lambda: NOW)
+    async with serve(api) as url, connect(None, api_url=url) as client:
         api.fail_next(Fault.TRUNCATED_BODY, times=3)
-        text = await refused(client)
-        assert len((await listed(client))["rows"]) == 1
+        text = await call_tool_error(client)
+        assert len((await list_sessions(client))["rows"]) == 1
     assert text == BROKE
 
 
@@ -143,21 +143,21 @@ async def test_r12_a_body_shorter_than_promised_is_an_error() -> None:
 async def test_r24_a_connection_that_breaks_is_told_as_such(answer: Answer) -> None:
     wire = Wire(*[answer] * 3, well)
     async with wire.listening() as port, connect(None, api_url=plain(port)) as client:
-        text = await refused(client)
-        assert (await listed(client))["complete"] is True
+        text = await call_tool_error(client)
+        assert (await list_sessions(client))["complete"] is True
     assert text == BROKE
 
 
 async def test_r24_a_connection_that_breaks_once_is_tried_again() -> None:
     wire = Wire(reset_midway, well)
     async with wire.listening() as port, connect(None, api_url=plain(port)) as client:
-        answer = await listed(client)
+        answer = await list_sessions(client)
     assert (answer["complete"], answer["api_requests"]) == (True, 2)
 
 
 async def test_r24_a_refused_connection_is_told_and_costs_no_slot() -> None:
     async with connect(None, api_url=plain(free_port()), rate_limit=Rate(1, 60.0)) as client:
-        texts = {await refused(client) for _ in range(3)}
+        texts = {await call_tool_error(client) for _ in range(3)}
     assert texts == {REFUSED}
 
 
@@ -169,7 +169,7 @@ async def test_r24_a_name_that_does_not_resolve_is_told_as_such(
 
     monkeypatch.setattr(socket, "getaddrinfo", unresolved)
     async with connect(None, api_url="https://verify.example") as client:
-        texts = {await refused(client) for _ in range(2)}
+        texts = {await call_tool_error(client) for _ in range(2)}
     assert texts == {"The Verify API's host name could not be resolved. Check the network."}
 
 
@@ -248,7 +248,7 @@ async def test_r24_a_certificate_that_proves_nothing_is_never_accepted(
         wire.listening(authority.secured(**CERTIFICATES[fault])) as port,
         connect(None, api_url=f"https://localhost:{port}") as client,
     ):
-        texts = {await refused(client) for _ in range(2)}
+        texts = {await call_tool_error(client) for _ in range(2)}
     assert texts == {
         "The Verify API's certificate is not trusted here. Behind a company proxy, set "
         "SSL_CERT_FILE to a file with its CA certificate; `verify-mcp doctor` explains."
@@ -262,7 +262,7 @@ async def test_r24_a_server_that_speaks_no_tls_gets_no_request() -> None:
         wire.listening() as port,
         connect(None, api_url=f"https://localhost:{port}") as client,
     ):
-        text = await refused(client)
+        text = await call_tool_error(client)
     assert wire.heads == []
     assert text == (
         "No secure connection to the Verify API. Behind a company proxy, set SSL_CERT_FILE to a "
@@ -279,7 +279,7 @@ async def test_r26_a_company_certificate_is_trusted_when_it_is_named(
         wire.listening(authority.secured()) as port,
         connect(None, api_url=f"https://localhost:{port}") as client,
     ):
-        assert (await listed(client))["complete"] is True
+        assert (await list_sessions(client))["complete"] is True
     assert b"\r\nAuthorization: Basic " in wire.heads[0]
 
 
@@ -290,19 +290,21 @@ async def test_r25_an_answer_that_does_not_end_is_given_up(answer: Answer) -> No
         wire.listening() as port,
         connect(None, api_url=plain(port), request_timeout=0.4) as client,
     ):
-        text = await refused(client)
-        after = await listed(client)
+        text = await call_tool_error(client)
+        after = await list_sessions(client)
     assert text == "The Verify API gave no complete answer within 0.4 s."
     assert (after["complete"], after["quota_left"]) == (True, 20 - len(wire.heads))
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.SLOW_BODY])
 async def test_r25_a_slow_api_in_process_is_given_up_as_well(fault: Fault) -> None:
-    api = Emulator(World([session(1)]), clock=lambda: NOW, behaviour=Behaviour(drip_seconds=0.01))
+    api = Emulator(
+        AccountData([make_record(1)]), clock=lambda: NOW, behaviour=Options(drip_seconds=0.01)
+    )
     api.fail_next(fault, times=3)
     async with connect(api, request_timeout=0.1) as client:
-        text = await refused(client)
-        assert len((await listed(client))["rows"]) == 1
+        text = await call_tool_error(client)
+        assert len((await list_sessions(client))["rows"]) == 1
     assert text == "The Verify API gave no complete answer within 0.1 s."
 
 
@@ -323,7 +325,7 @@ async def test_r26_the_proxy_of_the_environment_is_used_and_its_refusal_is_told(
     async with proxy.listening() as port:
         monkeypatch.setenv("HTTPS_PROXY", plain(port))
         async with connect(None, api_url="https://verify.example") as client:
-            text = await refused(client)
+            text = await call_tool_error(client)
     assert text == PROXY_TROUBLE
     assert {head.partition(b"\r\n")[0] for head in proxy.heads} == {
         b"CONNECT verify.example:443 HTTP/1.1"
@@ -336,7 +338,7 @@ async def test_r26_a_proxy_that_is_down_is_told_as_a_connection_refused(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", plain(free_port()))
     async with connect(None, api_url="https://verify.example") as client:
-        text = await refused(client)
+        text = await call_tool_error(client)
     assert text == REFUSED
 
 
@@ -346,7 +348,7 @@ async def test_r26_a_proxy_of_a_kind_that_cannot_be_used_is_told(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     async with connect(None, api_url="https://verify.example") as client:
-        text = await refused(client)
+        text = await call_tool_error(client)
     assert text == (
         "The proxy named in the environment cannot be used: give an http:// or https:// "
         "address in HTTPS_PROXY."
@@ -361,23 +363,23 @@ async def test_r26_plain_http_on_this_machine_never_goes_through_a_proxy(
         monkeypatch.setenv("HTTP_PROXY", plain(proxy_port))
         monkeypatch.setenv("ALL_PROXY", plain(proxy_port))
         async with connect(None, api_url=plain(port)) as client:
-            assert (await listed(client))["complete"] is True
+            assert (await list_sessions(client))["complete"] is True
     assert (len(proxy.heads), len(wire.heads)) == (0, 1)
 
 
 async def test_r27_a_connection_gone_stale_is_replaced() -> None:
     wire = Wire(well, hang_up, well)
     async with wire.listening() as port, connect(None, api_url=plain(port)) as client:
-        first, second = await listed(client), await listed(client)
+        first, second = await list_sessions(client), await list_sessions(client)
     assert (first["complete"], second["complete"]) == (True, True)
     assert (first["api_requests"], second["api_requests"]) == (1, 2)
 
 
 async def test_r27_a_server_that_was_restarted_is_found_again() -> None:
     port = free_port()
-    api = Emulator(World([session(1)]), clock=lambda: NOW)
+    api = Emulator(AccountData([make_record(1)]), clock=lambda: NOW)
     async with connect(None, api_url=plain(port)) as client:
         for _ in range(2):
-            async with serving(api, port=port):
-                assert len((await listed(client))["rows"]) == 1
-        assert await refused(client)
+            async with serve(api, port=port):
+                assert len((await list_sessions(client))["rows"]) == 1
+        assert await call_tool_error(client)

@@ -24,7 +24,7 @@ NUMBERS = st.from_regex(r"[1-9][0-9]{7,14}", fullmatch=True)
     ],
 )
 def test_a_number_is_understood_as_people_write_it(written: str) -> None:
-    assert phones.digits(written) == "919380013443"
+    assert phones.normalize(written) == "919380013443"
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_a_number_is_understood_as_people_write_it(written: str) -> None:
     ],
 )
 def test_what_is_no_number_is_none(written: str) -> None:
-    assert phones.digits(written) is None
+    assert phones.normalize(written) is None
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_no_number_is_none(written: str) -> None:
 def test_the_country_is_the_numbers_or_nobodys(
     number: str, country: str | None, shown: str
 ) -> None:
-    assert (phones.country(number), phones.shown(number)) == (country, shown)
+    assert (phones.country_of(number), phones.format_number(number)) == (country, shown)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,12 @@ def test_the_country_is_the_numbers_or_nobodys(
 def test_r69_a_number_of_impossible_length_has_the_main_country_of_its_calling_code(
     number: str, country: str | None
 ) -> None:
-    assert phones.country(number) == country
+    assert phones.country_of(number) == country
 
 
 @given(NUMBERS)
 def test_a_masked_number_keeps_its_middle_to_itself(number: str) -> None:
-    masked = phones.masked(number)
+    masked = phones.mask_for_logs(number)
     start, ending = masked.removeprefix("+").split("…")
     assert (number.startswith(start), number.endswith(ending)) == (True, True)
     assert len(number) - len(start) - len(ending) >= 4
@@ -97,13 +97,13 @@ def test_a_masked_number_keeps_its_middle_to_itself(number: str) -> None:
 
 
 def test_a_short_number_is_masked_whole() -> None:
-    assert phones.masked("1234567") == "+…"
+    assert phones.mask_for_logs("1234567") == "+…"
 
 
 @given(st.text(max_size=40))
 def test_whatever_is_written_gives_digits_or_nothing(written: str) -> None:
-    read = phones.digits(written)
-    assert read is None or (read.isascii() and read.isdigit() and phones.digits(read) == read)
+    read = phones.normalize(written)
+    assert read is None or (read.isascii() and read.isdigit() and phones.normalize(read) == read)
 
 
 @pytest.mark.parametrize("number", ["6907290", "2905123", "6907290123", "919380013443"])
@@ -111,5 +111,5 @@ def test_r79_a_pseudonym_leaves_at_least_four_digits_out(number: str) -> None:
     mask = phones.pseudonym(number, b"key")
     shown = [character for character in mask.split("~")[0] if character.isdigit()]
     assert len(number) - len(shown) >= 4
-    assert phones.mask_parts(mask) is not None
-    assert phones.unmasked(mask, [number, "12025550147"], b"key") == [number]
+    assert phones.parse_pseudonym(mask) is not None
+    assert phones.match_pseudonym(mask, [number, "12025550147"], b"key") == [number]

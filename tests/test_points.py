@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.fuzz.scenarios import played
+from benchmarks.fuzz.scenarios import play
 
 pytestmark = pytest.mark.anyio
 
 
 async def violations(point: str) -> list[str]:
     """What a point's scenarios find, in words."""
-    report = await played(point)
+    report = await play(point)
     return [f"{each.kind}: {each.text}" for each in report.violations]
 
 

@@ -9,16 +9,16 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import INVALID_PARAMS
 
-from tests.conftest import Era, account, connect
+from tests.conftest import Era, connect, emulator_with
 from verify_mcp.emulator import ASHA_SESSION
-from verify_mcp.prompts import pages
+from verify_mcp.prompts import load_prompts
 
 pytestmark = pytest.mark.anyio
 
 EXAMPLES = {"recipient": "+12025553434", "session_uuid": ASHA_SESSION}
 
 
-async def filled(client: Client, name: str, arguments: dict[str, str]) -> str:
+async def get_prompt_text(client: Client, name: str, arguments: dict[str, str]) -> str:
     result = await client.get_prompt(name, arguments)
     (message,) = result.messages
     assert message.role == "user"
@@ -34,22 +34,22 @@ async def mistake(client: Client, name: str, arguments: dict[str, Any]) -> str:
 
 
 async def test_every_prompt_is_listed_with_title_and_described_arguments(era: Era) -> None:
-    async with connect(account(), era=era) as client:
+    async with connect(emulator_with(), era=era) as client:
         listing = await client.list_prompts()
-    assert [prompt.name for prompt in listing.prompts] == sorted(pages())
-    assert {"explain_session", "investigate_recipient"} <= set(pages())
+    assert [prompt.name for prompt in listing.prompts] == sorted(load_prompts())
+    assert {"explain_session", "investigate_recipient"} <= set(load_prompts())
     for prompt in listing.prompts:
         assert prompt.title
         assert prompt.description
         assert all(argument.description for argument in prompt.arguments or ())
 
 
-@pytest.mark.parametrize("name", sorted(pages()))
+@pytest.mark.parametrize("name", sorted(load_prompts()))
 async def test_a_prompt_fills_all_its_blanks_and_asks_little(name: str, era: Era) -> None:
-    page = pages()[name]
-    needed = {blank.name: EXAMPLES[blank.name] for blank in page.blanks if blank.required}
-    async with connect(account(), era=era) as client:
-        text = await filled(client, name, needed)
+    page = load_prompts()[name]
+    needed = {blank.name: EXAMPLES[blank.name] for blank in page.arguments if blank.required}
+    async with connect(emulator_with(), era=era) as client:
+        text = await get_prompt_text(client, name, needed)
     assert "$" not in text
     assert all(value in text for value in needed.values())
     assert 1 <= len(re.findall(r"^\d+\. ", text, re.MULTILINE)) <= 3
@@ -57,10 +57,10 @@ async def test_a_prompt_fills_all_its_blanks_and_asks_little(name: str, era: Era
 
 
 async def test_what_is_said_takes_the_place_of_the_default() -> None:
-    async with connect(account()) as client:
+    async with connect(emulator_with()) as client:
         asked = {"recipient": " +1 202 555 3434 ", "since": "2026-11-01"}
-        said = await filled(client, "investigate_recipient", asked)
-        default = await filled(
+        said = await get_prompt_text(client, "investigate_recipient", asked)
+        default = await get_prompt_text(
             client, "investigate_recipient", {"recipient": "+12025553434", "since": ""}
         )
     assert said.startswith(
@@ -99,20 +99,20 @@ async def test_what_is_said_takes_the_place_of_the_default() -> None:
             "session_uuid is no session id: give the UUID, such as "
             "60ea68db-b123-46d9-9eb2-1201d516dbbd, or its first 8 or more characters.",
         ),
-        ("nothing_like_it", {}, f"No such prompt. Prompts: {', '.join(sorted(pages()))}."),
+        ("nothing_like_it", {}, f"No such prompt. Prompts: {', '.join(sorted(load_prompts()))}."),
     ],
     ids=["missing", "blank", "no number", "unknown argument", "no id", "unknown prompt"],
 )
 async def test_a_mistake_is_invalid_params_and_says_what_is_wrong(
     name: str, arguments: dict[str, str], message: str, era: Era
 ) -> None:
-    async with connect(account(), era=era) as client:
+    async with connect(emulator_with(), era=era) as client:
         assert await mistake(client, name, arguments) == message
-        assert await filled(client, "explain_session", {"session_uuid": ASHA_SESSION})
+        assert await get_prompt_text(client, "explain_session", {"session_uuid": ASHA_SESSION})
 
 
 async def test_a_prompt_costs_no_request() -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api) as client:
-        await filled(client, "explain_session", {"session_uuid": "60ea68db"})
+        await get_prompt_text(client, "explain_session", {"session_uuid": "60ea68db"})
     assert api.received == []

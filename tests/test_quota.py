@@ -8,9 +8,15 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import Clock
+from tests.conftest import FakeClock
 from verify_mcp.errors import QuotaExhausted
-from verify_mcp.quota import BACKGROUND, MemoryLedger, Quota, Standing, wait
+from verify_mcp.quota import (
+    BACKGROUND,
+    InMemoryRateLimitStore,
+    RateLimiter,
+    RateLimitStatus,
+    seconds_until_slot,
+)
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -40,21 +46,21 @@ THREE = Rate(3, 60.0)
 def test_the_wait_follows_from_slots_queue_and_gate(
     free_at: list[float], ahead: int, gate: float, seconds: float
 ) -> None:
-    assert wait(free_at, ahead, gate, THREE, 100.0) == seconds
+    assert seconds_until_slot(free_at, ahead, gate, THREE, 100.0) == seconds
 
 
-def quota(clock: Clock, rate: Rate = THREE) -> Quota:
-    ledger = MemoryLedger(rate, clock=lambda: clock.ticks)
-    return Quota(ledger, clock=lambda: clock.ticks, sleep=clock.sleep)
+def quota(clock: FakeClock, rate: Rate = THREE) -> RateLimiter:
+    ledger = InMemoryRateLimitStore(rate, clock=lambda: clock.ticks)
+    return RateLimiter(ledger, clock=lambda: clock.ticks, sleep=clock.sleep)
 
 
-async def send(quota: Quota, *, patience: float = 600.0, priority: int = 0) -> None:
+async def send(quota: RateLimiter, *, patience: float = 600.0, priority: int = 0) -> None:
     async with quota.slot(patience=patience, priority=priority) as slot:
         slot.sent = True
 
 
 async def test_a_slot_comes_back_a_window_after_its_request_completed() -> None:
-    clock = Clock()
+    clock = FakeClock()
     one = quota(clock, Rate(1, 60.0))
     async with one.slot(patience=0) as slot:
         slot.sent = True
@@ -65,38 +71,38 @@ async def test_a_slot_comes_back_a_window_after_its_request_completed() -> None:
 
 
 async def test_a_request_never_sent_gives_its_slot_back_at_once() -> None:
-    clock = Clock()
+    clock = FakeClock()
     one = quota(clock, Rate(1, 60.0))
     async with one.slot(patience=0):
         pass
     await send(one, patience=0)
-    assert clock.ticks == Clock().ticks
+    assert clock.ticks == FakeClock().ticks
 
 
 async def test_who_cannot_be_served_in_time_is_told_when_without_waiting() -> None:
-    clock = Clock()
+    clock = FakeClock()
     three = quota(clock)
     for _ in range(3):
         await send(three)
     with pytest.raises(QuotaExhausted, match="free again in 60 s") as caught:
         await send(three, patience=59.9)
-    assert (caught.value.eta_s, clock.ticks) == (60.0, Clock().ticks)
-    assert await three.standing() == Standing(0, 60.0)
+    assert (caught.value.eta_s, clock.ticks) == (60.0, FakeClock().ticks)
+    assert await three.standing() == RateLimitStatus(0, 60.0)
 
 
 async def test_a_closed_gate_holds_everybody_and_opens_by_itself() -> None:
-    clock = Clock()
+    clock = FakeClock()
     three = quota(clock)
-    await three.close(7)
-    await three.close(3)
-    assert await three.standing() == Standing(0, 7.0)
+    await three.block_for(7)
+    await three.block_for(3)
+    assert await three.standing() == RateLimitStatus(0, 7.0)
     await send(three)
-    assert clock.ticks == Clock().ticks + 7
-    assert await three.standing() == Standing(2, 0.0)
+    assert clock.ticks == FakeClock().ticks + 7
+    assert await three.standing() == RateLimitStatus(2, 0.0)
 
 
 async def test_waiters_are_served_people_first_and_in_order_of_arrival() -> None:
-    clock = Clock()
+    clock = FakeClock()
     one = quota(clock, Rate(1, 60.0))
     served: list[str] = []
 
@@ -114,22 +120,22 @@ async def test_waiters_are_served_people_first_and_in_order_of_arrival() -> None
 
 
 async def test_r33_a_waiter_that_is_cancelled_leaves_the_queue_to_the_others() -> None:
-    clock = Clock()
-    one = Quota(MemoryLedger(Rate(1, 60.0), clock=lambda: clock.ticks), clock=lambda: clock.ticks,
+    clock = FakeClock()
+    one = RateLimiter(InMemoryRateLimitStore(Rate(1, 60.0), clock=lambda: clock.ticks), clock=lambda: clock.ticks,
                 sleep=lambda _: anyio.sleep_forever())  # fmt: skip
     await send(one)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send, one)
         await anyio.wait_all_tasks_blocked()
-        assert await one.standing() == Standing(0, 120.0)
+        assert await one.standing() == RateLimitStatus(0, 120.0)
         tasks.cancel_scope.cancel()
-    assert await one.standing() == Standing(0, 60.0)
+    assert await one.standing() == RateLimitStatus(0, 60.0)
     clock.pass_by(60)
     await send(one, patience=0)
 
 
 async def test_a_request_that_fails_pays_its_slot_all_the_same() -> None:
-    clock = Clock()
+    clock = FakeClock()
     one = quota(clock, Rate(1, 60.0))
 
     async def fail() -> None:
@@ -139,7 +145,7 @@ async def test_a_request_that_fails_pays_its_slot_all_the_same() -> None:
 
     with pytest.raises(RuntimeError, match="down"):
         await fail()
-    assert await one.standing() == Standing(0, 60.0)
+    assert await one.standing() == RateLimitStatus(0, 60.0)
 
 
 REQUESTS = st.tuples(st.floats(0, 30), st.floats(0, 5), st.floats(0, 1))
@@ -150,7 +156,7 @@ REQUESTS = st.tuples(st.floats(0, 30), st.floats(0, 5), st.floats(0, 1))
 async def test_no_minute_at_the_api_ever_holds_more_than_the_rate(
     most: int, asked: list[tuple[float, float, float]]
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     limited = quota(clock, Rate(most, 60.0))
     arrivals: list[float] = []
     for pause, length, part in asked:

@@ -12,9 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import Canned, account, answered, connect, got, listed, session, uuid
+from tests.conftest import (
+    CannedApi,
+    call_tool,
+    connect,
+    emulator_with,
+    get_session,
+    list_sessions,
+    make_record,
+    uuid,
+)
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN
-from verify_mcp.redaction import Redaction
+from verify_mcp.redaction import Redactor
 from verify_mcp.settings import Credentials
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +36,7 @@ FORMS = [
     BASIC.rstrip("="),
     base64.b64encode(TOKEN.encode()).decode(),
 ]
-redact = Redaction(Credentials(SANDBOX_AUTH_ID, TOKEN))
+redact = Redactor(Credentials(SANDBOX_AUTH_ID, TOKEN))
 
 
 def leaks(answer: object) -> bool:
@@ -39,7 +48,7 @@ def leaks(answer: object) -> bool:
 async def test_r78_credentials_that_the_api_repeats_are_removed_from_every_answer(
     form: str,
 ) -> None:
-    record = session(1, minutes=300)
+    record = make_record(1, minutes=300)
     attempt = replace(record.attempts[0], channel=form)
     repeated: dict[str, Any] = {
         "alias": f"to {form}",
@@ -47,13 +56,15 @@ async def test_r78_credentials_that_the_api_repeats_are_removed_from_every_answe
         "network": form,
         "app_hash": form,
     }
-    api = account(replace(record, **repeated, attempts=(attempt,)), shape="rich")
+    api = emulator_with(replace(record, **repeated, attempts=(attempt,)), shape="rich")
     async with connect(api) as client:
         answers = [
-            await listed(client, detail="full"),
-            await listed(client),
-            await got(client, uuid(1)),
-            await answered(client, "summarize_verify_sessions", {"group_by": ["brand", "channel"]}),
+            await list_sessions(client, detail="full"),
+            await list_sessions(client),
+            await get_session(client, uuid(1)),
+            await call_tool(
+                client, "summarize_verify_sessions", {"group_by": ["brand", "channel"]}
+            ),
         ]
         resource = await client.read_resource(f"verify://sessions/{uuid(1)}")
     assert not leaks(answers)
@@ -75,17 +86,19 @@ async def test_r78_no_escape_and_no_encoding_hides_them(form: str, encoding: str
     }
     body = json.dumps({"sessions": [row], "meta": {}})
     for written in (escaped, form.replace("/", "\\/")):
-        async with connect(Canned(body.replace("@", written).encode(encoding))) as client:
-            answer = await listed(client, detail="full")
+        async with connect(CannedApi(body.replace("@", written).encode(encoding))) as client:
+            answer = await list_sessions(client, detail="full")
         assert not leaks(answer)
         assert "[hidden]" in answer["sessions"][0]["app_name"]
         assert answer["sessions"][0]["cost"] == "0.1"
 
 
 async def test_r78_a_long_text_is_cut_only_after_they_are_removed() -> None:
-    api = account(replace(session(1), alias="x" * (119 - len(TOKEN) // 2) + TOKEN), shape="rich")
+    api = emulator_with(
+        replace(make_record(1), alias="x" * (119 - len(TOKEN) // 2) + TOKEN), shape="rich"
+    )
     async with connect(api) as client:
-        name = (await listed(client, detail="full"))["sessions"][0]["app_name"]
+        name = (await list_sessions(client, detail="full"))["sessions"][0]["app_name"]
     assert TOKEN[: len(TOKEN) // 2] not in name
 
 

@@ -9,15 +9,15 @@ import pytest
 from mcp import Client
 from mcp_types import TextContent
 
-from tests.conftest import NOW, Clock, answered, connect, rows
+from tests.conftest import NOW, FakeClock, call_tool, connect, rows
 from verify_mcp.emulator import (
     ASHA,
     ASHA_SESSION,
     BURST_COUNTRY,
     BURST_PREFIX,
     INCIDENT_COUNTRY,
-    Behaviour,
     Emulator,
+    Options,
     burst_span,
     generate,
     incident_span,
@@ -34,10 +34,10 @@ PLENTY = Rate(5_000, 1.0)
 @pytest.fixture(scope="module")
 def api() -> Emulator:
     """The sandbox's account, with enough quota to answer everything exactly."""
-    clock = Clock()
+    clock = FakeClock()
     return Emulator(
         generate(seed=7, now=NOW),
-        behaviour=Behaviour(list_limit=None),
+        behaviour=Options(list_limit=None),
         clock=lambda: clock.now,
         monotonic=lambda: clock.ticks,
     )
@@ -62,9 +62,9 @@ async def exact(client: Client, step: Step) -> dict[str, Any]:
     """The whole answer to one step, however many calls it takes."""
     tool, arguments = step
     arguments = {**arguments, "max_requests": 200} if tool.startswith("summarize") else arguments
-    answer = await answered(client, tool, arguments)
+    answer = await call_tool(client, tool, arguments)
     while not answer["complete"]:
-        answer = await answered(client, tool, arguments)
+        answer = await call_tool(client, tool, arguments)
     return answer
 
 
@@ -73,7 +73,7 @@ async def test_investigate_recipient_finds_the_session_that_went_wrong(api: Emul
         listing, story = await steps(client, "investigate_recipient", recipient=f"+{ASHA}")
         found = rows(await exact(client, listing))
         (lost,) = [row for row in found if row["status"] != "verified"]
-        told = await answered(client, story[0], {"session_uuid": lost["session"]})
+        told = await call_tool(client, story[0], {"session_uuid": lost["session"]})
 
     assert (listing[0], story) == ("list_verify_sessions", ("get_verify_session", {}))
     assert (told["session"], told["cost"], len(told["attempts"])) == (ASHA_SESSION, "0.113", 3)
@@ -116,7 +116,7 @@ async def test_fraud_review_brings_the_burst_to_light(api: Emulator) -> None:
         expired: list[dict[str, str]] = []
         asked = {**listing[1], **that_day}
         while asked:
-            answer = await answered(client, listing[0], asked)
+            answer = await call_tool(client, listing[0], asked)
             expired += rows(answer)
             asked = {**asked, **answer["next"]} if "next" in answer else {}
 

@@ -15,9 +15,9 @@ import httpx2
 import pytest
 
 from tests.databases import Postgres, engines, free_port, postgres_place, postgres_server
-from tests.houses import PATIENCE, Child, call, child, posted, told
-from tests.relay import joined
-from verify_mcp.emulator import Behaviour, Emulator, serving
+from tests.houses import PATIENCE, Child, answer_in, call, child, post
+from tests.relay import join
+from verify_mcp.emulator import Emulator, Options, serve
 
 pytestmark = [pytest.mark.anyio]
 
@@ -62,7 +62,7 @@ class Wire:
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=self.port)
         async with listener:
             task_status.started()
-            await listener.serve(self._carried)
+            await listener.serve(self._carry_bytes)
 
     def cut(self) -> None:
         self._whole = False
@@ -72,7 +72,7 @@ class Wire:
     def mend(self) -> None:
         self._whole = True
 
-    async def _carried(self, here: anyio.abc.SocketStream) -> None:
+    async def _carry_bytes(self, here: anyio.abc.SocketStream) -> None:
         async with here:
             if not self._whole:
                 return
@@ -83,7 +83,7 @@ class Wire:
             async with there:
                 with anyio.CancelScope() as scope:
                     self._scopes.add(scope)
-                    await joined(here, there)
+                    await join(here, there)
                 self._scopes.discard(scope)
 
 
@@ -95,31 +95,31 @@ class Fleet:
         self.replicas = replicas
         self.wire = wire
 
-    async def asked(self, number: int, tool: str, **arguments: Any) -> dict[str, Any]:
+    async def ask(self, number: int, tool: str, **arguments: Any) -> dict[str, Any]:
         """The answer of one replica."""
-        result = told(await posted(self.replicas[number].url, call(tool, **arguments)))
+        result = answer_in(await post(self.replicas[number].url, call(tool, **arguments)))
         assert not result.get("isError"), result
         answer: dict[str, Any] = result["structuredContent"]
         return answer
 
-    async def flooded(self, numbers: Sequence[int], calls: int) -> list[dict[str, Any]]:
+    async def flood(self, numbers: Sequence[int], calls: int) -> list[dict[str, Any]]:
         """The answers to so many different questions, asked at once."""
         answers: list[dict[str, Any]] = []
 
         async def ask(each: int) -> None:
             number = numbers[each % len(numbers)]
             what = {"limit": 1, "offset": each, "brand_name": "Acme"}
-            answers.append(await self.asked(number, "list_verify_sessions", **what))
+            answers.append(await self.ask(number, "list_verify_sessions", **what))
 
         async with anyio.create_task_group() as tasks:
             for each in range(calls):
                 tasks.start_soon(ask, each)
         return answers
 
-    async def doomed(self, number: int) -> None:
+    async def ask_doomed(self, number: int) -> None:
         """Ask a replica that dies meanwhile."""
         with suppress(BaseExceptionGroup):
-            await self.flooded((number,), 4)
+            await self.flood((number,), 4)
 
     def busiest(self) -> int:
         """The most requests that the API saw in any window."""
@@ -144,10 +144,10 @@ class Fleet:
 @asynccontextmanager
 async def fleet(server: Postgres, home: Path) -> AsyncIterator[Fleet]:
     name = postgres_place(server).name
-    behaviour = Behaviour(list_limit=LIMIT, list_window=WINDOW, latency=(0.0, 0.05))
+    behaviour = Options(list_limit=LIMIT, list_window=WINDOW, latency=(0.0, 0.05))
     api, wire = Emulator(behaviour=behaviour), Wire(server.port)
-    _ = api.world  # made before anybody asks
-    async with serving(api) as api_url, anyio.create_task_group() as tasks:
+    _ = api.data  # made before anybody asks
+    async with serve(api) as api_url, anyio.create_task_group() as tasks:
         await tasks.start(lambda *, task_status: wire.carry(task_status=task_status))
         async with AsyncExitStack() as stack:
             replicas: list[Child | None] = [None] * len(MINUTES)
@@ -174,14 +174,14 @@ async def test_r54_replicas_with_clocks_minutes_apart_share_one_quota_and_one_mi
     own_postgres: Postgres, tmp_path: Path
 ) -> None:
     async with fleet(own_postgres, tmp_path) as us:
-        answers = await us.flooded((0, 1, 2), 30)
+        answers = await us.flood((0, 1, 2), 30)
         assert [answer["complete"] for answer in answers] == [True] * 30
         spent = len(us.api.received)
 
-        whole = await us.asked(1, "summarize_verify_sessions", **MORNING)
+        whole = await us.ask(1, "summarize_verify_sessions", **MORNING)
         assert (whole["complete"], whole["basis"]) == (True, "fetched")
         for number in (0, 2):
-            again = await us.asked(number, "summarize_verify_sessions", **MORNING)
+            again = await us.ask(number, "summarize_verify_sessions", **MORNING)
             assert {**again, "as_of": "", "quota_left": 0} == {
                 **whole, "as_of": "", "quota_left": 0, "basis": "held", "api_requests": 0,
             }  # fmt: skip
@@ -189,10 +189,10 @@ async def test_r54_replicas_with_clocks_minutes_apart_share_one_quota_and_one_mi
 
         # One is killed with requests under way: nobody else notices.
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(us.doomed, 1)
+            tasks.start_soon(us.ask_doomed, 1)
             await _until(lambda: len(us.api.received) > spent + whole["api_requests"])
             us.replicas[1].send(signal.SIGKILL)
-        answers = await us.flooded((0, 2), 12)
+        answers = await us.flood((0, 2), 12)
         assert [answer["complete"] for answer in answers] == [True] * 12
         assert (us.refused(), us.busiest() <= LIMIT) == (0, True)
 
@@ -202,10 +202,10 @@ async def test_r54_without_the_database_calls_are_answered_and_nothing_is_lost(
     own_postgres: Postgres, tmp_path: Path
 ) -> None:
     async with fleet(own_postgres, tmp_path) as us:
-        before = await us.asked(0, "summarize_verify_sessions", **MORNING)
+        before = await us.ask(0, "summarize_verify_sessions", **MORNING)
         us.wire.cut()
-        alone = await us.flooded((2,), 3)
-        status = await us.asked(2, "get_verify_status", about="all")
+        alone = await us.flood((2,), 3)
+        status = await us.ask(2, "get_verify_status", about="all")
         assert any("cannot be used" in problem for problem in status["problems"])
         assert [await us.ready(number) for number in (0, 1, 2)] == [True, True, False]
         us.wire.mend()
@@ -213,19 +213,19 @@ async def test_r54_without_the_database_calls_are_answered_and_nothing_is_lost(
         own_postgres.control("-m", "immediate", "stop")
         try:
             until = time.monotonic() + OUTAGE
-            during = await us.flooded((0, 1, 2), 6)
+            during = await us.flood((0, 1, 2), 6)
             while time.monotonic() < until:
                 await anyio.sleep(2)
-                during += await us.flooded((0, 1, 2), 3)
+                during += await us.flood((0, 1, 2), 3)
         finally:
             own_postgres.control("start")
         assert all(answer["complete"] for answer in (*alone, *during))
         await us.until_ready(0, 1, 2)
-        again = await us.asked(2, "summarize_verify_sessions", **MORNING)
+        again = await us.ask(2, "summarize_verify_sessions", **MORNING)
         assert (again["basis"], again["sessions"]) == ("held", before["sessions"])
-        await us.flooded((0, 1, 2), 3)
+        await us.flood((0, 1, 2), 3)
         for number in (0, 1, 2):
-            status = await us.asked(number, "get_verify_status", about="all")
+            status = await us.ask(number, "get_verify_status", about="all")
             assert not any("cannot be used" in problem for problem in status["problems"])
         assert (us.refused(), us.busiest() <= LIMIT) == (0, True)
 

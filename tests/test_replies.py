@@ -10,7 +10,7 @@ import httpx
 import pytest
 import respx
 
-from tests.conftest import connect, listed, refused
+from tests.conftest import call_tool_error, connect, list_sessions
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def test_credentials_go_to_the_configured_host_with_a_name_and_no_compress
     route = respx.get(ADDRESS).respond(json={"meta": {"next": None}, "sessions": [ROW]})
 
     async with connect(None, api_url="https://verify.example") as client:
-        answer = await listed(client)
+        answer = await list_sessions(client)
 
     sent = route.calls.last.request
     pair = f"{SANDBOX_AUTH_ID}:{SANDBOX_AUTH_TOKEN}".encode()
@@ -48,8 +48,8 @@ async def test_a_next_link_to_another_host_is_never_asked(host: str) -> None:
     evil = respx.get(host=host).respond(json={})
 
     async with connect(None, api_url="https://verify.example") as client:
-        answer = await listed(client)
-        assert (await listed(client, **answer["next"]))["complete"] is True
+        answer = await list_sessions(client)
+        assert (await list_sessions(client, **answer["next"]))["complete"] is True
 
     assert not evil.called
 
@@ -72,7 +72,7 @@ async def test_r70_a_compressed_answer_is_read_though_none_was_asked_for(
     respx.get(ADDRESS).respond(headers={"content-encoding": encoding}, content=body)
 
     async with connect(None, api_url="https://verify.example") as client:
-        assert (await listed(client))["rows"] != []
+        assert (await list_sessions(client))["rows"] != []
 
 
 @respx.mock
@@ -93,7 +93,7 @@ async def test_r70_decompressing_is_bounded_and_its_failure_an_error(
     respx.get(ADDRESS).respond(headers={"content-encoding": "gzip"}, content=body)
 
     async with connect(None, api_url="https://verify.example") as client:
-        assert problem in await refused(client)
+        assert problem in await call_tool_error(client)
 
 
 @respx.mock
@@ -108,7 +108,7 @@ async def test_a_compressed_answer_is_refused_unread(encoding: str, body: bytes)
     respx.get(ADDRESS).respond(headers={"content-encoding": encoding}, content=body)
 
     async with connect(None, api_url="https://verify.example") as client:
-        text = await refused(client)
+        text = await call_tool_error(client)
 
     assert text == "The Verify API's answer is compressed in a way that was not asked for."
 
@@ -120,7 +120,7 @@ async def test_a_redirect_never_takes_the_credentials_along(status: int) -> None
     evil = respx.get(host="evil.example").respond(json={})
 
     async with connect(None, api_url="https://verify.example") as client:
-        text = await refused(client)
+        text = await call_tool_error(client)
 
     assert (f"({status})" in text, evil.called) == (True, False)
 
@@ -136,7 +136,7 @@ async def test_every_odd_status_is_a_clear_error_and_the_next_call_works(status:
     )
 
     async with connect(None, api_url="https://verify.example") as client:
-        text = await refused(client)
-        assert (await listed(client))["rows"] == []
+        text = await call_tool_error(client)
+        assert (await list_sessions(client))["rows"] == []
 
     assert str(status) in text

@@ -9,8 +9,17 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, PromptReference, ResourceTemplateReference
 
-from tests.conftest import Clock, Era, account, connect, got, listed, session, uuid
-from verify_mcp.emulator import ASHA_SESSION, GOLDEN_NOW, Emulator, Fault
+from tests.conftest import (
+    Era,
+    FakeClock,
+    connect,
+    emulator_with,
+    get_session,
+    list_sessions,
+    make_record,
+    uuid,
+)
+from verify_mcp.emulator import ASHA_SESSION, DOCUMENTED_NOW, Emulator, Fault
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +40,7 @@ async def mistake(client: Client, uri: str) -> tuple[int, str, Any]:
 
 
 async def test_the_documents_are_listed(era: Era) -> None:
-    async with connect(account(), era=era) as client:
+    async with connect(emulator_with(), era=era) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
     assert ("verify://guide", "text/markdown") in [(str(r.uri), r.mime_type) for r in resources]
@@ -41,7 +50,7 @@ async def test_the_documents_are_listed(era: Era) -> None:
 
 
 async def test_every_listed_document_can_be_read_without_a_request(era: Era) -> None:
-    api = account()
+    api = emulator_with()
     async with connect(api, era=era) as client:
         for resource in (await client.list_resources()).resources:
             kind, text = await text_of(client, str(resource.uri))
@@ -50,16 +59,16 @@ async def test_every_listed_document_can_be_read_without_a_request(era: Era) -> 
 
 
 async def test_the_guide_explains_every_field_of_an_answer() -> None:
-    async with connect(account(session(1))) as client:
+    async with connect(emulator_with(make_record(1))) as client:
         _, guide = await text_of(client, "verify://guide")
-        fields = {*await listed(client), *await got(client, uuid(1))}
+        fields = {*await list_sessions(client), *await get_session(client, uuid(1))}
     known = {"columns", "rows", "note", "recipient", "summary", "session", "app"}
     assert {field for field in fields if f"`{field}" not in guide} <= known
 
 
 async def test_a_session_by_its_address_is_what_the_tool_tells(era: Era) -> None:
-    async with connect(Emulator.golden(), clock=Clock(GOLDEN_NOW), era=era) as client:
-        answer = await got(client, ASHA_SESSION)
+    async with connect(Emulator.documented(), clock=FakeClock(DOCUMENTED_NOW), era=era) as client:
+        answer = await get_session(client, ASHA_SESSION)
         kind, text = await text_of(client, f"verify://sessions/{ASHA_SESSION}")
         _, short = await text_of(client, "verify://sessions/60ea68db")
     told = json.loads(text)
@@ -82,7 +91,7 @@ async def test_a_session_by_its_address_is_what_the_tool_tells(era: Era) -> None
     ],
 )
 async def test_a_mistake_is_invalid_params_with_the_uri(uri: str, message: str, era: Era) -> None:
-    async with connect(account(), era=era) as client:
+    async with connect(emulator_with(), era=era) as client:
         code, told, data = await mistake(client, uri)
         assert await text_of(client, "verify://guide")
     assert (code, data) == (INVALID_PARAMS, {"uri": uri})
@@ -90,7 +99,7 @@ async def test_a_mistake_is_invalid_params_with_the_uri(uri: str, message: str, 
 
 
 async def test_an_outage_is_not_the_readers_mistake() -> None:
-    api = account(session(1))
+    api = emulator_with(make_record(1))
     api.fail_next(Fault.SERVER_ERROR, times=2)
     async with connect(api) as client:
         code, told, _ = await mistake(client, f"verify://sessions/{uuid(1)}")
@@ -99,8 +108,8 @@ async def test_an_outage_is_not_the_readers_mistake() -> None:
 
 
 async def test_statuses_and_seen_sessions_are_completed(era: Era) -> None:
-    async with connect(account(*(session(n) for n in range(30))), era=era) as client:
-        await listed(client, limit=20)
+    async with connect(emulator_with(*(make_record(n) for n in range(30))), era=era) as client:
+        await list_sessions(client, limit=20)
 
         async def completed(name: str, typed: str) -> tuple[list[str], int | None, bool | None]:
             found = (await client.complete(SESSION, {"name": name, "value": typed})).completion
@@ -116,8 +125,8 @@ async def test_statuses_and_seen_sessions_are_completed(era: Era) -> None:
 
 
 async def test_a_prompts_argument_is_completed_like_a_documents() -> None:
-    async with connect(account(session(1))) as client:
-        await listed(client)
+    async with connect(emulator_with(make_record(1))) as client:
+        await list_sessions(client)
         found = await client.complete(
             PromptReference(name="explain_session"), {"name": "session_uuid", "value": "0000"}
         )
@@ -125,7 +134,7 @@ async def test_a_prompts_argument_is_completed_like_a_documents() -> None:
 
 
 async def test_lists_may_be_kept_for_an_hour_and_answers_not_at_all() -> None:
-    async with connect(account()) as client:
+    async with connect(emulator_with()) as client:
         kept: list[Any] = [
             await client.list_tools(), await client.list_prompts(), await client.list_resources(),
             await client.list_resource_templates(),

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from verify_mcp.emulator import documented
 from verify_mcp.errors import ApiFailed, VerifyError
-from verify_mcp.sessions import MOST_ROWS, Session, decoded, is_uuid, read_page, read_session
+from verify_mcp.sessions import MAX_ROWS, Session, is_uuid, parse_json, parse_page, parse_session
 
-DOCUMENTED: dict[str, Any] = json.loads(documented.golden_get())
+DOCUMENTED: dict[str, Any] = json.loads(documented.documented_get())
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
@@ -26,7 +26,7 @@ JSON = st.recursive(
 
 
 def read(**changes: Any) -> Session:
-    return read_session(json.dumps(DOCUMENTED | changes).encode())
+    return parse_session(json.dumps(DOCUMENTED | changes).encode())
 
 
 def page(*rows: object, **more: Any) -> bytes:
@@ -59,7 +59,7 @@ def test_r17_a_timestamp_is_read_in_every_known_form(told: str, meant: datetime)
 )  # fmt: skip
 def test_r17_a_time_that_is_none_is_unknown_where_it_may_be(told: object) -> None:
     assert read(updated_at=told).updated is None
-    assert read_page(page(DOCUMENTED | {"created_at": told})).skipped == 1
+    assert parse_page(page(DOCUMENTED | {"created_at": told})).skipped == 1
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,11 @@ def test_money_is_read_to_its_last_digit(told: object, meant: str | None) -> Non
     ids=str,
 )  # fmt: skip
 def test_r70_what_is_no_money_is_unknown_and_its_row_stands(told: object) -> None:
-    (session,) = read_page(page(DOCUMENTED | {"charges": {"total_charge": told}})).sessions
+    (session,) = parse_page(page(DOCUMENTED | {"charges": {"total_charge": told}})).sessions
     assert (session.cost, session.partly_unread) == (None, True)
-    assert session.doubts() == ("a field of the API's answer could not be read and is unknown",)
+    assert session.inconsistencies() == (
+        "a field of the API's answer could not be read and is unknown",
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,12 +103,12 @@ def test_r70_what_is_no_money_is_unknown_and_its_row_stands(told: object) -> Non
 def test_r70_an_optional_field_that_cannot_be_read_is_unknown(changes: dict[str, Any]) -> None:
     session = read(**changes)
     assert (session.uuid, session.partly_unread) == (DOCUMENTED["session_uuid"], True)
-    assert read_page(page(DOCUMENTED | changes)).sessions == (session,)
+    assert parse_page(page(DOCUMENTED | changes)).sessions == (session,)
 
 
 @pytest.mark.parametrize("never", [None, "", "0001-01-01T00:00:00Z", "0001-01-01T05:53:28+05:53"])
 def test_r70_a_time_that_the_api_does_not_tell_is_no_unreadable_one(never: str | None) -> None:
-    assert (read(updated_at=never).updated, read(updated_at=never).doubts()) == (None, ())
+    assert (read(updated_at=never).updated, read(updated_at=never).inconsistencies()) == (None, ())
 
 
 @pytest.mark.parametrize("recipient", [None, 7, [], {}], ids=str)
@@ -114,7 +116,7 @@ def test_r70_a_row_without_a_readable_recipient_is_a_session(recipient: object) 
     session = read(recipient=recipient)
     assert (session.recipient, session.partly_unread) == ("", True)
     nameless = {key: value for key, value in DOCUMENTED.items() if key != "recipient"}
-    assert read_page(page(nameless)).sessions == (session,)
+    assert parse_page(page(nameless)).sessions == (session,)
 
 
 def test_r70_names_of_our_own_are_no_keys_of_a_payload() -> None:
@@ -128,7 +130,7 @@ def test_r70_a_number_of_any_length_leaves_the_rest_of_a_reply_readable(
     field: str, end: str
 ) -> None:
     told = json.dumps(DOCUMENTED | {field: "HUGE"}).replace('"HUGE"', "7" * 5_001 + end).encode()
-    session = read_session(told)
+    session = parse_session(told)
     assert session.cost == read().cost
     assert session.partly_unread == (field != "unknown_to_us")
 
@@ -145,13 +147,13 @@ def test_r15_a_row_without_what_it_is_about_is_left_out(name: str, damage: objec
         damage = None
     row = {key: value for key, value in DOCUMENTED.items() if key != name}
     row |= {} if damage == "missing" else {name: damage}
-    assert (read_page(page(row)).skipped, read_page(page(row)).sessions) == (1, ())
+    assert (parse_page(page(row)).skipped, parse_page(page(row)).sessions) == (1, ())
 
 
 def test_the_one_session_that_cannot_be_read_is_refused_by_field_without_its_value() -> None:
     body = json.dumps(DOCUMENTED | {"created_at": "919380013443", "status": None}).encode()
     with pytest.raises(ApiFailed) as caught:
-        read_session(body)
+        parse_session(body)
     assert str(caught.value) == (
         "The Verify API's answer holds no readable session (created_at, status)."
     )
@@ -170,7 +172,7 @@ def test_the_one_session_that_cannot_be_read_is_refused_by_field_without_its_val
 )
 def test_a_status_is_canonical_or_kept_as_it_is(told: str, meant: str) -> None:
     session = read(status=told)
-    assert (session.status, session.settled) == (meant, meant in ("expired", "verified"))
+    assert (session.status, session.ended) == (meant, meant in ("expired", "verified"))
 
 
 @pytest.mark.parametrize(
@@ -189,14 +191,14 @@ def test_null_lists_are_empty(nothing: object) -> None:
     session = read(
         attempt_details=nothing, charges={"total_charge": "0", "attempt_charges": nothing}, count=0
     )
-    assert (session.attempts, session.attempt_charges, session.doubts()) == ((), (), ())
-    assert read_page(json.dumps({"sessions": nothing, "meta": None}).encode()).sessions == ()
+    assert (session.attempts, session.attempt_charges, session.inconsistencies()) == ((), (), ())
+    assert parse_page(json.dumps({"sessions": nothing, "meta": None}).encode()).sessions == ()
 
 
 @pytest.mark.parametrize("charges", [None, {}, {"other": 1}], ids=str)
 def test_missing_charges_are_unknown_not_nothing(charges: object) -> None:
     session = read(charges=charges)
-    assert (session.cost, session.validation_cost, session.doubts()) == (None, None, ())
+    assert (session.cost, session.validation_cost, session.inconsistencies()) == (None, None, ())
     assert session.charge(session.attempts[0]) is None
 
 
@@ -229,7 +231,7 @@ def test_the_country_is_the_apis_else_the_numbers(
 
 
 def test_r18_a_row_told_twice_counts_once() -> None:
-    read = read_page(page(DOCUMENTED, DOCUMENTED, {**DOCUMENTED, "new_field": 1}))
+    read = parse_page(page(DOCUMENTED, DOCUMENTED, {**DOCUMENTED, "new_field": 1}))
     assert (len(read.sessions), read.skipped, read.received) == (1, 0, 3)
 
 
@@ -252,7 +254,7 @@ def test_r18_a_row_told_twice_counts_once() -> None:
 def test_r19_meta_is_read_for_whether_more_follows(
     meta: object, *, more: bool | None, cursor: str | None
 ) -> None:
-    read = read_page(page(DOCUMENTED, meta=meta))
+    read = parse_page(page(DOCUMENTED, meta=meta))
     assert (read.more, read.cursor) == (more, cursor)
 
 
@@ -262,24 +264,24 @@ def test_r19_meta_is_read_for_whether_more_follows(
      b"[" * 100_000, b"1" * 10_000, b'{"error":"x"}', b'{"error":{"message":"x"}}', b"{}",
      b'{"sessions":{}}', b'{"sessions":{"rows":[]}}', b'{"sessions":"x"}', b'{"sessions":7}',
      b'{"sessions":0}', b'{"sessions":""}', b'{"sessions":false}',
-     page(*[DOCUMENTED] * (MOST_ROWS + 1))],
+     page(*[DOCUMENTED] * (MAX_ROWS + 1))],
     ids=lambda body: repr(body[:20]),
 )  # fmt: skip
 def test_what_is_no_page_is_refused(body: bytes) -> None:
     with pytest.raises(ApiFailed, match=r"^The Verify API.*\.$"):
-        read_page(body)
+        parse_page(body)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
 def test_r22_every_encoding_json_may_come_in_is_read(encoding: str) -> None:
     told = json.dumps(DOCUMENTED | {"alias": "Zoë 🙂"}, ensure_ascii=False)
-    assert read_session(told.encode(encoding)).alias == "Zoë 🙂"
+    assert parse_session(told.encode(encoding)).alias == "Zoë 🙂"
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
     try:
-        decoded(body)
+        parse_json(body)
     except ApiFailed:
         return
     assert body.strip()
@@ -292,7 +294,7 @@ PLACES = st.sampled_from([*DOCUMENTED, "charges.total_charge", "attempt.status",
 def test_a_damaged_row_is_read_or_skipped_and_never_takes_the_page_with_it(
     place: str, damage: object
 ) -> None:
-    row = json.loads(documented.golden_get())
+    row = json.loads(documented.documented_get())
     outer, _, inner = place.partition(".")
     if not inner:
         row[outer] = damage
@@ -301,7 +303,7 @@ def test_a_damaged_row_is_read_or_skipped_and_never_takes_the_page_with_it(
     else:
         row["attempt_details"][0][inner] = damage
     whole = DOCUMENTED | {"session_uuid": "00000000-0000-4000-8000-000000000000"}
-    read = read_page(page(row, whole))
+    read = parse_page(page(row, whole))
     assert read.sessions[-1].uuid == whole["session_uuid"]
     assert len(read.sessions) + read.skipped == 2
 
@@ -310,7 +312,7 @@ def test_a_damaged_row_is_read_or_skipped_and_never_takes_the_page_with_it(
 def test_any_json_is_a_page_or_an_error_of_ours(value: object) -> None:
     body = json.dumps({"sessions": value, "meta": value}).encode()
     try:
-        read = read_page(body)
+        read = parse_page(body)
     except VerifyError:
         return
     assert len(read.sessions) <= read.received

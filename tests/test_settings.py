@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.test_stdio import environment
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
-from verify_mcp.logs import secrets_of
+from verify_mcp.logs import secret_values
 from verify_mcp.settings import Credentials, Rate, Settings, read_settings
 
 AUTH_ID, TOKEN = "MAXYZABCDEFGHIJKLMNO", "c2VjcmV0LXRva2VuLW9mLXRoZS1hY2NvdW50"
@@ -226,7 +226,7 @@ def test_a_token_file_that_cannot_be_read_is_named_and_the_server_can_start(
 def test_the_token_shows_in_no_repr_and_the_id_only_in_part() -> None:
     settings = read_settings(SET)
     assert TOKEN not in repr(settings)
-    assert settings.account().shown_id == "MAXY…LMNO"
+    assert settings.account().masked_id == "MAXY…LMNO"
 
 
 @pytest.mark.parametrize(("auth_id", "confined"), [(AUTH_ID, False), ("SA" + AUTH_ID[2:], True)])
@@ -259,7 +259,7 @@ def test_r80_the_databases_password_may_live_in_a_file(
     assert "p%40ss" not in repr(settings)
     assert "p@ss" not in repr(settings)
     assert conninfo_to_dict(composed)["password"] == "p@ss/ w"
-    assert {"p@ss/ w", "p%40ss%2F%20w"} <= set(secrets_of(settings))
+    assert {"p@ss/ w", "p%40ss%2F%20w"} <= set(secret_values(settings))
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "postgresql://verify:secret@db/verify"])

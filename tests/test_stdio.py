@@ -17,15 +17,21 @@ import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, StdioServerParameters
 
-from tests.conftest import Era, got, listed, refused, uuid
+from tests.conftest import Era, call_tool_error, get_session, list_sessions, uuid
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
-    Behaviour,
     Emulator,
-    serving,
+    Options,
+    serve,
 )
-from verify_mcp.stdio import LINE_LIMIT, TAIL, Overlong, capped_lines, mended
+from verify_mcp.stdio import (
+    MAX_LINE_BYTES,
+    MAX_TAIL_BYTES,
+    Overlong,
+    capped_lines,
+    replace_lone_surrogates,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +110,7 @@ class Child:
 
 
 @asynccontextmanager
-async def started(*command: str, **more: str) -> AsyncIterator[Child]:
+async def start_child(*command: str, **more: str) -> AsyncIterator[Child]:
     async with await anyio.open_process(
         command or SERVER, env=environment(**more), stderr=subprocess.DEVNULL
     ) as process:
@@ -117,7 +123,7 @@ async def started(*command: str, **more: str) -> AsyncIterator[Child]:
 
 @asynccontextmanager
 async def api(**switches: Any) -> AsyncIterator[str]:
-    async with serving(Emulator(behaviour=Behaviour(**switches))) as url:
+    async with serve(Emulator(behaviour=Options(**switches))) as url:
         yield url
 
 
@@ -127,10 +133,10 @@ async def test_a_real_client_is_answered_by_a_real_child_in_both_eras(era: Era) 
             command=SERVER[0], args=SERVER[1:], env=environment(VERIFY_MCP_API_URL=url)
         )
         async with Client(server, mode=era) as client:
-            answer = await listed(client)
+            answer = await list_sessions(client)
             assert (answer["complete"], len(answer["rows"]), answer["quota_left"]) == (True, 20, 19)
             short = answer["rows"][0][0]
-            assert (await got(client, short))["session"].startswith(short)
+            assert (await get_session(client, short))["session"].startswith(short)
 
 
 async def test_r71_the_instructions_name_the_configured_rate(era: Era) -> None:
@@ -147,7 +153,7 @@ async def test_the_sandbox_needs_no_credentials_and_no_network(era: Era) -> None
         command=SERVER[0], args=[*SERVER[1:], "serve", "--sandbox"], env=bare
     )
     async with Client(server, mode=era) as client:
-        assert len((await listed(client))["rows"]) == 20
+        assert len((await list_sessions(client))["rows"]) == 20
 
 
 STOPS: Mapping[str, int] = {"eof": 0, "sigterm": 143, "sigint": 130}
@@ -156,7 +162,7 @@ STOPS: Mapping[str, int] = {"eof": 0, "sigterm": 143, "sigint": 130}
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "call in flight"])
 @pytest.mark.parametrize("stop", STOPS)
 async def test_r44_it_ends_in_time_whatever_is_under_way(stop: str, *, busy: bool) -> None:
-    async with api(latency=60.0) as url, started(VERIFY_MCP_API_URL=url) as child:
+    async with api(latency=60.0) as url, start_child(VERIFY_MCP_API_URL=url) as child:
         await child.greet()
         if busy:
             await child.say("tools/call", 1, name="list_verify_sessions", arguments={})
@@ -172,7 +178,7 @@ ORPHAN = f"import subprocess, time; subprocess.Popen({SERVER!r}); time.sleep(600
 
 
 async def test_r44_it_ends_when_its_parent_dies_though_its_input_stays_open() -> None:
-    async with started(sys.executable, "-c", ORPHAN) as parent:
+    async with start_child(sys.executable, "-c", ORPHAN) as parent:
         await parent.greet()
         parent.process.kill()
         with anyio.fail_after(END):
@@ -180,7 +186,7 @@ async def test_r44_it_ends_when_its_parent_dies_though_its_input_stays_open() ->
 
 
 async def test_r45_it_ends_when_nobody_reads_any_more() -> None:
-    async with started() as child:
+    async with start_child() as child:
         await child.greet()
         assert child.process.stdout is not None
         await child.process.stdout.aclose()
@@ -204,7 +210,7 @@ GARBAGE = [
 
 
 async def test_r43_garbage_on_stdin_is_survived() -> None:
-    async with api() as url, started(VERIFY_MCP_API_URL=url) as child:
+    async with api() as url, start_child(VERIFY_MCP_API_URL=url) as child:
         await child.greet()
         for number, raw in enumerate(GARBAGE, start=100):
             await child.write(raw)
@@ -227,7 +233,7 @@ NO_MESSAGES = [
 @pytest.mark.parametrize("era", ["before the greeting", "after it"])
 async def test_r81_what_is_no_message_is_answered_with_an_error_without_an_id(era: str) -> None:
     assert len(NO_MESSAGES) < MOST_REFUSALS
-    async with started() as child:
+    async with start_child() as child:
         if era == "after it":
             await child.greet()
         for raw, code in NO_MESSAGES:
@@ -240,7 +246,7 @@ async def test_r81_what_is_no_message_is_answered_with_an_error_without_an_id(er
 
 
 async def test_r81_every_line_of_garbage_is_answered_in_order_and_empty_lines_never() -> None:
-    async with started() as child:
+    async with start_child() as child:
         await child.greet()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(child.write, b"\n" * 10 + b"x\n" * 5000)
@@ -253,7 +259,7 @@ async def test_r81_every_line_of_garbage_is_answered_in_order_and_empty_lines_ne
 
 
 async def test_r81_who_reads_no_answers_is_read_no_further() -> None:
-    async with started() as child:
+    async with start_child() as child:
         await child.greet()
         with anyio.move_on_after(2) as pause:
             await child.write(b"x\n" * 2_000_000)
@@ -276,7 +282,7 @@ OVERLONG: list[tuple[bytes, int | str | None]] = [
 
 
 async def test_r81_a_line_over_the_limit_is_answered_with_the_limit_and_its_id() -> None:
-    async with started() as child:
+    async with start_child() as child:
         await child.greet()
         for number, (raw, answered) in enumerate(OVERLONG, start=100):
             await child.write(raw + b"\n")
@@ -303,7 +309,7 @@ BAD_REQUESTS: dict[str, int | str | None] = {
 
 
 async def test_r81_a_bad_request_is_answered_with_its_id_where_it_has_one() -> None:
-    async with started() as child:
+    async with start_child() as child:
         await child.greet()
         for number, (members, answered) in enumerate(BAD_REQUESTS.items(), start=100):
             await child.write(f'{{"jsonrpc":"2.0",{members}}}\n'.encode())
@@ -314,7 +320,7 @@ async def test_r81_a_bad_request_is_answered_with_its_id_where_it_has_one() -> N
 
 
 async def test_r41_half_a_surrogate_pair_is_read_as_the_replacement_character() -> None:
-    async with api() as url, started(VERIFY_MCP_API_URL=url) as child:
+    async with api() as url, start_child(VERIFY_MCP_API_URL=url) as child:
         await child.greet()
         await child.write(
             b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":'
@@ -336,11 +342,11 @@ async def test_r41_half_a_surrogate_pair_is_read_as_the_replacement_character() 
     ],
 )
 def test_only_half_a_pair_is_mended(line: bytes, text: str) -> None:
-    assert mended(line) == text
+    assert replace_lone_surrogates(line) == text
 
 
 async def test_r43_a_line_may_arrive_in_halves() -> None:
-    async with started() as child:
+    async with start_child() as child:
         await child.greet()
         await child.write(b'{"jsonrpc":"2.0","id":3,')
         await anyio.sleep(0.05)
@@ -349,7 +355,7 @@ async def test_r43_a_line_may_arrive_in_halves() -> None:
 
 
 async def test_r43_a_request_before_initialize_and_an_unknown_method_are_protocol_errors() -> None:
-    async with started() as child:
+    async with start_child() as child:
         early = await child.ask("tools/list", 1)
         await child.greet()
         unknown = await child.ask("tools/dance", 2)
@@ -376,8 +382,8 @@ async def test_r47_without_credentials_it_starts_lists_and_says_what_to_set(
     server = StdioServerParameters(command=SERVER[0], args=SERVER[1:], env=environment(**changes))
     async with Client(server) as client:
         assert len((await client.list_tools()).tools) >= 2
-        texts = {await refused(client) for _ in range(2)}
-        texts.add(await refused(client, "get_verify_session", session_uuid=uuid(1)))
+        texts = {await call_tool_error(client) for _ in range(2)}
+        texts.add(await call_tool_error(client, "get_verify_session", session_uuid=uuid(1)))
     (text,) = texts
     assert text.startswith(told)
 
@@ -411,6 +417,6 @@ def test_lines_too_long_keep_a_beginning_and_an_end_and_the_rest_stays_in_step()
     ]  # fmt: skip
     rest = iter([b"x" * 2000, b"yz", b""])
     assert list(capped_lines(lambda: next(rest), 10)) == [
-        Overlong(b"x" * 10, b"x" * (TAIL - 2) + b"yz")
+        Overlong(b"x" * 10, b"x" * (MAX_TAIL_BYTES - 2) + b"yz")
     ]
-    assert LINE_LIMIT > 1_000_000
+    assert MAX_LINE_BYTES > 1_000_000

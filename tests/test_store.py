@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from tests.conftest import NOW, uuid
 from tests.databases import Place
 from verify_mcp import summary
-from verify_mcp.database import Access
+from verify_mcp.database import ResilientDatabase
 from verify_mcp.filters import MICROSECOND, SessionFilter
-from verify_mcp.schema import STEPS
-from verify_mcp.sessions import Session, read_page
-from verify_mcp.store import MOST_COST, Store
+from verify_mcp.schema import MIGRATIONS
+from verify_mcp.sessions import Session, parse_page
+from verify_mcp.store import MAX_COST, Store
 from verify_mcp.summary import GROUPS
-from verify_mcp.windows import Window, covered, gaps, merged
+from verify_mcp.windows import Window, covers, gaps, merge
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ ALL_GROUPS = [(), *((one,) for one in GROUPS), *combinations(GROUPS, 2)]
 EVER = Window(NOW - 200 * DAY, NOW + 200 * DAY)
 
 
-_opened: list[Access] = []
+_opened: list[ResilientDatabase] = []
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +49,12 @@ def closing() -> Iterator[None]:
 
 
 def store_in(place: Place, account: str = ACCOUNT) -> Store:
-    access = Access(place.url, clock=monotonic, say=pytest.fail)
+    access = ResilientDatabase(place.url, clock=monotonic, say=pytest.fail)
     _opened.append(access)
     return Store(access, account, settle=HOUR)
 
 
-def told(number: int, created: datetime, **changes: Any) -> Session:
+def tallies_of(number: int, created: datetime, **changes: Any) -> Session:
     """A session as the API tells it: expired, one text delivered."""
     row = {
         "session_uuid": uuid(number),
@@ -68,7 +68,7 @@ def told(number: int, created: datetime, **changes: Any) -> Session:
         "updated_at": created.isoformat(),
         **changes,
     }
-    return read_page(json.dumps({"sessions": [row]}).encode()).sessions[0]
+    return parse_page(json.dumps({"sessions": [row]}).encode()).sessions[0]
 
 
 def random_session(random: Random, number: int, span: Window) -> Session:
@@ -84,7 +84,7 @@ def random_session(random: Random, number: int, span: Window) -> Session:
         for _ in range(random.randrange(4))
     ]
     cost = f"{random.randrange(3)}.{random.randrange(10**9):09d}"
-    return told(
+    return tallies_of(
         number,
         created,
         app_uuid=random.choice([uuid(1), uuid(2), ""]),
@@ -108,9 +108,9 @@ def those(sessions: Iterable[Session], wanted: SessionFilter, window: Window) ->
     return sorted(found, key=lambda each: (-each.created.timestamp(), each.uuid))
 
 
-async def kept(place: Place, sessions: Iterable[Session], scope: str = "") -> Store:
+async def save_sessions(place: Place, sessions: Iterable[Session], scope: str = "") -> Store:
     store = store_in(place)
-    await store.keep(list(sessions), scope, None, NOW)
+    await store.save(list(sessions), scope, None, NOW)
     return store
 
 
@@ -120,18 +120,18 @@ async def test_sql_adds_up_as_python_does_by_every_group_and_pair(place: Place, 
     # Over the ends of summer time in New York, Lord Howe (half an hour) and Europe.
     span = Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 5, tzinfo=UTC))
     sessions = [random_session(random, number, span) for number in range(150)]
-    store = await kept(place, sessions)
+    store = await save_sessions(place, sessions)
     for by in ALL_GROUPS:
         zone = ZoneInfo(random.choice(ZONES))
-        found = await store.tallied(SessionFilter(), "", [span], by, zone)
-        assert found == summary.tallied(sessions, by, zone), (by, zone)
+        found = await store.tally(SessionFilter(), "", [span], by, zone)
+        assert found == summary.tally_by(sessions, by, zone), (by, zone)
 
 
 async def test_sql_finds_and_adds_what_filters_and_windows_let_through(place: Place) -> None:
     random = Random(3)  # noqa: S311 - made-up data
     span = Window(NOW - 60 * DAY, NOW)
     sessions = [random_session(random, number, span) for number in range(300)]
-    store = await kept(place, sessions)
+    store = await save_sessions(place, sessions)
     for _ in range(80):
         wanted = SessionFilter(
             app_uuid=random.choice([None, None, uuid(1), uuid(9)]),
@@ -143,7 +143,7 @@ async def test_sql_finds_and_adds_what_filters_and_windows_let_through(place: Pl
         by = random.choice(ALL_GROUPS)
         zone = ZoneInfo(random.choice(ZONES))
         matching = [each for window in windows for each in those(sessions, wanted, window)]
-        assert await store.tallied(wanted, "", windows, by, zone) == summary.tallied(
+        assert await store.tally(wanted, "", windows, by, zone) == summary.tally_by(
             matching, by, zone
         )
         limit, offset = random.randrange(1, 30), random.choice([0, 0, 5, 300])
@@ -158,11 +158,11 @@ async def test_days_and_hours_are_those_of_the_zone_when_its_clocks_change(place
         datetime(2026, 11, 1, 3, 59, tzinfo=UTC): "2026-10-31 23:00",
         datetime(2026, 11, 1, 4, 0, tzinfo=UTC): "2026-11-01 00:00",
     }
-    store = await kept(place, [told(number, at) for number, at in enumerate(moments)])
-    hours = await store.tallied(
-        SessionFilter(), "", [EVER], ("hour",), ZoneInfo("America/New_York")
+    store = await save_sessions(
+        place, [tallies_of(number, at) for number, at in enumerate(moments)]
     )
-    days = await store.tallied(SessionFilter(), "", [EVER], ("day",), ZoneInfo("Asia/Kolkata"))
+    hours = await store.tally(SessionFilter(), "", [EVER], ("hour",), ZoneInfo("America/New_York"))
+    days = await store.tally(SessionFilter(), "", [EVER], ("day",), ZoneInfo("Asia/Kolkata"))
     assert {key: own.sessions for key, own in hours.items()} == {
         ("2026-11-01 01:00",): 2, ("2026-10-31 23:00",): 1, ("2026-11-01 00:00",): 1,
     }  # fmt: skip
@@ -171,15 +171,15 @@ async def test_days_and_hours_are_those_of_the_zone_when_its_clocks_change(place
 
 async def test_money_adds_up_to_the_last_digit(place: Place) -> None:
     costs = [Decimal("0.000000001"), Decimal("999999.999999999"), Decimal("0.1"), Decimal("0.2")]
-    store = await kept(
+    store = await save_sessions(
         place,
         [
-            told(number, NOW - DAY, charges={"total_charge": f"{cost:f}"})
+            tallies_of(number, NOW - DAY, charges={"total_charge": f"{cost:f}"})
             for number, cost in enumerate(costs)
         ],
     )
-    (tally,) = (await store.tallied(SessionFilter(), "", [EVER], ())).values()
-    assert summary.amount(tally.cost) == sum(costs)
+    (tally,) = (await store.tally(SessionFilter(), "", [EVER], ())).values()
+    assert summary.from_nanos(tally.cost) == sum(costs)
 
 
 @pytest.mark.parametrize(
@@ -188,45 +188,49 @@ async def test_money_adds_up_to_the_last_digit(place: Place) -> None:
 async def test_a_cost_the_database_cannot_tell_exactly_is_neither_kept_nor_covered(
     place: Place, cost: str
 ) -> None:
-    odd = told(1, NOW - 2 * DAY, charges={"total_charge": cost})
-    plain = told(2, NOW - 2 * DAY + HOUR)
+    odd = tallies_of(1, NOW - 2 * DAY, charges={"total_charge": cost})
+    plain = tallies_of(2, NOW - 2 * DAY + HOUR)
     store, window = store_in(place), Window(NOW - 3 * DAY, NOW - DAY)
-    await store.keep([plain, odd], "", window, NOW, NOW)
+    await store.save([plain, odd], "", window, NOW, NOW)
     hole = Window(odd.created, odd.created + MICROSECOND)
     assert await store.find(SessionFilter(), "", window, limit=9, offset=0) == [plain]
-    assert gaps(window, await store.covered("", window)) == (hole,)
-    assert gaps(window, [each for each, _ in await store.walked("", window, NOW)]) == (hole,)
+    assert gaps(window, await store.cached_windows("", window)) == (hole,)
+    assert gaps(window, [each for each, _ in await store.recently_fetched("", window, NOW)]) == (
+        hole,
+    )
 
 
 async def test_the_dearest_session_is_kept_and_thousands_of_it_add_up(place: Place) -> None:
-    dear = f"{summary.amount(MOST_COST):f}"
-    sessions = [told(number, NOW - DAY, charges={"total_charge": dear}) for number in range(2000)]
-    store = await kept(place, sessions)
-    (tally,) = (await store.tallied(SessionFilter(), "", [EVER], ())).values()
-    assert summary.amount(tally.cost) == 2000 * Decimal(dear)
+    dear = f"{summary.from_nanos(MAX_COST):f}"
+    sessions = [
+        tallies_of(number, NOW - DAY, charges={"total_charge": dear}) for number in range(2000)
+    ]
+    store = await save_sessions(place, sessions)
+    (tally,) = (await store.tally(SessionFilter(), "", [EVER], ())).values()
+    assert summary.from_nanos(tally.cost) == 2000 * Decimal(dear)
 
 
 async def test_a_final_session_stays_as_it_is_whatever_comes_later(place: Place) -> None:
-    ended = told(1, NOW - DAY, status="verified")
-    store = await kept(place, [ended])
-    await store.keep([told(1, NOW - DAY, status="in-progress")], "", None, NOW + HOUR)
-    assert await store.final(ended.uuid) == ended
+    ended = tallies_of(1, NOW - DAY, status="verified")
+    store = await save_sessions(place, [ended])
+    await store.save([tallies_of(1, NOW - DAY, status="in-progress")], "", None, NOW + HOUR)
+    assert await store.get_final(ended.uuid) == ended
     assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
-    assert await store.tallied(SessionFilter(), "", [EVER], ()) == summary.tallied([ended], ())
+    assert await store.tally(SessionFilter(), "", [EVER], ()) == summary.tally_by([ended], ())
 
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_the_younger_reply_wins_in_whatever_order_the_two_are_kept(
     place: Place, *, late: bool
 ) -> None:
-    begun = told(1, NOW - timedelta(minutes=9), status="in-progress", attempt_details=[])
-    ended = told(1, NOW - timedelta(minutes=9), status="verified")
+    begun = tallies_of(1, NOW - timedelta(minutes=9), status="in-progress", attempt_details=[])
+    ended = tallies_of(1, NOW - timedelta(minutes=9), status="verified")
     replies = [(begun, NOW), (ended, NOW + timedelta(seconds=1))]
     store = store_in(place)
     for session, fetched in reversed(replies) if late else replies:
-        await store.keep([session], "", None, fetched)
+        await store.save([session], "", None, fetched)
     assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
-    assert await store.tallied(SessionFilter(), "", [EVER], ("status",)) == summary.tallied(
+    assert await store.tally(SessionFilter(), "", [EVER], ("status",)) == summary.tally_by(
         [ended], ("status",)
     )
 
@@ -243,62 +247,62 @@ def test_claims_of_any_order_and_overlap_become_the_fewest_windows(
     ]
 
     async def claimed() -> tuple[Window, ...]:
-        access = Access("sqlite://", clock=monotonic, say=pytest.fail)
+        access = ResilientDatabase("sqlite://", clock=monotonic, say=pytest.fail)
         store = Store(access, ACCOUNT, settle=HOUR)
         for window in windows:
-            await store.keep([], "", window, NOW)
+            await store.save([], "", window, NOW)
         _opened.append(access)
-        return (await store.holdings(""))[1]
+        return (await store.stats(""))[1]
 
-    assert anyio.run(claimed) == merged(windows)
+    assert anyio.run(claimed) == merge(windows)
 
 
 async def test_sessions_that_may_still_change_are_holes_in_what_is_claimed(place: Place) -> None:
     window = Window(NOW - DAY, NOW)
-    begun = told(1, NOW - 5 * HOUR, status="in-progress")
-    ended = told(2, NOW - 4 * HOUR)
+    begun = tallies_of(1, NOW - 5 * HOUR, status="in-progress")
+    ended = tallies_of(2, NOW - 4 * HOUR)
     # Its last attempt is younger than the settling time, long as it began before.
-    lasting = told(3, NOW - 3 * HOUR, updated_at=(NOW - HOUR / 2).isoformat())
+    lasting = tallies_of(3, NOW - 3 * HOUR, updated_at=(NOW - HOUR / 2).isoformat())
     store = store_in(place)
-    await store.keep([lasting, ended, begun], "", window, NOW)
-    assert gaps(window, await store.covered("", window)) == (
+    await store.save([lasting, ended, begun], "", window, NOW)
+    assert gaps(window, await store.cached_windows("", window)) == (
         Window(begun.created, begun.created + MICROSECOND),
         Window(lasting.created, lasting.created + MICROSECOND),
         Window(NOW - HOUR, NOW),
     )
     later = NOW + HOUR
-    await store.keep([told(1, NOW - 5 * HOUR), lasting, ended], "", window, later)
-    assert covered(window, await store.covered("", window))
+    await store.save([tallies_of(1, NOW - 5 * HOUR), lasting, ended], "", window, later)
+    assert covers(window, await store.cached_windows("", window))
 
 
 async def test_a_window_is_claimed_by_its_settled_part_only(place: Place) -> None:
     store = store_in(place)
-    await store.keep([], "", Window(NOW - HOUR / 2, NOW), NOW)
-    await store.keep([], "", Window(NOW - 3 * HOUR, NOW + HOUR), NOW)
-    assert (await store.holdings(""))[1] == (Window(NOW - 3 * HOUR, NOW - HOUR),)
+    await store.save([], "", Window(NOW - HOUR / 2, NOW), NOW)
+    await store.save([], "", Window(NOW - 3 * HOUR, NOW + HOUR), NOW)
+    assert (await store.stats(""))[1] == (Window(NOW - 3 * HOUR, NOW - HOUR),)
 
 
 async def test_a_walk_is_remembered_whole_for_an_hour(place: Place) -> None:
     store, window = store_in(place), Window(NOW - 3 * HOUR, NOW)
-    await store.keep([], "", window, NOW, NOW)
-    assert await store.walked("", Window(NOW - HOUR, NOW), NOW - HOUR) == [(window, NOW)]
-    assert await store.walked("", window, NOW + MICROSECOND) == []
-    assert await store.walked(SCOPES[1], window, NOW - HOUR) == []
+    await store.save([], "", window, NOW, NOW)
+    assert await store.recently_fetched("", Window(NOW - HOUR, NOW), NOW - HOUR) == [(window, NOW)]
+    assert await store.recently_fetched("", window, NOW + MICROSECOND) == []
+    assert await store.recently_fetched(SCOPES[1], window, NOW - HOUR) == []
     later = NOW + HOUR + MICROSECOND
-    await store.keep([], "", Window(NOW, later), later, later)
-    assert await store.walked("", window, NOW - DAY) == []
+    await store.save([], "", Window(NOW, later), later, later)
+    assert await store.recently_fetched("", window, NOW - DAY) == []
 
 
 async def test_purging_by_age_leaves_what_is_younger_and_claims_no_more(place: Place) -> None:
     days = Window(NOW - 9 * DAY, NOW - DAY)
-    sessions = [told(number, NOW - number * DAY) for number in range(2, 9)]
+    sessions = [tallies_of(number, NOW - number * DAY) for number in range(2, 9)]
     edge = sessions[3].created
     store = store_in(place)
-    await store.keep(sessions, "", days, NOW, NOW)
-    await store.keep([], "", Window(NOW - 20 * DAY, NOW - 15 * DAY), NOW)
+    await store.save(sessions, "", days, NOW, NOW)
+    await store.save([], "", Window(NOW - 20 * DAY, NOW - 15 * DAY), NOW)
     assert await store.purge(edge) == 3
-    assert await store.holdings("") == (4, (Window(edge, days.end),))
-    assert await store.walked("", days, NOW) == []
+    assert await store.stats("") == (4, (Window(edge, days.end),))
+    assert await store.recently_fetched("", days, NOW) == []
     assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == sessions[:4]
     assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [4, 4, 1, 0, 3]  # noqa: S608 - fixed names
 
@@ -310,19 +314,19 @@ async def test_purging_whole_leaves_nothing_of_this_account_and_all_of_another(
     place: Place,
 ) -> None:
     mine, other = store_in(place), store_in(place, OTHER)
-    window, session = Window(NOW - 9 * DAY, NOW), told(1, NOW - 2 * DAY)
+    window, session = Window(NOW - 9 * DAY, NOW), tallies_of(1, NOW - 2 * DAY)
     for store in (mine, other):
         for scope in SCOPES:
-            await store.keep([session], scope, window, NOW, NOW)
+            await store.save([session], scope, window, NOW, NOW)
     assert await mine.purge(None) == 3
     assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [3, 3, 3, 3, 3]  # noqa: S608 - fixed names
-    assert await mine.holdings("") == (0, ())
-    assert await other.holdings("") == (3, (Window(NOW - 9 * DAY, NOW - HOUR),))
+    assert await mine.stats("") == (0, ())
+    assert await other.stats("") == (3, (Window(NOW - 9 * DAY, NOW - HOUR),))
 
 
 async def test_r39_accounts_and_subaccounts_never_mix(place: Place) -> None:
     sessions = {
-        (owner, scope): told(number, NOW - 2 * DAY + number * HOUR)
+        (owner, scope): tallies_of(number, NOW - 2 * DAY + number * HOUR)
         for number, (owner, scope) in enumerate(
             (owner, scope) for owner in (ACCOUNT, OTHER) for scope in SCOPES
         )
@@ -330,47 +334,47 @@ async def test_r39_accounts_and_subaccounts_never_mix(place: Place) -> None:
     stores = {owner: store_in(place, owner) for owner in (ACCOUNT, OTHER)}
     for (owner, scope), session in sessions.items():
         at = session.created
-        await stores[owner].keep([session], scope, Window(at, at + HOUR), NOW, NOW)
+        await stores[owner].save([session], scope, Window(at, at + HOUR), NOW, NOW)
     for (owner, scope), session in sessions.items():
         store, at = stores[owner], session.created
         whole = Window(at, at + HOUR)
         assert await store.find(SessionFilter(), scope, EVER, limit=9, offset=0) == [session]
-        assert await store.covered(scope, EVER) == (whole,)
-        assert await store.walked(scope, EVER, NOW) == [(whole, NOW)]
-        assert await store.tallied(SessionFilter(), scope, [EVER], ("recipient",)) == (
-            summary.tallied([session], ("recipient",))
+        assert await store.cached_windows(scope, EVER) == (whole,)
+        assert await store.recently_fetched(scope, EVER, NOW) == [(whole, NOW)]
+        assert await store.tally(SessionFilter(), scope, [EVER], ("recipient",)) == (
+            summary.tally_by([session], ("recipient",))
         )
         others = {each.uuid for (one, _), each in sessions.items() if one != owner}
-        assert not others & set(await store.starting("0000"))
-        assert [await store.final(each) for each in others] == [None] * 3
-        assert len(await store.numbers_like("91", "")) == 3
+        assert not others & set(await store.ids_starting_with("0000"))
+        assert [await store.get_final(each) for each in others] == [None] * 3
+        assert len(await store.recipients_like("91", "")) == 3
 
 
 async def test_what_was_kept_can_be_found_by_how_it_starts_and_by_its_number(place: Place) -> None:
-    sessions = [told(number, NOW - DAY) for number in (0xAB, 0xAC, 0x1AB)]
-    store = await kept(place, sessions)
-    assert await store.starting("000000a") == [uuid(0xAB), uuid(0xAC)]
-    assert await store.starting("0", most=2) == [uuid(0xAB), uuid(0xAC)]
-    assert await store.starting("f") == []
-    assert await store.numbers_like("91", sessions[0].recipient[-4:]) == [sessions[0].recipient]
+    sessions = [tallies_of(number, NOW - DAY) for number in (0xAB, 0xAC, 0x1AB)]
+    store = await save_sessions(place, sessions)
+    assert await store.ids_starting_with("000000a") == [uuid(0xAB), uuid(0xAC)]
+    assert await store.ids_starting_with("0", most=2) == [uuid(0xAB), uuid(0xAC)]
+    assert await store.ids_starting_with("f") == []
+    assert await store.recipients_like("91", sessions[0].recipient[-4:]) == [sessions[0].recipient]
 
 
 async def test_a_session_comes_back_from_the_store_as_the_api_told_it(place: Place) -> None:
     random = Random(5)  # noqa: S311 - made-up data
     sessions = [random_session(random, number, Window(NOW - DAY, NOW)) for number in range(60)]
-    store = await kept(place, sessions)
+    store = await save_sessions(place, sessions)
     found = await store.find(SessionFilter(), "", EVER, limit=99, offset=0)
     assert sorted(found, key=lambda each: each.uuid) == sessions
 
 
 async def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(place: Place) -> None:
-    session, window = told(1, NOW - DAY), Window(NOW - 2 * DAY, NOW - DAY / 2)
+    session, window = tallies_of(1, NOW - DAY), Window(NOW - 2 * DAY, NOW - DAY / 2)
     old = store_in(place)
-    await old.keep([session], "", window, NOW)
+    await old.save([session], "", window, NOW)
     _opened.pop().close()
     place.run("DROP TABLE verify_days")
-    place.run(f"DELETE FROM verify_schema WHERE step = {len(STEPS)}")  # noqa: S608 - a number
+    place.run(f"DELETE FROM verify_schema WHERE step = {len(MIGRATIONS)}")  # noqa: S608 - a number
     new = store_in(place)
-    assert await new.holdings("") == (1, (window,))
+    assert await new.stats("") == (1, (window,))
     assert await new.find(SessionFilter(), "", EVER, limit=9, offset=0) == [session]
-    assert place.run("SELECT count(*) FROM verify_schema")[0][0] == len(STEPS)
+    assert place.run("SELECT count(*) FROM verify_schema")[0][0] == len(MIGRATIONS)

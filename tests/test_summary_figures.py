@@ -9,8 +9,8 @@ import pytest
 from mcp import Client
 
 from tests import truth
-from tests.conftest import NOW, Clock, answered, connect
-from verify_mcp.emulator import Behaviour, Emulator, World, generate
+from tests.conftest import NOW, FakeClock, call_tool, connect
+from verify_mcp.emulator import AccountData, Emulator, Options, generate
 
 pytestmark = pytest.mark.anyio
 
@@ -18,16 +18,16 @@ NINETY_DAYS = {"session_time__gte": "90d"}
 
 
 @pytest.fixture(scope="module")
-def busy() -> World:
+def busy() -> AccountData:
     """2,000 sessions in the last day, 30,000 in ninety; more arrive in the hour to come."""
     return generate(now=NOW, seed=11, last_day=2000, total=30_000)
 
 
-def api(world: World, clock: Clock) -> Emulator:
+def api(world: AccountData, clock: FakeClock) -> Emulator:
     """The account as the API serves it, 20 requests a minute."""
     return Emulator(
         world,
-        behaviour=Behaviour(shape="rich"),
+        behaviour=Options(shape="rich"),
         clock=lambda: clock.now,
         monotonic=lambda: clock.ticks,
         sleep=clock.sleep,
@@ -35,12 +35,12 @@ def api(world: World, clock: Clock) -> Emulator:
 
 
 async def gone_on(
-    client: Client, clock: Clock, at_most: int, **arguments: Any
+    client: Client, clock: FakeClock, at_most: int, **arguments: Any
 ) -> list[dict[str, Any]]:
     """The answers of one question, asked again whenever it says it can go on, until complete."""
     said: list[dict[str, Any]] = []
     for _ in range(at_most):
-        said.append(await answered(client, "summarize_verify_sessions", arguments))
+        said.append(await call_tool(client, "summarize_verify_sessions", arguments))
         if said[-1]["complete"]:
             break
         clock.pass_by(said[-1]["eta_s"])
@@ -48,14 +48,14 @@ async def gone_on(
 
 
 async def test_a_day_of_2000_by_channel_is_exact_within_110_requests_and_free_after(
-    busy: World,
+    busy: AccountData,
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     emulator = api(busy, clock)
     async with connect(emulator, clock=clock) as client:
         said = await gone_on(client, clock, 9, group_by=["channel"], max_requests=100)
         spent = len(emulator.received)
-        again = await answered(
+        again = await call_tool(
             client, "summarize_verify_sessions", {"group_by": ["channel"], "max_requests": 100}
         )
     assert spent == sum(each["api_requests"] for each in said) <= 110
@@ -66,7 +66,7 @@ async def test_a_day_of_2000_by_channel_is_exact_within_110_requests_and_free_af
         check_channels(answer, busy, clock.now)
 
 
-def check_channels(answer: dict[str, Any], world: World, now: datetime) -> None:
+def check_channels(answer: dict[str, Any], world: AccountData, now: datetime) -> None:
     """The account's own figures, for the window and the moment that the answer names."""
     start, end = (moment(answer["applied"][f"session_time__{each}"]) for each in ("gte", "lt"))
     records = [each for each in truth.among(world, start, end) if each.resolved_at <= now]
@@ -80,15 +80,15 @@ def moment(text: str) -> datetime:
 
 
 async def test_conversion_of_ninety_days_of_30000_is_exact_within_60_requests(
-    busy: World,
+    busy: AccountData,
 ) -> None:
-    clock = Clock()
+    clock = FakeClock()
     emulator = api(busy, clock)
     async with connect(emulator, clock=clock) as client:
-        said = [await answered(client, "summarize_verify_sessions", NINETY_DAYS)]
+        said = [await call_tool(client, "summarize_verify_sessions", NINETY_DAYS)]
         while "conversion_pct" not in said[-1] or "what the others leave" in said[-1]["why"]:
             clock.pass_by(said[-1]["eta_s"])
-            said.append(await answered(client, "summarize_verify_sessions", NINETY_DAYS))
+            said.append(await call_tool(client, "summarize_verify_sessions", NINETY_DAYS))
     answer = said[-1]
     assert max(each["api_requests"] for each in said) <= 20
     assert len(emulator.received) <= 60

@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.conftest import Clock, account, session
+from tests.conftest import FakeClock, emulator_with, make_record
 from tests.databases import sqlite_url
-from tests.mirrors import mirror_of
+from tests.mirrors import open_mirror_of
 from verify_mcp.emulator import Emulator, Fault
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.settings import Credentials
-from verify_mcp.sync import DONE, TRY_LATER, purging, syncing
+from verify_mcp.sync import EXIT_DONE, EXIT_TRY_LATER, purge_command, sync_command
 
 pytestmark = pytest.mark.anyio
 
 
-async def synced(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
+async def run_sync(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
     out = Console(file=io.StringIO(), width=200)
-    async with mirror_of(emulator, Clock(), database_url=url) as mirror:
-        code = await syncing(since, None, "")(mirror, out)
+    async with open_mirror_of(emulator, FakeClock(), database_url=url) as mirror:
+        code = await sync_command(since, None, "")(mirror, out)
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue().split("\n", 1)[1]
 
 
 def old() -> Emulator:
-    return account(session(1, minutes=300), session(2, minutes=200), list_limit=None)
+    return emulator_with(make_record(1, minutes=300), make_record(2, minutes=200), list_limit=None)
 
 
 def spoil(place: Path) -> None:
@@ -39,23 +39,23 @@ def spoil(place: Path) -> None:
 
 
 async def test_a_period_fetched_whole_is_held(tmp_path: Path) -> None:
-    code, said = await synced(old(), sqlite_url(tmp_path / "verify.sqlite3"))
-    assert code == DONE
+    code, said = await run_sync(old(), sqlite_url(tmp_path / "verify.sqlite3"))
+    assert code == EXIT_DONE
     assert said == "Held: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
 
 
 async def test_what_could_not_be_read_is_not_held_and_another_run_may_help(tmp_path: Path) -> None:
     emulator = old()
     emulator.fail_next(Fault.ROW_WITHOUT_UUID)
-    code, said = await synced(emulator, sqlite_url(tmp_path / "verify.sqlite3"))
-    assert code == TRY_LATER
+    code, said = await run_sync(emulator, sqlite_url(tmp_path / "verify.sqlite3"))
+    assert code == EXIT_TRY_LATER
     assert said.startswith("Held in part: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC.")
     assert "  missing: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC" in said
 
 
 async def test_r58_ninety_days_are_synced_to_the_second(tmp_path: Path) -> None:
-    code, said = await synced(old(), sqlite_url(tmp_path / "verify.sqlite3"), since="90d")
-    assert code == DONE
+    code, said = await run_sync(old(), sqlite_url(tmp_path / "verify.sqlite3"), since="90d")
+    assert code == EXIT_DONE
     assert said == "Held: 2026-08-23 09:30:01 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
 
 
@@ -67,20 +67,20 @@ async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_pat
         spoil(place)  # as another program may, while the API is asked
         await emulator(scope, receive, send)
 
-    async with mirror_of(served, Clock(), database_url=sqlite_url(place)) as mirror:
+    async with open_mirror_of(served, FakeClock(), database_url=sqlite_url(place)) as mirror:
         with pytest.raises(DatabaseUnavailable):
-            await syncing("24h", None, "")(mirror, out)
+            await sync_command("24h", None, "")(mirror, out)
 
 
 async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "verify.sqlite3")
-    await synced(old(), url)
+    await run_sync(old(), url)
     out = Console(file=io.StringIO(), width=200)
     another = Credentials("MAANOTHERACCOUNT0000", "another-token")
-    async with mirror_of(old(), Clock(), database_url=url, credentials=another) as mirror:
-        assert await purging(None)(mirror, out) == DONE
-    async with mirror_of(old(), Clock(), database_url=url) as mirror:
+    async with open_mirror_of(old(), FakeClock(), database_url=url, credentials=another) as mirror:
+        assert await purge_command(None)(mirror, out) == EXIT_DONE
+    async with open_mirror_of(old(), FakeClock(), database_url=url) as mirror:
         assert mirror.store is not None
-        assert await mirror.store.holdings("") == (0, ())
+        assert await mirror.store.stats("") == (0, ())
     assert isinstance(out.file, io.StringIO)
     assert out.file.getvalue().startswith("Removed 2 sessions from ")

@@ -13,15 +13,24 @@ import pytest
 from mcp import Client
 
 from tests import truth
-from tests.conftest import NOW, App, Canned, Clock, account, connect, listed, session
+from tests.conftest import (
+    NOW,
+    App,
+    CannedApi,
+    FakeClock,
+    connect,
+    emulator_with,
+    list_sessions,
+    make_record,
+)
 from tests.databases import sqlite_url
-from tests.mirrors import AMPLE, mirror_of
-from tests.test_summarize_tool import some, summed
+from tests.mirrors import UNLIMITED, open_mirror_of
+from tests.test_summarize_tool import some, summarize
 from verify_mcp.emulator import Emulator, Fault
-from verify_mcp.exchange import LONGEST_CALL, Effort
+from verify_mcp.exchange import MAX_CALL_SECONDS, CallContext
 from verify_mcp.filters import SessionFilter
 from verify_mcp.sessions import Session
-from verify_mcp.walk import Walker
+from verify_mcp.walk import Backfill
 from verify_mcp.windows import Window
 
 pytestmark = pytest.mark.anyio
@@ -30,20 +39,20 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 BUSY = {"session_time__gte": "2026-11-12", "session_time__lt": "2026-11-21"}
 
 
-def busy(clock: Clock | None = None) -> Emulator:
+def busy(clock: FakeClock | None = None) -> Emulator:
     """An account with more sessions in ten days than one call fetches."""
-    return account(*some(3000, hours=240), clock=clock, list_limit=None)
+    return emulator_with(*some(3000, hours=240), clock=clock, list_limit=None)
 
 
 def true_count(emulator: Emulator, since: str, until: str) -> int:
     start, end = (NOW.fromisoformat(f"{each}T00:00Z") for each in (since, until))
-    return len(truth.among(emulator.world, start, end))
+    return len(truth.among(emulator.data, start, end))
 
 
-async def until_counted(client: Client, clock: Clock, **arguments: Any) -> dict[str, Any]:
+async def until_counted(client: Client, clock: FakeClock, **arguments: Any) -> dict[str, Any]:
     """The answer after as many calls as the count takes, a minute between two."""
     for _ in range(12):
-        answer = await summed(client, **arguments)
+        answer = await summarize(client, **arguments)
         if "verified" in answer and "leave" not in answer["why"]:
             break
         clock.pass_by(60)
@@ -51,9 +60,11 @@ async def until_counted(client: Client, clock: Clock, **arguments: Any) -> dict[
 
 
 async def test_a_count_of_a_past_window_is_no_answer_about_the_time_until_now() -> None:
-    async with connect(busy(), rate_limit=AMPLE) as client:
-        past = await summed(client, session_time__gte="2026-11-12", session_time__lt="2026-11-17")
-        until_now = await summed(client, session_time__gte="2026-11-12")
+    async with connect(busy(), rate_limit=UNLIMITED) as client:
+        past = await summarize(
+            client, session_time__gte="2026-11-12", session_time__lt="2026-11-17"
+        )
+        until_now = await summarize(client, session_time__gte="2026-11-12")
     assert past["applied"]["session_time__lt"] == "2026-11-17 00:00:00"
     assert until_now["applied"]["session_time__lt"] == "2026-11-21 09:30:00"
     assert until_now["sessions"] > past["sessions"]
@@ -61,18 +72,18 @@ async def test_a_count_of_a_past_window_is_no_answer_about_the_time_until_now() 
 
 async def test_what_is_held_beside_the_part_counted_counts_for_every_group_asked() -> None:
     emulator = busy()
-    async with connect(emulator, rate_limit=AMPLE) as client:
-        await summed(
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        await summarize(
             client, session_time__gte="2026-11-12", session_time__lt="2026-11-13", max_requests=99
         )
-        answer = await summed(client, **BUSY, group_by=["attempt_status"])
+        answer = await summarize(client, **BUSY, group_by=["attempt_status"])
     assert answer["basis"] == "counted"
     assert answer["sessions"] == true_count(emulator, "2026-11-12", "2026-11-21")
 
 
 async def test_a_window_that_ends_in_the_future_is_counted_on_over_several_calls() -> None:
-    clock = Clock()
-    async with connect(busy(clock), clock=clock, rate_limit=AMPLE) as client:
+    clock = FakeClock()
+    async with connect(busy(clock), clock=clock, rate_limit=UNLIMITED) as client:
         asked = {"session_time__gte": "2026-11-12", "session_time__lt": "2026-11-22"}
         answer = await until_counted(client, clock, **asked, max_requests=6)
     assert answer["verified"] + answer["expired"] + answer["in_progress"] == answer["sessions"]
@@ -83,12 +94,12 @@ async def test_two_groupings_of_one_window_at_the_same_time_are_not_mixed_up(
 ) -> None:
     groups: dict[str, set[str]] = {}
     async with connect(
-        busy(), rate_limit=AMPLE, database_url=sqlite_url(tmp_path / "verify.sqlite3")
+        busy(), rate_limit=UNLIMITED, database_url=sqlite_url(tmp_path / "verify.sqlite3")
     ) as client:
-        await summed(client, **BUSY)
+        await summarize(client, **BUSY)
 
         async def ask(by: str) -> None:
-            answer = await summed(client, **BUSY, group_by=[by])
+            answer = await summarize(client, **BUSY, group_by=[by])
             groups[by] = {row[0] for row in answer["rows"]}
 
         async with anyio.create_task_group() as tasks:
@@ -103,17 +114,17 @@ async def test_two_groupings_of_one_window_at_the_same_time_are_not_mixed_up(
 
 async def test_a_row_that_cannot_be_read_is_counted_though_it_cannot_be_fetched() -> None:
     emulator = busy()
-    async with connect(emulator, rate_limit=AMPLE) as client:
-        await summed(
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        await summarize(
             client, session_time__gte="2026-11-18", session_time__lt="2026-11-19", max_requests=99
         )
         emulator.fail_next(Fault.ROW_WITHOUT_UUID)
-        answer = await summed(
+        answer = await summarize(
             client, session_time__gte="2026-11-12", session_time__lt="2026-11-19 01:00"
         )
     start, end = NOW.fromisoformat("2026-11-12T00:00Z"), NOW.fromisoformat("2026-11-19T01:00Z")
     assert answer["basis"] == "counted"
-    assert answer["sessions"] == len(truth.among(emulator.world, start, end))
+    assert answer["sessions"] == len(truth.among(emulator.data, start, end))
 
 
 async def test_a_purge_between_two_calls_takes_nothing_from_a_count_under_way(
@@ -121,37 +132,37 @@ async def test_a_purge_between_two_calls_takes_nothing_from_a_count_under_way(
 ) -> None:
     emulator, place = busy(), sqlite_url(tmp_path / "verify.sqlite3")
     async with (
-        connect(emulator, rate_limit=AMPLE, database_url=place) as client,
-        mirror_of(emulator, Clock(), database_url=place) as another,
+        connect(emulator, rate_limit=UNLIMITED, database_url=place) as client,
+        open_mirror_of(emulator, FakeClock(), database_url=place) as another,
     ):
-        await summed(
+        await summarize(
             client, session_time__gte="2026-11-12", session_time__lt="2026-11-13", max_requests=99
         )
-        before = await summed(client, **BUSY)
+        before = await summarize(client, **BUSY)
         assert another.store is not None
         await another.store.purge(None)
-        after = await summed(client, **BUSY)
+        after = await summarize(client, **BUSY)
     whole = true_count(emulator, "2026-11-12", "2026-11-21")
     assert (before["sessions"], after["sessions"]) == (whole, whole)
 
 
 async def test_expired_sessions_inferred_are_told_no_more_once_they_proved_wrong() -> None:
-    clock = Clock()
+    clock = FakeClock()
     open_ = [
-        session(each, minutes=300 + each / 10, resolved_at=NOW + HOUR / 2, outcome="verified")
+        make_record(each, minutes=300 + each / 10, resolved_at=NOW + HOUR / 2, outcome="verified")
         for each in range(700)
     ]
-    over = [session(1000 + each, minutes=500 + each / 10) for each in range(700)]
-    emulator = account(*open_, *over, clock=clock, list_limit=None)
-    async with connect(emulator, clock=clock, rate_limit=AMPLE) as client:
+    over = [make_record(1000 + each, minutes=500 + each / 10) for each in range(700)]
+    emulator = emulator_with(*open_, *over, clock=clock, list_limit=None)
+    async with connect(emulator, clock=clock, rate_limit=UNLIMITED) as client:
         asked = {"session_time__gte": "2026-11-12", "session_time__lt": "2026-11-21 08:00"}
         seen = []
         for budget in range(2, 9):
             clock.now = NOW
-            answer = await summed(client, **asked, max_requests=budget)
+            answer = await summarize(client, **asked, max_requests=budget)
             seen.append(answer)
             clock.now = NOW + HOUR * 0.6
-            seen.append(await summed(client, **asked, max_requests=budget))
+            seen.append(await summarize(client, **asked, max_requests=budget))
     for answer in seen:
         if "verified" in answer and "leave" not in answer["why"]:
             ended = answer["verified"] + answer["expired"]
@@ -159,7 +170,7 @@ async def test_expired_sessions_inferred_are_told_no_more_once_they_proved_wrong
             assert answer["expired"] == 700
 
 
-def dated(app: App, clock: Clock, ahead: timedelta) -> App:
+def dated(app: App, clock: FakeClock, ahead: timedelta) -> App:
     """The API with a Date on its replies, our clock being ahead of it."""
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
@@ -175,24 +186,24 @@ def dated(app: App, clock: Clock, ahead: timedelta) -> App:
 
 
 async def test_a_clock_ahead_of_the_apis_claims_no_time_that_is_still_to_come() -> None:
-    clock, ahead = Clock(), timedelta(hours=3)
-    there = Clock()
+    clock, ahead = FakeClock(), timedelta(hours=3)
+    there = FakeClock()
     there.now = NOW - ahead
-    emulator = account(
-        session(1, minutes=60 * 5),
-        session(2, minutes=110),
+    emulator = emulator_with(
+        make_record(1, minutes=60 * 5),
+        make_record(2, minutes=110),
         clock=there,
         list_limit=None,
         date_header=False,
     )
-    async with mirror_of(dated(emulator, clock, ahead), clock) as mirror:
+    async with open_mirror_of(dated(emulator, clock, ahead), clock) as mirror:
         window = Window(NOW - DAY, NOW)
-        walker = Walker(mirror, SessionFilter(), window)
-        await walker.step(Effort(), budget=1)
+        walker = Backfill(mirror, SessionFilter(), window)
+        await walker.step(CallContext(), budget=1)
         assert mirror.store is not None
-        _, claimed = await mirror.store.holdings("")
-        walked = [each for each, _ in await mirror.store.walked("", window, NOW - DAY)]
-    assert walker.over
+        _, claimed = await mirror.store.stats("")
+        walked = [each for each, _ in await mirror.store.recently_fetched("", window, NOW - DAY)]
+    assert walker.done
     assert [each.end for each in claimed] == [NOW - ahead - HOUR]
     assert [each.end for each in walked] == [NOW - ahead]
 
@@ -207,15 +218,15 @@ async def test_a_clock_set_back_leaves_no_old_status_in_what_is_claimed() -> Non
     open_, over = (
         Session.model_validate({**told, "status": status}) for status in ("in-progress", "verified")
     )
-    async with mirror_of(account(), Clock()) as mirror:
+    async with open_mirror_of(emulator_with(), FakeClock()) as mirror:
         assert mirror.store is not None
-        await mirror.store.keep([open_], "", None, NOW + 10 * HOUR)
-        await mirror.store.keep([over], "", window, NOW)
-        assert await mirror.store.covered("", window) == (window,)
+        await mirror.store.save([open_], "", None, NOW + 10 * HOUR)
+        await mirror.store.save([over], "", window, NOW)
+        assert await mirror.store.cached_windows("", window) == (window,)
         assert await mirror.store.find(SessionFilter(), "", window, limit=9, offset=0) == [over]
 
 
-def slow(app: App, clock: Clock, seconds: float) -> App:
+def slow(app: App, clock: FakeClock, seconds: float) -> App:
     """The API, each reply taking so long; those asked for together come together."""
 
     async def served(scope: Any, receive: Any, send: Any) -> None:
@@ -230,26 +241,26 @@ def slow(app: App, clock: Clock, seconds: float) -> App:
 
 @pytest.mark.parametrize("reply_takes", [4.0, 14.9])
 async def test_a_summary_of_a_slow_api_is_answered_within_its_time(reply_takes: float) -> None:
-    clock = Clock()
+    clock = FakeClock()
     api = slow(busy(clock), clock, reply_takes)
-    async with connect(api, clock=clock, rate_limit=AMPLE) as client:
+    async with connect(api, clock=clock, rate_limit=UNLIMITED) as client:
         began = clock.ticks
-        await summed(client, **BUSY, max_requests=200)
-    assert clock.ticks - began <= LONGEST_CALL
+        await summarize(client, **BUSY, max_requests=200)
+    assert clock.ticks - began <= MAX_CALL_SECONDS
 
 
 async def test_ninety_days_are_complete_between_two_seconds_too() -> None:
-    clock = Clock(NOW + timedelta(milliseconds=500))
-    async with connect(account(clock=clock), clock=clock) as client:
-        assert (await listed(client, session_time__gte="90d"))["complete"]
-        cut = await listed(client, session_time__gte="91d")
+    clock = FakeClock(NOW + timedelta(milliseconds=500))
+    async with connect(emulator_with(clock=clock), clock=clock) as client:
+        assert (await list_sessions(client, session_time__gte="90d"))["complete"]
+        cut = await list_sessions(client, session_time__gte="91d")
     assert cut["missing"] == ["2026-08-22 09:30:00 to 2026-08-23 09:30:01"]
 
 
 @pytest.mark.parametrize("tool", ["list_verify_sessions", "summarize_verify_sessions"])
 @pytest.mark.parametrize("time", ["0001-01-01", "9999-12-31 23:59:59.999999"])
 async def test_a_time_nobody_means_is_refused(tool: str, time: str) -> None:
-    async with connect(Canned({})) as client:
+    async with connect(CannedApi({})) as client:
         result = await client.call_tool(tool, {"session_time__lt": time})
     assert result.is_error
     assert getattr(result.content[0], "text", "").startswith("session_time__lt is not a time.")

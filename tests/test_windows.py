@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify_mcp.windows import Window, covered, gaps, joined, merged, overlap
+from verify_mcp.windows import Window, covers, gaps, join_closest, merge, overlap
 
 ZERO = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def test_bounds_that_are_not_utc_are_refused(zone: timezone | None) -> None:
 
 @given(many)
 def test_merged_windows_hold_the_same_minutes_in_order_and_apart(windows: list[Window]) -> None:
-    joined = merged(windows)
+    joined = merge(windows)
     assert minutes(*joined) == minutes(*windows)
     assert all(window.length for window in joined)
     assert all(earlier.end < later.start for earlier, later in pairwise(joined))
@@ -68,40 +68,40 @@ def test_an_overlap_is_the_minutes_both_hold(a: Window, b: Window) -> None:
 def test_gaps_are_the_minutes_wanted_and_not_held(wanted: Window, held: list[Window]) -> None:
     missing = gaps(wanted, held)
     assert minutes(*missing) == minutes(wanted) - minutes(*held)
-    assert merged(missing) == missing
+    assert merge(missing) == missing
 
 
 @given(spans, many)
 def test_a_window_is_covered_when_no_minute_of_it_is_missing(
     wanted: Window, windows: list[Window]
 ) -> None:
-    assert covered(wanted, windows) == (minutes(wanted) <= minutes(*windows))
+    assert covers(wanted, windows) == (minutes(wanted) <= minutes(*windows))
 
 
 @given(spans, many)
 def test_what_is_held_and_what_is_missing_make_up_what_was_wanted(
     wanted: Window, held: list[Window]
 ) -> None:
-    assert covered(wanted, [*held, *gaps(wanted, held)])
+    assert covers(wanted, [*held, *gaps(wanted, held)])
 
 
 @given(many, st.integers(1, 8))
 def test_r68_joined_windows_are_few_and_in_order_and_lose_no_minute(
     windows: list[Window], most: int
 ) -> None:
-    few = joined(windows, most)
-    assert len(few) == min(most, len(merged(windows)))
+    few = join_closest(windows, most)
+    assert len(few) == min(most, len(merge(windows)))
     assert minutes(*few) >= minutes(*windows)
-    assert merged(few) == few
+    assert merge(few) == few
 
 
 @given(many, st.integers(1, 8))
 def test_r68_joined_windows_take_in_as_few_other_minutes_as_any_could(
     windows: list[Window], most: int
 ) -> None:
-    apart = sorted(later.start - earlier.end for earlier, later in pairwise(merged(windows)))
+    apart = sorted(later.start - earlier.end for earlier, later in pairwise(merge(windows)))
     closest = apart[: max(0, len(apart) - most + 1)]
-    added = len(minutes(*joined(windows, most)) - minutes(*windows))
+    added = len(minutes(*join_closest(windows, most)) - minutes(*windows))
     assert timedelta(minutes=added) == sum(closest, timedelta())
 
 
@@ -109,4 +109,4 @@ def test_r68_joined_windows_take_in_as_few_other_minutes_as_any_could(
 def test_r68_windows_that_are_few_already_stay_as_they_are(
     windows: list[Window], more: int
 ) -> None:
-    assert joined(windows, len(windows) + more) == merged(windows)
+    assert join_closest(windows, len(windows) + more) == merge(windows)

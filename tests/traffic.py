@@ -11,9 +11,9 @@ from math import pi, sin
 from random import Random
 from typing import NamedTuple
 
-from verify_mcp.counting import PAGE, Count, Guess
-from verify_mcp.estimates import Estimate, Number, sample
-from verify_mcp.figures import Reading
+from verify_mcp.counting import PAGE, CountSearch, Prior
+from verify_mcp.estimates import Estimate, Number, draw_sample
+from verify_mcp.figures import SampledPages
 from verify_mcp.sessions import Attempt, Page, Session
 from verify_mcp.windows import Window
 
@@ -113,7 +113,7 @@ def _session(number: int, row: Row) -> Session:
         channel=channels[-1],
         attempts=tuple(_ATTEMPTS[each] for each in channels),
         cost=row.cost,
-        told_country=row.country,
+        api_country=row.country,
         created=row.created,
     )
 
@@ -121,35 +121,37 @@ def _session(number: int, row: Row) -> Session:
 _ATTEMPTS = {each: Attempt.model_validate({"channel": each}) for each in ("sms", "voice")}
 
 
-def counted(count: Count, rows: Sequence[Row], width: int = 1) -> tuple[Count, int]:
+def counted(count: CountSearch, rows: Sequence[Row], width: int = 1) -> tuple[CountSearch, int]:
     """A count seen through against these rows, and the rounds it took."""
     rounds = 0
-    while offsets := count.asks(width):
+    while offsets := count.next_offsets(width):
         rounds += 1
         for offset in offsets:
             page = rows[offset : offset + PAGE]
             ends = (page[-1].created, page[0].created) if page else (None, None)
-            count = count.learn(offset, len(page), *ends)
+            count = count.with_page(offset, len(page), *ends)
     return count, rounds
 
 
-def four_counts(told: Traffic, *, width: int = 1, hints: bool = True) -> tuple[list[Count], int]:
+def four_counts(
+    told: Traffic, *, width: int = 1, hints: bool = True
+) -> tuple[list[CountSearch], int]:
     """All sessions and those of each status, counted one after the other, and the rounds taken.
 
     With hints each count uses what those before it found; without, each starts anew.
     """
-    whole, rounds = counted(Count(told.window), told.rows, width)
+    whole, rounds = counted(CountSearch(told.window), told.rows, width)
     counts, spent = [whole], rounds
     seen = [row for page in whole.pages for row in told.rows[page.offset : page.offset + PAGE]]
     left = whole.total or 0
     for status in ("in-progress", "verified", "expired"):
-        start = Count(told.window)
+        start = CountSearch(told.window)
         if hints and status == "verified":
             having = sum(row.status == status for row in seen)
-            guess = Guess.by_share(left, having=having, seen=len(seen))
-            start = Count(told.window, like=whole, guess=guess)
+            guess = Prior.by_share(left, having=having, seen=len(seen))
+            start = CountSearch(told.window, reference=whole, prior=guess)
         elif hints and status == "expired":
-            start = Count(told.window, like=whole, guess=Guess(left))
+            start = CountSearch(told.window, reference=whole, prior=Prior(left))
         count, rounds = counted(start, told.of(status).rows, width)
         counts.append(count)
         spent += rounds
@@ -160,44 +162,47 @@ def four_counts(told: Traffic, *, width: int = 1, hints: bool = True) -> tuple[l
 class Answer(NamedTuple):
     """What an estimate said, and what is true."""
 
-    told: Estimate
+    reported: Estimate
     truth: Decimal
 
     @property
-    def held(self) -> bool:
-        if self.told.exact:
-            return abs(self.told.value - self.truth) < Decimal("0.000001")
-        return self.told.low <= self.truth <= self.told.high
+    def contains_truth(self) -> bool:
+        if self.reported.exact:
+            return abs(self.reported.value - self.truth) < Decimal("0.000001")
+        return self.reported.low <= self.truth <= self.reported.high
 
     @property
     def width(self) -> float:
         """Half the interval, relative to the truth."""
-        return float((self.told.high - self.told.low) / 2 / self.truth)
+        return float((self.reported.high - self.reported.low) / 2 / self.truth)
 
 
 READ = (4, 24, 44, 64, 84, 104)
 """Pages of a sample read by the end of each call: a minute's quota, the first for counting."""
 
 
-def asked_again(
-    told: Traffic, count: Count, chance: Callable[[], float], read: Sequence[int] = READ
+def ask_again(
+    told: Traffic, count: CountSearch, chance: Callable[[], float], read: Sequence[int] = READ
 ) -> list[dict[str, Answer]]:
     """After each call every figure that is estimated, from the pages read by then."""
     seen = [page.offset for page in count.pages if page.rows and page.offset % PAGE == 0]
-    drawn = sample(len(told.rows), seen, chance)
-    pages = {page: told.page(page) for page in (*drawn.sure, *drawn.offsets[: max(read)])}
+    drawn = draw_sample(len(told.rows), seen, chance)
+    pages = {page: told.page(page) for page in (*drawn.known_offsets, *drawn.offsets[: max(read)])}
     answers = []
     for number in read:
-        came = (*drawn.sure, *drawn.offsets[:number])
-        answers.append(_told(told, Reading(drawn, {page: pages[page] for page in came})))
+        came = (*drawn.known_offsets, *drawn.offsets[:number])
+        answers.append(_reported(told, SampledPages(drawn, {page: pages[page] for page in came})))
     return answers
 
 
-def _told(told: Traffic, reading: Reading) -> dict[str, Answer]:
+def _reported(told: Traffic, reading: SampledPages) -> dict[str, Answer]:
     truth, totals = told.truth, reading.totals()
     verified = truth["verified"]
     figures = {name: (own, truth[name]) for name, own in totals.items()}
-    figures["cost_per_verified"] = (totals["cost"].per(int(verified)), truth["cost"] / verified)
+    figures["cost_per_verified"] = (
+        totals["cost"].divided_by(int(verified)),
+        truth["cost"] / verified,
+    )
     for (country,), own in reading.groups(("country",)).items():
         ended = truth[f"{country} settled"]
         figures[f"{country} sessions"] = (own.sessions, truth[country])

@@ -8,28 +8,28 @@ from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from verify_mcp.emulator import Record, World
+from verify_mcp.emulator import AccountData, SessionRecord
 from verify_mcp.emulator.records import microseconds
 
 
-def among(world: World, start: datetime, end: datetime) -> tuple[Record, ...]:
+def among(world: AccountData, start: datetime, end: datetime) -> tuple[SessionRecord, ...]:
     """The sessions created from `start` until before `end`."""
     return world.between(microseconds(start), microseconds(end) - 1)
 
 
-def cost(record: Record, now: datetime) -> Decimal:
+def cost(record: SessionRecord, now: datetime) -> Decimal:
     """What a session has cost by then."""
     checked = record.validation_charge if record.status_at(now) == "verified" else Decimal(0)
     return sum((each.charge for each in record.attempts_at(now)), checked)
 
 
-def channel(record: Record, now: datetime) -> str:
+def channel(record: SessionRecord, now: datetime) -> str:
     """The channel the API tells for a session: its last attempt's."""
     attempts = record.attempts_at(now)
     return attempts[-1].channel if attempts else record.channel
 
 
-def totals(records: Iterable[Record], now: datetime) -> dict[str, Any]:
+def totals(records: Iterable[SessionRecord], now: datetime) -> dict[str, Any]:
     """The totals of an exact answer."""
     found = list(records)
     status = [each.status_at(now) for each in found]
@@ -57,10 +57,10 @@ def totals(records: Iterable[Record], now: datetime) -> dict[str, Any]:
 
 
 def grouped(
-    records: Iterable[Record], now: datetime, by: Sequence[Callable[[Record], str]]
+    records: Iterable[SessionRecord], now: datetime, by: Sequence[Callable[[SessionRecord], str]]
 ) -> dict[tuple[str, ...], list[str]]:
     """Each group's sessions, verified, expired, conversion, cost and cost per verified."""
-    groups: dict[tuple[str, ...], list[Record]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[SessionRecord]] = defaultdict(list)
     for each in records:
         groups[tuple(key(each) for key in by)].append(each)
     columns = ("sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from verify_mcp import __version__, pacing
-from verify_mcp.api_clock import ApiClock, Receipt
+from verify_mcp.api_clock import ApiClock, ReplyTime
 from verify_mcp.errors import (
     AccessDenied,
     ApiError,
@@ -31,15 +31,15 @@ from verify_mcp.errors import (
     RequestRejected,
     SessionNotFound,
 )
-from verify_mcp.filters import SessionFilter, written
-from verify_mcp.redaction import Redaction
-from verify_mcp.sessions import Page, Session, is_uuid, read_page, read_session
+from verify_mcp.filters import SessionFilter, format_api_time
+from verify_mcp.redaction import Redactor
+from verify_mcp.sessions import Page, Session, is_uuid, parse_page, parse_session
 from verify_mcp.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
-BODY_LIMIT = 2 * 1024 * 1024
+MAX_BODY_BYTES = 2 * 1024 * 1024
 """Bytes read of one reply; a full page of 20 sessions is about 30 kB."""
 
 MAX_MEMBERS = 1_000
@@ -58,21 +58,21 @@ CA_REMEDY = (
 )
 
 
-def params(
-    wanted: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
+def query_params(
+    session_filter: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
 ) -> dict[str, str]:
     """A question in the list endpoint's own words: documented names, documented time form."""
-    said = {
-        name: written(value) if isinstance(value, datetime) else value
-        for name, value in wanted.asked().items()
+    params = {
+        name: format_api_time(value) if isinstance(value, datetime) else value
+        for name, value in session_filter.set_filters().items()
     }
-    if wanted.recipient:
-        said["recipient"] = f"+{wanted.recipient}"
+    if session_filter.recipient:
+        params["recipient"] = f"+{session_filter.recipient}"
     place = {"cursor": cursor} if cursor else {"offset": str(offset)}
-    return {**said, "limit": str(limit), **place}
+    return {**params, "limit": str(limit), **place}
 
 
-class Api:
+class VerifyClient:
     """The two documented reads of Verify sessions, for one account."""
 
     def __init__(
@@ -93,26 +93,26 @@ class Api:
         self.server_time: datetime | None = None
         """The clock of the API, as its last reply told it, None when it did not."""
 
-    async def page(
-        self, wanted: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
+    async def list_sessions(
+        self, session_filter: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
     ) -> Page:
         """One page of the sessions wanted, newest first. Raises ApiError."""
         # A request may wait long for its turn, and the reach moves on meanwhile.
-        wanted = wanted.within_reach(now=self.clock.now())
-        said = params(wanted, limit=limit, offset=offset, cursor=cursor)
-        with _list_refusals(wanted):
-            body, receipt = await self._body("", said)
-        page = read_page(body)
-        return replace(page, receipt=self.clock.note_created(receipt, page.newest))
+        session_filter = session_filter.clipped_to_reach(now=self.clock.now())
+        params = query_params(session_filter, limit=limit, offset=offset, cursor=cursor)
+        with name_filters_in_error(session_filter):
+            body, receipt = await self._get("", params)
+        page = parse_page(body)
+        return replace(page, receipt=self.clock.record_newest(receipt, page.newest))
 
-    async def session(self, uuid: str) -> Session:
+    async def get_session(self, uuid: str) -> Session:
         """The session with this UUID. Raises ApiError, or SessionNotFound."""
         if not is_uuid(uuid):  # what becomes a path is checked where the path is made
             raise ValueError("a session is asked for by its canonical UUID")
         try:
-            body, _ = await self._body(f"{uuid}/", {})
-            session = read_session(body)
-        except _NotFound as error:
+            body, _ = await self._get(f"{uuid}/", {})
+            session = parse_session(body)
+        except NotFound as error:
             raise SessionNotFound(
                 f"No Verify session {uuid} in the last 90 days. "
                 "Find one with list_verify_sessions, e.g. by recipient."
@@ -121,32 +121,32 @@ class Api:
             raise ApiFailed("The Verify API answered with another session than asked for.")
         return session
 
-    def ready(self) -> None:
+    def ensure_ready(self) -> None:
         """Make sure that requests could be sent. Raises CredentialsMissing or ApiUnreachable."""
-        self._client()
+        self._http_client()
 
     async def aclose(self) -> None:
         """Close the connections."""
         if self._http is not None:
             await self._http.aclose()
 
-    async def _body(self, path: str, query: Mapping[str, str]) -> tuple[bytes, Receipt]:
+    async def _get(self, path: str, query: Mapping[str, str]) -> tuple[bytes, ReplyTime]:
         account = self._settings.account()
         url = f"{self._settings.api_url}/v1/Account/{account.auth_id}/Verify/Session/{path}"
         sent_at = self._monotonic()
-        with _network_kinds(self._settings.request_timeout):
+        with translate_network_errors(self._settings.request_timeout):
             with anyio.fail_after(self._settings.request_timeout):
-                async with self._client().stream("GET", url, params=query) as reply:
+                async with self._http_client().stream("GET", url, params=query) as reply:
                     self._note_time(reply.headers.get("date"))
                     elapsed = timedelta(seconds=self._monotonic() - sent_at)
-                    receipt = self.clock.note(self.server_time, elapsed=elapsed)
+                    receipt = self.clock.record_reply(self.server_time, elapsed=elapsed)
                     self._check_status(reply)
-                    body = await _bounded(reply)
-        return Redaction(account)(body), receipt
+                    body = await read_limited(reply)
+        return Redactor(account)(body), receipt
 
-    def _client(self) -> "httpx.AsyncClient":
+    def _http_client(self) -> "httpx.AsyncClient":
         if self._http is None:
-            self._http = _opened(self._settings, self._app)
+            self._http = _build_http_client(self._settings, self._app)
         return self._http
 
     def _note_time(self, date: str | None) -> None:
@@ -162,19 +162,19 @@ class Api:
             return
         if status == 429:
             raise RateLimited(pacing.retry_after(reply.headers.get("retry-after"), self._now()))
-        raise _refusal(status)
+        raise error_for_status(status)
 
 
 @asynccontextmanager
-async def open_api(
+async def open_client(
     settings: Settings,
     *,
     now: Callable[[], datetime],
     monotonic: Callable[[], float] = time.monotonic,
     app: Callable[..., Any] | None = None,
-) -> AsyncIterator[Api]:
+) -> AsyncIterator[VerifyClient]:
     """An Api whose connections close with the block."""
-    api = Api(settings, now=now, monotonic=monotonic, app=app)
+    api = VerifyClient(settings, now=now, monotonic=monotonic, app=app)
     try:
         yield api
     finally:
@@ -182,11 +182,11 @@ async def open_api(
             await api.aclose()
 
 
-class _NotFound(RequestRejected):
+class NotFound(RequestRejected):
     """404, whose meaning depends on what was asked."""
 
 
-_REFUSALS: dict[int, tuple[type[ApiError], str]] = {
+_ERRORS_BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
     401: (
         CredentialsRejected,
         "The Verify API refused the credentials (401). Check PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN "
@@ -198,17 +198,17 @@ _REFUSALS: dict[int, tuple[type[ApiError], str]] = {
         "or the subaccount belongs to another account.",
     ),
     404: (
-        _NotFound,
+        NotFound,
         "The Verify API has nothing at this address (404): check PLIVO_AUTH_ID and "
         "VERIFY_MCP_API_URL.",
     ),
 }
 
 
-def _refusal(status: int) -> ApiError:
+def error_for_status(status: int) -> ApiError:
     """What a status other than 200 and 429 means, and to whom."""
-    if status in _REFUSALS:
-        kind, message = _REFUSALS[status]
+    if status in _ERRORS_BY_STATUS:
+        kind, message = _ERRORS_BY_STATUS[status]
         return kind(message)
     match status // 100:
         case 5 if status == 500:  # a read is idempotent, and one 500 is often the only one
@@ -228,30 +228,30 @@ def _refusal(status: int) -> ApiError:
 
 
 @contextmanager
-def _list_refusals(wanted: SessionFilter) -> Iterator[None]:
+def name_filters_in_error(session_filter: SessionFilter) -> Iterator[None]:
     """Name the filters, never their values, when a list request is refused."""
     try:
         yield
-    except _NotFound:
+    except NotFound:
         raise
     except RequestRejected as error:
-        sent = ", ".join([*wanted.asked(), "limit", "offset"])
+        sent = ", ".join([*session_filter.set_filters(), "limit", "offset"])
         raise RequestRejected(f"{error} It was sent: {sent}. Change or drop one.") from error
 
 
-async def _bounded(reply: "httpx.Response") -> bytes:
+async def read_limited(reply: "httpx.Response") -> bytes:
     """The reply's body, decompressed, unless it grows past BODY_LIMIT. Raises ApiFailed."""
     coding = reply.headers.get("content-encoding", "identity").strip().lower() or "identity"
     body = bytearray()
     # Raw: httpx decompresses without a bound (264 bytes can become 2 GB).
     async for chunk in reply.aiter_raw():
         body += chunk
-        if len(body) > BODY_LIMIT:
+        if len(body) > MAX_BODY_BYTES:
             raise ApiFailed(_TOO_LARGE)
-    return bytes(body) if coding == "identity" else _decompressed(bytes(body), coding)
+    return bytes(body) if coding == "identity" else _decompress(bytes(body), coding)
 
 
-def _decompressed(body: bytes, coding: str) -> bytes:
+def _decompress(body: bytes, coding: str) -> bytes:
     """A body in one of RFC 9110's codings, though `identity` was asked for. Raises ApiFailed."""
     if coding not in _WINDOW_BITS:
         raise ApiFailed("The Verify API's answer is compressed in a way that was not asked for.")
@@ -269,8 +269,8 @@ def _inflated(body: bytes, bits: int) -> bytes:
     plain = b""
     for _ in range(MAX_MEMBERS):
         reader = zlib.decompressobj(bits)
-        plain += reader.decompress(body, BODY_LIMIT + 1 - len(plain))
-        if len(plain) > BODY_LIMIT:
+        plain += reader.decompress(body, MAX_BODY_BYTES + 1 - len(plain))
+        if len(plain) > MAX_BODY_BYTES:
             raise ApiFailed(_TOO_LARGE)
         if not reader.eof:
             raise ApiFailed("The Verify API's answer is compressed and cut short.")
@@ -286,7 +286,7 @@ def _is_zlib(body: bytes) -> bool:
     return len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 
 
-def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncClient":
+def _build_http_client(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncClient":
     import httpx  # deferred: a tenth of the time to start
 
     for chatty in ("httpx", "httpcore"):  # they log URLs, which hold recipients
@@ -304,7 +304,7 @@ def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncC
         "limits": httpx.Limits(max_connections=20, max_keepalive_connections=8),
         "follow_redirects": False,
         "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        "verify": trust() if secure else False,
+        "verify": ssl_context() if secure else False,
         # Proxies from the environment, but never for plain http on this machine.
         "trust_env": secure,
         "transport": None if app is None else httpx.ASGITransport(app),
@@ -319,7 +319,7 @@ def _opened(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncC
         ) from error
 
 
-def trust() -> ssl.SSLContext:
+def ssl_context() -> ssl.SSLContext:
     """The certificates this machine trusts, and those of SSL_CERT_FILE."""
     import truststore
 
@@ -327,7 +327,7 @@ def trust() -> ssl.SSLContext:
 
 
 @contextmanager
-def _network_kinds(timeout: float) -> Iterator[None]:
+def translate_network_errors(timeout: float) -> Iterator[None]:
     """Tell in our words what kind of network failure it was, and whether anything was sent."""
     import httpx
 
@@ -348,13 +348,13 @@ def _network_kinds(timeout: float) -> Iterator[None]:
             sent=False,
         ) from error
     except httpx.ConnectError as error:
-        raise _unconnected(error) from error
+        raise _connect_error(error) from error
     except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL) as error:
         raise ApiUnreachable("The connection to the Verify API broke during the answer.") from error
 
 
-def _unconnected(error: Exception) -> ApiUnreachable:
-    causes = list(_causes(error))
+def _connect_error(error: Exception) -> ApiUnreachable:
+    causes = list(_error_chain(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ApiUnreachable(
@@ -375,7 +375,7 @@ def _unconnected(error: Exception) -> ApiUnreachable:
     )
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()  # causes can run in a circle
     while error is not None and id(error) not in seen:
         seen.add(id(error))

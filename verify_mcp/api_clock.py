@@ -20,7 +20,7 @@ UNDATED_MARGIN = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class ReplyTime:
     """When a reply was made, by the API's clock: not before `earliest` and not after `latest`.
 
     `is_dated` says that the API sent a `Date`; otherwise this machine's clock is all there is.
@@ -31,7 +31,7 @@ class Receipt:
     is_dated: bool = True
 
     @property
-    def settled_by(self) -> datetime:
+    def settled_before(self) -> datetime:
         """The instant that had certainly passed at the API when it read its data."""
         return self.earliest if self.is_dated else self.earliest - UNDATED_MARGIN
 
@@ -65,25 +65,25 @@ class ApiClock:
             return timedelta()
         return self._offset if abs(self._offset) > CLOCK_TOLERANCE else timedelta()
 
-    def note(self, date: datetime | None, *, elapsed: timedelta) -> Receipt:
+    def record_reply(self, date: datetime | None, *, elapsed: timedelta) -> ReplyTime:
         """The receipt for a reply that has just come, `elapsed` after its request was sent."""
         if date is None:
             now = self.now()
-            return Receipt(now - elapsed, now, is_dated=False)
+            return ReplyTime(now - elapsed, now, is_dated=False)
         # The reply was made when `date` says, and came at most `elapsed` later.
         local = self._now()
-        self._set(min(max(local, date), date + SECOND + elapsed))
-        return Receipt(date - elapsed, date + SECOND)
+        self._set_offset(min(max(local, date), date + SECOND + elapsed))
+        return ReplyTime(date - elapsed, date + SECOND)
 
-    def note_created(self, receipt: Receipt, newest: datetime | None) -> Receipt:
+    def record_newest(self, receipt: ReplyTime, newest: datetime | None) -> ReplyTime:
         """The same receipt, corrected by the newest session of its reply: it existed by then."""
         if newest is None or newest <= receipt.latest:
             return receipt
         if not receipt.is_dated:
-            self._set(newest)
-        return Receipt(receipt.earliest, newest, receipt.is_dated)
+            self._set_offset(newest)
+        return ReplyTime(receipt.earliest, newest, receipt.is_dated)
 
-    def _set(self, api_now: datetime) -> None:
+    def _set_offset(self, api_now: datetime) -> None:
         local = self._now()
         self.is_compared = True
         self._offset, self._read_at = api_now - local, (local, self._monotonic())

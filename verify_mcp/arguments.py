@@ -15,27 +15,34 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from verify_mcp import phones
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.filters import DEFAULT_WINDOW, PAGE, STATUSES, SessionFilter, moment, slides
+from verify_mcp.filters import (
+    DEFAULT_WINDOW,
+    PAGE_SIZE,
+    STATUSES,
+    SessionFilter,
+    is_relative_time,
+    parse_time,
+)
 from verify_mcp.sessions import is_uuid
 from verify_mcp.summary import GROUPS
 from verify_mcp.text import clean
 
-LONGEST = 200
+MAX_LENGTH = 200
 """Characters of an argument's text; nothing documented is longer."""
-MOST_REQUESTS = 200
+MAX_REQUESTS = 200
 """API requests that one call may ask to spend: ten minutes of quota."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ParseContext:
     """What reading an argument depends on besides its text."""
 
     now: datetime
-    confined: bool = False
+    is_subaccount: bool = False
     """Whether the credentials are a subaccount's."""
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     """The time zone of days and hours, unless the call names one."""
-    masked: bool = False
+    masks_recipients: bool = False
     """Whether answers show pseudonyms instead of recipients' numbers."""
 
 
@@ -45,14 +52,14 @@ class Argument:
 
     name: str
     description: str
-    read: Callable[[object, Reading], object]
+    parse: Callable[[object, ParseContext], object]
     type: str = "string"
-    more: Mapping[str, object] = field(default_factory=dict)
+    extra_schema: Mapping[str, object] = field(default_factory=dict)
     required: bool = False
 
     def schema(self) -> dict[str, object]:
         """The argument's JSON Schema."""
-        return {"type": self.type, **self.more, "description": self.description}
+        return {"type": self.type, **self.extra_schema, "description": self.description}
 
 
 def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
@@ -65,45 +72,45 @@ def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
     }
 
 
-def read(
-    arguments: Sequence[Argument], said: Mapping[str, object] | None, reading: Reading
+def parse(
+    arguments: Sequence[Argument], said: Mapping[str, object] | None, reading: ParseContext
 ) -> dict[str, Any]:
     """The values of the arguments said, by name. Raises InvalidArgument, naming the argument."""
     known = {each.name: each for each in arguments}
     for name in said or {}:
         if name not in known:
-            raise InvalidArgument(_unknown(name, list(known)))
+            raise InvalidArgument(_unknown_argument(name, list(known)))
     values = {}
     for name, argument in known.items():
         value = (said or {}).get(name)
-        if not _absent(value):
+        if not _is_absent(value):
             values[name] = _value(argument, value, reading)
         elif argument.required:
             raise InvalidArgument(f"{name} is missing: {argument.description}")
     return values
 
 
-def _absent(value: object) -> bool:
+def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _value(argument: Argument, value: object, reading: Reading) -> object:
+def _value(argument: Argument, value: object, reading: ParseContext) -> object:
     try:
-        return argument.read(value, reading)
+        return argument.parse(value, reading)
     except InvalidArgument as error:
         raise InvalidArgument(f"{argument.name} {error}") from None
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def _unknown_argument(name: str, known: list[str]) -> str:
     valid = f"Valid: {', '.join(known)}."
     if not re.fullmatch(r"[A-Za-z_]{1,40}", name, re.ASCII):  # it may be anything: not repeated
         return f"There is no such argument. {valid}"
-    meant = _MEANT.get(name.lower()) or next(iter(get_close_matches(name, known, 1)), None)
-    hint = f" Did you mean {meant}?" if meant in known else _NO_SUCH.get(name.lower(), "")
+    meant = _ALIASES.get(name.lower()) or next(iter(get_close_matches(name, known, 1)), None)
+    hint = f" Did you mean {meant}?" if meant in known else _NOT_FILTERABLE.get(name.lower(), "")
     return f"There is no argument {name}.{hint} {valid}"
 
 
-_MEANT = {
+_ALIASES = {
     **dict.fromkeys(("phone", "phone_number", "number", "to", "msisdn", "dst"), "recipient"),
     **dict.fromkeys(("since", "from", "start", "start_time", "after"), "session_time__gte"),
     **dict.fromkeys(("until", "end", "end_time", "before"), "session_time__lt"),
@@ -113,32 +120,32 @@ _MEANT = {
     **dict.fromkeys(("page_size", "count", "max"), "limit"),
     **dict.fromkeys(("state",), "status"),
 }
-_NO_SUCH = dict.fromkeys(
+_NOT_FILTERABLE = dict.fromkeys(
     ("country", "channel", "network", "cost"), " The API cannot filter by it; the rows show it."
 )
 
 
-def _text(value: object, _reading: Reading) -> str:
+def _text(value: object, _reading: ParseContext) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
         raise InvalidArgument("is not text.")
     text = value.strip()
-    if len(text) > LONGEST:
-        raise InvalidArgument(f"is too long: at most {LONGEST} characters.")
-    if clean(text, LONGEST) != re.sub("[ \u00a0]+", " ", text):
+    if len(text) > MAX_LENGTH:
+        raise InvalidArgument(f"is too long: at most {MAX_LENGTH} characters.")
+    if clean(text, MAX_LENGTH) != re.sub("[ \u00a0]+", " ", text):
         raise InvalidArgument("holds characters that cannot be shown. Write plain text.")
     return text
 
 
-def _uuid(value: object, reading: Reading) -> str:
+def _uuid(value: object, reading: ParseContext) -> str:
     text = _text(value, reading).lower()
     if not is_uuid(text):
         raise InvalidArgument("is not a UUID, such as ec66515e-86f6-4507-8620-31c039538d7a.")
     return text
 
 
-def _session_id(value: object, reading: Reading) -> str:
+def _session_id(value: object, reading: ParseContext) -> str:
     text = _text(value, reading).lower()
     if re.fullmatch(r"[0-9a-f]{32}", text, re.ASCII):  # written without its dashes
         text = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
@@ -152,16 +159,16 @@ def _session_id(value: object, reading: Reading) -> str:
     return text
 
 
-def _folded(word: str) -> str:
+def _normalize_choice(word: str) -> str:
     return re.sub(r"[\s_-]+", "_", word.strip().lower())
 
 
-def _word(*choices: str, **synonyms: str) -> Callable[[object, Reading], str]:
-    canonical = {_folded(choice): choice for choice in choices}
+def _choice(*choices: str, **synonyms: str) -> Callable[[object, ParseContext], str]:
+    canonical = {_normalize_choice(choice): choice for choice in choices}
 
-    def choose(value: object, reading: Reading) -> str:
-        word = _folded(_text(value, reading))
-        chosen = canonical.get(_folded(synonyms.get(word, word)))
+    def choose(value: object, reading: ParseContext) -> str:
+        word = _normalize_choice(_text(value, reading))
+        chosen = canonical.get(_normalize_choice(synonyms.get(word, word)))
         if chosen is None:
             raise InvalidArgument(f"is none of {', '.join(choices)}.")
         return chosen
@@ -169,11 +176,11 @@ def _word(*choices: str, **synonyms: str) -> Callable[[object, Reading], str]:
     return choose
 
 
-def _recipient(value: object, reading: Reading) -> str:
+def _recipient(value: object, reading: ParseContext) -> str:
     text = _text(value, reading)
-    if phones.mask_parts(text):
+    if phones.parse_pseudonym(text):
         return text
-    number = phones.digits(text)
+    number = phones.normalize(text)
     if number is None:
         raise InvalidArgument(
             "is not a phone number. Give the whole number with its country code, e.g. +12025553434."
@@ -181,8 +188,8 @@ def _recipient(value: object, reading: Reading) -> str:
     return number
 
 
-def _subaccount(value: object, reading: Reading) -> str:
-    if reading.confined:
+def _subaccount(value: object, reading: ParseContext) -> str:
+    if reading.is_subaccount:
         raise InvalidArgument(
             "cannot be asked with a subaccount's own credentials: they see only that subaccount."
         )
@@ -195,12 +202,12 @@ def _subaccount(value: object, reading: Reading) -> str:
     return text
 
 
-def _time(value: object, reading: Reading) -> datetime:
-    return moment(_text(value, reading), now=reading.now)
+def _time(value: object, reading: ParseContext) -> datetime:
+    return parse_time(_text(value, reading), now=reading.now)
 
 
-def _whole(least: int, most: int, example: int) -> Callable[[object, Reading], int]:
-    def number(value: object, _reading: Reading) -> int:
+def _integer(least: int, most: int, example: int) -> Callable[[object, ParseContext], int]:
+    def number(value: object, _reading: ParseContext) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value, re.ASCII):
@@ -212,15 +219,17 @@ def _whole(least: int, most: int, example: int) -> Callable[[object, Reading], i
     return number
 
 
-def _words(*choices: str, most: int) -> Callable[[object, Reading], tuple[str, ...]]:
-    choose = _word(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
+def _choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
+    choose = _choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
 
-    def chosen(value: object, reading: Reading) -> tuple[str, ...]:
+    def chosen(value: object, reading: ParseContext) -> tuple[str, ...]:
         if isinstance(value, str):
             value = re.split(r"[\s,]+", value.strip(" []\"'").replace('"', "").replace("'", ""))
         if not isinstance(value, list):
             raise InvalidArgument(f"is not a list. Give at most {most} of {', '.join(choices)}.")
-        words = tuple(dict.fromkeys(choose(each, reading) for each in value if not _absent(each)))
+        words = tuple(
+            dict.fromkeys(choose(each, reading) for each in value if not _is_absent(each))
+        )
         if len(words) > most:
             raise InvalidArgument(f"names {len(words)} groups; at most {most} go together.")
         return words
@@ -228,7 +237,7 @@ def _words(*choices: str, most: int) -> Callable[[object, Reading], tuple[str, .
     return chosen
 
 
-def _time_zone(value: object, reading: Reading) -> ZoneInfo:
+def _time_zone(value: object, reading: ParseContext) -> ZoneInfo:
     text = _text(value, reading)
     try:
         return ZoneInfo(text)
@@ -256,22 +265,22 @@ LIST_ARGUMENTS = (
     Argument(
         "status",
         "Current status.",
-        _word(*STATUSES, pending="in-progress", inprogress="in-progress", validated="verified"),
-        more={"enum": list(STATUSES)},
+        _choice(*STATUSES, pending="in-progress", inprogress="in-progress", validated="verified"),
+        extra_schema={"enum": list(STATUSES)},
     ),
     Argument("recipient", "Phone number with country code, e.g. +12025553434.", _recipient),
     Argument("subaccount", "Auth id (SA…) of a subaccount.", _subaccount),
     Argument(
         "limit",
-        f"Rows, 1 to {PAGE} (default {PAGE}).",
-        _whole(1, PAGE, PAGE),
+        f"Rows, 1 to {PAGE_SIZE} (default {PAGE_SIZE}).",
+        _integer(1, PAGE_SIZE, PAGE_SIZE),
         "integer",
-        {"minimum": 1, "maximum": PAGE},
+        {"minimum": 1, "maximum": PAGE_SIZE},
     ),
     Argument(
         "offset",
         "Rows to skip (default 0).",
-        _whole(0, 100_000_000, PAGE),
+        _integer(0, 100_000_000, PAGE_SIZE),
         "integer",
         {"minimum": 0},
     ),
@@ -281,8 +290,8 @@ LIST_ARGUMENTS = (
     Argument(
         "detail",
         "concise (default): a table. full: whole objects with each attempt.",
-        _word("concise", "full"),
-        more={"enum": ["concise", "full"]},
+        _choice("concise", "full"),
+        extra_schema={"enum": ["concise", "full"]},
     ),
 )
 
@@ -294,7 +303,7 @@ SUMMARIZE_ARGUMENTS = (
     Argument(
         "group_by",
         "Groups, at most two; channel is the last attempt's.",
-        _words(*GROUPS, most=2),
+        _choices(*GROUPS, most=2),
         "array",
         {"items": {"type": "string", "enum": list(GROUPS)}},
     ),
@@ -305,10 +314,10 @@ SUMMARIZE_ARGUMENTS = (
     ),
     Argument(
         "max_requests",
-        f"API requests to spend, 1 to {MOST_REQUESTS} (default {PAGE}).",
-        _whole(1, MOST_REQUESTS, PAGE),
+        f"API requests to spend, 1 to {MAX_REQUESTS} (default {PAGE_SIZE}).",
+        _integer(1, MAX_REQUESTS, PAGE_SIZE),
         "integer",
-        {"minimum": 1, "maximum": MOST_REQUESTS},
+        {"minimum": 1, "maximum": MAX_REQUESTS},
     ),
 )
 
@@ -316,8 +325,8 @@ STATUS_ARGUMENTS = (
     Argument(
         "about",
         "What to tell.",
-        _word("all", "quota", "mirror", "settings"),
-        more={"enum": ["all", "quota", "mirror", "settings"]},
+        _choice("all", "quota", "mirror", "settings"),
+        extra_schema={"enum": ["all", "quota", "mirror", "settings"]},
         # Required on paper only: some clients refuse a tool without properties, and strict ones
         # count every optional one. Left out, it means all.
         required=True,
@@ -335,88 +344,94 @@ GET_ARGUMENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class SummarizeCall:
+class SummarizeRequest:
     """What `summarize_verify_sessions` was asked; `wanted` holds no times."""
 
-    wanted: SessionFilter
+    session_filter: SessionFilter
     start: datetime
     end: datetime | None
-    by: tuple[str, ...]
+    group_by: tuple[str, ...]
     zone: ZoneInfo
     max_requests: int
-    written: str = ""
+    times_as_given: str = ""
     """The recipient as the caller wrote it."""
-    echo: str = ""
+    recipient_echo: str = ""
     """The recipient as `applied` repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
-class ListCall:
+class ListRequest:
     """What `list_verify_sessions` was asked."""
 
-    wanted: SessionFilter
-    limit: int = PAGE
+    session_filter: SessionFilter
+    limit: int = PAGE_SIZE
     offset: int = 0
-    full: bool = False
-    sliding: tuple[str, ...] = ()
+    detailed: bool = False
+    relative_times: tuple[str, ...] = ()
     """Times said as so long ago, which would mean another instant when the next page is asked."""
-    written: str = ""
+    times_as_given: str = ""
     """The recipient as the caller wrote it."""
-    echo: str = ""
+    recipient_echo: str = ""
     """The recipient as `applied` repeats it."""
 
 
-def read_list(said: Mapping[str, object] | None, reading: Reading) -> ListCall:
+def parse_list(arguments: Mapping[str, object] | None, reading: ParseContext) -> ListRequest:
     """A call of `list_verify_sessions`, read. Raises InvalidArgument."""
-    values = read(LIST_ARGUMENTS, said, reading)
+    values = parse(LIST_ARGUMENTS, arguments, reading)
     full = values.pop("detail", "concise") == "full"
-    limit, offset = values.pop("limit", PAGE), values.pop("offset", 0)
-    wanted = SessionFilter(**values)
-    wanted.check(now=reading.now)
-    sliding = tuple(each.name for each in _TIMES if slides(str((said or {}).get(each.name, ""))))
-    written = _written(said)
-    echo = _echo(wanted.recipient, written, reading)
-    return ListCall(wanted, limit, offset, full, sliding, written, echo)
+    limit, offset = values.pop("limit", PAGE_SIZE), values.pop("offset", 0)
+    session_filter = SessionFilter(**values)
+    session_filter.validate(now=reading.now)
+    sliding = tuple(
+        each.name for each in _TIMES if is_relative_time(str((arguments or {}).get(each.name, "")))
+    )
+    written = _times_as_given(arguments)
+    echo = _recipient_echo(session_filter.recipient, written, reading)
+    return ListRequest(session_filter, limit, offset, full, sliding, written, echo)
 
 
-def read_get(said: Mapping[str, object] | None, reading: Reading) -> str:
+def parse_get(arguments: Mapping[str, object] | None, reading: ParseContext) -> str:
     """A call of `get_verify_session`: the UUID or its beginning. Raises InvalidArgument."""
-    return str(read(GET_ARGUMENTS, said, reading)["session_uuid"])
+    return str(parse(GET_ARGUMENTS, arguments, reading)["session_uuid"])
 
 
-def read_summarize(said: Mapping[str, object] | None, reading: Reading) -> SummarizeCall:
+def parse_summarize(
+    arguments: Mapping[str, object] | None, reading: ParseContext
+) -> SummarizeRequest:
     """A call of `summarize_verify_sessions`, read. Raises InvalidArgument."""
-    values = read(SUMMARIZE_ARGUMENTS, said, reading)
+    values = parse(SUMMARIZE_ARGUMENTS, arguments, reading)
     by = values.pop("group_by", ())
     zone = values.pop("time_zone", reading.zone)
-    most = values.pop("max_requests", PAGE)
-    SessionFilter(**values).check(now=reading.now)
+    most = values.pop("max_requests", PAGE_SIZE)
+    SessionFilter(**values).validate(now=reading.now)
     end = values.pop("session_time__lt", None)
     start = values.pop("session_time__gte", None) or (end or reading.now) - DEFAULT_WINDOW
-    wanted, written = SessionFilter(**values), _written(said)
-    echo = _echo(wanted.recipient, written, reading)
-    return SummarizeCall(wanted, start, end, by, zone, most, written, echo)
+    session_filter, written = SessionFilter(**values), _times_as_given(arguments)
+    echo = _recipient_echo(session_filter.recipient, written, reading)
+    return SummarizeRequest(session_filter, start, end, by, zone, most, written, echo)
 
 
-def _written(said: Mapping[str, object] | None) -> str:
-    return str((said or {}).get("recipient") or "").strip()
+def _times_as_given(arguments: Mapping[str, object] | None) -> str:
+    return str((arguments or {}).get("recipient") or "").strip()
 
 
-def _echo(recipient: str | None, written: str, reading: Reading) -> str:
+def _recipient_echo(recipient: str | None, written: str, reading: ParseContext) -> str:
     """The recipient for `applied`: with masking as it was written, never as its pseudonym.
 
     A pseudonym beside the number that the caller gave would tell whose it is.
     """
     if recipient is None:
         return ""
-    is_number = not reading.masked and phones.digits(recipient) is not None
-    return phones.shown(recipient) if is_number else written
+    is_number = not reading.masks_recipients and phones.normalize(recipient) is not None
+    return phones.format_number(recipient) if is_number else written
 
 
-def read_status(said: Mapping[str, object] | None, reading: Reading) -> str:
+def parse_status(arguments: Mapping[str, object] | None, reading: ParseContext) -> str:
     """A call of `get_verify_status`: what to tell. Raises InvalidArgument."""
-    return str(read(STATUS_ARGUMENTS, {"about": "all", **_given(said)}, reading)["about"])
+    return str(
+        parse(STATUS_ARGUMENTS, {"about": "all", **_status_topic(arguments)}, reading)["about"]
+    )
 
 
-def _given(said: Mapping[str, object] | None) -> dict[str, object]:
-    return {name: value for name, value in (said or {}).items() if not _absent(value)}
+def _status_topic(arguments: Mapping[str, object] | None) -> dict[str, object]:
+    return {name: value for name, value in (arguments or {}).items() if not _is_absent(value)}

@@ -15,7 +15,7 @@ from verify_mcp import __version__
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.settings import IN_MEMORY, Credentials, Rate, Settings, read_settings
 
-PROBLEM, USAGE = 1, 2
+EXIT_PROBLEM, EXIT_USAGE = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -26,13 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.exit(command(options))
     except InvalidSetting as error:
-        _tell(f"verify-mcp: {error}")
-        sys.exit(USAGE)
+        print_err(f"verify-mcp: {error}")
+        sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser; what other commands import is left out where it would slow a server's start."""
     parser = argparse.ArgumentParser(
         prog="verify-mcp",
@@ -41,7 +41,7 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
         "VERIFY_MCP_… variables in the README.",
     )
     parser.add_argument("--version", action="version", version=f"verify-mcp {__version__}")
-    parser.set_defaults(command=_serve, sandbox=False, http=False)
+    parser.set_defaults(command=run_serve, sandbox=False, http=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     serve = commands.add_parser("serve", help="serve MCP over stdin and stdout (the default)")
     serve.add_argument(
@@ -49,8 +49,8 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
         action="store_true",
         help="answer from made-up sessions, without credentials or network",
     )
-    _add_http(serve)
-    serve.set_defaults(command=_serve)
+    add_http_options(serve)
+    serve.set_defaults(command=run_serve)
     demo = commands.add_parser("demo", help="show four questions and their answers")
     demo.set_defaults(command=_demo)
     doctor = commands.add_parser("doctor", help="check credentials, network and settings")
@@ -58,11 +58,11 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     _add_report(commands)
     _add_mirror(commands)
-    _add_token(commands)
-    if not said or said[0] != "serve":
+    add_token_commands(commands)
+    if not arguments or arguments[0] != "serve":
         _add_install(commands)
     emulator = commands.add_parser("emulator", help="run the pretend Verify API on this machine")
-    if "emulator" in said:
+    if "emulator" in arguments:
         from verify_mcp.emulator.command import add_arguments
 
         add_arguments(emulator)
@@ -70,7 +70,7 @@ def _parser(said: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _add_http(serve: argparse.ArgumentParser) -> None:
+def add_http_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--http", action="store_true", help="serve a team over HTTP instead")
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default %(default)s)"
@@ -80,7 +80,7 @@ def _add_http(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--tls-key", type=Path, help="file of the certificate's key (PEM)")
 
 
-def _add_token(commands: Any) -> None:
+def add_token_commands(commands: Any) -> None:
     token = commands.add_parser("token", help="who may ask over HTTP")
     deeds = token.add_subparsers(title="commands", metavar="", required=True)
     add = deeds.add_parser("add", help="make a token and show it, this once")
@@ -100,7 +100,7 @@ def _token_add(options: argparse.Namespace) -> int:
 
     path, now = _tokens_path(), datetime.now(UTC)
     token = tokens.add(path, options.name, options.budget, options.subaccount.upper(), now)
-    _tell(f"Token of {options.name}, kept in {path} as a digest only. Copy it now:")
+    print_err(f"Token of {options.name}, kept in {path} as a digest only. Copy it now:")
     sys.stdout.write(token + "\n")
     return 0
 
@@ -108,7 +108,7 @@ def _token_add(options: argparse.Namespace) -> int:
 def _token_list(_options: argparse.Namespace) -> int:
     from verify_mcp import tokens
 
-    for each in tokens.listed(_tokens_path()):
+    for each in tokens.list_tokens(_tokens_path()):
         sees = each.subaccount or "everything"
         line = f"{each.name}  {each.budget}/minute  sees {sees}  made {each.created}\n"
         sys.stdout.write(line)
@@ -119,14 +119,16 @@ def _token_revoke(options: argparse.Namespace) -> int:
     from verify_mcp import tokens
 
     tokens.revoke(_tokens_path(), options.name)
-    _tell(f"The token of {options.name} is worthless now, on every server that reads this file.")
+    print_err(
+        f"The token of {options.name} is worthless now, on every server that reads this file."
+    )
     return 0
 
 
 def _tokens_path() -> Path:
-    from verify_mcp.tokens import usual_path
+    from verify_mcp.tokens import default_path
 
-    return read_settings(os.environ).tokens_file or usual_path()
+    return read_settings(os.environ).tokens_file or default_path()
 
 
 def _add_mirror(commands: Any) -> None:
@@ -169,7 +171,7 @@ def _report(options: argparse.Namespace) -> int:
     from verify_mcp import report
 
     charts = tuple(tuple(each.split(",")) for each in options.group_by)
-    order = report.Order(
+    order = report.ReportOptions(
         options.since,
         options.until,
         charts,
@@ -179,7 +181,7 @@ def _report(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         return report.run(order, read_settings(os.environ))
-    settings, app = unhurried_sandbox()
+    settings, app = unlimited_sandbox()
     return report.run(order, settings, app=app)
 
 
@@ -187,9 +189,9 @@ def _sync(options: argparse.Namespace) -> int:
     from verify_mcp import sync
 
     work = (
-        sync.holdings(options.subaccount)
+        sync.status_command(options.subaccount)
         if options.status
-        else sync.syncing(options.since, options.until, options.subaccount)
+        else sync.sync_command(options.since, options.until, options.subaccount)
     )
     return sync.run(os.environ, work)
 
@@ -197,16 +199,16 @@ def _sync(options: argparse.Namespace) -> int:
 def _purge(options: argparse.Namespace) -> int:
     from verify_mcp import sync
 
-    return sync.run(os.environ, sync.purging(options.older_than))
+    return sync.run(os.environ, sync.purge_command(options.older_than))
 
 
 def _add_install(commands: Any) -> None:
-    from verify_mcp.clients import NAMED
+    from verify_mcp.clients import BY_NAME
 
     install = commands.add_parser("install", help="add this server to an MCP client")
     uninstall = commands.add_parser("uninstall", help="take it out of the client again")
     for each in (install, uninstall):
-        each.add_argument("client", choices=NAMED, metavar="CLIENT", help=", ".join(NAMED))
+        each.add_argument("client", choices=BY_NAME, metavar="CLIENT", help=", ".join(BY_NAME))
         each.add_argument("--config", type=Path, help="another file than the client's usual one")
         each.add_argument("--name", help="name of the entry (verify, or verify-sandbox)")
         each.add_argument("--yes", action="store_true", help="do it without asking")
@@ -222,28 +224,30 @@ def _add_install(commands: Any) -> None:
     uninstall.set_defaults(command=partial(_install, "undo"))
 
 
-def _install(deed: str, options: argparse.Namespace) -> int:
+def _install(action: str, options: argparse.Namespace) -> int:
     from getpass import getpass
 
     from verify_mcp import install
-    from verify_mcp.clients import NAMED
+    from verify_mcp.clients import BY_NAME
 
-    _forgive_stdout()
-    given = {**vars(options), "client": NAMED[options.client]}
-    order = install.Order(**{name: given[name] for name in install.ORDERED if name in given})
+    replace_unencodable()
+    given = {**vars(options), "client": BY_NAME[options.client]}
+    order = install.InstallOptions(
+        **{name: given[name] for name in install.OPTION_NAMES if name in given}
+    )
     asking = (input, getpass) if sys.stdin.isatty() else (None, None)
-    person = install.Person(sys.stdout.write, *asking)
-    machine = install.here(os.environ, datetime.now(UTC))
+    person = install.Terminal(sys.stdout.write, *asking)
+    machine = install.detect_environment(os.environ, datetime.now(UTC))
     return (
         install.run(order, machine, person)
-        if deed == "run"
-        else install.undo(order, machine, person)
+        if action == "run"
+        else install.uninstall(order, machine, person)
     )
 
 
-def _serve(options: argparse.Namespace) -> int:
+def run_serve(options: argparse.Namespace) -> int:
     from verify_mcp import logs, stdio
-    from verify_mcp.masks import open_key
+    from verify_mcp.masks import load_or_create_key
     from verify_mcp.mirror import open_mirror
     from verify_mcp.server import build_server
 
@@ -254,11 +258,11 @@ def _serve(options: argparse.Namespace) -> int:
         settings, app = sandbox(settings)
     logs.configure(settings)
     if settings.masked:
-        open_key(settings)  # one that cannot be used ends the start here, in a sentence
+        load_or_create_key(settings)  # one that cannot be used ends the start here, in a sentence
     if options.http:
         return _serve_http(options, settings, partial(open_mirror, settings, app=app))
     if sys.stdin.isatty():
-        _tell(
+        print_err(
             "verify-mcp serves MCP on stdin and stdout: an MCP client starts it, not a person. "
             "Try `verify-mcp demo`. Ctrl-C ends it."
         )
@@ -268,10 +272,10 @@ def _serve(options: argparse.Namespace) -> int:
 def _serve_http(options: argparse.Namespace, settings: Settings, open_mirror: Any) -> int:
     from verify_mcp import http, prompts, telemetry, tools
 
-    names = {*(offer.name for offer in tools.OFFERS), *prompts.pages()}
-    if told := telemetry.configure(os.environ, names):
-        _tell(told)
-    place = http.Place(options.host, options.port, options.tls_cert, options.tls_key)
+    names = {*(offer.name for offer in tools.TOOLS), *prompts.load_prompts()}
+    if message := telemetry.configure(os.environ, names):
+        print_err(message)
+    place = http.ListenAddress(options.host, options.port, options.tls_cert, options.tls_key)
     return http.run(settings, place, open_mirror)
 
 
@@ -289,27 +293,27 @@ def sandbox(settings: Settings | None = None) -> tuple[Settings, Callable[..., o
     return made_up, Emulator()
 
 
-def unhurried_sandbox() -> tuple[Settings, Callable[..., object]]:
+def unlimited_sandbox() -> tuple[Settings, Callable[..., object]]:
     """The sandbox without its quota, for what would only make a person wait."""
-    from verify_mcp.emulator import Behaviour, Emulator
+    from verify_mcp.emulator import Emulator, Options
 
     settings, _ = sandbox()
     return replace(settings, rate_limit=Rate(1_000_000, 1.0)), Emulator(
-        behaviour=Behaviour(list_limit=None)
+        behaviour=Options(list_limit=None)
     )
 
 
 def _demo(_options: argparse.Namespace) -> int:
     from verify_mcp.demo import run
 
-    _forgive_stdout()
+    replace_unencodable()
     return run()
 
 
 def _doctor(options: argparse.Namespace) -> int:
     from verify_mcp.doctor import run
 
-    _forgive_stdout()
+    replace_unencodable()
     return run(os.environ, offline=options.offline)
 
 
@@ -321,11 +325,11 @@ def _emulator(options: argparse.Namespace) -> int:
     return 0
 
 
-def _forgive_stdout() -> None:
+def replace_unencodable() -> None:
     """Let a terminal without Unicode show a `?` rather than stop the command."""
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
-def _tell(text: str) -> None:
+def print_err(text: str) -> None:
     sys.stderr.write(text + "\n")

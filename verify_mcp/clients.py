@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Environ = Mapping[str, str]
-Form = Literal["json", "jsonc", "toml"]
-Where = Callable[["Home"], tuple[str, ...]]
+Format = Literal["json", "jsonc", "toml"]
+ConfigPaths = Callable[["UserDirs"], tuple[str, ...]]
 
 _CODE = ("Code", "User")
 _CLINE = ("settings", "cline_mcp_settings.json")
@@ -19,7 +19,7 @@ _STORE_CLAUDE = ("Packages", "Claude_pzs8sxrjxfjjc", "LocalCache", "Roaming", "C
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class UserDirs:
     """A person's folders, as the environment and the platform (`sys.platform`) tell them."""
 
     environ: Environ
@@ -46,7 +46,7 @@ class Home:
         """Inside ~/.config, or where the person moved it."""
         return self.join(self.environ.get("XDG_CONFIG_HOME") or self.home(".config"), *parts)
 
-    def moved(self, variable: str, usual: str, *parts: str) -> str:
+    def from_env(self, variable: str, usual: str, *parts: str) -> str:
         """Inside a folder that a variable can move."""
         return self.join(self.environ.get(variable) or usual, *parts)
 
@@ -60,10 +60,10 @@ class Client:
 
     name: str
     title: str
-    form: Form
+    format: Format
     key: str
-    where: Where
-    typed: bool = False
+    config_paths: ConfigPaths
+    writes_type: bool = False
     """Whether an entry says `"type": "stdio"`."""
     prompts: bool = False
     """Whether it asks the person for secrets and keeps them safe (VS Code's `inputs`)."""
@@ -71,12 +71,12 @@ class Client:
 
     def entry(self, command: str, args: list[str], env: Mapping[str, str]) -> dict[str, Any]:
         """What stands under our name in its file."""
-        entry: dict[str, Any] = {"type": "stdio"} if self.typed else {}
+        entry: dict[str, Any] = {"type": "stdio"} if self.writes_type else {}
         entry |= {"command": command, "args": args}
         return entry | ({"env": dict(env)} if env else {})
 
 
-def _claude_desktop(home: Home) -> tuple[str, ...]:
+def _claude_desktop(home: UserDirs) -> tuple[str, ...]:
     file = "claude_desktop_config.json"
     usual = home.config("Claude", file)
     # From Windows' store it sees its own copy of the folder and never reads the usual one.
@@ -85,20 +85,20 @@ def _claude_desktop(home: Home) -> tuple[str, ...]:
     return (*store, usual) if home.platform == "win32" else (usual,)
 
 
-def _zed(home: Home) -> tuple[str, ...]:
+def _zed(home: UserDirs) -> tuple[str, ...]:
     if home.platform == "win32":
         return (home.config("Zed", "settings.json"),)
     return (home.xdg("zed", "settings.json"),)
 
 
-def _cline(home: Home) -> tuple[str, ...]:
+def _cline(home: UserDirs) -> tuple[str, ...]:
     # Since it shares its settings with a command line it keeps them in its own folder.
     shared = home.home(".cline", "data", *_CLINE)
     return shared, home.config(*_CODE, "globalStorage", "saoudrizwan.claude-dev", *_CLINE), shared
 
 
 _SERVERS = "mcpServers"
-ALL = (
+CLIENTS = (
     Client(
         "claude-desktop",
         "Claude Desktop",
@@ -112,8 +112,8 @@ ALL = (
         "Claude Code",
         "json",
         _SERVERS,
-        lambda home: (home.moved("CLAUDE_CONFIG_DIR", home.home(), ".claude.json"),),
-        typed=True,
+        lambda home: (home.from_env("CLAUDE_CONFIG_DIR", home.home(), ".claude.json"),),
+        writes_type=True,
         restart="Start a new session; /mcp shows the server.",
     ),
     Client(
@@ -130,7 +130,7 @@ ALL = (
         "jsonc",
         "servers",
         lambda home: (home.config(*_CODE, "mcp.json"),),
-        typed=True,
+        writes_type=True,
         prompts=True,
         restart="Run `MCP: List Servers` and start it; VS Code asks for what it needs, once.",
     ),
@@ -139,7 +139,7 @@ ALL = (
         "Codex",
         "toml",
         "mcp_servers",
-        lambda home: (home.moved("CODEX_HOME", home.home(".codex"), "config.toml"),),
+        lambda home: (home.from_env("CODEX_HOME", home.home(".codex"), "config.toml"),),
         restart="Start a new session; /mcp shows the server.",
     ),
     Client(
@@ -161,4 +161,4 @@ ALL = (
     Client("zed", "Zed", "jsonc", "context_servers", _zed, restart="The Agent panel shows it."),
     Client("cline", "Cline", "json", _SERVERS, _cline, restart="Its list of MCP servers shows it."),
 )
-NAMED = {client.name: client for client in ALL}
+BY_NAME = {client.name: client for client in CLIENTS}

@@ -14,109 +14,111 @@ from typing import cast
 
 from verify_mcp.api_clock import ApiClock
 from verify_mcp.callers import Caller
-from verify_mcp.database import Access
+from verify_mcp.database import ResilientDatabase
 from verify_mcp.errors import AccessDenied, InvalidArgument, SessionNotFound
-from verify_mcp.exchange import Effort, Exchange
+from verify_mcp.exchange import ApiGateway, CallContext
 from verify_mcp.filters import SessionFilter
 from verify_mcp.mirror import Mirror
 from verify_mcp.sessions import Page, Session
 from verify_mcp.settings import Credentials
 
-MOST_VIEWS = 256
+MAX_SUBACCOUNT_MIRRORS = 256
 """Subaccounts whose recently seen sessions are remembered."""
 
 
-class ConfinedExchange(Exchange):
+class SubaccountGateway(ApiGateway):
     """The API, asked about one subaccount only; `known` says whether a session is its own."""
 
     def __init__(
-        self, whole: Exchange, subaccount: str, known: Callable[[str], Awaitable[bool]]
+        self, parent: ApiGateway, subaccount: str, known: Callable[[str], Awaitable[bool]]
     ) -> None:
         # Without the parent's constructor: what is not confined below does not work at all.
-        self._whole = whole
+        self._parent = parent
         self._subaccount = subaccount
         self._known = known
-        self.lists = whole.lists
-        self.retrieves = whole.retrieves
+        self.list_limiter = parent.list_limiter
+        self.get_limiter = parent.get_limiter
 
     @property
-    def clock(self) -> ApiClock:
-        return self._whole.clock
+    def api_clock(self) -> ApiClock:
+        return self._parent.api_clock
 
-    async def page(
+    async def list_sessions(
         self,
-        wanted: SessionFilter,
+        session_filter: SessionFilter,
         *,
         limit: int,
         offset: int,
-        effort: Effort,
+        effort: CallContext,
         cursor: str | None = None,
     ) -> Page:
-        if wanted.subaccount not in (None, self._subaccount):
+        if session_filter.subaccount not in (None, self._subaccount):
             raise InvalidArgument("subaccount cannot be asked for: your token sees only its own.")
-        own = replace(wanted, subaccount=self._subaccount)
-        return await self._whole.page(own, limit=limit, offset=offset, cursor=cursor, effort=effort)
+        own_calls = replace(session_filter, subaccount=self._subaccount)
+        return await self._parent.list_sessions(
+            own_calls, limit=limit, offset=offset, cursor=cursor, effort=effort
+        )
 
-    async def session(self, uuid: str, *, effort: Effort) -> Session:
+    async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
         if not await self._known(uuid):
             raise SessionNotFound(
                 "No such session was listed for you here. Find it with list_verify_sessions first."
             )
-        return await self._whole.session(uuid, effort=effort)
+        return await self._parent.get_session(uuid, effort=effort)
 
 
-class _Screen:
+class _HiddenDatabase:
     """What a confined caller may know of the database: whether it works, not where or how big."""
 
-    place = "shared"
+    location = "shared"
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, access: ResilientDatabase) -> None:
+        self._database = access
 
     @property
     def problem(self) -> str:
-        return "The database cannot be used now; answers go on." if self._access.problem else ""
+        return "The database cannot be used now; answers go on." if self._database.problem else ""
 
     async def size(self) -> None:
         return None
 
 
-class Confined(Mirror):
+class SubaccountMirror(Mirror):
     """One subaccount's part of the mirror `whole`."""
 
-    def __init__(self, whole: Mirror, subaccount: str) -> None:
-        exchange = ConfinedExchange(whole.exchange, subaccount, self._lists)
-        own = replace(whole.settings, credentials=Credentials(subaccount, ""))
-        super().__init__(exchange, whole.access, own, whole.world, whole.key)
-        self.access = cast("Access", _Screen(whole.access))
-        self.lookups = whole.lookups
+    def __init__(self, parent: Mirror, subaccount: str) -> None:
+        exchange = SubaccountGateway(parent.exchange, subaccount, self._is_listed)
+        own_calls = replace(parent.settings, credentials=Credentials(subaccount, ""))
+        super().__init__(exchange, parent.database, own_calls, parent.world, parent.key)
+        self.database = cast("ResilientDatabase", _HiddenDatabase(parent.database))
+        self.lookups = parent.lookups
 
-    async def _lists(self, uuid: str) -> bool:
-        return uuid in await self.seen(uuid)
+    async def _is_listed(self, uuid: str) -> bool:
+        return uuid in await self.ids_starting_with(uuid)
 
 
-class Views:
+class MirrorsByCaller:
     """The mirror as each caller may see it."""
 
-    def __init__(self, whole: Mirror) -> None:
-        self._whole = whole
-        self._confined: OrderedDict[str, Confined] = OrderedDict()
+    def __init__(self, parent: Mirror) -> None:
+        self._parent = parent
+        self._by_subaccount: OrderedDict[str, SubaccountMirror] = OrderedDict()
 
-    def of(self, caller: Caller) -> Mirror:
+    def for_caller(self, caller: Caller) -> Mirror:
         """The caller's view. Raises AccessDenied when there is none."""
-        account = self._whole.settings.credentials
+        account = self._parent.settings.credentials
         if not caller.subaccount:
-            return self._whole
+            return self._parent
         if account is not None and account.is_subaccount:
             if account.auth_id == caller.subaccount:
-                return self._whole
+                return self._parent
             raise AccessDenied(
                 "Your token is for another subaccount than this server's. Ask its operator."
             )
-        view = self._confined.setdefault(
-            caller.subaccount, Confined(self._whole, caller.subaccount)
+        view = self._by_subaccount.setdefault(
+            caller.subaccount, SubaccountMirror(self._parent, caller.subaccount)
         )
-        self._confined.move_to_end(caller.subaccount)
-        if len(self._confined) > MOST_VIEWS:
-            self._confined.popitem(last=False)
+        self._by_subaccount.move_to_end(caller.subaccount)
+        if len(self._by_subaccount) > MAX_SUBACCOUNT_MIRRORS:
+            self._by_subaccount.popitem(last=False)
         return view

@@ -18,18 +18,18 @@ import anyio
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-RECEIPT_SECONDS = 15.0
+REQUEST_SECONDS = 15.0
 """How long a request may take to arrive, from its connection or its first byte to its last."""
 HANDSHAKE_SECONDS = 5.0
 """How long a TLS handshake may take, from accept on, and how long the goodbye."""
-MOST_CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 RESERVED_FILES = 128
 """Files left for the database, requests to the API and logs; at most half of all."""
 ACCEPT_PAUSE = 0.2
 """Seconds until the next try when no connection can be accepted."""
 WARNING_PAUSE = 60.0
 """Seconds between two log lines about that."""
-_FULL = (
+_OUT_OF_FILES = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\n"
     b"content-length: 0\r\n\r\n"
 )
@@ -37,40 +37,40 @@ _FULL = (
 logger = logging.getLogger(__name__)
 
 
-class PatientProtocol(H11Protocol):
+class DeadlineProtocol(H11Protocol):
     """One connection, with a deadline on the arrival of each request."""
 
-    receipt_seconds = RECEIPT_SECONDS
+    request_seconds = REQUEST_SECONDS
     handshake_seconds = HANDSHAKE_SECONDS
-    most_connections = MOST_CONNECTIONS
+    max_connections = MAX_CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
-    _counted: "set[PatientProtocol] | None" = None
+    _is_counted: "set[DeadlineProtocol] | None" = None
 
-    def count_in(self, connections: "set[PatientProtocol]") -> None:
+    def count_connection(self, connections: "set[DeadlineProtocol]") -> None:
         """Be one of these connections until this one is closed."""
         connections.add(self)
-        self._counted = connections
+        self._is_counted = connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the parent: a Transport it is
         """Take the connection."""
         super().connection_made(transport)
-        self._watch(begun=True)
+        self._update_deadline(begun=True)
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes."""
         super().data_received(data)
-        self._watch(begun=True)
+        self._update_deadline(begun=True)
 
     def on_response_complete(self) -> None:
         """Go on to the next request, of which some may have come already."""
         super().on_response_complete()
-        self._watch(begun=False)
+        self._update_deadline(begun=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        self._rest()
-        if self._counted is not None:
-            self._counted.discard(self)
+        self._cancel_deadline()
+        if self._is_counted is not None:
+            self._is_counted.discard(self)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -79,7 +79,7 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.close()
 
-    def _watch(self, *, begun: bool) -> None:
+    def _update_deadline(self, *, begun: bool) -> None:
         """Hold the deadline while a request is coming in, and drop it once it is there.
 
         `begun` says that a connection without a whole head of a request counts as such.
@@ -87,16 +87,16 @@ class PatientProtocol(H11Protocol):
         state = self.conn.their_state
         coming = state is h11.SEND_BODY or (begun and state is h11.IDLE)
         if not coming or self.transport.is_closing():
-            self._rest()
+            self._cancel_deadline()
         elif self._deadline is None:
-            self._deadline = self.loop.call_later(self.receipt_seconds, self._cut)
+            self._deadline = self.loop.call_later(self.request_seconds, self._abort)
 
-    def _rest(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _cut(self) -> None:
+    def _abort(self) -> None:
         self._deadline = None
         self.transport.abort()
 
@@ -111,15 +111,15 @@ class Acceptor:
     def __init__(
         self,
         listener: socket.socket,
-        new_protocol: Callable[[], PatientProtocol],
+        new_protocol: Callable[[], DeadlineProtocol],
         tls: ssl.SSLContext | None,
     ) -> None:
         listener.settimeout(0)
         self._listener = listener
         self._new_protocol = new_protocol
         self._tls = tls
-        self._connections: set[PatientProtocol] = set()
-        self._arriving: dict[PatientProtocol, asyncio.Task[None]] = {}
+        self._connections: set[DeadlineProtocol] = set()
+        self._handshakes: dict[DeadlineProtocol, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
         self._next_warning = 0.0
 
@@ -129,7 +129,7 @@ class Acceptor:
 
     async def close(self) -> None:
         """Accept nothing more, and end the handshakes that are not finished."""
-        tasks = {*self._arriving.values(), *([self._task] if self._task else [])}
+        tasks = {*self._handshakes.values(), *([self._task] if self._task else [])}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -143,7 +143,7 @@ class Acceptor:
             except OSError as error:  # of the machine's, or of a connection that is gone again
                 await self._back_off(error)
             else:
-                self._take(connection)
+                self._accept(connection)
                 await asyncio.sleep(0)  # else a flood of them would stop the loop
 
     async def _back_off(self, error: OSError) -> None:
@@ -154,25 +154,25 @@ class Acceptor:
         self._end_oldest_handshake()
         await asyncio.sleep(ACCEPT_PAUSE)
 
-    def _take(self, connection: socket.socket) -> None:
+    def _accept(self, connection: socket.socket) -> None:
         protocol = self._new_protocol()
-        full = len(self._connections) >= allowed_connections(protocol.most_connections)
+        full = len(self._connections) >= allowed_connections(protocol.max_connections)
         if full and not self._end_oldest_handshake():
-            _refuse(connection, b"" if self._tls else _FULL)
+            _refuse(connection, b"" if self._tls else _OUT_OF_FILES)
             return
-        protocol.count_in(self._connections)
-        self._arriving[protocol] = asyncio.create_task(self._connect(connection, protocol))
+        protocol.count_connection(self._connections)
+        self._handshakes[protocol] = asyncio.create_task(self._connect(connection, protocol))
 
     def _end_oldest_handshake(self) -> bool:
         """End the handshake that has lasted longest; whether there was one."""
-        if self._tls is None or not self._arriving:
+        if self._tls is None or not self._handshakes:
             return False
-        protocol = next(iter(self._arriving))
+        protocol = next(iter(self._handshakes))
         self._connections.discard(protocol)
-        self._arriving.pop(protocol).cancel()
+        self._handshakes.pop(protocol).cancel()
         return True
 
-    async def _connect(self, connection: socket.socket, protocol: PatientProtocol) -> None:
+    async def _connect(self, connection: socket.socket, protocol: DeadlineProtocol) -> None:
         """Give the connection to its protocol, once its handshake is done."""
         connected = False
         try:
@@ -181,11 +181,11 @@ class Acceptor:
                     await self._handshake(connection, protocol)
                 connected = True
         finally:
-            self._arriving.pop(protocol, None)
+            self._handshakes.pop(protocol, None)
             if not connected:
                 self._connections.discard(protocol)
 
-    async def _handshake(self, connection: socket.socket, protocol: PatientProtocol) -> None:
+    async def _handshake(self, connection: socket.socket, protocol: DeadlineProtocol) -> None:
         seconds = protocol.handshake_seconds if self._tls else None
         if self._tls is not None:
             try:

@@ -17,11 +17,11 @@ from verify_mcp.windows import Window
 PAGE = 20
 """Sessions on a full page (documented)."""
 
-_AIMS = ((0.3,), (0.2, 0.6), (0.15, 0.4, 0.75))
+_TARGET_QUANTILES = ((0.3,), (0.2, 0.6), (0.15, 0.4, 0.75))
 """Where in the likely totals to probe: below the middle, because a full page tells its times."""
-_RHYTHM, _TREND = 0.6, 0.15
+_DAILY_AMPLITUDE, _TREND_SD = 0.6, 0.15
 """How much busier than on average the busiest hour of a day is; what else moves the rate."""
-_LIKENESS = 0.12
+_REFERENCE_SD = 0.12
 """The same, measured against the arrivals of another count of the window."""
 
 
@@ -46,14 +46,14 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class Prior:
     """A total thought likely before asking, give or take `spread` (one standard deviation)."""
 
     total: int
-    spread: float = 1.0
+    std_dev: float = 1.0
 
     @classmethod
-    def by_share(cls, total: int, *, having: int, seen: int) -> "Guess":
+    def by_share(cls, total: int, *, having: int, seen: int) -> "Prior":
         """Of `total` sessions, those like the `having` that were among the `seen`."""
         share = (having + 1) / (seen + 2)
         # Neighbours resemble each other, so they tell less than as many drawn one by one.
@@ -61,7 +61,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class CountSearch:
     """The search for how many sessions one filter has in one window, whose bounds are pinned.
 
     Ask for the pages that `asks` names, tell each answer with `learn`, until it names none. Then
@@ -83,25 +83,25 @@ class Count:
 
     window: Window
     known: tuple[Probe, ...] = ()
-    guess: Guess | None = None
-    like: "Count | None" = None
+    prior: Prior | None = None
+    reference: "CountSearch | None" = None
     probes: tuple[Probe, ...] = ()
     refusals: tuple[int, ...] = ()
     """Offsets that the API would not go as deep as."""
 
-    def learn(
+    def with_page(
         self,
         offset: int,
         rows: int,
         oldest: datetime | None = None,
         newest: datetime | None = None,
-    ) -> "Count":
+    ) -> "CountSearch":
         """With the answer to one probe: `rows` received, readable or not, of 20 asked for."""
         if offset < 0 or rows < 0:
             raise ValueError("An offset and a number of rows are never negative.")
         return replace(self, probes=(*self.probes, Probe(offset, rows, oldest, newest)))
 
-    def refused(self, offset: int) -> "Count":
+    def with_refusal(self, offset: int) -> "CountSearch":
         """With the API's refusal to go as deep as `offset`."""
         return replace(self, refusals=(*self.refusals, offset))
 
@@ -131,24 +131,29 @@ class Count:
         most = max(self._least(), self._most())
         return None if most == inf else int(most)
 
-    def asks(self, width: int = 1) -> tuple[int, ...]:
+    def next_offsets(self, width: int = 1) -> tuple[int, ...]:
         """The offsets to probe next, one or up to `width`; none when no more can be found out.
 
         More at a time take fewer rounds but more requests in all.
         """
         first, last = self.low // PAGE, self._last_page()
-        if self.total is not None or self.contradiction or first > last or self._hopeless():
+        if (
+            self.total is not None
+            or self.contradiction
+            or first > last
+            or self._beyond_reachable_offsets()
+        ):
             return ()
-        if not self.pages and self.guess is None:
+        if not self.pages and self.prior is None:
             return (0,)
-        aims = self._aims(width)
-        pages = {self._promised(aim // PAGE) for aim in aims}
+        aims = self._probe_targets(width)
+        pages = {self._within_bound(aim // PAGE) for aim in aims}
         return tuple(page * PAGE for page in sorted(pages))
 
-    def again(self) -> "Count":
+    def restarted(self) -> "CountSearch":
         """The same count from the start, knowing only about where it will end."""
         middle = (self.low + (self.low if self.high is None else self.high)) // 2
-        return Count(self.window, guess=Guess(middle, 5.0), like=self.like)
+        return CountSearch(self.window, prior=Prior(middle, 5.0), reference=self.reference)
 
     def _least(self) -> int:
         return max((page.least for page in self.pages), default=0)
@@ -164,61 +169,65 @@ class Count:
         within = self._within()
         return inf if within == inf else (within - 1) // PAGE
 
-    def _hopeless(self) -> bool:
+    def _beyond_reachable_offsets(self) -> bool:
         """Whether the sessions most likely go on beyond what the API lets us see."""
         likely = self._likely()
         return bool(self.refusals and likely and likely.total >= min(self.refusals))
 
-    def _promised(self, page: int) -> int:
+    def _within_bound(self, page: int) -> int:
         """The page nearest to `page` after which the promise can be kept whatever it tells."""
         first, last = self.low // PAGE, self._last_page()
         spent = len(self.probes) + len(self.refusals)
         bounds = [page.most for page in self.known if page.most is not None]
-        allowed = max(self.low, self.guess.total if self.guess else 0, min(bounds, default=0))
-        left = max(0, promise(allowed) - spent - 1)
+        allowed = max(self.low, self.prior.total if self.prior else 0, min(bounds, default=0))
+        left = max(0, max_requests_for(allowed) - spent - 1)
         upper = min(last, first + 2**left - 1)
         lower = max(first, 2 ** (spent - 2) - 1 if last == inf else last + 1 - 2**left)
         if lower > upper:
             return int((first + last) // 2 if last < inf else 2 * first + 1)
         return int(min(max(page, lower), upper))
 
-    def _aims(self, width: int) -> list[int]:
+    def _probe_targets(self, width: int) -> list[int]:
         """Totals that probing near would tell most about, by what is likely so far."""
         likely = self._likely()
-        shares = _AIMS[min(max(width, 1), len(_AIMS)) - 1]
+        shares = _TARGET_QUANTILES[min(max(width, 1), len(_TARGET_QUANTILES)) - 1]
         if likely is None:
             within = self._within()
             room = within - self.low if within < inf else self.low + PAGE
             return [int(self.low + share * room) for share in shares]
         return [int(_quantile(share, likely, self.low, self._within())) for share in shares]
 
-    def _likely(self) -> Guess | None:
+    def _likely(self) -> Prior | None:
         """The total by the times seen or by the guess, whichever is the surer."""
-        guess = self.guess if self.guess and self.guess.total >= self.low else None
+        guess = self.prior if self.prior and self.prior.total >= self.low else None
         found = [each for each in (guess, self._by_times()) if each is not None]
-        return min(found, key=lambda each: each.spread, default=None)
+        return min(found, key=lambda each: each.std_dev, default=None)
 
-    def _by_times(self) -> Guess | None:
+    def _by_times(self) -> Prior | None:
         """The total if sessions went on arriving as they did before."""
         points = self.arrivals
         depth, passed = points[-1]
         rest = 1.0 - passed
         if rest <= 0:
-            return Guess(depth)
+            return Prior(depth)
         chords = (
             self._extended(depth, depth - rank, passed - share, rest)
             for rank, share in points
             if depth - rank >= PAGE // 2 and passed > share
         )
-        return min(chords, key=lambda each: each.spread / (each.total - depth), default=None)
+        return min(chords, key=lambda each: each.std_dev / (each.total - depth), default=None)
 
-    def _extended(self, depth: int, sessions: int, share: float, rest: float) -> Guess:
+    def _extended(self, depth: int, sessions: int, share: float, rest: float) -> Prior:
         """The total if the rest of the window is as busy as the share that held `sessions`."""
         remaining = max(1.0, sessions / share * rest)
         day = self.window.length / timedelta(days=1)
-        drift = _LIKENESS if self.like else hypot(_TREND, _swing(share * day, rest * day))
+        drift = (
+            _REFERENCE_SD
+            if self.reference
+            else hypot(_TREND_SD, _daily_rhythm_error(share * day, rest * day))
+        )
         doubt = hypot(sqrt(1 / sessions + 1 / remaining), drift)
-        return Guess(depth + ceil(remaining), remaining * doubt)
+        return Prior(depth + ceil(remaining), remaining * doubt)
 
     @property
     def arrivals(self) -> list[tuple[int, float]]:
@@ -226,47 +235,49 @@ class Count:
         found = [(0, 0.0)]
         for page in self.pages:
             if page.rows and page.newest and page.oldest:
-                found.append((page.offset + 1, self._passed(page.newest)))
-                found.append((page.offset + page.rows, self._passed(page.oldest)))
+                found.append((page.offset + 1, self._is_past_end(page.newest)))
+                found.append((page.offset + page.rows, self._is_past_end(page.oldest)))
         return sorted(found)
 
-    def _passed(self, moment: datetime) -> float:
+    def _is_past_end(self, moment: datetime) -> float:
         """The share of the window, in arrivals of the count alike or in time, after `moment`."""
         passed = (self.window.end - moment) / (self.window.length or timedelta.resolution)
         passed = min(1.0, max(0.0, passed))
-        if self.like is None or not self.like.total:
+        if self.reference is None or not self.reference.total:
             return passed
-        ranks, times = zip(*self.like.arrivals, (self.like.total, 1.0), strict=True)
+        ranks, times = zip(*self.reference.arrivals, (self.reference.total, 1.0), strict=True)
         after = min(max(1, bisect_left(times, passed)), len(times) - 1)
         step = times[after] - times[after - 1]
         part = (passed - times[after - 1]) / step if step > 0 else 1.0
         rank = ranks[after - 1] + part * (ranks[after] - ranks[after - 1])
-        return float(min(1.0, max(0.0, rank / self.like.total)))
+        return float(min(1.0, max(0.0, rank / self.reference.total)))
 
 
-def promise(total: int) -> int:
+def max_requests_for(total: int) -> int:
     """The most requests that a count ending at `total` takes, one at a time."""
     pages = max(1, -(-total // PAGE))
     return int(2 * log2(pages)) + 4
 
 
-def _swing(seen: float, rest: float) -> float:
+def _daily_rhythm_error(seen: float, rest: float) -> float:
     """How far two neighbouring spans, in days, differ in rate because days have a rhythm.
 
     Each averages a sine of one day over its length; their middles are half of both apart.
     """
     a, b = (abs(sin(pi * days) / (pi * days)) if days else 1.0 for days in (seen, rest))
-    return _RHYTHM * sqrt(max(0.0, a * a + b * b - 2 * a * b * cos(pi * (seen + rest))) / 2)
+    return _DAILY_AMPLITUDE * sqrt(
+        max(0.0, a * a + b * b - 2 * a * b * cos(pi * (seen + rest))) / 2
+    )
 
 
-def _quantile(share: float, likely: Guess, low: int, most: float) -> float:
+def _quantile(share: float, likely: Prior, low: int, most: float) -> float:
     """The total that the true one is below of with this chance, given that it is in bounds.
 
     What remains above `low` is taken as log-logistic: never negative, with long tails.
     """
     middle = max(1.0, likely.total - low)
     # An empty page before the likely end refutes it, and then it is not as sure as it seemed.
-    spread = max(0.1, likely.spread) + max(0.0, likely.total - most) / 2
+    spread = max(0.1, likely.std_dev) + max(0.0, likely.total - most) / 2
     steep = 1.8 * middle / spread
     within = 1.0
     if most < inf:
@@ -276,8 +287,8 @@ def _quantile(share: float, likely: Guess, low: int, most: float) -> float:
     return low + middle * exp(log(chance / (1 - chance)) / steep)
 
 
-def adds_up(
-    whole: Count, parts: Sequence[Count], *, again: bool
+def reconcile(
+    whole: CountSearch, parts: Sequence[CountSearch], *, again: bool
 ) -> Literal["exact", "again", "differs", "unknown"]:
     """What to make of a count and of the counts of its parts.
 

@@ -12,7 +12,7 @@ import anyio.to_thread
 from verify_mcp import sqlite
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.schema import migrate
-from verify_mcp.sql import Connection, Database, Identity
+from verify_mcp.sql import Connection, Database, FileIdentity
 
 Result = TypeVar("Result")
 
@@ -20,7 +20,7 @@ RETRY_SECONDS = 10.0
 """How long a database that failed is left alone."""
 
 
-class Access:
+class ResilientDatabase:
     """The database as this process finds it; callers go on without it when it is unavailable.
 
     `clock` is monotonic seconds; `say` is told once of each new problem, in a sentence.
@@ -29,33 +29,33 @@ class Access:
     def __init__(self, url: str, *, clock: Callable[[], float], say: Callable[[str], None]) -> None:
         self._url = url
         self.clock = clock
-        self._say = say
+        self._on_problem = say
         self._database: Database | None = None
         self._opening = anyio.Lock()
         self._retry_at = self._opened_at = clock()
-        self._said: set[str] = set()
-        self._spoiled: Identity | None = None
+        self._reported: set[str] = set()
+        self._damaged_file: FileIdentity | None = None
         self.problem = ""
         """What is wrong now, in a sentence; empty when nothing is."""
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that may write. Raises DatabaseUnavailable."""
-        database = await self._opened()
+        database = await self._open()
         try:
             result = await database.write(work)
         except DatabaseUnavailable as error:
-            raise await self._given_up(error, database) from error
+            raise await self._mark_unavailable(error, database) from error
         if database is self._database:
-            self._recovered()
+            self._mark_available()
         return result
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that only reads. Raises DatabaseUnavailable."""
-        return await self._looked(lambda database: database.read(work))
+        return await self._read_with(lambda database: database.read(work))
 
-    async def glance(self, work: Callable[[Connection], Result]) -> Result:
+    async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` that reads a few rows, together with others'. Raises DatabaseUnavailable."""
-        return await self._looked(lambda database: database.glance(work))
+        return await self._read_with(lambda database: database.read_batched(work))
 
     def close(self) -> None:
         """Close it; a later use opens it again."""
@@ -64,9 +64,9 @@ class Access:
             database.close()
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it is, without secrets."""
-        return self._database.place if self._database else place(self._url)
+        return self._database.location if self._database else location(self._url)
 
     async def size(self) -> int | None:
         """Bytes it takes, None while it is unavailable."""
@@ -77,14 +77,14 @@ class Access:
         except DatabaseUnavailable:
             return None
 
-    async def _looked(self, look: Callable[[Database], Awaitable[Result]]) -> Result:
-        database = await self._opened()
+    async def _read_with(self, look: Callable[[Database], Awaitable[Result]]) -> Result:
+        database = await self._open()
         try:
             return await look(database)
         except DatabaseUnavailable as error:
-            raise await self._given_up(error, database) from error
+            raise await self._mark_unavailable(error, database) from error
 
-    async def _opened(self) -> Database:
+    async def _open(self) -> Database:
         if self._database is not None:
             return self._database
         async with self._opening:
@@ -93,19 +93,19 @@ class Access:
                     raise DatabaseUnavailable(self.problem)
                 try:
                     self._database = await anyio.to_thread.run_sync(
-                        open_database, self._url, self._say, self.clock, self._spoiled
+                        open_database, self._url, self._on_problem, self.clock, self._damaged_file
                     )
                 except DatabaseUnavailable as error:
-                    raise await self._given_up(error, None) from error
+                    raise await self._mark_unavailable(error, None) from error
                 self._opened_at = self.clock()
             return self._database
 
-    def _recovered(self) -> None:
+    def _mark_available(self) -> None:
         self.problem = ""
         if self.clock() >= self._opened_at + RETRY_SECONDS:
-            self._said.clear()  # it lasts: not just one write that went well
+            self._reported.clear()  # it lasts: not just one write that went well
 
-    async def _given_up(
+    async def _mark_unavailable(
         self, error: DatabaseUnavailable, database: Database | None
     ) -> DatabaseUnavailable:
         if database is not self._database:
@@ -113,13 +113,13 @@ class Access:
         self._database = None
         self.problem = str(error)
         self._retry_at = self.clock() + (0 if error.gone else RETRY_SECONDS)
-        if self.problem not in self._said:
-            self._said.add(self.problem)
-            self._say(f"{error} Going on without it.")
+        if self.problem not in self._reported:
+            self._reported.add(self.problem)
+            self._on_problem(f"{error} Going on without it.")
         if database is not None:
             # What is merely unfinished shows again when it is opened, and is then set aside.
             is_spoiled = error.damaged and error.reason == "damaged"
-            self._spoiled = database.identity if is_spoiled else None
+            self._damaged_file = database.identity if is_spoiled else None
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(database.close)
         return error
@@ -129,7 +129,7 @@ def open_database(
     url: str,
     say: Callable[[str], None],
     clock: Callable[[], float] = monotonic,
-    spoiled: Identity | None = None,
+    spoiled: FileIdentity | None = None,
 ) -> Database:
     """The database at `url`, its schema brought up to date. Raises DatabaseUnavailable.
 
@@ -137,37 +137,37 @@ def open_database(
     set aside and begun anew.
     """
     if urlsplit(url).scheme.startswith("postgres"):
-        from verify_mcp.postgres import Postgres  # an extra
+        from verify_mcp.postgres import PostgresDatabase  # an extra
 
-        return _migrated(Postgres(url))
+        return _migrate(PostgresDatabase(url))
     path = sqlite_path(url)
 
     def fresh() -> Database:
-        database = sqlite.Sqlite(path, clock=clock)
+        database = sqlite.SqliteDatabase(path, clock=clock)
         if spoiled is not None and database.identity == spoiled:
-            raise DatabaseUnavailable(f"The database {database.place} is damaged.", damaged=True)
-        return _migrated(database)
+            raise DatabaseUnavailable(f"The database {database.location} is damaged.", damaged=True)
+        return _migrate(database)
 
     try:
         return fresh()
     except DatabaseUnavailable as error:
         if path is None or not error.damaged:
             raise
-    with sqlite.exclusive(path):
+    with sqlite.recovery_lock(path):
         try:
             return fresh()  # another process may have set it aside meanwhile
         except DatabaseUnavailable as error:
             if not error.damaged:
                 raise
-            aside = sqlite.set_aside(path, error.reason)
+            aside = sqlite.quarantine(path, error.reason)
             say(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
         return fresh()
 
 
-def _migrated(database: Database) -> Database:
+def _migrate(database: Database) -> Database:
     try:
         with database.transaction(write=True) as connection:
-            migrate(connection, blob=database.blob, clustered=database.clustered)
+            migrate(connection, blob=database.blob_type, clustered=database.table_options)
     except BaseException:
         database.close()
         raise
@@ -183,7 +183,7 @@ def sqlite_path(url: str) -> Path | None:
     return Path(named if on_a_drive else f"/{named}").expanduser()
 
 
-def place(url: str) -> str:
+def location(url: str) -> str:
     """A database URL without user and password, for people."""
     parts = urlsplit(url)
     if parts.scheme.startswith("postgres"):

@@ -29,10 +29,10 @@ from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
     Emulator,
-    serving,
+    serve,
 )
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds the whole demo may take, on a machine far slower than any we know."""
 _REACHED = ("delivered", "answer", "read")
 _WIDEST = 100
@@ -45,27 +45,29 @@ class DemoFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PlannedCall:
     """A tool call as a model makes it."""
 
     tool: str
     arguments: Mapping[str, object]
 
     def __str__(self) -> str:
-        said = ", ".join(f"{name}={json.dumps(value)}" for name, value in self.arguments.items())
-        return f"{self.tool}({said})"
+        answer_text = ", ".join(
+            f"{name}={json.dumps(value)}" for name, value in self.arguments.items()
+        )
+        return f"{self.tool}({answer_text})"
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class ToolCall:
     """A call, the text that came back, and what it took to get it."""
 
-    call: Call
+    call: PlannedCall
     text: str
     requests: int
     raw_bytes: int
     """Bytes of the API's own replies to those requests."""
-    refused: bool = False
+    is_error: bool = False
 
     @property
     def size(self) -> int:
@@ -75,29 +77,29 @@ class Exchange:
     @property
     def answer(self) -> Answer:
         """The answer as values; empty for a refusal, which is a sentence."""
-        answer: Answer = {} if self.refused else json.loads(self.text)
+        answer: Answer = {} if self.is_error else json.loads(self.text)
         return answer
 
 
-Found = Sequence[Exchange]
-NextCall = Callable[[Found], Call]
+Found = Sequence[ToolCall]
+NextCall = Callable[[Found], PlannedCall]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DemoStep:
     """What a person asks, the calls a model makes for it, and how to read the answers."""
 
-    asked: str
-    calls: Sequence[Call | NextCall]
-    concluded: Callable[[Found], str]
-    refused: bool = False
+    question: str
+    calls: Sequence[PlannedCall | NextCall]
+    conclude: Callable[[Found], str]
+    expects_error: bool = False
 
 
 def expired_recently(found: Found) -> str:
     """What the list of expired sessions comes to."""
     answer = found[0].answer
     rows = _rows(answer)
-    reached = sum(any(map(_arrived, row["attempts"].split("; "))) for row in rows)
+    reached = sum(any(map(_reached, row["attempts"].split("; "))) for row in rows)
     cost = sum((Decimal(row["cost"]) for row in rows if row["cost"]), Decimal(0))
     more = " More follow: `next` says how to ask for them." if "next" in answer else ""
     return (
@@ -111,19 +113,19 @@ def _rows(answer: Answer) -> list[dict[str, str]]:
     return [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
 
 
-def _arrived(attempt: str) -> bool:
+def _reached(attempt: str) -> bool:
     """Whether an attempt in a table, such as `sms delivered`, was reported to have arrived."""
     return attempt.partition(" ")[2] in _REACHED
 
 
-def closer_look(found: Found) -> Call:
+def closer_look(found: Found) -> PlannedCall:
     """The call for the latest session that did not end verified."""
     rows = _rows(found[0].answer)
     unverified = (row["session"] for row in rows if row["status"] != "verified")
     session = next(unverified, None)
     if session is None:
         raise DemoFailed("the made-up account holds no such session.")
-    return Call("get_verify_session", {"session_uuid": session})
+    return PlannedCall("get_verify_session", {"session_uuid": session})
 
 
 def no_code(found: Found) -> str:
@@ -131,9 +133,11 @@ def no_code(found: Found) -> str:
     listed, latest = (each.answer for each in found)
     attempts = latest["attempts"]
     reached = [each for each in attempts if each["status"] in _REACHED]
-    told = ", ".join(f"{each['channel']} {each['status']} at {each['time']}" for each in reached)
+    shown_rows = ", ".join(
+        f"{each['channel']} {each['status']} at {each['time']}" for each in reached
+    )
     verdict = (
-        f"the network does report arrivals ({told}), but the code was not entered in time"
+        f"the network does report arrivals ({shown_rows}), but the code was not entered in time"
         if reached
         else "no network confirmed that a code arrived"
     )
@@ -146,14 +150,14 @@ def no_code(found: Found) -> str:
 
 def rescued(found: Found) -> str:
     """How one session went."""
-    told = found[0].answer
-    *before, last = told["attempts"]
+    shown_rows = found[0].answer
+    *before, last = shown_rows["attempts"]
     failed = sum(each["status"] == "failed" for each in before)
     spent = sum((Decimal(each["charge"]) for each in before), Decimal(0))
     return (
         f"{_counted(failed, 'attempt')} failed first (charged: {spent}). Then came one by "
         f"{last['channel']} ({last['status']}, at {last['time']} UTC), and the session ended "
-        f"{told['status']}. It cost {told['cost']}, {told['validation_cost']} of it for the "
+        f"{shown_rows['status']}. It cost {shown_rows['cost']}, {shown_rows['validation_cost']} of it for the "
         "verification."
     )
 
@@ -168,34 +172,34 @@ def refusal(found: Found) -> str:
     )
 
 
-def questions() -> tuple[Question, ...]:
+def steps() -> tuple[DemoStep, ...]:
     """What the demo asks, in order."""
     number = f"+{ASHA[:2]} {ASHA[2:7]} {ASHA[7:]}"
     listed = "list_verify_sessions"
     return (
-        Question(
+        DemoStep(
             "Which codes expired lately without being used?",
-            [Call(listed, {"status": "expired", "limit": 5})],
+            [PlannedCall(listed, {"status": "expired", "limit": 5})],
             expired_recently,
         ),
-        Question(
+        DemoStep(
             f"{number} says that no code came. Why?",
             [
-                Call(listed, {"recipient": number, "session_time__gte": "7d"}),
+                PlannedCall(listed, {"recipient": number, "session_time__gte": "7d"}),
                 closer_look,
             ],
             no_code,
         ),
-        Question(
+        DemoStep(
             f"What happened in session {BEN_SESSION[:8]}?",
-            [Call("get_verify_session", {"session_uuid": BEN_SESSION})],
+            [PlannedCall("get_verify_session", {"session_uuid": BEN_SESSION})],
             rescued,
         ),
-        Question(
+        DemoStep(
             "Show me the expired ones. (Here the model misspells the filter.)",
-            [Call(listed, {"statuss": "expired"})],
+            [PlannedCall(listed, {"statuss": "expired"})],
             refusal,
-            refused=True,
+            expects_error=True,
         ),
     )
 
@@ -218,56 +222,56 @@ def failure(error: BaseException, log: TextIO) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, TimeoutError):
-        told = f"it was not finished after {PATIENCE:g} s."
+        shown_rows = f"it was not finished after {TIMEOUT:g} s."
     elif isinstance(error, DemoFailed):
-        told = str(error)
+        shown_rows = str(error)
     else:
-        told = f"{type(error).__name__}: {error}".rstrip(": .") + "."
+        shown_rows = f"{type(error).__name__}: {error}".rstrip(": .") + "."
     log.seek(0)
     last = [line for line in log.read().splitlines() if line.strip()][-1:]
-    said = f" The server's last words: {last[0].strip()}" if last else ""
-    return f"the demo stopped: {told}{said} `verify-mcp doctor --offline` checks this machine."
+    answer_text = f" The server's last words: {last[0].strip()}" if last else ""
+    return f"the demo stopped: {shown_rows}{answer_text} `verify-mcp doctor --offline` checks this machine."
 
 
 async def show(console: Console, log: TextIO) -> None:
     """Ask every question and print what comes of it. Raises DemoFailed, or what broke."""
     started = monotonic()
     emulator = Emulator()
-    asked = questions()
+    questions_asked = steps()
     console.print(_opening())
-    exchanges: list[Exchange] = []
-    with anyio.fail_after(PATIENCE):
-        async with serving(emulator) as url, connected(url, log) as client:
-            for number, question in enumerate(asked, 1):
-                found = await answered(client, emulator, question)
-                _tell(console, f"{number} of {len(asked)}", question, found)
+    exchanges: list[ToolCall] = []
+    with anyio.fail_after(TIMEOUT):
+        async with serve(emulator) as url, connect_client(url, log) as client:
+            for number, question in enumerate(questions_asked, 1):
+                found = await answer_step(client, emulator, question)
+                _print(console, f"{number} of {len(questions_asked)}", question, found)
                 exchanges += found
-    console.print(_closing(exchanges, len(asked), monotonic() - started))
+    console.print(_closing(exchanges, len(questions_asked), monotonic() - started))
 
 
-async def answered(client: Client, emulator: Emulator, question: Question) -> Found:
+async def answer_step(client: Client, emulator: Emulator, question: DemoStep) -> Found:
     """Every exchange that a question takes. Raises DemoFailed when one is not as it should be."""
-    found: list[Exchange] = []
+    found: list[ToolCall] = []
     for each in question.calls:
-        call = each if isinstance(each, Call) else each(found)
-        found.append(await exchange(client, emulator, call))
-        if found[-1].refused != question.refused:
+        call = each if isinstance(each, PlannedCall) else each(found)
+        found.append(await call_tool(client, emulator, call))
+        if found[-1].is_error != question.expects_error:
             raise DemoFailed(f"{call} was answered with: {found[-1].text}")
     return found
 
 
 @asynccontextmanager
-async def connected(url: str, log: TextIO) -> AsyncIterator[Client]:
+async def connect_client(url: str, log: TextIO) -> AsyncIterator[Client]:
     """A client of the real server, which runs as a child and asks the API at `url`."""
     # What the person has set for their own account stays out of the demo.
     ours = ("PLIVO_", "VERIFY_MCP_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     server = StdioServerParameters(
         command=sys.executable,
         # -P: the package that is installed, not one that happens to lie in this folder.
         args=["-P", "-m", "verify_mcp", "serve"],
         env={
-            **kept,
+            **rest,
             "PLIVO_AUTH_ID": SANDBOX_AUTH_ID,
             "PLIVO_AUTH_TOKEN": SANDBOX_AUTH_TOKEN,
             "VERIFY_MCP_API_URL": url,
@@ -278,36 +282,36 @@ async def connected(url: str, log: TextIO) -> AsyncIterator[Client]:
         yield client
 
 
-async def exchange(client: Client, emulator: Emulator, call: Call) -> Exchange:
+async def call_tool(client: Client, emulator: Emulator, call: PlannedCall) -> ToolCall:
     """Make a call and count what it took at the API."""
     before = len(emulator.received)
     result = await client.call_tool(call.tool, dict(call.arguments))
     text = "".join(part.text for part in result.content if isinstance(part, TextContent))
     spent = emulator.received[before:]
     raw_bytes = sum(each.sent for each in spent)
-    return Exchange(call, text, len(spent), raw_bytes, refused=bool(result.is_error))
+    return ToolCall(call, text, len(spent), raw_bytes, is_error=bool(result.is_error))
 
 
-def laid_out(value: object, width: int, indent: str = "") -> str:
+def format_json(value: object, width: int, indent: str = "") -> str:
     """A JSON value over lines of about `width`, broken only between items: it stays JSON."""
-    whole = _compact(value)
-    if len(indent + whole) <= width and not (indent == "" and isinstance(value, dict)):
-        return whole
+    total = _compact(value)
+    if len(indent + total) <= width and not (indent == "" and isinstance(value, dict)):
+        return total
     deeper = indent + " "
     if isinstance(value, dict):
         items = [
-            f"{_compact(name)}:{laid_out(each, width - len(name) - 3, deeper)}"
+            f"{_compact(name)}:{format_json(each, width - len(name) - 3, deeper)}"
             for name, each in value.items()
         ]
-        return "{" + _filled(items, width, deeper, one_a_line=indent == "") + "}"
+        return "{" + _fill(items, width, deeper, one_a_line=indent == "") + "}"
     if isinstance(value, list):
-        items = [laid_out(each, width, deeper) for each in value]
+        items = [format_json(each, width, deeper) for each in value]
         rows = any(isinstance(each, (dict, list)) for each in value)
-        return "[" + _filled(items, width, deeper, one_a_line=rows) + "]"
-    return whole
+        return "[" + _fill(items, width, deeper, one_a_line=rows) + "]"
+    return total
 
 
-def _filled(items: Sequence[str], width: int, indent: str, *, one_a_line: bool) -> str:
+def _fill(items: Sequence[str], width: int, indent: str, *, one_a_line: bool) -> str:
     lines: list[str] = []
     for item in items:
         if lines and not one_a_line and len(f"{indent}{lines[-1]},{item}") < width:
@@ -331,32 +335,30 @@ def _opening() -> Text:
     )
 
 
-def _tell(console: Console, place: str, question: Question, found: Found) -> None:
+def _print(console: Console, place: str, question: DemoStep, found: Found) -> None:
     console.print(Rule(Text(place, "dim"), align="left", style="dim"))
-    console.print(Text(question.asked, "bold"), end="\n\n")
+    console.print(Text(question.question, "bold"), end="\n\n")
     for each in found:
         console.print(Text(str(each.call), "cyan"))
-        body = each.text if each.refused else laid_out(each.answer, console.width - 2)
-        answer = Text(body, "yellow") if each.refused else JSONHighlighter()(Text(body))
+        body = each.text if each.is_error else format_json(each.answer, console.width - 2)
+        answer = Text(body, "yellow") if each.is_error else JSONHighlighter()(Text(body))
         for line in answer.wrap(console, console.width - 2):
             console.print(Text("  ") + line)
         console.print(Text(_spent(each), "dim"), end="\n\n")
-    console.print(
-        Text.assemble(("In words: ", "bold green"), question.concluded(found)), end="\n\n"
-    )
+    console.print(Text.assemble(("In words: ", "bold green"), question.conclude(found)), end="\n\n")
 
 
-def _spent(each: Exchange) -> str:
+def _spent(each: ToolCall) -> str:
     if not each.requests:
-        held = "" if each.refused else " (held already)"
-        return f"no API request{held}; {each.size:,} bytes for the model"
+        cached = "" if each.is_error else " (held already)"
+        return f"no API request{cached}; {each.size:,} bytes for the model"
     return (
         f"{_counted(each.requests, 'API request')}; {each.size:,} bytes for the model, "
         f"{each.raw_bytes:,} bytes in the API's own reply ({_share(each)})"
     )
 
 
-def _share(each: Exchange) -> str:
+def _share(each: ToolCall) -> str:
     return f"{each.size / each.raw_bytes:.0%}"
 
 
@@ -364,12 +366,15 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _closing(exchanges: Found, asked: int, seconds: float) -> Text:
+def _closing(exchanges: Found, questions_asked: int, seconds: float) -> Text:
     requests = sum(each.requests for each in exchanges)
     size = sum(each.size for each in exchanges)
     raw = sum(each.raw_bytes for each in exchanges)
     return Text.assemble(
-        (f"{asked} questions, {_counted(requests, 'API request')}, {seconds:.1f} s", "bold"),
+        (
+            f"{questions_asked} questions, {_counted(requests, 'API request')}, {seconds:.1f} s",
+            "bold",
+        ),
         f": {size:,} bytes for the model where the API's own replies take {raw:,}.\n\n",
         "Next: ",
         ("verify-mcp doctor", "cyan"),

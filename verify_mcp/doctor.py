@@ -25,8 +25,8 @@ from rich.table import Table
 from rich.text import Text
 
 from verify_mcp import __version__
-from verify_mcp.api import open_api
-from verify_mcp.database import place, sqlite_path
+from verify_mcp.api import open_client
+from verify_mcp.database import location, sqlite_path
 from verify_mcp.errors import CredentialsRejected, InvalidSetting, VerifyError
 from verify_mcp.filters import SessionFilter
 from verify_mcp.settings import API_URL, Settings, read_settings
@@ -36,7 +36,7 @@ _STYLES = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
 _PACKAGES = ("mcp", "httpx", "pydantic", "anyio", "truststore", "phonenumbers")
 _TOKEN = "PLIVO_AUTH_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_FILE = "PLIVO_AUTH_TOKEN_FILE"  # noqa: S105 - a variable's name
-_TOLD_ELSEWHERE = ("VERIFY_MCP_API_URL", "VERIFY_MCP_DATABASE_URL")
+_CHECKED_ELSEWHERE = ("VERIFY_MCP_API_URL", "VERIFY_MCP_DATABASE_URL")
 _VARIABLE = re.compile(r"VERIFY_MCP_[A-Z_]+")
 _SLOW_CLOCK, _WRONG_CLOCK = 30, 300
 
@@ -44,41 +44,41 @@ Environ = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What one check found; `remedy` is what to do about it."""
 
     level: str
     subject: str
-    told: str
+    message: str
     remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiProbe:
     """How the one request went: its error if it failed, and the clock of the API if it told one."""
 
     error: VerifyError | None
     server_time: datetime | None
 
 
-class _Watched(dict[str, str]):
+class _RecordingEnviron(dict[str, str]):
     """An empty environment that remembers which variables were asked for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.names: list[str] = []
 
     def get(self, key: str, default: Any = None) -> Any:
-        if key not in self.asked:
-            self.asked.append(key)
+        if key not in self.names:
+            self.names.append(key)
         return default
 
 
 def variables() -> list[str]:
     """Every environment variable that settings are read from."""
-    watched = _Watched()
+    watched = _RecordingEnviron()
     read_settings(watched)
-    return watched.asked
+    return watched.names
 
 
 def run(
@@ -91,76 +91,82 @@ def run(
 
     `app` is an ASGI application asked in process instead of the API.
     """
-    findings = [*this_package(), *account(environ), *settings(environ), *surroundings(environ)]
-    reply = None if offline else _asked(environ, app)
+    findings = [*this_package(), *account(environ), *settings(environ), *network(environ)]
+    reply = None if offline else _ask_api(environ, app)
     findings += [connection(reply, offline=offline), clock(reply, datetime.now(UTC))]
     findings += database(environ)
     console = Console(highlight=False)
-    _tell(console, findings)
+    _print_results(console, findings)
     console.print(client(_command()), soft_wrap=True)
     return int(any(each.level == PROBLEM for each in findings))
 
 
-def this_package() -> Iterator[Finding]:
+def this_package() -> Iterator[CheckResult]:
     """Versions, for a report as much as for a check: an install with an old one does not start."""
-    yield Finding(OK, "Python", f"{platform.python_version()} on {platform.platform(terse=True)}")
-    told = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-    yield Finding(OK, "Packages", f"verify-mcp {__version__}, {told}")
+    yield CheckResult(
+        OK, "Python", f"{platform.python_version()} on {platform.platform(terse=True)}"
+    )
+    message = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    yield CheckResult(OK, "Packages", f"verify-mcp {__version__}, {message}")
 
 
-def account(environ: Environ) -> Iterator[Finding]:
+def account(environ: Environ) -> Iterator[CheckResult]:
     """The account's id and token: there, of the right form, not swapped, no placeholder."""
     try:
         found = read_settings(_only(environ, "PLIVO_"))
     except InvalidSetting as error:
-        yield Finding(PROBLEM, "Credentials", str(error), "Correct the path or its permissions.")
+        yield CheckResult(
+            PROBLEM, "Credentials", str(error), "Correct the path or its permissions."
+        )
         return
     if found.credentials is None:
         problem, _, remedy = found.credentials_problem.partition(" Set ")
-        yield Finding(PROBLEM, "Credentials", problem, f"Set {remedy}" if remedy else "")
+        yield CheckResult(PROBLEM, "Credentials", problem, f"Set {remedy}" if remedy else "")
         return
     kind = "a subaccount" if found.credentials.is_subaccount else "an account"
-    yield Finding(OK, "PLIVO_AUTH_ID", f"{found.credentials.shown_id} ({kind})")
+    yield CheckResult(OK, "PLIVO_AUTH_ID", f"{found.credentials.masked_id} ({kind})")
     yield _token_place(environ)
 
 
-def _token_place(environ: Environ) -> Finding:
+def _token_place(environ: Environ) -> CheckResult:
     path = environ.get(_TOKEN_FILE, "").strip()
-    if _suffices(environ, _TOKEN):
+    if _is_sufficient(environ, _TOKEN):
         return _plain_token(path)
-    if not _suffices(environ, _TOKEN_FILE):
-        return Finding(OK, _TOKEN, "in the system's keyring (not shown)")
+    if not _is_sufficient(environ, _TOKEN_FILE):
+        return CheckResult(OK, _TOKEN, "in the system's keyring (not shown)")
     if sys.platform != "win32" and Path(path).expanduser().stat().st_mode & 0o077:
-        told = "in a file that other users of this machine can read"
-        return Finding(WARNING, _TOKEN, told, f"chmod 600 {path}")
-    return Finding(OK, _TOKEN, f"in {path} (not shown)")
+        message = "in a file that other users of this machine can read"
+        return CheckResult(WARNING, _TOKEN, message, f"chmod 600 {path}")
+    return CheckResult(OK, _TOKEN, f"in {path} (not shown)")
 
 
-def _suffices(environ: Environ, source: str) -> bool:
+def _is_sufficient(environ: Environ, source: str) -> bool:
     """Whether the token comes from this variable, the others left aside."""
     alone = {name: environ.get(name, "") for name in ("PLIVO_AUTH_ID", source)}
     return read_settings(alone).credentials is not None
 
 
-def _plain_token(path: str) -> Finding:
+def _plain_token(path: str) -> CheckResult:
     if not path:
-        return Finding(OK, _TOKEN, "set (not shown)")
-    told = f"set, and so is {_TOKEN_FILE}, which is not used then"
-    return Finding(WARNING, _TOKEN, told, "Unset one of the two.")
+        return CheckResult(OK, _TOKEN, "set (not shown)")
+    message = f"set, and so is {_TOKEN_FILE}, which is not used then"
+    return CheckResult(WARNING, _TOKEN, message, "Unset one of the two.")
 
 
-def settings(environ: Environ) -> Iterator[Finding]:
+def settings(environ: Environ) -> Iterator[CheckResult]:
     """The VERIFY_MCP_… variables: each readable, none misspelt."""
     known = variables()
     problems = _setting_problems(environ)
     for name in sorted(_only(environ, "VERIFY_MCP_")):
         if name not in known:
-            told = "not a setting of verify-mcp, so it changes nothing"
-            yield Finding(WARNING, name, told, f"There are: {', '.join(known)}.")
+            message = "not a setting of verify-mcp, so it changes nothing"
+            yield CheckResult(WARNING, name, message, f"There are: {', '.join(known)}.")
         elif name in problems:
-            yield Finding(PROBLEM, name, problems[name], "Correct it, or unset it for the default.")
-        elif name not in _TOLD_ELSEWHERE:
-            yield Finding(OK, name, environ[name].strip() or "empty: the default applies")
+            yield CheckResult(
+                PROBLEM, name, problems[name], "Correct it, or unset it for the default."
+            )
+        elif name not in _CHECKED_ELSEWHERE:
+            yield CheckResult(OK, name, environ[name].strip() or "empty: the default applies")
     yield from _address(environ)
 
 
@@ -192,46 +198,46 @@ def _invalid_setting(environ: Environ) -> str:
     return ""
 
 
-def _address(environ: Environ) -> Iterator[Finding]:
+def _address(environ: Environ) -> Iterator[CheckResult]:
     found = _readable(environ, "VERIFY_MCP_API_URL")
     if found is not None:
         usual = found.api_url == API_URL
         remedy = "" if usual else "Unset VERIFY_MCP_API_URL unless this is meant."
-        yield Finding(OK if usual else WARNING, "API address", found.api_url, remedy)
+        yield CheckResult(OK if usual else WARNING, "API address", found.api_url, remedy)
 
 
-def surroundings(environ: Environ) -> Iterator[Finding]:
+def network(environ: Environ) -> Iterator[CheckResult]:
     """Proxies and certificates: what lies between this machine and the API."""
     found = _readable(environ, "VERIFY_MCP_API_URL")
     url = urlsplit(found.api_url if found else API_URL)
     if url.scheme == "http":
-        yield Finding(OK, "Proxy", "none: the address is on this machine")
+        yield CheckResult(OK, "Proxy", "none: the address is on this machine")
         return
     yield proxy(environ, url.hostname or "")
     yield certificates(environ)
 
 
-def proxy(environ: Environ, host: str) -> Finding:
+def proxy(environ: Environ, host: str) -> CheckResult:
     """The proxy that requests to this host go through, its password left out."""
     name = next((each for each in ("HTTPS_PROXY", "ALL_PROXY") if _either(environ, each)), None)
     if name is None:
-        return Finding(OK, "Proxy", "none in the environment")
-    if _left_out(host, _either(environ, "NO_PROXY")):
-        return Finding(OK, "Proxy", f"{name} is set, but NO_PROXY leaves out {host}")
+        return CheckResult(OK, "Proxy", "none in the environment")
+    if _bypasses_proxy(host, _either(environ, "NO_PROXY")):
+        return CheckResult(OK, "Proxy", f"{name} is set, but NO_PROXY leaves out {host}")
     written = _either(environ, name)
     there = urlsplit(written if "://" in written else f"http://{written}")
     if there.scheme not in ("http", "https"):
-        return Finding(
+        return CheckResult(
             PROBLEM,
             "Proxy",
             f"{name} names a {there.scheme} proxy, which is not supported",
             "Name an http proxy, or add the API's host to NO_PROXY.",
         )
-    told = f"{name}: requests to {host} go through {there.hostname or 'nowhere'}"
-    return Finding(OK, "Proxy", told + (f", port {there.port}" if _port(there) else ""))
+    message = f"{name}: requests to {host} go through {there.hostname or 'nowhere'}"
+    return CheckResult(OK, "Proxy", message + (f", port {there.port}" if _port(there) else ""))
 
 
-def _left_out(host: str, no_proxy: str) -> bool:
+def _bypasses_proxy(host: str, no_proxy: str) -> bool:
     named = [each.strip().lstrip(".").lower() for each in no_proxy.split(",") if each.strip()]
     return "*" in named or any(f".{host}".endswith(f".{each}") for each in named)
 
@@ -244,51 +250,51 @@ def _port(there: SplitResult) -> int | None:
     return port
 
 
-def certificates(environ: Environ) -> Finding:
+def certificates(environ: Environ) -> CheckResult:
     """Whom this machine trusts to vouch for the API."""
     path = environ.get("SSL_CERT_FILE", "").strip()
     if not path:
-        return Finding(OK, "Certificates", "the system's store (SSL_CERT_FILE is not set)")
+        return CheckResult(OK, "Certificates", "the system's store (SSL_CERT_FILE is not set)")
     try:
-        held = Path(path).read_text(encoding="utf-8", errors="replace")
+        present = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        held = ""
-    if "-----BEGIN" not in held:
-        return Finding(
+        present = ""
+    if "-----BEGIN" not in present:
+        return CheckResult(
             PROBLEM,
             "Certificates",
             f"SSL_CERT_FILE names {path}, which cannot be read or holds no certificate",
             "Name a PEM file with your company's CA certificate, or unset it.",
         )
-    return Finding(OK, "Certificates", f"SSL_CERT_FILE: {path}")
+    return CheckResult(OK, "Certificates", f"SSL_CERT_FILE: {path}")
 
 
-def connection(reply: Reply | None, *, offline: bool) -> Finding:
+def connection(reply: ApiProbe | None, *, offline: bool) -> CheckResult:
     """How the one request went."""
     if reply is None:
         why = "--offline" if offline else "put the problems above right first"
-        return Finding(OK, "API", f"not asked ({why})")
+        return CheckResult(OK, "API", f"not asked ({why})")
     if reply.error is None:
-        return Finding(OK, "API", "answered, and the credentials are good (1 request)")
+        return CheckResult(OK, "API", "answered, and the credentials are good (1 request)")
     remedy = ""
     if isinstance(reply.error, CredentialsRejected):
         remedy = "A token can be renewed in the Plivo console; the old one then stops working."
-    return Finding(PROBLEM, "API", str(reply.error), remedy)
+    return CheckResult(PROBLEM, "API", str(reply.error), remedy)
 
 
-def clock(reply: Reply | None, now: datetime) -> Finding:
+def clock(reply: ApiProbe | None, now: datetime) -> CheckResult:
     """The clock against the API's: times such as `24h` are counted from it."""
     if reply is None or reply.server_time is None:
-        return Finding(OK, "Clock", f"{now:%Y-%m-%d %H:%M} UTC (not compared)")
+        return CheckResult(OK, "Clock", f"{now:%Y-%m-%d %H:%M} UTC (not compared)")
     off = (now - reply.server_time).total_seconds()
     if abs(off) < _SLOW_CLOCK:
-        return Finding(OK, "Clock", f"{now:%Y-%m-%d %H:%M} UTC, as the API's")
-    told = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the API's"
+        return CheckResult(OK, "Clock", f"{now:%Y-%m-%d %H:%M} UTC, as the API's")
+    message = f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} the API's"
     level = PROBLEM if abs(off) > _WRONG_CLOCK else WARNING
-    return Finding(level, "Clock", told, "Let the system set its time from the network.")
+    return CheckResult(level, "Clock", message, "Let the system set its time from the network.")
 
 
-def database(environ: Environ) -> Iterator[Finding]:
+def database(environ: Environ) -> Iterator[CheckResult]:
     """Where data is kept, the password left out."""
     found = _readable(environ, "VERIFY_MCP_DATABASE")
     if found is None:
@@ -298,30 +304,30 @@ def database(environ: Environ) -> Iterator[Finding]:
     if file is not None:
         yield data_directory(file.parent)
     elif url.startswith("postgres"):
-        yield Finding(OK, "Database", f"{place(url)} (not asked)")
+        yield CheckResult(OK, "Database", f"{location(url)} (not asked)")
     else:
-        told = "in memory: forgotten at the end, and the quota is not shared with other copies"
-        yield Finding(OK, "Database", told)
+        message = "in memory: forgotten at the end, and the quota is not shared with other copies"
+        yield CheckResult(OK, "Database", message)
 
 
-def data_directory(path: Path) -> Finding:
+def data_directory(path: Path) -> CheckResult:
     """Where data would be kept: possible, and closed to other users. Nothing is created."""
     nearest = next(each for each in (path, *path.parents) if each.exists())
     subject = "Data directory"
     if nearest == path and not path.is_dir():
-        return Finding(PROBLEM, subject, f"{path} is a file", "Move it away.")
+        return CheckResult(PROBLEM, subject, f"{path} is a file", "Move it away.")
     if not _writable(nearest):
-        return Finding(
+        return CheckResult(
             WARNING,
             subject,
             f"{path} cannot be {'written to' if nearest == path else 'created'}",
             "Nothing is kept then, and requests go out at a quarter of the rate.",
         )
     if nearest != path:
-        return Finding(OK, subject, f"{path} (not there yet; made when needed)")
+        return CheckResult(OK, subject, f"{path} (not there yet; made when needed)")
     if sys.platform != "win32" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-        return Finding(WARNING, subject, f"{path} is open to other users", f"chmod 700 {path}")
-    return Finding(OK, subject, str(path))
+        return CheckResult(WARNING, subject, f"{path} is open to other users", f"chmod 700 {path}")
+    return CheckResult(OK, subject, str(path))
 
 
 def client(command: Sequence[str]) -> str:
@@ -360,7 +366,7 @@ def _command() -> list[str]:
     return [str(Path(found).absolute())] if found else [sys.executable, "-m", "verify_mcp"]
 
 
-def _asked(environ: Environ, app: Callable[..., Any] | None) -> Reply | None:
+def _ask_api(environ: Environ, app: Callable[..., Any] | None) -> ApiProbe | None:
     try:
         found = read_settings(environ)
     except InvalidSetting:
@@ -368,30 +374,30 @@ def _asked(environ: Environ, app: Callable[..., Any] | None) -> Reply | None:
     return None if found.credentials is None else anyio.run(_ask, found, app)
 
 
-async def _ask(found: Settings, app: Callable[..., Any] | None) -> Reply:
-    async with open_api(found, now=lambda: datetime.now(UTC), app=app) as api:
+async def _ask(found: Settings, app: Callable[..., Any] | None) -> ApiProbe:
+    async with open_client(found, now=lambda: datetime.now(UTC), app=app) as api:
         try:
-            await api.page(SessionFilter(), limit=1, offset=0)
+            await api.list_sessions(SessionFilter(), limit=1, offset=0)
         except VerifyError as error:
-            return Reply(error, api.server_time)
-        return Reply(None, api.server_time)
+            return ApiProbe(error, api.server_time)
+        return ApiProbe(None, api.server_time)
 
 
-def _tell(console: Console, findings: list[Finding]) -> None:
+def _print_results(console: Console, findings: list[CheckResult]) -> None:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for each in findings:
-        told = Text(each.told)
+        message = Text(each.message)
         if each.remedy:
-            told.append(f"\n{each.remedy}", "dim" if each.level == OK else "bold")
-        table.add_row(Text(each.level, _STYLES[each.level]), each.subject, told)
+            message.append(f"\n{each.remedy}", "dim" if each.level == OK else "bold")
+        table.add_row(Text(each.level, _STYLES[each.level]), each.subject, message)
     console.print(table)
     console.print(Text(_verdict(findings), "bold"), end="\n\n")
 
 
-def _verdict(findings: list[Finding]) -> str:
+def _verdict(findings: list[CheckResult]) -> str:
     problems, warnings = (
         sum(each.level == level for each in findings) for level in (PROBLEM, WARNING)
     )

@@ -22,11 +22,11 @@ Number = int | Decimal
 Values = Mapping[int, Number]
 """For each page, by its offset, the sum of something over its sessions."""
 
-_MOST_STRATA = 8
+_MAX_STRATA = 8
 """More are finer, but their spread is badly known; measured in benchmarks/estimates.py."""
-_LEAST_STRATUM = 8
+_MIN_STRATUM = 8
 """Pages of a stratum at least."""
-_LEAST_DRAWN = 5
+_MIN_DRAWN = 5
 """Pages drawn in a stratum at least; fewer may all lie in one burst, and then seem to be sure."""
 _MISSED = 1.5
 """Pages unlike all others that a draw may have missed; measured in benchmarks/estimates.py."""
@@ -55,12 +55,12 @@ class Estimate:
         """The figure, and both ends of its interval."""
         return self.value, self.low, self.high
 
-    def plus(self, known: Decimal) -> "Estimate":
+    def shifted_by(self, known: Decimal) -> "Estimate":
         """The same with something known exactly on top."""
         value, low, high = (each + known for each in self.bounds())
         return Estimate(value, low, high, self.exact)
 
-    def at_most(self, bound: Decimal) -> "Estimate":
+    def capped_at(self, bound: Decimal) -> "Estimate":
         """The same, no end of it above what the figure can be at most."""
         value, low, high = (min(each, bound) for each in self.bounds())
         return Estimate(value, low, high, self.exact)
@@ -72,22 +72,22 @@ class Estimate:
         value, low, high = (max(figure, bound) for figure in self.bounds())
         return Estimate(value, low, high)
 
-    def raised(self, room: Decimal) -> "Estimate":
+    def widened_by(self, room: Decimal) -> "Estimate":
         """The same, where up to `room` may be missing in it."""
         return replace(self, high=self.high + room, exact=False) if room else self
 
-    def per(self, count: int) -> "Estimate":
+    def divided_by(self, count: int) -> "Estimate":
         """The same for each of `count`, known exactly: e.g. cost for each verified session."""
         value, low, high = (
             _EXACTLY.divide(bound, Decimal(count)) for bound in (self.value, self.low, self.high)
         )
         if self.exact:
-            return _certain(value, -_RATE_PLACES)
+            return _exact(value, -_RATE_PLACES)
         return _rounded(value, low, high, -_RATE_PLACES)
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class StratifiedSample:
     """A random order of pages, and what they stand for; a page goes by its offset.
 
     Fetch `offsets` in their order: cut off anywhere, they are a fair draw, and every longer part
@@ -96,26 +96,28 @@ class Sample:
     """
 
     total: int
-    sure: tuple[int, ...]
+    known_offsets: tuple[int, ...]
     """Pages seen before anything was drawn."""
     strata: tuple[tuple[int, ...], ...]
     """All other pages, in stretches of neighbours."""
     offsets: tuple[int, ...]
     """All other pages, in the order in which to draw them."""
 
-    def resized(self, total: int, seen: Collection[int], chance: Callable[[], float]) -> "Sample":
+    def resized(
+        self, total: int, seen: Collection[int], chance: Callable[[], float]
+    ) -> "StratifiedSample":
         """The same order for another total: pages that are new are drawn like those not `seen`."""
         pages = range(0, total, PAGE)
         order = [page for page in self.offsets if page in pages]
-        known = {*order, *self.sure}
+        known = {*order, *self.known_offsets}
         added = [page for page in pages if page not in known]
         drawn = sum(page in seen for page in order)
         for page in added:
             order.insert(drawn + int(chance() * (len(order) - drawn + 1)), page)
         kept = [tuple(page for page in stratum if page in pages) for stratum in self.strata]
         *strata, last = [stratum for stratum in kept if stratum] or [()]
-        sure = tuple(page for page in self.sure if page in pages)
-        return Sample(total, sure, (*strata, (*last, *added)), tuple(order))
+        sure = tuple(page for page in self.known_offsets if page in pages)
+        return StratifiedSample(total, sure, (*strata, (*last, *added)), tuple(order))
 
     def estimate(
         self, values: Values, *, each: Number, cap: Number | None = None
@@ -128,21 +130,23 @@ class Sample:
         the draw missed: full of such sessions, or holding nothing that counts. Where all pages
         drawn are alike, as many may be unlike them as the rule of three allows.
         """
-        drawn = self._drawn(values)
+        drawn = self._observe(values)
         if drawn is None:
             return None
-        places = _places(values.values())
-        sure = self._sure(values)
-        if not drawn.unseen:
-            return _certain(sure + drawn.sum, places)
+        places = _exponent(values.values())
+        sure = self._known_offsets(values)
+        if not drawn.undrawn:
+            return _exact(sure + drawn.sum, places)
         rest = float(drawn.sum)
         below, above = drawn.room(float(each) * PAGE)
         most = rest + above
         if cap is not None or drawn.error:
-            most = min(most, float(drawn.seen + max(each, cap or 0) * self._rows_unseen(values)))
+            most = min(
+                most, float(drawn.observed + max(each, cap or 0) * self._rows_unseen(values))
+            )
         return _rounded(
             sure + min(drawn.sum, Decimal(most)),
-            sure + max(drawn.seen, Decimal(rest - below)),
+            sure + max(drawn.observed, Decimal(rest - below)),
             sure + Decimal(most),
             places,
         )
@@ -158,13 +162,15 @@ class Sample:
         if parts is None:
             return None
         above, below, apart, rate = parts
-        if not above.unseen:
-            return _certain(rate, -_RATE_PLACES)
-        whole, page = float(self._sure(bottoms) + below.sum), float(each) * PAGE
-        reach = apart.reach / whole
-        more = hypot(_stretched(float(rate), reach), above.missed(page) / whole)
+        if not above.undrawn:
+            return _exact(rate, -_RATE_PLACES)
+        scale, page = float(self._known_offsets(bottoms) + below.sum), float(each) * PAGE
+        reach = apart.margin_of_error / scale
+        more = hypot(_log_margin(float(rate), reach), above.missed_page_error(page) / scale)
         if not rate:
-            more = above.unmet * page / float(self._sure(bottoms) + below.seen)
+            more = (
+                above.undetected_pages * page / float(self._known_offsets(bottoms) + below.observed)
+            )
         return _rounded(rate, rate - Decimal(reach), rate + Decimal(more), -_RATE_PLACES)
 
     def share(self, tops: Values, bottoms: Values) -> Estimate | None:
@@ -178,51 +184,54 @@ class Sample:
         if parts is None:
             return None
         _, below, apart, rate = parts
-        if not below.unseen:
-            return _certain(rate, -_RATE_PLACES)
-        whole = float(self._sure(bottoms) + below.sum)
-        unseen = 1 - float(self._sure(bottoms) + below.seen) / whole
-        error = apart.error / whole
+        if not below.undrawn:
+            return _exact(rate, -_RATE_PLACES)
+        scale = float(self._known_offsets(bottoms) + below.sum)
+        unseen = 1 - float(self._known_offsets(bottoms) + below.observed) / scale
+        error = apart.error / scale
         p, holding = float(rate), sum(1 for page in bottoms.values() if page)
         worth = p * (1 - p) / error**2 if error else float(holding)
-        worth = min(worth, (1 - unseen) * whole / max(unseen, 1e-9))
-        low, high = _wilson(p, worth, quantile(apart.freedom))
-        missed = _MISSED * PAGE * below.unseen / (below.pages + 1) / whole
+        worth = min(worth, (1 - unseen) * scale / max(unseen, 1e-9))
+        low, high = _wilson(p, worth, student_t_975(apart.degrees_of_freedom))
+        missed = _MISSED * PAGE * below.undrawn / (below.pages + 1) / scale
         part = missed / (1 + missed)
         low, high = p - hypot(p - low, p * part), p + hypot(high - p, (1 - p) * part)
         return _rounded(rate, Decimal(low), Decimal(min(1.0, high)), -_RATE_PLACES)
 
     def _parts(
         self, tops: Values, bottoms: Values
-    ) -> "tuple[_Drawn, _Drawn, _Drawn, Decimal] | None":
+    ) -> "tuple[_StratifiedSum, _StratifiedSum, _StratifiedSum, Decimal] | None":
         """Both sums, how far each page is from their rate (its error, made linear), the rate."""
-        above, below = self._drawn(tops), self._drawn(bottoms)
-        if above is None or below is None or not self._sure(bottoms) + below.sum:
+        above, below = self._observe(tops), self._observe(bottoms)
+        if above is None or below is None or not self._known_offsets(bottoms) + below.sum:
             return None
-        top, bottom = self._sure(tops) + above.sum, self._sure(bottoms) + below.sum
+        top, bottom = (
+            self._known_offsets(tops) + above.sum,
+            self._known_offsets(bottoms) + below.sum,
+        )
         rate = _EXACTLY.divide(top, bottom)
-        apart = self._drawn({page: top - rate * bottoms[page] for page, top in tops.items()})
+        apart = self._observe({page: top - rate * bottoms[page] for page, top in tops.items()})
         return None if apart is None else (above, below, apart, rate)
 
-    def _drawn(self, values: Values) -> "_Drawn | None":
+    def _observe(self, values: Values) -> "_StratifiedSum | None":
         """What came in of each stratum; one with too few pages drawn joins the next."""
         strata: list[_Stratum] = []
         size, came = 0, list[Number]()
         for stratum in self.strata:
             size += len(stratum)
             came += [values[page] for page in stratum if page in values]
-            if len(came) >= min(_LEAST_DRAWN, size):
+            if len(came) >= min(_MIN_DRAWN, size):
                 strata.append(_Stratum(size, tuple(came)))
                 size, came = 0, []
         if size and strata:
             last = strata.pop()
-            size, came = last.size + size, [*last.came, *came]
+            size, came = last.size + size, [*last.observations, *came]
         if size and len(came) < min(2, size):
             return None
-        return _Drawn((*strata, _Stratum(size, tuple(came))) if size else tuple(strata))
+        return _StratifiedSum((*strata, _Stratum(size, tuple(came))) if size else tuple(strata))
 
-    def _sure(self, values: Values) -> Decimal:
-        return Decimal(sum(values[page] for page in self.sure))
+    def _known_offsets(self, values: Values) -> Decimal:
+        return Decimal(sum(values[page] for page in self.known_offsets))
 
     def rows(self, page: int) -> int:
         """How many sessions a page has by the total."""
@@ -232,7 +241,7 @@ class Sample:
         return self.total - sum(map(self.rows, values))
 
 
-def sample(total: int, seen: Iterable[int], chance: Callable[[], float]) -> Sample:
+def draw_sample(total: int, seen: Iterable[int], chance: Callable[[], float]) -> StratifiedSample:
     """The pages of `total` sessions in an order drawn by `chance` (from 0 to below 1).
 
     `seen` are the offsets of pages held already; those that do not start at a multiple of 20 are
@@ -241,20 +250,20 @@ def sample(total: int, seen: Iterable[int], chance: Callable[[], float]) -> Samp
     pages = range(0, total, PAGE)
     sure = {page for page in seen if page in pages}
     rest = [page for page in pages if page not in sure]
-    count = max(1, min(_MOST_STRATA, len(rest) // _LEAST_STRATUM))
+    count = max(1, min(_MAX_STRATA, len(rest) // _MIN_STRATUM))
     strata = [rest[_share(len(rest), n, count)] for n in range(count)] if rest else []
     turns = zip_longest(*(_shuffled(stratum, chance) for stratum in strata))
     order = (page for turn in turns for page in _shuffled(turn, chance) if page is not None)
-    return Sample(total, tuple(sorted(sure)), tuple(map(tuple, strata)), tuple(order))
+    return StratifiedSample(total, tuple(sorted(sure)), tuple(map(tuple, strata)), tuple(order))
 
 
-def quantile(freedom: float) -> float:
+def student_t_975(freedom: float) -> float:
     """Student's t for 95 % intervals, both ends, with so many degrees of freedom, at least 1."""
     few = (12.706, 4.303, 3.182, 2.776, 2.571)
     if freedom < len(few):
-        whole = max(1, floor(freedom))
-        part = max(0.0, freedom - whole)
-        return few[whole - 1] + part * (few[whole] - few[whole - 1])
+        scale = max(1, floor(freedom))
+        part = max(0.0, freedom - scale)
+        return few[scale - 1] + part * (few[scale] - few[scale - 1])
     z, n = NormalDist().inv_cdf(0.975), freedom
     return (  # Fisher and Cornish's expansion: from here on right to 0.1 %
         z
@@ -269,26 +278,28 @@ class _Stratum:
     """So many pages, and the values of those drawn."""
 
     size: int
-    came: tuple[Number, ...]
+    observations: tuple[Number, ...]
 
     @property
     def sum(self) -> Decimal:
-        return _EXACTLY.divide(Decimal(sum(self.came) * self.size), Decimal(len(self.came)))
+        return _EXACTLY.divide(
+            Decimal(sum(self.observations) * self.size), Decimal(len(self.observations))
+        )
 
     @cached_property
     def variance(self) -> float:
         """Of the sum; none when every page was drawn (finite-population correction)."""
-        count = len(self.came)
+        count = len(self.observations)
         if count == self.size:
             return 0.0
-        values = [float(value) for value in self.came]
+        values = [float(value) for value in self.observations]
         mean = fsum(values) / count
         spread = fsum((value - mean) ** 2 for value in values) / (count - 1)
         return spread * self.size * (self.size - count) / count
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _StratifiedSum:
     """The random part of a figure."""
 
     strata: tuple[_Stratum, ...]
@@ -298,15 +309,15 @@ class _Drawn:
         return sum((stratum.sum for stratum in self.strata), Decimal(0))
 
     @property
-    def seen(self) -> Decimal:
-        return Decimal(sum(sum(stratum.came) for stratum in self.strata))
+    def observed(self) -> Decimal:
+        return Decimal(sum(sum(stratum.observations) for stratum in self.strata))
 
     @property
     def pages(self) -> int:
-        return sum(len(stratum.came) for stratum in self.strata)
+        return sum(len(stratum.observations) for stratum in self.strata)
 
     @property
-    def unseen(self) -> int:
+    def undrawn(self) -> int:
         """Pages neither drawn nor held."""
         return sum(stratum.size for stratum in self.strata) - self.pages
 
@@ -316,41 +327,43 @@ class _Drawn:
         return sqrt(sum(stratum.variance for stratum in self.strata))
 
     @property
-    def freedom(self) -> float:
+    def degrees_of_freedom(self) -> float:
         """Satterthwaite's degrees of freedom: few when one stratum has nearly all the spread."""
-        parts = [(each.variance, len(each.came) - 1) for each in self.strata if each.variance]
+        parts = [
+            (each.variance, len(each.observations) - 1) for each in self.strata if each.variance
+        ]
         squares = sum(part * part / freedom for part, freedom in parts)
-        whole = sum(part for part, _ in parts)
-        return whole * whole / squares if squares else max(1.0, self.pages - len(self.strata))
+        scale = sum(part for part, _ in parts)
+        return scale * scale / squares if squares else max(1.0, self.pages - len(self.strata))
 
     @property
-    def reach(self) -> float:
-        return quantile(self.freedom) * self.error
+    def margin_of_error(self) -> float:
+        return student_t_975(self.degrees_of_freedom) * self.error
 
     @property
-    def unmet(self) -> float:
+    def undetected_pages(self) -> float:
         """How many pages may be unlike all drawn ones: the rule of three, in a finite number."""
-        left = self.unseen + self.pages - (self.pages - 1) / 2
-        return min(self.unseen, left * (1 - exp(log(0.05) / self.pages)))
+        left = self.undrawn + self.pages - (self.pages - 1) / 2
+        return min(self.undrawn, left * (1 - exp(log(0.05) / self.pages)))
 
     def room(self, page: float) -> tuple[float, float]:
         """How far the true sum may be below and above; a page not seen may hold `page`."""
         rest = float(self.sum)
-        mean = rest / (self.unseen + self.pages)
+        mean = rest / (self.undrawn + self.pages)
         if not rest:
-            return 0.0, self.unmet * page
+            return 0.0, self.undetected_pages * page
         if not self.error:
-            return self.unmet * mean, self.unmet * max(page - mean, mean)
-        above = hypot(_stretched(rest, self.reach), self.missed(page))
-        return hypot(self.reach, self.missed(0)), above
+            return self.undetected_pages * mean, self.undetected_pages * max(page - mean, mean)
+        above = hypot(_log_margin(rest, self.margin_of_error), self.missed_page_error(page))
+        return hypot(self.margin_of_error, self.missed_page_error(0)), above
 
-    def missed(self, page: float) -> float:
+    def missed_page_error(self, page: float) -> float:
         """The error if pages of this value were missed for every so many drawn."""
-        mean = float(self.sum) / (self.unseen + self.pages)
-        return _MISSED * abs(page - mean) * self.unseen / (self.pages + 1)
+        mean = float(self.sum) / (self.undrawn + self.pages)
+        return _MISSED * abs(page - mean) * self.undrawn / (self.pages + 1)
 
 
-def _stretched(value: float, reach: float) -> float:
+def _log_margin(value: float, reach: float) -> float:
     """How far above a sum that is never negative its interval reaches: it has a long tail."""
     return value * expm1(min(reach / value, 700.0)) if value > 0 else 0.0
 
@@ -371,23 +384,23 @@ def _shuffled(pages: Iterable[Page], chance: Callable[[], float]) -> list[Page]:
     return [left.pop(int(chance() * len(left))) for _ in range(len(left))]
 
 
-def _places(values: Iterable[Number]) -> int:
+def _exponent(values: Iterable[Number]) -> int:
     """The exponent of the finest amount among the values: sums are not told finer than that."""
     exponents = (Decimal(value).as_tuple().exponent for value in values)
     return min((each for each in exponents if isinstance(each, int)), default=0)
 
 
-def _certain(value: Decimal, places: int) -> Estimate:
-    told = value.quantize(Decimal(1).scaleb(places), ROUND_HALF_EVEN, _EXACTLY)
-    return Estimate.certain(told)
+def _exact(value: Decimal, places: int) -> Estimate:
+    digits = value.quantize(Decimal(1).scaleb(places), ROUND_HALF_EVEN, _EXACTLY)
+    return Estimate.certain(digits)
 
 
 def _rounded(value: Decimal, low: Decimal, high: Decimal, places: int) -> Estimate:
     """With bounds rounded outwards, around the value."""
     unit = Decimal(1).scaleb(places)
-    told = value.quantize(unit, ROUND_HALF_EVEN, _EXACTLY)
+    digits = value.quantize(unit, ROUND_HALF_EVEN, _EXACTLY)
     return Estimate(
-        told,
-        min(told, max(low, Decimal(0)).quantize(unit, ROUND_FLOOR, _EXACTLY)),
-        max(told, high.quantize(unit, ROUND_CEILING, _EXACTLY)),
+        digits,
+        min(digits, max(low, Decimal(0)).quantize(unit, ROUND_FLOOR, _EXACTLY)),
+        max(digits, high.quantize(unit, ROUND_CEILING, _EXACTLY)),
     )

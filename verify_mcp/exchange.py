@@ -11,121 +11,125 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from verify_mcp import pacing, telemetry
-from verify_mcp.api import Api
+from verify_mcp.api import VerifyClient
 from verify_mcp.api_clock import ApiClock
 from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
 from verify_mcp.filters import SessionFilter
-from verify_mcp.flights import Flights
-from verify_mcp.quota import PEOPLE, Quota, Slot
+from verify_mcp.flights import SingleFlight
+from verify_mcp.quota import PEOPLE, RateLimiter, Slot
 from verify_mcp.sessions import Page, Session
 from verify_mcp.settings import Settings
 
 Answer = TypeVar("Answer")
 
-LONGEST_CALL = 50.0
+MAX_CALL_SECONDS = 50.0
 """Seconds after which every call is answered: clients give up after about sixty."""
-TRIES = 3
+MAX_ATTEMPTS = 3
 """Requests spent on one question at most; only faults that another try can mend get one."""
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Clock:
     """Time, patience and chance, as the process around us has them."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    clock: Callable[[], float] = monotonic
+    monotonic: Callable[[], float] = monotonic
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    chance: Callable[[], float] = random.random
+    random: Callable[[], float] = random.random
 
 
 @dataclass(slots=True)
-class Effort:
+class CallContext:
     """What one answer has cost so far, and what it is doing now, in a few words.
 
     `deadline` bounds its waiting, on the world's clock; None means `max_wait` for each question.
     """
 
-    requests: int = 0
-    doing: str = "asking the Verify API"
+    requests_sent: int = 0
+    activity: str = "asking the Verify API"
     deadline: float | None = None
     priority: int = PEOPLE
 
 
-def patience(settings: Settings) -> float:
+def max_queue_wait(settings: Settings) -> float:
     """Seconds that a call may wait for its turn: the last request takes time, too."""
-    return min(settings.max_wait, max(0.0, LONGEST_CALL - settings.request_timeout))
+    return min(settings.max_wait, max(0.0, MAX_CALL_SECONDS - settings.request_timeout))
 
 
-class Exchange:
+class ApiGateway:
     """The account's two endpoints, asked at the pace that their quotas allow."""
 
     def __init__(
         self,
-        api: Api,
+        api: VerifyClient,
         *,
-        lists: Quota,
-        retrieves: Quota,
-        flights: Flights,
+        list_limiter: RateLimiter,
+        get_limiter: RateLimiter,
+        flights: SingleFlight,
         settings: Settings,
-        world: World,
+        world: Clock,
     ) -> None:
         self._api = api
-        self.lists = lists
-        self.retrieves = retrieves
+        self.list_limiter = list_limiter
+        self.get_limiter = get_limiter
         self._flights = flights
         self._settings = settings
-        self._world = world
+        self._clock = world
 
     @property
-    def clock(self) -> ApiClock:
+    def api_clock(self) -> ApiClock:
         """The API's clock."""
         return self._api.clock
 
-    async def page(
+    async def list_sessions(
         self,
-        wanted: SessionFilter,
+        session_filter: SessionFilter,
         *,
         limit: int,
         offset: int,
-        effort: Effort,
+        effort: CallContext,
         cursor: str | None = None,
     ) -> Page:
         """One page of the sessions wanted. Raises QuotaExhausted or ApiError."""
 
         def ask() -> Awaitable[Page]:
-            return self._api.page(wanted, limit=limit, offset=offset, cursor=cursor)
+            return self._api.list_sessions(
+                session_filter, limit=limit, offset=offset, cursor=cursor
+            )
 
-        return await self._flights.shared(
-            ("page", wanted, limit, offset, cursor, effort.priority),
-            lambda: self._asked(self.lists, ask, effort),
+        return await self._flights.run(
+            ("page", session_filter, limit, offset, cursor, effort.priority),
+            lambda: self._request_with_retries(self.list_limiter, ask, effort),
         )
 
-    async def session(self, uuid: str, *, effort: Effort) -> Session:
+    async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
         """One session. Raises QuotaExhausted, SessionNotFound or ApiError."""
-        return await self._flights.shared(
+        return await self._flights.run(
             ("session", uuid),
-            lambda: self._asked(self.retrieves, lambda: self._api.session(uuid), effort),
+            lambda: self._request_with_retries(
+                self.get_limiter, lambda: self._api.get_session(uuid), effort
+            ),
         )
 
-    async def _asked(
-        self, quota: Quota, ask: Callable[[], Awaitable[Answer]], effort: Effort
+    async def _request_with_retries(
+        self, quota: RateLimiter, ask: Callable[[], Awaitable[Answer]], effort: CallContext
     ) -> Answer:
         """The answer to one question, each try paying its slot."""
-        self._api.ready()  # what can fail without a request fails before it waits for one
-        clock = self._world.clock
-        deadline = effort.deadline or clock() + patience(self._settings)
+        self._api.ensure_ready()  # what can fail without a request fails before it waits for one
+        clock = self._clock.monotonic
+        deadline = effort.deadline or clock() + max_queue_wait(self._settings)
         failure: ApiError | None = None
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             came = clock()
             try:
                 async with quota.slot(
                     patience=deadline - clock(),
                     priority=effort.priority,
-                    on_wait=lambda seconds: _waiting(effort, seconds),
+                    on_wait=lambda seconds: _show_waiting(effort, seconds),
                 ) as slot:
-                    telemetry.waited(clock() - came)
-                    effort.doing = "asking the Verify API"
-                    answer = await _sent(slot, ask, effort)
+                    telemetry.record_wait(clock() - came)
+                    effort.activity = "asking the Verify API"
+                    answer = await _send(slot, ask, effort)
                     quota.note_answer()
                     return answer
             except QuotaExhausted:
@@ -133,11 +137,11 @@ class Exchange:
                     raise
                 raise failure from None
             except ApiError as error:
-                failure, pause = error, pacing.backoff(attempt, self._world.chance())
+                failure, pause = error, pacing.backoff(attempt, self._clock.random())
                 if isinstance(error, RateLimited):
-                    wish = min(error.retry_after or 0.0, pacing.LONGEST_WISH)
-                    await quota.close(max(pause, wish), asked_for=error.retry_after or 0.0)
-                spent = attempt == TRIES or (error.once and attempt > 1)
+                    wish = min(error.retry_after or 0.0, pacing.MAX_RETRY_AFTER)
+                    await quota.block_for(max(pause, wish), asked_for=error.retry_after or 0.0)
+                spent = attempt == MAX_ATTEMPTS or (error.once and attempt > 1)
                 if spent or not await self._may_retry(error, pause, deadline):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
@@ -146,23 +150,23 @@ class Exchange:
         """Whether asking again can help in time; if so, after the pause it takes."""
         if isinstance(error, RateLimited):
             return True  # the quota's gate tells how long, and to everybody
-        if not error.retryable or self._world.clock() + pause > deadline:
+        if not error.retryable or self._clock.monotonic() + pause > deadline:
             return False
-        await self._world.sleep(pause)
+        await self._clock.sleep(pause)
         return True
 
 
-def _waiting(effort: Effort, seconds: float) -> None:
-    effort.doing = f"waiting for the API's quota, about {max(1, round(seconds))} s"
+def _show_waiting(effort: CallContext, seconds: float) -> None:
+    effort.activity = f"waiting for the API's quota, about {max(1, round(seconds))} s"
 
 
-async def _sent(slot: Slot, ask: Callable[[], Awaitable[Answer]], effort: Effort) -> Answer:
+async def _send(slot: Slot, ask: Callable[[], Awaitable[Answer]], effort: CallContext) -> Answer:
     await checkpoint_if_cancelled()  # who left while the slot was granted has sent nothing
     slot.sent = True
-    effort.requests += 1
+    effort.requests_sent += 1
     try:
         return await ask()
     except ApiUnreachable as error:
         slot.sent = error.sent
-        effort.requests -= not error.sent
+        effort.requests_sent -= not error.sent
         raise

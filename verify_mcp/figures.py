@@ -9,15 +9,15 @@ from functools import cached_property
 from math import ceil
 
 from verify_mcp import summary
-from verify_mcp.estimates import Estimate, Number, Sample
+from verify_mcp.estimates import Estimate, Number, StratifiedSample
 from verify_mcp.sessions import Page, Session
-from verify_mcp.summary import Key
+from verify_mcp.summary import GroupKey
 
 MAX_GROUPS = 200
 """Groups estimated, those seen most; an answer has room for a few of them."""
-LIKELY_ATTEMPTS = 4
+TYPICAL_ATTEMPTS = 4
 """Attempts that a session may have though no session seen had as many."""
-LIKELY_COST = Decimal(1)
+TYPICAL_COST = Decimal(1)
 """What a session may cost where every session seen was free of charge."""
 
 Measure = Callable[[Session], Number]
@@ -33,21 +33,21 @@ class GroupEstimate:
 
 
 @dataclass(slots=True)
-class _Sums:
+class _GroupSums:
     """One group's sums by page."""
 
     sessions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     verified: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     ended: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     costs: dict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    dearest: Decimal = Decimal(0)
+    max_cost: Decimal = Decimal(0)
 
     def add(self, offset: int, session: Session) -> None:
         self.sessions[offset] += 1
         self.verified[offset] += session.status == "verified"
-        self.ended[offset] += session.settled
+        self.ended[offset] += session.ended
         self.costs[offset] += cost(session)
-        self.dearest = max(self.dearest, cost(session))
+        self.max_cost = max(self.max_cost, cost(session))
 
     @property
     def seen(self) -> int:
@@ -56,10 +56,10 @@ class _Sums:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SampledPages:
     """The pages read so far, and the order they were drawn in."""
 
-    drawn: Sample
+    drawn: StratifiedSample
     pages: Mapping[int, Page]
 
     @cached_property
@@ -78,18 +78,18 @@ class Reading:
         found = {
             name: self._sum(
                 {offset: sum(map(measure, page)) for offset, page in self.sessions.items()},
-                each=self._likely(name),
+                each=self._typical(name),
                 cap=1 if name == "rescued" else None,
             )
             for name, measure in MEASURES.items()
         }
         return {name: estimate for name, estimate in found.items() if estimate is not None}
 
-    def groups(self, by: tuple[str, ...], zone: tzinfo = UTC) -> dict[Key, GroupEstimate]:
+    def groups(self, by: tuple[str, ...], zone: tzinfo = UTC) -> dict[GroupKey, GroupEstimate]:
         """The groups of which sessions were seen; none before pages are drawn."""
-        sums: dict[Key, _Sums] = defaultdict(_Sums)
-        for offset, session in self._seen() if by else ():
-            for key in summary.keys(session, by, zone):
+        sums: dict[GroupKey, _GroupSums] = defaultdict(_GroupSums)
+        for offset, session in self._observed() if by else ():
+            for key in summary.group_keys(session, by, zone):
                 sums[key].add(offset, session)
         largest = sorted(sums, key=lambda key: (-sums[key].seen, key))[:MAX_GROUPS]
         found = {key: self._group(sums[key]) for key in largest}
@@ -100,36 +100,36 @@ class Reading:
         unseen = self._sum(self._values({}), each=1, cap=1)
         return 0 if unseen is None else ceil(unseen.high)
 
-    def _group(self, sums: _Sums) -> GroupEstimate | None:
+    def _group(self, sums: _GroupSums) -> GroupEstimate | None:
         sessions = self._sum(self._values(sums.sessions), each=1, cap=1)
-        dearest = sums.dearest or self._likely("cost")
+        dearest = sums.max_cost or self._typical("cost")
         costs = self._sum(self._values(sums.costs), each=dearest)
         if sessions is None or costs is None:
             return None
         share = self.drawn.share(self._values(sums.verified), self._values(sums.ended))
         return GroupEstimate(sessions, share, costs)
 
-    def _likely(self, name: str) -> Number:
+    def _typical(self, name: str) -> Number:
         """What a session that was not seen may add to a measure."""
-        most = max((MEASURES[name](each) for _, each in self._seen()), default=0)
+        most = max((MEASURES[name](each) for _, each in self._observed()), default=0)
         match name:
             case "rescued":
                 return 1
             case "attempts":
-                return max(LIKELY_ATTEMPTS, most)
+                return max(TYPICAL_ATTEMPTS, most)
             case _:
-                dearest = max((cost(each) for _, each in self._seen()), default=Decimal(0))
-                return most or dearest or LIKELY_COST
+                dearest = max((cost(each) for _, each in self._observed()), default=Decimal(0))
+                return most or dearest or TYPICAL_COST
 
     def _sum(
         self, values: Mapping[int, Number], *, each: Number, cap: int | None = None
     ) -> Estimate | None:
         """A sum over all sessions, with room for rows that the pages lack."""
         estimate = self.drawn.estimate(values, each=each, cap=cap)
-        return estimate and estimate.raised(Decimal(each) * self._lost)
+        return estimate and estimate.widened_by(Decimal(each) * self._lost_to_unreadable)
 
     @cached_property
-    def _lost(self) -> int:
+    def _lost_to_unreadable(self) -> int:
         """At most so many rows of all pages were unreadable, or were seen before."""
         lost = {
             offset: max(0, self.drawn.rows(offset) - len(page))
@@ -141,7 +141,7 @@ class Reading:
     def _values(self, sums: Mapping[int, Number]) -> dict[int, Number]:
         return {offset: sums.get(offset, 0) for offset in self.sessions}
 
-    def _seen(self) -> Iterable[tuple[int, Session]]:
+    def _observed(self) -> Iterable[tuple[int, Session]]:
         return ((offset, each) for offset, page in self.sessions.items() for each in page)
 
 

@@ -13,7 +13,7 @@ REACH_TOLERANCE = timedelta(minutes=1)
 """How much of a window's start may slide out of reach while a call goes on; `applied` tells it."""
 DEFAULT_WINDOW = timedelta(hours=24)
 """What the list endpoint covers when no time is asked for (documented)."""
-PAGE = 20
+PAGE_SIZE = 20
 """Sessions on a page at most (documented)."""
 MICROSECOND = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
@@ -23,7 +23,7 @@ STATUSES = ("in-progress", "verified", "expired")
 TIME_EXAMPLES = "24h, 7d, 2026-11-01, 2026-11-01 09:30 (UTC) or 2026-11-01T09:30+05:30"
 _AGO = re.compile(r"([0-9]{1,6})\s?(s|m|h|d|w)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_WRITTEN = re.compile(
+_API_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.:][0-9]{1,9})?)?)\s?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
     re.ASCII | re.IGNORECASE,
@@ -33,7 +33,7 @@ _YEARS = range(1900, 2201)
 """Years that somebody may mean; beyond them there is hardly room to count."""
 
 
-def moment(text: str, *, now: datetime) -> datetime:
+def parse_time(text: str, *, now: datetime) -> datetime:
     """The instant that `text` means, aware UTC.
 
     Understands how long before `now` (`15m`, `24h`, `7d`), the API's documented form
@@ -41,19 +41,19 @@ def moment(text: str, *, now: datetime) -> datetime:
     (midnight UTC). Raises InvalidArgument for anything else.
     """
     written = text.strip()
-    read = _ago(written, now) if len(written) <= 40 else None
-    read = read or (_date(written) if len(written) <= 40 else None)
+    read = _parse_age(written, now) if len(written) <= 40 else None
+    read = read or (_parse_date(written) if len(written) <= 40 else None)
     if read is None or read.year not in _YEARS:
         raise InvalidArgument(f"is not a time. Write {TIME_EXAMPLES}.")
     return read
 
 
-def slides(text: str) -> bool:
+def is_relative_time(text: str) -> bool:
     """Whether `text` means another instant at another now (`24h`)."""
     return _AGO.fullmatch(text.strip().lower()) is not None
 
 
-def _ago(text: str, now: datetime) -> datetime | None:
+def _parse_age(text: str, now: datetime) -> datetime | None:
     match = _AGO.fullmatch(text.lower())
     if match is None:
         return None
@@ -63,8 +63,8 @@ def _ago(text: str, now: datetime) -> datetime | None:
         return None
 
 
-def _date(text: str) -> datetime | None:
-    match = _WRITTEN.fullmatch(text)
+def _parse_date(text: str) -> datetime | None:
+    match = _API_TIME.fullmatch(text)
     if match is None:
         return None
     day, time, offset = match.groups()
@@ -80,7 +80,7 @@ def _date(text: str) -> datetime | None:
         return None
 
 
-def written(instant: datetime) -> str:
+def format_api_time(instant: datetime) -> str:
     """An instant in the API's documented form, UTC, with microseconds only where there are any."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ")
 
@@ -90,7 +90,7 @@ def reach_edge(now: datetime) -> datetime:
     return (now - REACH).replace(microsecond=0) + SECOND
 
 
-def _after(instant: datetime | None) -> datetime | None:
+def _next_instant(instant: datetime | None) -> datetime | None:
     """The next instant the API can tell apart."""
     return instant + MICROSECOND if instant else None
 
@@ -114,29 +114,33 @@ class SessionFilter:
     brand_name: str | None = None
     app_hash: str | None = None
 
-    def asked(self) -> dict[str, str | datetime]:
+    def set_filters(self) -> dict[str, str | datetime]:
         """The filters that were asked, by name, in documented order."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def has_time(self) -> bool:
         """Whether any of the five forms of time was asked."""
-        return any(name.startswith("session_time") for name in self.asked())
+        return any(name.startswith("session_time") for name in self.set_filters())
 
-    def lower(self) -> datetime | None:
+    def start(self) -> datetime | None:
         """The earliest instant the filter lets through, None when it is open."""
         bounds = (self.session_time, self.session_time__gt, self.session_time__gte)
         return max((bound for bound in bounds if bound), default=None)
 
-    def upper(self) -> datetime | None:
+    def end(self) -> datetime | None:
         """The latest instant the filter lets through, None when it is open."""
         bounds = (self.session_time, self.session_time__lt, self.session_time__lte)
         return min((bound for bound in bounds if bound), default=None)
 
     def window(self) -> Window | None:
         """The instants the filter lets through, None when it is open at an end or lets none."""
-        starts = [self.session_time__gte, _after(self.session_time__gt), self.session_time]
-        ends = [self.session_time__lt, _after(self.session_time__lte), _after(self.session_time)]
+        starts = [self.session_time__gte, _next_instant(self.session_time__gt), self.session_time]
+        ends = [
+            self.session_time__lt,
+            _next_instant(self.session_time__lte),
+            _next_instant(self.session_time),
+        ]
         start = max((bound for bound in starts if bound), default=None)
         end = min((bound for bound in ends if bound), default=None)
         return Window(start, end) if start and end and start <= end else None
@@ -144,7 +148,7 @@ class SessionFilter:
     def admits_time(self, created: datetime) -> bool:
         """Whether its times let a session created then through."""
         after, before = self.session_time__gt, self.session_time__lt
-        lower, upper = self.lower(), self.upper()
+        lower, upper = self.start(), self.end()
         return (
             (lower is None or lower <= created)
             and (upper is None or created <= upper)
@@ -152,7 +156,7 @@ class SessionFilter:
             and (before is None or created < before)
         )
 
-    def within(self, window: Window) -> "SessionFilter":
+    def restricted_to(self, window: Window) -> "SessionFilter":
         """The same filter for the sessions of one window."""
         return replace(
             self,
@@ -163,47 +167,47 @@ class SessionFilter:
             session_time__lte=None,
         )
 
-    def on_what_is_kept(self) -> bool:
+    def answerable_from_mirror(self) -> bool:
         """Whether the mirror filters by all that is asked: it has no column for app hashes."""
         return self.app_hash is None
 
-    def is_open(self) -> bool:
+    def is_unfiltered(self) -> bool:
         """Whether nothing narrows it but a subaccount and times."""
-        asked = (self.app_uuid, self.status, self.recipient, self.brand_name, self.app_hash)
-        return not any(asked)
+        set_filters = (self.app_uuid, self.status, self.recipient, self.brand_name, self.app_hash)
+        return not any(set_filters)
 
-    def check(self, *, now: datetime) -> None:
+    def validate(self, *, now: datetime) -> None:
         """Raise InvalidArgument for a window that can hold nothing, whatever the data."""
-        lower, upper = self.lower(), self.upper()
+        lower, upper = self.start(), self.end()
         if lower and lower > now + _CLOCK_SKEW:
             raise InvalidArgument(
-                f"session_time: the window starts at {written(lower)} UTC, in the future "
-                f"(now {written(now.replace(microsecond=0))} UTC). Times are UTC; try 24h."
+                f"session_time: the window starts at {format_api_time(lower)} UTC, in the future "
+                f"(now {format_api_time(now.replace(microsecond=0))} UTC). Times are UTC; try 24h."
             )
-        if lower and upper and (lower > upper or (lower == upper and self._open_ended())):
+        if lower and upper and (lower > upper or (lower == upper and self._excludes_a_bound())):
             raise InvalidArgument(
-                f"session_time: the window starts at {written(lower)} but ends at "
-                f"{written(upper)} UTC. Give a start before the end, e.g. "
+                f"session_time: the window starts at {format_api_time(lower)} but ends at "
+                f"{format_api_time(upper)} UTC. Give a start before the end, e.g. "
                 "session_time__gte=7d and session_time__lt=24h."
             )
 
-    def _open_ended(self) -> bool:
-        lower, upper = self.lower(), self.upper()
+    def _excludes_a_bound(self) -> bool:
+        lower, upper = self.start(), self.end()
         return lower == self.session_time__gt or upper == self.session_time__lt
 
-    def within_reach(self, *, now: datetime) -> "SessionFilter":
+    def clipped_to_reach(self, *, now: datetime) -> "SessionFilter":
         """The same question with the start it can have: explicit, and not beyond the 90 days.
 
         A window without a start but with an end gets the reach as its start, because the API
         does not say what it would assume. No time at all stays so: the API's own default applies.
         """
         edge = reach_edge(now)
-        lower = self.lower()
+        lower = self.start()
         if not self.has_time() or (lower and lower >= edge):
             return self
         return replace(self, session_time__gt=None, session_time__gte=edge)
 
-    def unreachable(self, *, now: datetime) -> bool:
+    def is_out_of_reach(self, *, now: datetime) -> bool:
         """Whether the whole window lies before what the API can still tell."""
-        upper = self.upper()
+        upper = self.end()
         return upper is not None and upper <= now - REACH

@@ -11,54 +11,54 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
-class _Flight:
-    passengers: int = 0
+class _Call:
+    waiters: int = 0
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    landed: anyio.Event = field(default_factory=anyio.Event)
+    done: anyio.Event = field(default_factory=anyio.Event)
     answer: Any = None
     failure: Exception | None = None
 
 
-class Flights:
+class SingleFlight:
     """Work under way by its key, done in `tasks`, so that no single asker can cancel it."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
-        self._flying: dict[Hashable, _Flight] = {}
+        self._calls: dict[Hashable, _Call] = {}
 
-    async def shared(self, key: Hashable, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[Answer]]) -> Answer:
         """What `work` gives or raises, done once for all who ask for `key` meanwhile.
 
         The work is cancelled when the last of them is.
         """
-        flight = self._flying.get(key)
+        flight = self._calls.get(key)
         if flight is None:
-            flight = self._flying[key] = _Flight()
-            self._tasks.start_soon(self._fly, key, flight, work)
-        flight.passengers += 1
+            flight = self._calls[key] = _Call()
+            self._tasks.start_soon(self._execute, key, flight, work)
+        flight.waiters += 1
         try:
-            await flight.landed.wait()
+            await flight.done.wait()
         finally:
-            flight.passengers -= 1
-            if not flight.passengers and not flight.landed.is_set():
-                self._gone(key, flight)
+            flight.waiters -= 1
+            if not flight.waiters and not flight.done.is_set():
+                self._forget(key, flight)
                 flight.scope.cancel()
         if flight.failure is not None:
             raise flight.failure
         answer: Answer = flight.answer
         return answer
 
-    async def _fly(
-        self, key: Hashable, flight: _Flight, work: Callable[[], Awaitable[Any]]
+    async def _execute(
+        self, key: Hashable, flight: _Call, work: Callable[[], Awaitable[Any]]
     ) -> None:
         with flight.scope:
             try:
                 flight.answer = await work()
             except Exception as error:  # noqa: BLE001 - raised again for each passenger
                 flight.failure = error
-            self._gone(key, flight)
-            flight.landed.set()
+            self._forget(key, flight)
+            flight.done.set()
 
-    def _gone(self, key: Hashable, flight: _Flight) -> None:
-        if self._flying.get(key) is flight:
-            del self._flying[key]
+    def _forget(self, key: Hashable, flight: _Call) -> None:
+        if self._calls.get(key) is flight:
+            del self._calls[key]

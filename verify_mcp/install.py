@@ -30,21 +30,21 @@ from pathlib import Path
 from typing import Any
 
 from verify_mcp import configs, keychain
-from verify_mcp.clients import Client, Home
-from verify_mcp.configs import Wanted
+from verify_mcp.clients import Client, UserDirs
+from verify_mcp.configs import DesiredEntry
 from verify_mcp.errors import ConfigUnusable, InvalidSetting, VerifyError
 from verify_mcp.settings import read_settings
 
 NAME, SANDBOX_NAME = "verify", "verify-sandbox"
-_UNKNOWN_ID = "<your PLIVO_AUTH_ID>"
-_SHOWN_AROUND = 2
+_PLACEHOLDER_ID = "<your PLIVO_AUTH_ID>"
+_CONTEXT_LINES = 2
 _SECRET = re.compile(
     r"""((?:token|secret|password|passwd|api[_-]?key|_key|authorization)["']?\s*[:=]\s*)"""
     r"""(["'])(?!\$\{)(?:(?!\2)[^\\]|\\.)+\2""",
     re.IGNORECASE,
 )
 _TABLE = re.compile(r"[ +-]?\s*\[+[A-Za-z_][\w.-]*(?:\.\"[^\"]*\")?\]+\s*", re.ASCII)
-_WORD = re.compile(
+_PLAIN_WORD = re.compile(
     r"""(?P<name>(?:"(?:[^"\\]|\\.)*+"|'[^']*+'|[\w.-]++)(?=\s*[:=]))"""
     r"""|(?P<value>"(?:[^"\\]|\\.)*+"|'[^']*+'|["'].*|(?:\#|//|/\*).*|[^\s{}\[\],:="'#/]++|[\#/])"""
 )
@@ -61,16 +61,16 @@ _INPUTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Terminal:
     """Who is told and asked; the two questions are None when nobody sits at a terminal."""
 
-    tell: Callable[[str], object]
+    write: Callable[[str], object]
     ask: Callable[[str], str] | None = None
     ask_secret: Callable[[str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class InstallOptions:
     """What the command line asked for."""
 
     client: Client
@@ -88,11 +88,11 @@ class Order:
         return self.name or (SANDBOX_NAME if self.sandbox else NAME)
 
 
-ORDERED = tuple(each.name for each in fields(Order))
+OPTION_NAMES = tuple(each.name for each in fields(InstallOptions))
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class Environment:
     """What an installation depends on beside the order."""
 
     environ: Mapping[str, str]
@@ -102,12 +102,12 @@ class Machine:
     """The folder for a token's own file."""
     program: tuple[str, ...] = ()
     """The command that starts this installation, by absolute path."""
-    throwaway: bool = False
+    ephemeral: bool = False
     """Whether that path may be gone tomorrow, as under uvx."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class TokenPlacement:
     """The variables that an entry gets for an account, and where its token has to be put."""
 
     env: Mapping[str, str]
@@ -116,7 +116,7 @@ class Account:
     keyring: bool = False
 
 
-def here(environ: Mapping[str, str], now: datetime) -> Machine:
+def detect_environment(environ: Mapping[str, str], now: datetime) -> Environment:
     """The machine we run on, and how this installation is started on it."""
     from platformdirs import user_config_path
 
@@ -125,96 +125,106 @@ def here(environ: Mapping[str, str], now: datetime) -> Machine:
     program = (str(Path(script).absolute()),) if script else (str(python), "-m", "verify_mcp")
     throwaway = any(part.startswith(("archive-v", "environments-v")) for part in python.parts)
     folder = user_config_path("verify-mcp", appauthor=False)
-    return Machine(environ, sys.platform, now, folder, program, throwaway)
+    return Environment(environ, sys.platform, now, folder, program, throwaway)
 
 
-def run(order: Order, machine: Machine, person: Person) -> int:
+def run(order: InstallOptions, machine: Environment, person: Terminal) -> int:
     """Install; the exit code. Everything that stands in the way is told, and nothing is touched."""
-    file = None if order.only_print else _place(order, machine)
+    file = None if order.only_print else _config_path(order, machine)
     try:
-        account = _account(order, machine, person)
-        wanted = _wanted(order, machine, account)
+        account = _token_placement(order, machine, person)
+        desired = _desired_entry(order, machine, account)
         if file is None:
-            person.tell(configs.snippet(wanted))
+            person.write(configs.snippet(desired))
             return 0
-        return _install(order, machine, person, file, wanted, account)
+        return _install(order, machine, person, file, desired, account)
     except ConfigUnusable as error:
-        person.tell(f"{file} was left as it is: {error}.\n")
+        person.write(f"{file} was left as it is: {error}.\n")
     except VerifyError as error:
-        person.tell(f"Nothing was changed. {error}\n")
+        person.write(f"Nothing was changed. {error}\n")
     return 1
 
 
-def undo(order: Order, machine: Machine, person: Person) -> int:
+def uninstall(order: InstallOptions, machine: Environment, person: Terminal) -> int:
     """Take the entry out again; the exit code."""
-    file = _place(order, machine)
+    file = _config_path(order, machine)
     try:
         return _uninstall(order, machine, person, file)
     except ConfigUnusable as error:
-        person.tell(f"{file} was left as it is: {error}.\n")
+        person.write(f"{file} was left as it is: {error}.\n")
     return 1
 
 
 def _install(
-    order: Order, machine: Machine, person: Person, file: Path, wanted: Wanted, account: Account
+    order: InstallOptions,
+    machine: Environment,
+    person: Terminal,
+    file: Path,
+    desired: DesiredEntry,
+    account: TokenPlacement,
 ) -> int:
-    before = _read(file)
-    after = configs.installed(wanted, _text(before))
+    before = _read_config(file)
+    after = configs.with_entry(desired, _text(before))
     if before is not None and after == _text(before):
-        person.tell(f"{file} already says so; nothing to change.\n")
-        _keep_token(machine, person, account)
+        person.write(f"{file} already says so; nothing to change.\n")
+        _store_token(machine, person, account)
         return 0
-    if not _agreed(order, person, file, before, after.encode()):
+    if not _confirm(order, person, file, before, after.encode()):
         return 1
-    _keep_token(machine, person, account)
+    _store_token(machine, person, account)
     backup = _write(file, before, after.encode(), machine.now)
-    person.tell(f"Done: {order.client.title} has `{wanted.name}` now. {order.client.restart}\n")
+    person.write(f"Done: {order.client.title} has `{desired.name}` now. {order.client.restart}\n")
     _tell_backup(person, backup, before)
     return 0
 
 
-def _uninstall(order: Order, machine: Machine, person: Person, file: Path) -> int:
-    before = _read(file)
+def _uninstall(order: InstallOptions, machine: Environment, person: Terminal, file: Path) -> int:
+    before = _read_config(file)
     name = order.entry_name
     if before is None or configs.entry(order.client, name, _text(before)) is None:
-        person.tell(f"{file} has no `{name}`; nothing to remove.\n")
+        person.write(f"{file} has no `{name}`; nothing to remove.\n")
         return 0
-    after = _restored(order.client, name, file, before)
-    if not _agreed(order, person, file, before, after):
+    after = _restored_text(order.client, name, file, before)
+    if not _confirm(order, person, file, before, after):
         return 1
     backup = _write(file, before, after, machine.now)
-    person.tell(f"Done: {order.client.title} has `{name}` no more.\n")
+    person.write(f"Done: {order.client.title} has `{name}` no more.\n")
     _tell_backup(person, backup, before)
     for place in _token_places(order.client, name, _text(before)):
-        person.tell(f"The token is still in {place}; remove it there if nothing else needs it.\n")
+        person.write(f"The token is still in {place}; remove it there if nothing else needs it.\n")
     return 0
 
 
-def _tell_backup(person: Person, backup: Path | None, before: bytes | None) -> None:
+def _tell_backup(person: Terminal, backup: Path | None, before: bytes | None) -> None:
     if backup is None:
         return
-    person.tell(f"The file as it was: {backup}\n")
+    person.write(f"The file as it was: {backup}\n")
     if re.search(r'PLIVO_AUTH_TOKEN"?\s*[:=]\s*"(?!\$\{)[^"]', _text(before)):
-        person.tell("That copy holds an auth token in clear. Delete it once all works.\n")
+        person.write("That copy holds an auth token in clear. Delete it once all works.\n")
 
 
-def _place(order: Order, machine: Machine) -> Path:
+def _config_path(order: InstallOptions, machine: Environment) -> Path:
     if order.config:
         return order.config.expanduser().absolute()
-    found = [Path(each) for each in order.client.where(Home(machine.environ, machine.platform))]
+    found = [
+        Path(each)
+        for each in order.client.config_paths(UserDirs(machine.environ, machine.platform))
+    ]
     return next((each for each in found if each.parent.is_dir()), found[-1]).expanduser()
 
 
-def _wanted(order: Order, machine: Machine, account: Account) -> Wanted:
+def _desired_entry(
+    order: InstallOptions, machine: Environment, account: TokenPlacement
+) -> DesiredEntry:
     command, *args = _program(order, machine, account)
     args += ["serve", *(["--sandbox"] if order.sandbox else [])]
     asks = order.client.prompts and not order.sandbox
     entry = order.client.entry(command, args, account.env)
-    return Wanted(order.client, order.entry_name, entry, _INPUTS if asks else ())
+    return DesiredEntry(order.client, order.entry_name, entry, _INPUTS if asks else ())
 
 
-def _program(order: Order, machine: Machine, account: Account) -> Sequence[str]:
-    if not (order.uvx or machine.throwaway):
+def _program(order: InstallOptions, machine: Environment, account: TokenPlacement) -> Sequence[str]:
+    if not (order.uvx or machine.ephemeral):
         return machine.program
     # A client started from a desktop may not have uvx on its path.
     uvx = shutil.which("uvx", path=machine.environ.get("PATH", "")) or "uvx"
@@ -222,23 +232,25 @@ def _program(order: Order, machine: Machine, account: Account) -> Sequence[str]:
     return [uvx, *extra, "verify-mcp"]
 
 
-def _account(order: Order, machine: Machine, person: Person) -> Account:
+def _token_placement(
+    order: InstallOptions, machine: Environment, person: Terminal
+) -> TokenPlacement:
     if order.sandbox:
-        return Account({})
+        return TokenPlacement({})
     if order.client.prompts:
         named = {"PLIVO_AUTH_ID": "${input:plivo-id}", "PLIVO_AUTH_TOKEN": "${input:plivo-token}"}
-        return Account(named)
+        return TokenPlacement(named)
     auth_id = order.auth_id or machine.environ.get("PLIVO_AUTH_ID", "").strip()
     if not auth_id and order.only_print:
-        auth_id = _UNKNOWN_ID
+        auth_id = _PLACEHOLDER_ID
     if not auth_id and person.ask:
         auth_id = person.ask("Auth id (MA… or SA…, on the overview page of the console): ").strip()
-    if auth_id != _UNKNOWN_ID:
-        _refuse_bad(auth_id, "0" * 40)
+    if auth_id != _PLACEHOLDER_ID:
+        _check_credentials(auth_id, "0" * 40)
     return _token_place(auth_id, machine)
 
 
-def _refuse_bad(auth_id: str, token: str) -> None:
+def _check_credentials(auth_id: str, token: str) -> None:
     """Raises InvalidSetting when these could not be an account's id and token."""
     read = read_settings({"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN": token})
     if read.credentials is None:
@@ -247,48 +259,48 @@ def _refuse_bad(auth_id: str, token: str) -> None:
         raise InvalidSetting(f"{problem} {hint}")
 
 
-def _token_place(auth_id: str, machine: Machine) -> Account:
+def _token_place(auth_id: str, machine: Environment) -> TokenPlacement:
     named = machine.environ.get("PLIVO_AUTH_TOKEN_FILE", "").strip()
-    if not named and keychain.usable(machine.platform):
+    if not named and keychain.is_usable(machine.platform):
         env = {"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN_KEYRING": keychain.SERVICE}
-        return Account(env, auth_id, keyring=True)
-    known = auth_id != _UNKNOWN_ID
+        return TokenPlacement(env, auth_id, keyring=True)
+    known = auth_id != _PLACEHOLDER_ID
     file = Path(named).expanduser().absolute() if named else machine.secrets / "token"
     if not named and known:
         file = machine.secrets / f"{auth_id}.token"
     env = {"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN_FILE": str(file)}
-    return Account(env, auth_id, file=file)
+    return TokenPlacement(env, auth_id, file=file)
 
 
-def _keep_token(machine: Machine, person: Person, account: Account) -> None:
+def _store_token(machine: Environment, person: Terminal, account: TokenPlacement) -> None:
     """Put the token where the entry looks for it, unless it is there. Raises InvalidSetting."""
-    if not account.auth_id or _is_kept(account):
+    if not account.auth_id or _is_stored(account):
         return
     token = machine.environ.get("PLIVO_AUTH_TOKEN", "").strip()
     if not token and person.ask_secret:
         token = person.ask_secret("Auth token (not shown, not written into the client's file): ")
     place = "the system's keyring" if account.keyring else str(account.file)
     if not token.strip():
-        person.tell(
+        person.write(
             f"The token is still missing. Run this again with PLIVO_AUTH_TOKEN set, or put it into "
             f"{place} yourself.\n"
         )
         return
-    _refuse_bad(account.auth_id, token.strip())
+    _check_credentials(account.auth_id, token.strip())
     if account.file:
-        _keep_in_file(account.file, token.strip())
+        _store_in_file(account.file, token.strip())
     else:
-        keychain.keep(keychain.SERVICE, account.auth_id, token.strip())
-    person.tell(f"The token is in {place}.\n")
+        keychain.store_token(keychain.SERVICE, account.auth_id, token.strip())
+    person.write(f"The token is in {place}.\n")
 
 
-def _is_kept(account: Account) -> bool:
+def _is_stored(account: TokenPlacement) -> bool:
     if account.file:
         return account.file.exists()
-    return bool(keychain.kept(keychain.SERVICE, account.auth_id))
+    return bool(keychain.get_token(keychain.SERVICE, account.auth_id))
 
 
-def _keep_in_file(file: Path, token: str) -> None:
+def _store_in_file(file: Path, token: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Closed to others from its first moment, and never through somebody's link.
@@ -311,7 +323,7 @@ def _variables(entry: Mapping[str, Any]) -> dict[str, Any]:
     return env if isinstance(env, dict) else {}
 
 
-def _read(file: Path) -> bytes | None:
+def _read_config(file: Path) -> bytes | None:
     """The file's bytes, None when there is none. Raises ConfigUnusable."""
     try:
         content = file.read_bytes()
@@ -331,7 +343,7 @@ def _text(content: bytes | None) -> str:
     return (content or b"").decode()
 
 
-def _restored(client: Client, name: str, file: Path, now: bytes) -> bytes:
+def _restored_text(client: Client, name: str, file: Path, now: bytes) -> bytes:
     """The bytes without our entry: those from before, where nothing but it has changed since.
 
     Installing into a backup again tells: if that gives today's file, the backup is the original.
@@ -339,16 +351,16 @@ def _restored(client: Client, name: str, file: Path, now: bytes) -> bytes:
     """
     entry = configs.entry(client, name, _text(now)) or {}
     asks = "${input:plivo-token}" in _variables(entry).values()
-    wanted = Wanted(client, name, entry, _INPUTS if asks else ())
+    desired = DesiredEntry(client, name, entry, _INPUTS if asks else ())
     for original in [*_backups(file), b""]:
         try:
             if configs.entry(client, name, _text(original)) is None and (
-                configs.installed(wanted, _text(original)).encode() == now
+                configs.with_entry(desired, _text(original)).encode() == now
             ):
                 return original
         except (ConfigUnusable, UnicodeDecodeError):
             continue
-    return configs.uninstalled(client, name, _text(now)).encode()
+    return configs.without_entry(client, name, _text(now)).encode()
 
 
 def _backups(file: Path) -> list[bytes]:
@@ -358,16 +370,18 @@ def _backups(file: Path) -> list[bytes]:
     return [each.read_bytes() for each in found if not each.is_symlink()]
 
 
-def _agreed(order: Order, person: Person, file: Path, before: bytes | None, after: bytes) -> bool:
+def _confirm(
+    order: InstallOptions, person: Terminal, file: Path, before: bytes | None, after: bytes
+) -> bool:
     texts = _text(before), _text(after)
     entries = (configs.entry(order.client, order.entry_name, each) for each in texts)
     ours = frozenset(_scalars([*entries, _INPUTS, "inputs"]))
-    person.tell(shown_change(file, *texts, ours=ours))
+    person.write(change_text(file, *texts, ours=ours))
     if order.yes or person.ask is None:
         return True
     if person.ask("Make this change? [y/N] ").strip().lower() in ("y", "yes"):
         return True
-    person.tell("Nothing was changed.\n")
+    person.write("Nothing was changed.\n")
     return False
 
 
@@ -382,35 +396,37 @@ def _scalars(value: object) -> Iterator[str]:
         yield value if isinstance(value, str) else json.dumps(value)
 
 
-def shown_change(file: Path, before: str, after: str, *, ours: frozenset[str] = frozenset()) -> str:
+def change_text(file: Path, before: str, after: str, *, ours: frozenset[str] = frozenset()) -> str:
     """The change as a unified diff; of values, only those in `ours` are shown.
 
     A secret has no name that tells it for certain, so every other value is hidden.
     """
     head, lines = (
         [f"--- {file}", f"+++ {file}"],
-        difflib.unified_diff(before.splitlines(), after.splitlines(), n=_SHOWN_AROUND, lineterm=""),
+        difflib.unified_diff(
+            before.splitlines(), after.splitlines(), n=_CONTEXT_LINES, lineterm=""
+        ),
     )
-    shown = [_redacted(line, ours) for line in list(lines)[2:]]
-    return "".join(f"{line}\n" for line in [*head, *shown] if shown)
+    preview = [_redact(line, ours) for line in list(lines)[2:]]
+    return "".join(f"{line}\n" for line in [*head, *preview] if preview)
 
 
-def _redacted(line: str, ours: frozenset[str]) -> str:
+def _redact(line: str, ours: frozenset[str]) -> str:
     if line.startswith("@@") or _TABLE.fullmatch(line):
         return line
-    bare = _WORD.sub(lambda word: _shown_word(word, ours), line[1:])
+    bare = _PLAIN_WORD.sub(lambda word: _display_word(word, ours), line[1:])
     return line[:1] + _SECRET.sub(rf"\1\2{_HIDDEN}\2", bare)
 
 
-def _shown_word(word: re.Match[str], ours: frozenset[str]) -> str:
+def _display_word(word: re.Match[str], ours: frozenset[str]) -> str:
     value = word["value"]
-    if not value or value in ("true", "false", "null") or _plain(value) in ours:
+    if not value or value in ("true", "false", "null") or _plain_text(value) in ours:
         return word[0]
     quote = value[0] if value[0] in "\"'" else ""
     return f"{quote}{_HIDDEN}{quote}"
 
 
-def _plain(value: str) -> str:
+def _plain_text(value: str) -> str:
     try:
         return str(json.loads(value)) if value.startswith('"') else value.strip("'")
     except ValueError:
@@ -426,36 +442,36 @@ def _write(file: Path, before: bytes | None, after: bytes, now: datetime) -> Pat
     try:
         if before is not None and real.read_bytes() != before:
             raise ConfigUnusable("it changed meanwhile; run this again")
-        backup = None if before is None else _backed_up(real, before, now)
+        backup = None if before is None else _back_up(real, before, now)
         if not after:
-            _emptied(real)
+            _remove_empty(real)
             return backup
         real.parent.mkdir(parents=True, exist_ok=True)
-        _replaced(real, after)
+        _replace(real, after)
     except OSError as error:
         raise ConfigUnusable(f"it cannot be written ({error.strerror})") from error
     return backup
 
 
-def _emptied(real: Path) -> None:
+def _remove_empty(real: Path) -> None:
     """Back to an empty file when it was one, else to none."""
     if b"" in _backups(real):
-        _replaced(real, b"")
+        _replace(real, b"")
     else:
         real.unlink()
 
 
-def _backed_up(real: Path, content: bytes, now: datetime) -> Path:
+def _back_up(real: Path, content: bytes, now: datetime) -> Path:
     # A client's file may hold secrets: the copy is for its owner, under a name nobody can prepare.
     backup = real.with_name(f"{real.name}.{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}.bak")
-    _put(backup, content, 0o600)
+    _write_atomically(backup, content, 0o600)
     return backup
 
 
-def _replaced(real: Path, content: bytes) -> None:
+def _replace(real: Path, content: bytes) -> None:
     mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o600
     temporary = real.with_name(f".{real.name}.{secrets.token_hex(8)}")
-    _put(temporary, content, mode)
+    _write_atomically(temporary, content, mode)
     try:
         temporary.replace(real)
     except OSError:
@@ -463,7 +479,7 @@ def _replaced(real: Path, content: bytes) -> None:
         raise
 
 
-def _put(file: Path, content: bytes, mode: int) -> None:
+def _write_atomically(file: Path, content: bytes, mode: int) -> None:
     """Write a new file whole, or leave none."""
     # Made closed and opened to its mode at the end, so that nobody reads it in between.
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-DEEPEST = 100
+MAX_DEPTH = 100
 """Levels of nesting that are read; a configuration has five."""
 
 _BLANK = re.compile(r"[ \t\r\n]+")
@@ -29,17 +29,17 @@ class NotJson(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Member:
     """A member of an object (with its key) or an item of an array, where it stands."""
 
     key: str | None
-    lead: int
+    leading_end: int
     """Where the text before it ends, comments included and white space not."""
     start: int
     node: "Node"
     comma: int | None
     """Where the comma after it stands, if there is one."""
-    bound: bool = False
+    after_line_comment: bool = False
     """Whether a line comment ends at `lead`, so that a new line must follow."""
 
     @property
@@ -55,16 +55,16 @@ class Node:
     start: int
     end: int
     value: Any
-    parts: tuple[Part, ...] = ()
+    members: tuple[Member, ...] = ()
     tail: int = 0
     """In an object or array: where the text before the closing bracket ends."""
 
-    def part(self, step: Step) -> Part | None:
+    def member(self, step: Step) -> Member | None:
         """The member or item of that name or number. Raises NotJson for a name given twice."""
         if isinstance(step, int):
-            inside = isinstance(self.value, list) and step < len(self.parts)
-            return self.parts[step] if inside else None
-        found = [each for each in self.parts if each.key == step]
+            inside = isinstance(self.value, list) and step < len(self.members)
+            return self.members[step] if inside else None
+        found = [each for each in self.members if each.key == step]
         if len(found) > 1:
             raise NotJson(f'"{step}" is there twice')
         return found[0] if found else None
@@ -83,81 +83,81 @@ def read(text: str, *, comments: bool = True) -> Node:
     return node
 
 
-def blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Whether there is nothing in it, or nothing but comments."""
     reader = _Reader(text, comments=True)
     reader.skip()
     return reader.at == len(text)
 
 
-def found(text: str, path: Path) -> Node | None:
+def find(text: str, path: Path) -> Node | None:
     """The node at a path, or None."""
     node = read(text)
     for step in path:
-        part = node.part(step)
+        part = node.member(step)
         if part is None:
             return None
         node = part.node
     return node
 
 
-def put(text: str, path: Path, value: object) -> str:
+def set_value(text: str, path: Path, value: object) -> str:
     """The text with this value at this path: objects are merged, anything else is replaced.
 
     Raises NotJson where something on the way is no object.
     """
-    if blank(text):
-        return _begun(text, _nested(path, value))
+    if is_blank(text):
+        return _new_document(text, _nested(path, value))
     node = read(text)
     for depth, step in enumerate(path):
         if not isinstance(node.value, dict):
-            raise NotJson(f"{_said(path[:depth])} is not an object")
-        part = node.part(step)
+            raise NotJson(f"{_path_text(path[:depth])} is not an object")
+        part = node.member(step)
         if part is None:
-            return _inserted(text, node, step, _nested(path[depth + 1 :], value))
+            return _insert(text, node, step, _nested(path[depth + 1 :], value))
         node = part.node
     if isinstance(value, dict) and isinstance(node.value, dict):
         for name, each in value.items():
-            text = put(text, [*path, name], each)
+            text = set_value(text, [*path, name], each)
         return text
-    return text if _same(node.value, value) else _replaced(text, node, value)
+    return text if _is_same(node.value, value) else _replace(text, node, value)
 
 
 def append(text: str, path: Path, item: object) -> str:
     """The text with this item at the end of the array at this path, which is made if need be."""
-    node = None if blank(text) else found(text, path)
+    node = None if is_blank(text) else find(text, path)
     if node is None:
-        return put(text, path, [item])
+        return set_value(text, path, [item])
     if not isinstance(node.value, list):
-        raise NotJson(f"{_said(path)} is not an array")
-    return _inserted(text, node, None, item)
+        raise NotJson(f"{_path_text(path)} is not an array")
+    return _insert(text, node, None, item)
 
 
-def without(text: str, path: Path) -> str:
+def remove(text: str, path: Path) -> str:
     """The text without what stands at this path; comments around it stay."""
-    parent = found(text, path[:-1])
-    part = parent.part(path[-1]) if parent else None
+    parent = find(text, path[:-1])
+    part = parent.member(path[-1]) if parent else None
     if parent is None or part is None:
         return text
     if part.comma is None:
         rest = text[part.end :]
     else:
         rest = text[part.end : part.comma] + text[part.comma + 1 :]
-    ends_line = not part.bound or rest.lstrip(" \t").startswith(("\n", "\r"))
-    cut = text[: part.lead if ends_line else part.start] + rest
-    before = [each.comma for each in parent.parts if each.start < part.start]
+    ends_line = not part.after_line_comment or rest.lstrip(" \t").startswith(("\n", "\r"))
+    cut = text[: part.leading_end if ends_line else part.start] + rest
+    before = [each.comma for each in parent.members if each.start < part.start]
     # The last one takes the comma before it along, as it brought it.
     if part.comma is None and before and before[-1] is not None:
         return cut[: before[-1]] + cut[before[-1] + 1 :]
     return cut
 
 
-def _same(one: object, other: object) -> bool:
+def _is_same(one: object, other: object) -> bool:
     # As JSON: 1 is not true, and the order of members means nothing.
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
-def _said(path: Path) -> str:
+def _path_text(path: Path) -> str:
     return f'"{".".join(map(str, path))}"' if path else "the whole"
 
 
@@ -167,25 +167,25 @@ def _nested(path: Path, value: object) -> object:
     return value
 
 
-def _begun(text: str, value: object) -> str:
+def _new_document(text: str, value: object) -> str:
     newline = _newline(text)
     start = text if not text or text.endswith("\n") else text + newline
     return start + json.dumps(value, indent=2, ensure_ascii=False).replace("\n", newline) + newline
 
 
-def _replaced(text: str, node: Node, value: object) -> str:
-    inline = bool(node.parts) and "\n" not in text[node.start : node.end]
-    shown = _Style.of(text).shown(value, None if inline else _line_indent(text, node.start))
+def _replace(text: str, node: Node, value: object) -> str:
+    inline = bool(node.members) and "\n" not in text[node.start : node.end]
+    shown = _Style.of(text).format(value, None if inline else _line_indent(text, node.start))
     return text[: node.start] + shown + text[node.end :]
 
 
-def _inserted(text: str, node: Node, key: Step | None, value: object) -> str:
+def _insert(text: str, node: Node, key: Step | None, value: object) -> str:
     style = _Style.of(text)
-    if not node.parts:
-        return _first(text, node, key, value, style)
-    last = node.parts[-1]
-    if "\n" in text[node.start : node.parts[0].start]:
-        indent = _line_indent(text, node.parts[0].start)
+    if not node.members:
+        return _insert_first(text, node, key, value, style)
+    last = node.members[-1]
+    if "\n" in text[node.start : node.members[0].start]:
+        indent = _line_indent(text, node.members[0].start)
         at = node.tail
         member = style.newline + indent + style.member(key, value, indent)
     else:
@@ -196,7 +196,7 @@ def _inserted(text: str, node: Node, key: Step | None, value: object) -> str:
     return f"{text[:at]}{member},{text[at:]}"
 
 
-def _first(text: str, node: Node, key: Step | None, value: object, style: "_Style") -> str:
+def _insert_first(text: str, node: Node, key: Step | None, value: object, style: "_Style") -> str:
     if style.on_one_line:
         return text[: node.tail] + style.member(key, value, None) + text[node.tail :]
     base = _line_indent(text, node.start)
@@ -228,9 +228,9 @@ class _Style:
     def member(self, key: Step | None, value: object, indent: str | None) -> str:
         colon = ":" + self.gap if indent is None else ": "
         name = "" if key is None else json.dumps(key, ensure_ascii=False) + colon
-        return name + self.shown(value, indent)
+        return name + self.format(value, indent)
 
-    def shown(self, value: object, indent: str | None) -> str:
+    def format(self, value: object, indent: str | None) -> str:
         if indent is None or self.on_one_line:
             separators = ("," + self.gap, ":" + self.gap)
             return json.dumps(value, ensure_ascii=False, separators=separators)
@@ -239,7 +239,7 @@ class _Style:
 
 
 def _units(text: str, node: Node) -> Iterator[str]:
-    for part in node.parts:
+    for part in node.members:
         indent = _own_line_indent(text, part.start)
         if indent:
             base = _line_indent(text, node.start)
@@ -294,7 +294,7 @@ class _Reader:
                 return
 
     def value(self, depth: int) -> Node:
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise self.problem("nested too deeply")
         self.skip()
         match self.text[self.at : self.at + 1]:
@@ -317,23 +317,23 @@ class _Reader:
         return Node(match.start(), match.end(), value)
 
     def _object(self, depth: int) -> Node:
-        start, parts, tail = self._parts("}", depth)
+        start, parts, tail = self._members("}", depth)
         value = {part.key: part.node.value for part in parts}
         return Node(start, self.at, value, parts, tail)
 
     def _array(self, depth: int) -> Node:
-        start, parts, tail = self._parts("]", depth)
+        start, parts, tail = self._members("]", depth)
         return Node(start, self.at, [part.node.value for part in parts], parts, tail)
 
-    def _parts(self, closing: str, depth: int) -> tuple[int, tuple[Part, ...], int]:
+    def _members(self, closing: str, depth: int) -> tuple[int, tuple[Member, ...], int]:
         start = self.at
         self.at += 1
-        parts: list[Part] = []
+        parts: list[Member] = []
         self.skip()
         while self.text[self.at : self.at + 1] != closing:
             if parts and parts[-1].comma is None:
                 raise self.problem(f"a comma or {closing} was expected")
-            parts.append(self._part(closing, depth))
+            parts.append(self._member(closing, depth))
             self.skip()
         if parts and parts[-1].comma is not None and not self.comments:
             raise self.problem(f"a comma before {closing}, which this client does not read")
@@ -341,15 +341,15 @@ class _Reader:
         self.at += 1
         return start, tuple(parts), tail
 
-    def _part(self, closing: str, depth: int) -> Part:
-        lead, bound, start = self.lead, self.bound, self.at
+    def _member(self, closing: str, depth: int) -> Member:
+        leading_end, after_line_comment, start = self.lead, self.bound, self.at
         key = self._key() if closing == "}" else None
         node = self.value(depth + 1)
         self.skip()
         comma = self.at if self.text[self.at : self.at + 1] == "," else None
         # Without a comma the next look must see the white space and comments again.
         self.at = node.end if comma is None else comma + 1
-        return Part(key, lead, start, node, comma, bound)
+        return Member(key, leading_end, start, node, comma, after_line_comment)
 
     def _key(self) -> str:
         match = _STRING.match(self.text, self.at)
@@ -363,23 +363,23 @@ class _Reader:
         return str(_read_string(match[0], self))
 
 
-def _read_string(shown: str, reader: _Reader) -> Any:
+def _read_string(text: str, reader: _Reader) -> Any:
     try:
-        return json.loads(shown)
+        return json.loads(text)
     except ValueError:
         raise reader.problem("a wrong escape in a name") from None
 
 
-def merged(old: Mapping[str, Any], path: Path, value: object) -> dict[str, Any]:
+def expected_value(old: Mapping[str, Any], path: Path, value: object) -> dict[str, Any]:
     """What `put` must come to, as values: the oracle for every edit."""
     first, *rest = path
     inner = old.get(str(first))
     if rest:
-        new: object = merged(inner if isinstance(inner, dict) else {}, rest, value)
+        new: object = expected_value(inner if isinstance(inner, dict) else {}, rest, value)
     elif isinstance(value, dict) and isinstance(inner, dict):
         new = dict(inner)
         for name, each in value.items():
-            new = merged(new, [name], each)
+            new = expected_value(new, [name], each)
     else:
         new = value
     return {**old, str(first): new}

@@ -12,7 +12,7 @@ SERVICE = "verify-mcp"
 _PLATFORMS = ("darwin", "win32")
 
 
-def usable(platform: str = sys.platform) -> bool:
+def is_usable(platform: str = sys.platform) -> bool:
     """Whether a token kept here would be found by the server that a client starts."""
     if platform not in _PLATFORMS:
         return False
@@ -24,7 +24,7 @@ def usable(platform: str = sys.platform) -> bool:
     return float(keyring.get_keyring().priority) >= 1
 
 
-def kept(service: str, auth_id: str) -> str:
+def get_token(service: str, auth_id: str) -> str:
     """The token of this account, empty when there is none. Raises InvalidSetting."""
     try:
         import keyring
@@ -41,7 +41,7 @@ def kept(service: str, auth_id: str) -> str:
         raise InvalidSetting("The system's keyring could not be read: unlock it.") from error
 
 
-def keep(service: str, auth_id: str, token: str) -> None:
+def store_token(service: str, auth_id: str, token: str) -> None:
     """Store the token of this account. Raises InvalidSetting."""
     import keyring
     from keyring.errors import KeyringError

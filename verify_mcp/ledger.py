@@ -9,19 +9,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from uuid import uuid4
 
-from verify_mcp.database import Access
-from verify_mcp.pacing import LONGEST_WISH
-from verify_mcp.quota import HOLD, Ledger, Slot, Standing, Ticket, kept_back, standing, wait
+from verify_mcp.database import ResilientDatabase
+from verify_mcp.pacing import MAX_RETRY_AFTER
+from verify_mcp.quota import (
+    SLOT_LEASE_SECONDS,
+    RateLimitStatus,
+    RateLimitStore,
+    Slot,
+    Ticket,
+    rate_limit_status,
+    reserved_slots,
+    seconds_until_slot,
+)
 from verify_mcp.settings import Rate
 from verify_mcp.sql import Connection, Value
 
-TICKET_LAPSE = 5.0
+TICKET_TTL = 5.0
 """Seconds after which a ticket that nobody refreshed is a dead process's."""
-STEADY = 1.0
+CLOCK_TOLERANCE = 1.0
 """Seconds that a clock may be set back without counting as started anew."""
 
 
-class SharedLedger(Ledger):
+class DatabaseRateLimitStore(RateLimitStore):
     """One endpoint's quota of one account, shared by all who share the database.
 
     Slots lapse `hold` and a window after their grant, tickets `lapse` after their last refresh.
@@ -30,70 +39,70 @@ class SharedLedger(Ledger):
 
     def __init__(
         self,
-        access: Access,
+        access: ResilientDatabase,
         bucket: str,
         rate: Rate,
         *,
-        hold: float = HOLD,
-        lapse: float = TICKET_LAPSE,
+        hold: float = SLOT_LEASE_SECONDS,
+        lapse: float = TICKET_TTL,
     ) -> None:
         self.rate = rate
         self._access = access
         self._bucket = bucket
-        self._hold = hold
-        self._lapse = lapse
+        self._lease_seconds = hold
+        self._ticket_ttl = lapse
         self._owner = uuid4().hex
 
-    async def enter(self, priority: int) -> Ticket:
+    async def enqueue(self, priority: int) -> Ticket:
         came = self._access.clock()
         return await self._access.write(
-            lambda connection: self._entered(connection, priority, came)
+            lambda connection: self._enqueue(connection, priority, came)
         )
 
-    async def take(self, ticket: Ticket) -> Slot | float:
-        return await self._access.write(lambda connection: self._taken(connection, ticket))
+    async def try_acquire(self, ticket: Ticket) -> Slot | float:
+        return await self._access.write(lambda connection: self._try_acquire(connection, ticket))
 
-    async def leave(self, ticket: Ticket) -> None:
+    async def dequeue(self, ticket: Ticket) -> None:
         await self._access.write(lambda connection: self._drop_ticket(connection, ticket))
 
-    async def complete(self, slot: Slot) -> None:
-        await self._access.write(lambda connection: self._completed(connection, slot))
+    async def release(self, slot: Slot) -> None:
+        await self._access.write(lambda connection: self._release(connection, slot))
 
-    async def close(self, seconds: float) -> None:
-        await self._access.write(lambda connection: self._closed(connection, seconds))
+    async def block(self, seconds: float) -> None:
+        await self._access.write(lambda connection: self._block(connection, seconds))
 
-    async def restore(self, ages: Mapping[str, float]) -> None:
-        await self._access.write(lambda connection: self._restored(connection, ages))
+    async def import_recent(self, ages: Mapping[str, float]) -> None:
+        await self._access.write(lambda connection: self._import_recent(connection, ages))
 
-    async def standing(self) -> Standing:
-        return await self._access.glance(self._stands)
+    async def status(self) -> RateLimitStatus:
+        return await self._access.read_batched(self._status)
 
-    def _entered(self, connection: Connection, priority: int, came: float) -> Ticket:
+    def _enqueue(self, connection: Connection, priority: int, came: float) -> Ticket:
         now = self._now(connection)
         # Who waited for the database itself came as early as he came.
         ticket = Ticket(priority, now - (self._access.clock() - came), uuid4().hex)
-        self._refresh(connection, ticket, now)
+        self._heartbeat(connection, ticket, now)
         return ticket
 
-    def _taken(self, connection: Connection, ticket: Ticket) -> Slot | float:
+    def _try_acquire(self, connection: Connection, ticket: Ticket) -> Slot | float:
         now = self._now(connection)
-        self._tidy(connection, now)
-        ahead = self._ahead(connection, ticket)
+        self._delete_expired(connection, now)
+        ahead = self._tickets_ahead(connection, ticket)
         free_at, gate = self._slots(connection, now)
-        behind = ahead + kept_back(ticket.priority, self.rate)
-        seconds = wait(free_at, behind, gate, self.rate, now)
+        behind = ahead + reserved_slots(ticket.priority, self.rate)
+        seconds = seconds_until_slot(free_at, behind, gate, self.rate, now)
         if seconds > 0 or ahead:
-            self._refresh(connection, ticket, now)
+            self._heartbeat(connection, ticket, now)
             return seconds
         slot = Slot(uuid4().hex)
         self._drop_ticket(connection, ticket)
-        self._note(connection, slot.key, now, now + self._hold + self.rate.window)
+        self._upsert_slot(connection, slot.key, now, now + self._lease_seconds + self.rate.window)
         return slot
 
-    def _completed(self, connection: Connection, slot: Slot) -> None:
+    def _release(self, connection: Connection, slot: Slot) -> None:
         now = self._now(connection)
         if slot.sent:
-            self._note(connection, slot.key, now, now + self.rate.window)
+            self._upsert_slot(connection, slot.key, now, now + self.rate.window)
         else:
             self._run(
                 connection,
@@ -101,12 +110,12 @@ class SharedLedger(Ledger):
                 slot=slot.key,
             )
 
-    def _restored(self, connection: Connection, ages: Mapping[str, float]) -> None:
+    def _import_recent(self, connection: Connection, ages: Mapping[str, float]) -> None:
         now = self._now(connection)
         for key, age in ages.items():
-            self._note(connection, key, now, now - age + self.rate.window)
+            self._upsert_slot(connection, key, now, now - age + self.rate.window)
 
-    def _closed(self, connection: Connection, seconds: float) -> None:
+    def _block(self, connection: Connection, seconds: float) -> None:
         now = self._now(connection)
         _, gate = self._slots(connection, now)
         self._run(
@@ -116,31 +125,35 @@ class SharedLedger(Ledger):
             "ON CONFLICT (bucket) DO UPDATE SET noted_at = excluded.noted_at, "
             "open_at = excluded.open_at",
             now=now,
-            open_at=max(gate, now + min(seconds, LONGEST_WISH)),
+            open_at=max(gate, now + min(seconds, MAX_RETRY_AFTER)),
         )
 
-    def _stands(self, connection: Connection) -> Standing:
-        now = connection.clock()
+    def _status(self, connection: Connection) -> RateLimitStatus:
+        now = connection.read_clock()
         free_at, gate = self._slots(connection, now)
-        waiting = connection.rows(
+        waiting = connection.fetch_all(
             "SELECT owner FROM verify_tickets WHERE bucket = :bucket "
             "AND seen_at BETWEEN :lapsed AND :soon",
-            {"bucket": self._bucket, "lapsed": now - self._lapse, "soon": now + STEADY},
+            {
+                "bucket": self._bucket,
+                "lapsed": now - self._ticket_ttl,
+                "soon": now + CLOCK_TOLERANCE,
+            },
         )
-        busy = connection.rows(
+        busy = connection.fetch_all(
             "SELECT DISTINCT owner FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
             {"bucket": self._bucket, "now": now},
         )
         owners = {self._owner, *(str(row[0]) for row in (*waiting, *busy))}
-        stands = standing(free_at, len(waiting), gate, self.rate, now)
+        stands = rate_limit_status(free_at, len(waiting), gate, self.rate, now)
         return replace(stands, processes=len(owners))
 
     def _now(self, connection: Connection) -> float:
         """The ledger's time, once this transaction is alone with the bucket."""
         connection.lock(f"verify_quota {self._bucket}")
-        return connection.clock()
+        return connection.read_clock()
 
-    def _refresh(self, connection: Connection, ticket: Ticket, now: float) -> None:
+    def _heartbeat(self, connection: Connection, ticket: Ticket, now: float) -> None:
         """Keep a ticket alive, or put it back if it lapsed while this process was held up."""
         self._run(
             connection,
@@ -161,7 +174,7 @@ class SharedLedger(Ledger):
             ticket=ticket.key,
         )
 
-    def _note(self, connection: Connection, slot: str, now: float, free_at: float) -> None:
+    def _upsert_slot(self, connection: Connection, slot: str, now: float, free_at: float) -> None:
         self._run(
             connection,
             "INSERT INTO verify_slots (bucket, slot, owner, noted_at, free_at) "
@@ -174,14 +187,14 @@ class SharedLedger(Ledger):
             free_at=free_at,
         )
 
-    def _tidy(self, connection: Connection, now: float) -> None:
+    def _delete_expired(self, connection: Connection, now: float) -> None:
         """Drop what the dead left behind, and bound what a clock started anew left ahead of it."""
         self._run(
             connection,
             "DELETE FROM verify_tickets WHERE bucket = :bucket "
             "AND (seen_at < :lapsed OR seen_at > :soon)",
-            lapsed=now - self._lapse,
-            soon=now + STEADY,
+            lapsed=now - self._ticket_ttl,
+            soon=now + CLOCK_TOLERANCE,
         )
         self._run(
             connection,
@@ -189,8 +202,8 @@ class SharedLedger(Ledger):
             "WHERE bucket = :bucket AND (noted_at > :soon OR free_at > :latest)",
             now=now,
             later=now + self.rate.window,
-            soon=now + STEADY,
-            latest=now + self._hold + self.rate.window + STEADY,
+            soon=now + CLOCK_TOLERANCE,
+            latest=now + self._lease_seconds + self.rate.window + CLOCK_TOLERANCE,
         )
         self._run(
             connection,
@@ -198,9 +211,9 @@ class SharedLedger(Ledger):
             now=now,
         )
 
-    def _ahead(self, connection: Connection, ticket: Ticket) -> int:
+    def _tickets_ahead(self, connection: Connection, ticket: Ticket) -> int:
         return int(
-            connection.rows(
+            connection.fetch_all(
                 "SELECT count(*) FROM verify_tickets WHERE bucket = :bucket "
                 "AND (priority < :priority OR (priority = :priority AND (arrival < :arrival "
                 "OR (arrival = :arrival AND ticket < :ticket))))",
@@ -215,15 +228,15 @@ class SharedLedger(Ledger):
 
     def _slots(self, connection: Connection, now: float) -> tuple[list[float], float]:
         """When each taken slot comes back, and when the gate opens."""
-        slots = connection.rows(
+        slots = connection.fetch_all(
             "SELECT free_at FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
             {"bucket": self._bucket, "now": now},
         )
-        gate = connection.rows(
+        gate = connection.fetch_all(
             "SELECT open_at FROM verify_gates WHERE bucket = :bucket AND noted_at <= :soon",
-            {"bucket": self._bucket, "soon": now + STEADY},
+            {"bucket": self._bucket, "soon": now + CLOCK_TOLERANCE},
         )
         return [float(row[0]) for row in slots], max([now, *(float(row[0]) for row in gate)])
 
     def _run(self, connection: Connection, sql: str, **values: Value) -> None:
-        connection.run(sql, {"bucket": self._bucket, **values})
+        connection.execute(sql, {"bucket": self._bucket, **values})

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from verify_mcp import phones
 from verify_mcp.errors import InvalidSetting
-from verify_mcp.redaction import REDACTED, forms
+from verify_mcp.redaction import REDACTED, encoded_forms
 from verify_mcp.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -47,12 +47,12 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _ESCAPE = re.compile(r"%[0-9A-F]{2}|\\+(?:x[0-9a-f]{2}|u[0-9a-f]{4})|\D", re.IGNORECASE)
-_WHOLE = ("time", "request_id", "caller", "issuer", "tool")
+_UNMASKED_FIELDS = ("time", "request_id", "caller", "issuer", "tool")
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads is refused at once
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
 
 
-class Discreet(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """A formatter through which no secret and no whole phone number passes, tracebacks included."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
@@ -61,15 +61,15 @@ class Discreet(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text, its line breaks kept only in a traceback."""
-        return self.hidden(super().format(record))
+        return self.redact(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         record.message = " ".join(record.message.splitlines())
         return super().formatMessage(record)
 
-    def hidden(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """A text without secrets, its phone numbers masked."""
-        return _NUMBER.sub(_masked, str(self.without_secrets(text)))
+        return _NUMBER.sub(_mask_numbers, str(self.without_secrets(text)))
 
     def without_secrets(self, value: object) -> object:
         """A text without secrets; another value as it is."""
@@ -79,46 +79,46 @@ class Discreet(logging.Formatter):
         return value
 
 
-def _masked(found: re.Match[str]) -> str:
+def _mask_numbers(found: re.Match[str]) -> str:
     if found["whole"]:
         return found["whole"]
     lead = found["lead"] or ""
-    return lead + phones.masked(_ESCAPE.sub("", found[0][len(lead) :]))
+    return lead + phones.mask_for_logs(_ESCAPE.sub("", found[0][len(lead) :]))
 
 
-class Structured(Discreet):
+class JsonFormatter(RedactingFormatter):
     """The same as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
         if record.exc_info:
             message += "\n" + self.formatException(record.exc_info)
-        told = {
+        fields = {
             "time": self.formatTime(record),
             "level": record.levelname,
             "logger": record.name,
             "request_id": request_id.get(),
-            "message": self.hidden(message),
+            "message": self.redact(message),
         }
-        said = {name: each for name, each in told.items() if each is not None}
-        return json.dumps(said, ensure_ascii=False)
+        value = {name: each for name, each in fields.items() if each is not None}
+        return json.dumps(value, ensure_ascii=False)
 
 
-def secrets_of(settings: Settings) -> tuple[str, ...]:
+def secret_values(settings: Settings) -> tuple[str, ...]:
     """The forms in which the account's token or the database's password could turn up."""
     word = urlsplit(settings.database_url).password
     database = tuple({word, unquote(word)}) if word else ()
     account = settings.credentials
     if account is None:
         return database
-    return (*forms(account), *database)
+    return (*encoded_forms(account), *database)
 
 
 def configure(settings: Settings) -> None:
     """Send this process's logs to stderr, from the level that the settings ask for."""
     handler = logging.StreamHandler(sys.stderr)
-    kind = Structured if settings.log_format == "json" else Discreet
-    handler.setFormatter(kind(secrets_of(settings)))
+    kind = JsonFormatter if settings.log_format == "json" else RedactingFormatter
+    handler.setFormatter(kind(secret_values(settings)))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
@@ -129,14 +129,16 @@ def configure(settings: Settings) -> None:
 def configure_audit(settings: Settings, name: str) -> None:
     """Send the audit lines of logger `name`, JSON already, to their file or to stderr."""
     audit = logging.getLogger(name)
-    handler = _appended(settings.audit_file) if settings.audit_file else logging.StreamHandler()
-    handler.setFormatter(Bare(secrets_of(settings)))
+    handler = (
+        _open_for_append(settings.audit_file) if settings.audit_file else logging.StreamHandler()
+    )
+    handler.setFormatter(MessageFormatter(secret_values(settings)))
     audit.handlers = [handler]
     audit.propagate = False
     audit.setLevel(logging.INFO)
 
 
-class Bare(Discreet):
+class MessageFormatter(RedactingFormatter):
     """An audit line, JSON already: its values without secrets and with phone numbers masked.
 
     What tells callers and requests apart stays whole, though it may look like a number.
@@ -147,19 +149,19 @@ class Bare(Discreet):
         try:
             line = json.loads(message)
         except ValueError:
-            return self.hidden(message)
+            return self.redact(message)
         if not isinstance(line, dict):
-            return self.hidden(message)
-        told = {
-            name: self.without_secrets(value) if name in _WHOLE else self._masked(value)
+            return self.redact(message)
+        fields = {
+            name: self.without_secrets(value) if name in _UNMASKED_FIELDS else self._mask(value)
             for name, value in line.items()
         }
-        return json.dumps(told, ensure_ascii=False)
+        return json.dumps(fields, ensure_ascii=False)
 
-    def _masked(self, value: object) -> object:
+    def _mask(self, value: object) -> object:
         if isinstance(value, list):
-            return [self._masked(item) for item in value]
-        return self.hidden(value) if isinstance(value, str) else value
+            return [self._mask(item) for item in value]
+        return self.redact(value) if isinstance(value, str) else value
 
 
 class PrivateFileHandler(WatchedFileHandler):
@@ -217,7 +219,7 @@ def _reason(error: OSError) -> str:
     return error.strerror or "unknown"
 
 
-def _appended(path: Path) -> logging.Handler:
+def _open_for_append(path: Path) -> logging.Handler:
     """The audit's file. Raises InvalidSetting when it cannot be written."""
     try:
         return PrivateFileHandler(path, encoding="utf-8")

@@ -7,25 +7,25 @@ from pathlib import Path
 
 from verify_mcp.database import sqlite_path
 from verify_mcp.errors import InvalidSetting
-from verify_mcp.settings import IN_MEMORY, Settings, data_folder
+from verify_mcp.settings import IN_MEMORY, Settings, data_directory
 
 KEY_BYTES = 32
 
 
-def open_key(settings: Settings) -> bytes:
+def load_or_create_key(settings: Settings) -> bytes:
     """The key, made at first use; for a database in memory it lives as long as the process.
 
     Raises InvalidSetting when the file cannot be used: masking must not silently change.
     """
     if settings.database_url == IN_MEMORY:
         return secrets.token_bytes(KEY_BYTES)
-    path = _place(settings)
+    path = _key_path(settings)
     try:
         try:
-            return _read(path)
+            return _read_key(path)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return _made(path) or _read(path)
+            return _create_key(path) or _read_key(path)
     except OSError as error:
         raise InvalidSetting(
             f"VERIFY_MCP_RECIPIENTS=masked needs the key in {path}, which cannot be used "
@@ -33,13 +33,13 @@ def open_key(settings: Settings) -> bytes:
         ) from error
 
 
-def _place(settings: Settings) -> Path:
+def _key_path(settings: Settings) -> Path:
     is_file = settings.database_url.startswith(IN_MEMORY)
     database = sqlite_path(settings.database_url) if is_file else None
-    return (database.parent if database else data_folder()) / "recipients.key"
+    return (database.parent if database else data_directory()) / "recipients.key"
 
 
-def _made(path: Path) -> bytes | None:
+def _create_key(path: Path) -> bytes | None:
     """A new key, None when there is one already."""
     key = secrets.token_bytes(KEY_BYTES)
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
@@ -57,7 +57,7 @@ def _made(path: Path) -> bytes | None:
     return key
 
 
-def _read(path: Path) -> bytes:
+def _read_key(path: Path) -> bytes:
     found = path.lstat()
     private = os.name != "posix" or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
     key = path.read_bytes() if stat.S_ISREG(found.st_mode) and private else b""

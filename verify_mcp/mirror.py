@@ -12,30 +12,30 @@ import anyio
 import anyio.abc
 
 from verify_mcp import phones
-from verify_mcp.api import open_api
-from verify_mcp.api_clock import CLOCK_TOLERANCE, Receipt
-from verify_mcp.callers import MOST_LOOKUPS, LookUps, asker
-from verify_mcp.database import Access
+from verify_mcp.api import open_client
+from verify_mcp.api_clock import CLOCK_TOLERANCE, ReplyTime
+from verify_mcp.callers import MAX_LOOKUPS, RecipientLookups, current_caller
+from verify_mcp.database import ResilientDatabase
 from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, SessionNotFound
-from verify_mcp.exchange import Effort, Exchange, World
+from verify_mcp.exchange import ApiGateway, CallContext, Clock
 from verify_mcp.filters import MICROSECOND, SessionFilter
-from verify_mcp.flights import Flights
-from verify_mcp.ledger import SharedLedger
-from verify_mcp.masks import open_key
-from verify_mcp.quota import MemoryLedger, Quota
+from verify_mcp.flights import SingleFlight
+from verify_mcp.ledger import DatabaseRateLimitStore
+from verify_mcp.masks import load_or_create_key
+from verify_mcp.quota import InMemoryRateLimitStore, RateLimiter
 from verify_mcp.sessions import Page, Session, is_uuid
 from verify_mcp.settings import IN_MEMORY, Rate, Settings
 from verify_mcp.store import Store
 from verify_mcp.summary import UNKNOWN
-from verify_mcp.windows import Window, covered, merged, overlap
+from verify_mcp.windows import Window, covers, merge, overlap
 
-MOST_UNFINISHED = 20
+MAX_RESUMABLE_JOBS = 20
 """Questions whose unfinished work is remembered."""
-MOST_SEEN = 5_000
+MAX_SEEN_SESSIONS = 5_000
 """Sessions remembered for their short ids."""
-SPARE_SHARE = 4
+OFFLINE_RATE_DIVISOR = 4
 """Without the shared ledger a process keeps to this fraction of the rate: others may be there."""
-TIDY_EVERY = timedelta(hours=6)
+PURGE_INTERVAL = timedelta(hours=6)
 """Between two removals of what is older than the retention."""
 MAX_STALENESS = timedelta(minutes=1)
 """How old what is not settled may be in an answer."""
@@ -43,17 +43,17 @@ MAX_STALENESS = timedelta(minutes=1)
 logger = logging.getLogger(__name__)
 
 
-class Unfinished(OrderedDict[Hashable, object]):
+class ResumableJobs(OrderedDict[Hashable, object]):
     """Work that the same question asked again goes on with; the oldest is forgotten first."""
 
     def __setitem__(self, key: Hashable, work: object) -> None:
         super().__setitem__(key, work)
         self.move_to_end(key)
-        if len(self) > MOST_UNFINISHED:
+        if len(self) > MAX_RESUMABLE_JOBS:
             self.popitem(last=False)
 
 
-class _Trace(NamedTuple):
+class _SeenSession(NamedTuple):
     """What is remembered of a session seen; whole ones take far more memory."""
 
     recipient: str
@@ -65,133 +65,139 @@ class Mirror:
 
     def __init__(
         self,
-        exchange: Exchange,
-        access: Access,
+        gateway: ApiGateway,
+        database: ResilientDatabase,
         settings: Settings,
-        world: World,
-        key: bytes | None,
+        clock: Clock,
+        mask_key: bytes | None,
     ) -> None:
-        self.exchange = exchange
-        self.access = access
+        self.exchange = gateway
+        self.database = database
         self.settings = settings
-        self.world = world
-        self.key = key
-        self._seen: OrderedDict[str, _Trace] = OrderedDict()
-        self.lookups = LookUps(world.clock)
-        self.unfinished = Unfinished()
-        self._tidy_at = exchange.clock.now()
+        self.world = clock
+        self.key = mask_key
+        self._seen: OrderedDict[str, _SeenSession] = OrderedDict()
+        self.lookups = RecipientLookups(clock.monotonic)
+        self.resumable_jobs = ResumableJobs()
+        self._next_purge = gateway.api_clock.now()
         account = settings.credentials
         self.store = (
-            Store(access, account.auth_id, settle=settings.settle)
+            Store(database, account.auth_id, settle=settings.settle)
             if settings.mirror and account
             else None
         )
 
-    async def page(self, wanted: SessionFilter, *, limit: int, offset: int, effort: Effort) -> Page:
+    async def list_page(
+        self, session_filter: SessionFilter, *, limit: int, offset: int, effort: CallContext
+    ) -> Page:
         """One page of the sessions wanted, from what is held if that is provably the same.
 
         Raises QuotaExhausted or ApiError.
         """
-        held = await self._held_page(wanted, limit, offset)
-        if held is not None:
-            return held
-        return await self.fetched(wanted, limit=limit, offset=offset, effort=effort)
+        cached = await self._cached_page(session_filter, limit, offset)
+        if cached is not None:
+            return cached
+        return await self.fetch_and_save(session_filter, limit=limit, offset=offset, effort=effort)
 
-    async def fetched(
-        self, wanted: SessionFilter, *, limit: int, offset: int, effort: Effort
+    async def fetch_and_save(
+        self, session_filter: SessionFilter, *, limit: int, offset: int, effort: CallContext
     ) -> Page:
         """One page asked of the API, and kept."""
-        page = await self.asked(wanted, limit=limit, offset=offset, effort=effort)
-        claim = between(page) if wanted.is_open() else None
-        await self.keep(page.sessions, wanted.subaccount or "", claim, page.receipt)
+        page = await self.fetch(session_filter, limit=limit, offset=offset, effort=effort)
+        claim = provable_window(page) if session_filter.is_unfiltered() else None
+        await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
         return page
 
-    async def asked(
+    async def fetch(
         self,
-        wanted: SessionFilter,
+        session_filter: SessionFilter,
         *,
         limit: int,
         offset: int,
-        effort: Effort,
+        effort: CallContext,
         cursor: str | None = None,
     ) -> Page:
         """One page asked of the API, which the caller keeps."""
-        page = await self.exchange.page(
-            wanted, limit=limit, offset=offset, cursor=cursor, effort=effort
+        page = await self.exchange.list_sessions(
+            session_filter, limit=limit, offset=offset, cursor=cursor, effort=effort
         )
         for session in page.sessions:
             self._remember(session)
         return page
 
-    async def keep(
+    async def save(
         self,
         sessions: Sequence[Session],
         scope: str,
-        claim: Window | None,
-        receipt: Receipt | None,
-        walked: datetime | None = None,
+        complete_window: Window | None,
+        receipt: ReplyTime | None,
+        fetched_at: datetime | None = None,
     ) -> None:
         """Keep sessions, and claim the window in which they are all there are.
 
         `receipt` is that of the oldest page they came on. `walked` is the instant at which all of
         that window was seen: for a while its unsettled part will do, too.
         """
-        if self.store is None or receipt is None or (not sessions and claim is None):
+        if self.store is None or receipt is None or (not sessions and complete_window is None):
             return
-        claim = _provable(claim, receipt)
+        complete_window = _provable_part(complete_window, receipt)
         now = self.now()
         try:
-            await self.store.keep(sessions, scope, claim, receipt.settled_by, walked)
-            if self.settings.retention and now >= self._tidy_at:
-                self._tidy_at = now + TIDY_EVERY
+            await self.store.save(
+                sessions, scope, complete_window, receipt.settled_before, fetched_at
+            )
+            if self.settings.retention and now >= self._next_purge:
+                self._next_purge = now + PURGE_INTERVAL
                 await self.store.purge(now - self.settings.retention)
         except DatabaseUnavailable:
             return  # said once by the access; answers go on without the mirror
 
-    async def session(self, reference: str, *, effort: Effort) -> Session:
+    async def get_session(self, reference: str, *, effort: CallContext) -> Session:
         """The session with this UUID, or whose UUID starts so and was seen before.
 
         Raises InvalidArgument, SessionNotFound, QuotaExhausted or ApiError.
         """
-        uuid = reference if is_uuid(reference) else await self._resolved(reference)
-        held = await self._final(uuid)
-        if held is not None:
-            return held
-        session = await self.exchange.session(uuid, effort=effort)
+        uuid = reference if is_uuid(reference) else await self._expand_id(reference)
+        cached = await self._cached_final(uuid)
+        if cached is not None:
+            return cached
+        session = await self.exchange.get_session(uuid, effort=effort)
         self._remember(session)
         return session
 
-    async def seen(self, prefix: str) -> list[str]:
+    async def ids_starting_with(self, prefix: str) -> list[str]:
         """UUIDs seen that start so: by this process, the latest first, then in the store."""
         found = [uuid for uuid in reversed(self._seen) if uuid.startswith(prefix)]
         if self.store is not None and prefix:
             try:
-                found += await self.store.starting(prefix)
+                found += await self.store.ids_starting_with(prefix)
             except DatabaseUnavailable:
                 return found
         return list(dict.fromkeys(found))
 
-    def countries(self, prefix: str) -> list[str]:
+    def countries_starting_with(self, prefix: str) -> list[str]:
         """Countries seen by this process that start so."""
-        told = {each.country or phones.country(each.recipient) for each in self._seen.values()}
-        return sorted(each for each in told if each and each.startswith(prefix))
+        countries = {
+            each.country or phones.country_of(each.recipient) for each in self._seen.values()
+        }
+        return sorted(each for each in countries if each and each.startswith(prefix))
 
     def now(self) -> datetime:
         """The API's time, aware UTC: it decides what a window holds."""
-        return self.exchange.clock.now()
+        return self.exchange.api_clock.now()
 
     async def is_behind_store(self, scope: str) -> bool:
         """Whether stored sessions were fetched at a time that is still to come by this clock."""
-        if self.store is None or self.exchange.clock.is_compared:
+        if self.store is None or self.exchange.api_clock.is_compared:
             return False
         try:
-            latest = await self.store.latest(scope)
+            latest = await self.store.latest_fetch(scope)
         except DatabaseUnavailable:
             return False
         return latest is not None and latest > self.now() + CLOCK_TOLERANCE
 
-    async def covered(
-        self, scope: str, wanted: Window, max_staleness: timedelta
+    async def cached_windows(
+        self, scope: str, session_filter: Window, max_staleness: timedelta
     ) -> tuple[tuple[Window, ...], datetime]:
         """The parts of a window that need not be asked again, and how old the oldest part is.
 
@@ -201,8 +207,8 @@ class Mirror:
         if self.store is None:
             return (), now
         try:
-            settled = await self.store.covered(scope, wanted)
-            recent = await self.store.walked(scope, wanted, now - max_staleness)
+            settled = await self.store.cached_windows(scope, session_filter)
+            recent = await self.store.recently_fetched(scope, session_filter, now - max_staleness)
         except DatabaseUnavailable:
             return (), now
         # A later time than now was written by a clock that was wrong.
@@ -210,78 +216,82 @@ class Mirror:
         needed = [
             (part, at)
             for window, at in recent
-            if (part := overlap(window, wanted)) and not covered(part, settled)
+            if (part := overlap(window, session_filter)) and not covers(part, settled)
         ]
-        parts = merged([*settled, *(part for part, _ in needed)])
+        parts = merge([*settled, *(part for part, _ in needed)])
         return parts, min((at for _, at in needed), default=now)
 
-    async def decided(
-        self, scope: str, wanted: SessionFilter, parts: Sequence[Window]
+    async def windows_of_known_brand(
+        self, scope: str, session_filter: SessionFilter, parts: Sequence[Window]
     ) -> tuple[Window, ...]:
         """What of parts that need not be asked again is enough to answer a filter."""
         if self.store is None:
             return ()
         try:
-            return await self.store.decided(scope, wanted, parts)
+            return await self.store.windows_of_known_brand(scope, session_filter, parts)
         except DatabaseUnavailable:
             return ()
 
-    def shown(self, number: str) -> str:
+    def format_recipient(self, number: str) -> str:
         """How a recipient is written in answers; an unknown one stays unknown."""
         if number in ("", UNKNOWN):
             return number
-        return phones.pseudonym(number, self.key) if self.key else phones.shown(number)
+        return phones.pseudonym(number, self.key) if self.key else phones.format_number(number)
 
-    async def with_number(self, wanted: SessionFilter) -> SessionFilter:
+    async def resolve_recipient(self, session_filter: SessionFilter) -> SessionFilter:
         """The filter with a pseudonym turned back into its number. Raises InvalidArgument.
 
         With masking, a caller's look-ups are bounded.
         """
-        if wanted.recipient is None:
-            return wanted
-        self._count_lookup(wanted.recipient)
-        parts = phones.mask_parts(wanted.recipient)
+        if session_filter.recipient is None:
+            return session_filter
+        self._count_lookup(session_filter.recipient)
+        parts = phones.parse_pseudonym(session_filter.recipient)
         if parts is None:
-            return wanted
+            return session_filter
         seen = {each.recipient for each in self._seen.values()}
         try:
-            held = await self.store.numbers_like(*parts) if self.store else []
+            cached = await self.store.recipients_like(*parts) if self.store else []
         except DatabaseUnavailable:
-            held = []
-        found = phones.unmasked(wanted.recipient, sorted(seen | set(held)), self.key or b"")
+            cached = []
+        found = phones.match_pseudonym(
+            session_filter.recipient, sorted(seen | set(cached)), self.key or b""
+        )
         if len(found) != 1:
             raise InvalidArgument(
                 "recipient is a pseudonym that this server has not shown. Give the whole number, "
                 "or list sessions first."
             )
-        return replace(wanted, recipient=found[0])
+        return replace(session_filter, recipient=found[0])
 
     def _count_lookup(self, recipient: str) -> None:
         """Count one of the caller's look-ups; raises InvalidArgument beyond their bound."""
         if self.key is None:
             return
-        caller = asker.get()
-        if seconds := self.lookups.wait(caller, recipient):
+        caller = current_caller.get()
+        if seconds := self.lookups.seconds_until_lookup(caller, recipient):
             raise InvalidArgument(
-                f"recipient: {MOST_LOOKUPS} of them were looked up in the last hour, as many as "
+                f"recipient: {MAX_LOOKUPS} of them were looked up in the last hour, as many as "
                 "may be while recipients are masked. Ask again in about "
                 f"{int(seconds) // 60 + 1} min, or group a summary by recipient."
             )
-        self.lookups.note(caller, recipient)
+        self.lookups.record(caller, recipient)
 
-    async def _held_page(self, wanted: SessionFilter, limit: int, offset: int) -> Page | None:
+    async def _cached_page(
+        self, session_filter: SessionFilter, limit: int, offset: int
+    ) -> Page | None:
         """A page from the store, None unless it is provably the one that the API would give.
 
         The API's order of sessions created in the same instant is not known, so a page that begins
         or ends among such sessions is asked of the API.
         """
-        window = wanted.window()
-        if self.store is None or window is None or not wanted.on_what_is_kept():
+        window = session_filter.window()
+        if self.store is None or window is None or not session_filter.answerable_from_mirror():
             return None
-        scope, before = wanted.subaccount or "", min(offset, 1)
+        scope, before = session_filter.subaccount or "", min(offset, 1)
         try:
-            found = await self.store.page(
-                wanted, scope, window, limit=before + limit + 1, offset=offset - before
+            found = await self.store.list_page(
+                session_filter, scope, window, limit=before + limit + 1, offset=offset - before
             )
         except DatabaseUnavailable:
             return None
@@ -292,16 +302,16 @@ class Mirror:
         times = tuple(session.created for session in sessions)
         return Page(sessions, received=len(sessions), more=more, times=times)
 
-    async def _final(self, uuid: str) -> Session | None:
+    async def _cached_final(self, uuid: str) -> Session | None:
         if self.store is None:
             return None
         try:
-            return await self.store.final(uuid)
+            return await self.store.get_final(uuid)
         except DatabaseUnavailable:
             return None
 
-    async def _resolved(self, prefix: str) -> str:
-        found = await self.seen(prefix)
+    async def _expand_id(self, prefix: str) -> str:
+        found = await self.ids_starting_with(prefix)
         if not found:
             raise SessionNotFound(
                 f"No session starting with {prefix} was seen here. Give the full UUID, or find "
@@ -315,9 +325,9 @@ class Mirror:
         return found[0]
 
     def _remember(self, session: Session) -> None:
-        self._seen[session.uuid] = _Trace(session.recipient, session.told_country)
+        self._seen[session.uuid] = _SeenSession(session.recipient, session.api_country)
         self._seen.move_to_end(session.uuid)
-        if len(self._seen) > MOST_SEEN:
+        if len(self._seen) > MAX_SEEN_SESSIONS:
             self._seen.popitem(last=False)
 
 
@@ -328,7 +338,7 @@ def _is_tied(sessions: Sequence[Session], index: int) -> bool:
     return sessions[index - 1].created == sessions[index].created
 
 
-def between(page: Page) -> Window | None:
+def provable_window(page: Page) -> Window | None:
     """The window in which an unfiltered page's sessions are all there are.
 
     Its first and last instant are left out: sessions of the same microsecond may lie beyond them.
@@ -340,7 +350,7 @@ def between(page: Page) -> Window | None:
     return Window(oldest + MICROSECOND, newest) if oldest + MICROSECOND < newest else None
 
 
-def _provable(claim: Window | None, receipt: Receipt) -> Window | None:
+def _provable_part(claim: Window | None, receipt: ReplyTime) -> Window | None:
     """The part of a claim that lies within the API's reach and before its clock at that reply."""
     if claim is None:
         return None
@@ -351,26 +361,28 @@ def _provable(claim: Window | None, receipt: Receipt) -> Window | None:
 
 @asynccontextmanager
 async def open_mirror(
-    settings: Settings, *, world: World | None = None, app: Callable[..., Any] | None = None
+    settings: Settings, *, world: Clock | None = None, app: Callable[..., Any] | None = None
 ) -> AsyncIterator[Mirror]:
     """The mirror and the doors behind it, for as long as the block.
 
     `app` is an ASGI application asked in process instead of the API, such as the emulator.
     """
     # Before any task: its error would otherwise come out as a group of them.
-    key = open_key(settings) if settings.masked else None
-    world = world or World()
-    access = Access(settings.database_url, clock=world.clock, say=_say)
+    key = load_or_create_key(settings) if settings.masked else None
+    world = world or Clock()
+    access = ResilientDatabase(settings.database_url, clock=world.monotonic, say=_warn)
     try:
         async with (
-            open_api(settings, now=world.now, monotonic=world.clock, app=app) as api,
-            _tasks() as tasks,
+            open_client(settings, now=world.now, monotonic=world.monotonic, app=app) as api,
+            _background_tasks() as tasks,
         ):
-            exchange = Exchange(
+            exchange = ApiGateway(
                 api,
-                lists=_quota("list", settings.rate_limit, access, settings, world),
-                retrieves=_quota("get", settings.retrieve_rate_limit, access, settings, world),
-                flights=Flights(tasks),
+                list_limiter=_rate_limiter("list", settings.rate_limit, access, settings, world),
+                get_limiter=_rate_limiter(
+                    "get", settings.retrieve_rate_limit, access, settings, world
+                ),
+                flights=SingleFlight(tasks),
                 settings=settings,
                 world=world,
             )
@@ -380,7 +392,7 @@ async def open_mirror(
 
 
 @asynccontextmanager
-async def _tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
+async def _background_tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
     """Work that outlives a single call, but not the mirror."""
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
@@ -393,19 +405,21 @@ async def _tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
         raise failure
 
 
-def _quota(endpoint: str, rate: Rate, access: Access, settings: Settings, world: World) -> Quota:
+def _rate_limiter(
+    endpoint: str, rate: Rate, access: ResilientDatabase, settings: Settings, world: Clock
+) -> RateLimiter:
     """An endpoint's quota, shared through the database unless that is in memory."""
-    clock, sleep = world.clock, world.sleep
+    clock, sleep = world.monotonic, world.sleep
     if settings.database_url == IN_MEMORY or settings.credentials is None:
-        return Quota(MemoryLedger(rate, clock=clock), clock=clock, sleep=sleep)
-    spare = Rate(max(1, rate.requests // SPARE_SHARE), rate.window)
-    return Quota(
-        SharedLedger(access, f"{settings.credentials.auth_id}:{endpoint}", rate),
-        spare=MemoryLedger(spare, clock=clock),
+        return RateLimiter(InMemoryRateLimitStore(rate, clock=clock), clock=clock, sleep=sleep)
+    spare = Rate(max(1, rate.requests // OFFLINE_RATE_DIVISOR), rate.window)
+    return RateLimiter(
+        DatabaseRateLimitStore(access, f"{settings.credentials.auth_id}:{endpoint}", rate),
+        spare=InMemoryRateLimitStore(spare, clock=clock),
         clock=clock,
         sleep=sleep,
     )
 
 
-def _say(problem: str) -> None:
+def _warn(problem: str) -> None:
     logger.warning("%s", problem)

@@ -6,11 +6,11 @@ from typing import Any
 
 import jwt
 
-from verify_mcp.callers import EVERYTHING, Caller, is_name, is_subaccount
+from verify_mcp.callers import ALL_SUBACCOUNTS, Caller, is_name, is_subaccount
 from verify_mcp.jwks import JWKS_COOLDOWN, JWKS_TIMEOUT, JwksCache
 from verify_mcp.settings import OAuth
 
-LONGEST = 8192
+MAX_TOKEN_LENGTH = 8192
 """Characters of a token; real ones are a quarter of this."""
 LEEWAY = 30
 """Seconds by which clocks may differ."""
@@ -18,7 +18,7 @@ _TYPES = ("at+jwt", "application/at+jwt", "jwt")
 _REQUIRED = ["exp", "iat", "aud", "iss", "sub"]
 
 
-class Issuer:
+class JwtVerifier:
     """The authorization server whose tokens are accepted.
 
     `rest` is the seconds between two requests for its keys, `timeout` those for one, and `clock`
@@ -38,13 +38,13 @@ class Issuer:
         self._budget = budget
         self._keys = JwksCache(oauth.jwks_url, cooldown=rest, timeout=timeout, clock=clock)
 
-    async def claims(self, token: str) -> Mapping[str, Any] | None:
+    async def verify(self, token: str) -> Mapping[str, Any] | None:
         """What a token that is good says, None for any other."""
-        if len(token) > LONGEST or token.count(".") != 2:
+        if len(token) > MAX_TOKEN_LENGTH or token.count(".") != 2:
             return None
         kid = self._key_id(token)
         key = await self._keys.get_key(kid) if kid is not None else None
-        return self._verified(token, key) if key is not None else None
+        return self._verify(token, key) if key is not None else None
 
     def caller(self, claims: Mapping[str, Any]) -> Caller | None:
         """Whom the claims stand for, None when they name nobody or no subaccount."""
@@ -54,7 +54,7 @@ class Issuer:
         if not self._oauth.subaccount_claim:
             return self._caller(name)
         confined = claims.get(self._oauth.subaccount_claim)
-        if confined == EVERYTHING:
+        if confined == ALL_SUBACCOUNTS:
             return self._caller(name)
         # Without the claim nothing may be seen: a claim that was forgotten must not open all.
         return self._caller(name, str(confined)) if is_subaccount(confined) else None
@@ -76,7 +76,7 @@ class Issuer:
         kid = header.get("kid")
         return kid if isinstance(kid, str) else None
 
-    def _verified(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any] | None:
+    def _verify(self, token: str, key: jwt.PyJWK) -> Mapping[str, Any] | None:
         try:
             claims: Mapping[str, Any] = jwt.decode(
                 token,
@@ -94,7 +94,7 @@ class Issuer:
 
 def scopes(claims: Mapping[str, Any]) -> list[str]:
     """The scopes a token carries, in either of the two common spellings."""
-    said = claims.get("scope", claims.get("scp", ""))
-    if isinstance(said, str):
-        return said.split()
-    return [each for each in said if isinstance(each, str)] if isinstance(said, list) else []
+    claim = claims.get("scope", claims.get("scp", ""))
+    if isinstance(claim, str):
+        return claim.split()
+    return [each for each in claim if isinstance(each, str)] if isinstance(claim, list) else []

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-LONGEST_WISH = 300.0
+MAX_RETRY_AFTER = 300.0
 """Seconds that the gate stays closed at most for a Retry-After; the API's window is 60 s.
 
 Answers name the whole Retry-After; a request that leaves before it is over finds out whether it
 was meant.
 """
-LONGEST_ETA = 86_400.0
+MAX_ETA = 86_400.0
 """Seconds: a Retry-After beyond this is given as this."""
 
 
@@ -20,18 +20,18 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     """
     if header is None or len(header) > 64:
         return None
-    wish = _seconds(header.strip()) if header.strip().isascii() else None
+    wish = _parse_seconds(header.strip()) if header.strip().isascii() else None
     if wish is None:
-        wish = _until(header, now)
-    return min(wish, LONGEST_ETA) if wish is not None and wish >= 0 else None
+        wish = _parse_date(header, now)
+    return min(wish, MAX_ETA) if wish is not None and wish >= 0 else None
 
 
-def _seconds(text: str) -> float | None:
-    whole, _, fraction = text.partition(".")
-    return float(text) if whole.isdigit() and (not fraction or fraction.isdigit()) else None
+def _parse_seconds(text: str) -> float | None:
+    seconds, _, fraction = text.partition(".")
+    return float(text) if seconds.isdigit() and (not fraction or fraction.isdigit()) else None
 
 
-def _until(header: str, now: datetime) -> float | None:
+def _parse_date(header: str, now: datetime) -> float | None:
     try:
         date = parsedate_to_datetime(header)
     except (ValueError, IndexError, TypeError, OverflowError):

@@ -12,14 +12,14 @@ MIN_HIDDEN = 4
 """Digits that a masked number leaves out at least."""
 
 
-def digits(text: str) -> str | None:
+def normalize(text: str) -> str | None:
     """The digits of a number written by a person (`+91 93800-13443`), None if it is no number."""
     bare = _FORMATTING.sub("", text).removeprefix("+").removeprefix("00")
     return bare if _DIGITS.fullmatch(bare) else None
 
 
 @lru_cache(maxsize=4096)
-def country(number: str) -> str | None:
+def country_of(number: str) -> str | None:
     """The ISO 3166 country of E.164 digits, None when they begin with no country's code.
 
     A number in no assigned range has the main country of its calling code.
@@ -45,12 +45,12 @@ def _main_region(number: str) -> str | None:
     return next((regions[code][0] for code in codes if code in regions), None)
 
 
-def shown(number: str) -> str:
+def format_number(number: str) -> str:
     """How a recipient is written in answers: with `+` where it consists of digits."""
     return f"+{number}" if number.isascii() and number.isdigit() else number
 
 
-def problem(number: str) -> str:
+def number_problem(number: str) -> str:
     """What is wrong with digits as one whole E.164 number, as a sentence; empty when nothing is."""
     import phonenumbers
 
@@ -66,7 +66,7 @@ def problem(number: str) -> str:
     )
 
 
-def masked(number: str) -> str:
+def mask_for_logs(number: str) -> str:
     """A recipient for logs: its first two and up to four last digits, `+91…3443`.
 
     At least four digits are left out.
@@ -92,13 +92,13 @@ def pseudonym(number: str, key: bytes) -> str:
     return f"+{start}…{number[len(number) - ending :]}~{code.decode().lower()}"
 
 
-def mask_parts(text: str) -> tuple[str, str] | None:
+def parse_pseudonym(text: str) -> tuple[str, str] | None:
     """The first and last digits that a pseudonym shows; None when the text is none."""
     match = _MASK.fullmatch(text.strip().lower())
     return (match[1], match[2]) if match else None
 
 
-def unmasked(mask: str, numbers: list[str], key: bytes) -> list[str]:
+def match_pseudonym(mask: str, numbers: list[str], key: bytes) -> list[str]:
     """Those of some numbers whose pseudonym this is."""
     wanted = mask.strip().lower().replace("...", "…").replace("..", "…").removeprefix("+")
     return [each for each in numbers if pseudonym(each, key).removeprefix("+") == wanted]

@@ -11,30 +11,30 @@ from importlib.resources import files
 
 URI = "ui://verify/summary"
 MIME_TYPE = "text/html;profile=mcp-app"
-NO_ORIGINS: dict[str, list[str]] = {
+CSP_DOMAINS: dict[str, list[str]] = {
     "connectDomains": [],
     "resourceDomains": [],
     "frameDomains": [],
     "baseUriDomains": [],
 }
 """What a host's content security policy must open for the page: nothing."""
-_PLACE = "<!--data-->"
+_DATA_MARKER = "<!--data-->"
 
 
 @cache
-def page() -> str:
+def html() -> str:
     """The page without data."""
     return files("verify_mcp").joinpath("app.html").read_text(encoding="utf-8")
 
 
-def with_data(report: Mapping[str, object]) -> str:
+def html_with_data(report: Mapping[str, object]) -> str:
     """The page with a report inside, so that the file needs nothing else."""
-    data = f'<script type="application/json" id="report">{escaped(report)}</script>'
-    before, _, after = page().partition(_PLACE)
+    data = f'<script type="application/json" id="report">{json_for_html(report)}</script>'
+    before, _, after = html().partition(_DATA_MARKER)
     return before + data + after
 
 
-def escaped(report: Mapping[str, object]) -> str:
+def json_for_html(report: Mapping[str, object]) -> str:
     """JSON that no HTML parser takes for anything but text."""
     written = json.dumps(report, separators=(",", ":"))
     for character in "<>&":

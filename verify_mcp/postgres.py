@@ -27,12 +27,12 @@ STATEMENT_SECONDS = 30
 POOL_SECONDS = 5.0
 LOST_SECONDS = 5.0
 """After which a server that acknowledges nothing counts as gone."""
-_NAMED = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
+_NAMED_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 
 
 @lru_cache(maxsize=512)
-def _native(sql: str) -> str:
-    return _NAMED.sub(r"%(\1)s", sql.replace("%", "%%"))
+def _native_parameters(sql: str) -> str:
+    return _NAMED_PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
 class PostgresConnection(Connection):
@@ -41,34 +41,34 @@ class PostgresConnection(Connection):
     def __init__(self, raw: "psycopg.Connection[Row]") -> None:
         self._raw = raw
 
-    def rows(self, sql: str, values: Values | None = None) -> list[Row]:
-        return self._raw.execute(_native(sql), values or {}).fetchall()
+    def fetch_all(self, sql: str, values: Values | None = None) -> list[Row]:
+        return self._raw.execute(_native_parameters(sql), values or {}).fetchall()
 
-    def run(self, sql: str, values: Values | None = None) -> int:
-        return self._raw.execute(_native(sql), values or {}).rowcount
+    def execute(self, sql: str, values: Values | None = None) -> int:
+        return self._raw.execute(_native_parameters(sql), values or {}).rowcount
 
-    def run_many(self, sql: str, values: Iterable[Values]) -> int:
+    def execute_many(self, sql: str, values: Iterable[Values]) -> int:
         with self._raw.cursor() as cursor:
-            cursor.executemany(_native(sql), list(values))
+            cursor.executemany(_native_parameters(sql), list(values))
             return max(cursor.rowcount, 0)
 
     def lock(self, name: str) -> None:
-        self.rows("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
+        self.fetch_all("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))", {"name": name})
 
-    def clock(self) -> float:
-        return float(self.rows("SELECT extract(epoch FROM clock_timestamp())")[0][0])
+    def read_clock(self) -> float:
+        return float(self.fetch_all("SELECT extract(epoch FROM clock_timestamp())")[0][0])
 
 
-class Postgres(Database):
+class PostgresDatabase(Database):
     """A pool of connections to one database."""
 
-    blob = "BYTEA"
-    clustered = ""  # a table is a heap there; the primary key's index serves
+    blob_type = "BYTEA"
+    table_options = ""  # a table is a heap there; the primary key's index serves
 
     def __init__(self, url: str) -> None:
         super().__init__()
         parts = urlsplit(url)
-        self.place = f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
+        self.location = f"postgresql://{parts.hostname or 'localhost'}{parts.path}"
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
             min_size=0,
@@ -99,26 +99,28 @@ class Postgres(Database):
                 yield PostgresConnection(raw)
         except (psycopg.Error, PoolTimeout, PoolClosed) as error:
             raise DatabaseUnavailable(
-                f"The database {self.place} cannot be used: {_kind(error)}."
+                f"The database {self.location} cannot be used: {_describe_error(error)}."
             ) from error
 
-    def done(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
+    def run_sync(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
         try:
-            return super().done(work, write=write)
+            return super().run_sync(work, write=write)
         except DatabaseUnavailable as error:
             if not isinstance(error.__cause__, errors.TransactionRollback):
                 raise
-        return super().done(work, write=write)  # two writers met; by now the other one is through
+        return super().run_sync(
+            work, write=write
+        )  # two writers met; by now the other one is through
 
     def size(self) -> int:
         with self.transaction(write=False) as connection:
-            return int(connection.rows("SELECT pg_database_size(current_database())")[0][0])
+            return int(connection.fetch_all("SELECT pg_database_size(current_database())")[0][0])
 
     def close(self) -> None:
         self._pool.close(timeout=1)
 
 
-def _kind(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     words: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
         (PoolTimeout, "no connection in time; check that it runs, its address, user and password"),
         ((errors.LockNotAvailable, errors.QueryCanceled), "it is locked by another program"),
@@ -128,4 +130,4 @@ def _kind(error: Exception) -> str:
         (psycopg.ProgrammingError, "its tables are not those of this version"),
         (psycopg.OperationalError, "the connection broke"),
     )
-    return next((said for kinds, said in words if isinstance(error, kinds)), "SQL failed")
+    return next((text for kinds, text in words if isinstance(error, kinds)), "SQL failed")

@@ -6,18 +6,18 @@ from contextlib import asynccontextmanager
 import anyio
 from mcp.server.session import ServerSession
 
-from verify_mcp.exchange import Effort
+from verify_mcp.exchange import CallContext
 
-EVERY = 3.0
+INTERVAL_SECONDS = 3.0
 """Seconds between two words."""
 
 
 @asynccontextmanager
-async def told(
+async def report_progress(
     session: ServerSession,
-    effort: Effort,
+    effort: CallContext,
     *,
-    wished: bool = True,
+    enabled: bool = True,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> AsyncIterator[None]:
     """Tell the client every few seconds what the call waits for, if it `wished` to be told."""
@@ -25,11 +25,11 @@ async def told(
     async def tell() -> None:
         spoken = 0
         while True:
-            await sleep(EVERY)
+            await sleep(INTERVAL_SECONDS)
             spoken += 1
-            await session.report_progress(spoken * EVERY, None, effort.doing)
+            await session.report_progress(spoken * INTERVAL_SECONDS, None, effort.activity)
 
-    if not wished:
+    if not enabled:
         yield
         return
     async with anyio.create_task_group() as tasks:

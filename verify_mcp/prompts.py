@@ -26,39 +26,41 @@ from verify_mcp.arguments import (
     LIST_ARGUMENTS,
     SUMMARIZE_ARGUMENTS,
     Argument,
-    Reading,
-    read,
+    ParseContext,
+    parse,
 )
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.tools import Context, reading_for
+from verify_mcp.tools import RequestContext, parse_context
 
 _FENCE = "+++\n"
 _RULES = {each.name: each for each in (*SUMMARIZE_ARGUMENTS, *LIST_ARGUMENTS, *GET_ARGUMENTS)}
 
 
 @dataclass(frozen=True, slots=True)
-class Blank:
+class TemplateArgument:
     """A blank in a prompt's text: filled by an argument, or by its default."""
 
     name: str
     description: str
-    like: str
+    same_as: str
     required: bool = False
     default: str = ""
 
     def rule(self) -> Argument:
         """How its value is read: like the tool argument it will become."""
-        return Argument(self.name, self.description, _RULES[self.like].read, required=self.required)
+        return Argument(
+            self.name, self.description, _RULES[self.same_as].parse, required=self.required
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class PromptFile:
     """One prompt file."""
 
     name: str
     title: str
     description: str
-    blanks: tuple[Blank, ...]
+    arguments: tuple[TemplateArgument, ...]
     text: str
 
     def prompt(self) -> Prompt:
@@ -69,35 +71,35 @@ class Page:
             description=self.description,
             arguments=[
                 PromptArgument(name=each.name, description=each.description, required=each.required)
-                for each in self.blanks
+                for each in self.arguments
             ],
         )
 
-    def filled(self, said: Mapping[str, str] | None, reading: Reading) -> str:
+    def render(self, arguments: Mapping[str, str] | None, reading: ParseContext) -> str:
         """The text with its blanks filled. Raises InvalidArgument."""
-        read([each.rule() for each in self.blanks], said, reading)
-        given = {name: value.strip() for name, value in (said or {}).items() if value.strip()}
+        parse([each.rule() for each in self.arguments], arguments, reading)
+        given = {name: value.strip() for name, value in (arguments or {}).items() if value.strip()}
         zone = str(reading.zone)
         defaults = {
-            each.name: each.default or (zone if each.like == "time_zone" else "")
-            for each in self.blanks
+            each.name: each.default or (zone if each.same_as == "time_zone" else "")
+            for each in self.arguments
         }
         return Template(self.text).substitute({**defaults, **given})
 
 
-def parsed(name: str, source: str) -> Page:
+def parse_prompt(name: str, source: str) -> PromptFile:
     """A prompt file's content as a value."""
     _, head, text = source.split(_FENCE, 2)
     front: dict[str, Any] = tomllib.loads(head)
-    blanks = tuple(Blank(**each) for each in front.get("arguments", ()))
-    return Page(name, front["title"], front["description"], blanks, text.strip() + "\n")
+    blanks = tuple(TemplateArgument(**each) for each in front.get("arguments", ()))
+    return PromptFile(name, front["title"], front["description"], blanks, text.strip() + "\n")
 
 
 @cache
-def pages() -> dict[str, Page]:
+def load_prompts() -> dict[str, PromptFile]:
     """Every prompt by name, in order of name."""
     files = sorted(_folder().glob("*.md"))
-    return {each.stem: parsed(each.stem, each.read_text(encoding="utf-8")) for each in files}
+    return {each.stem: parse_prompt(each.stem, each.read_text(encoding="utf-8")) for each in files}
 
 
 def _folder() -> Path:
@@ -108,19 +110,19 @@ def _folder() -> Path:
 
 
 async def on_list_prompts(
-    _context: Context, _params: PaginatedRequestParams | None
+    _context: RequestContext, _params: PaginatedRequestParams | None
 ) -> ListPromptsResult:
     """Every prompt, on one page."""
-    return ListPromptsResult(prompts=[page.prompt() for page in pages().values()])
+    return ListPromptsResult(prompts=[page.prompt() for page in load_prompts().values()])
 
 
-async def on_get_prompt(context: Context, params: GetPromptRequestParams) -> GetPromptResult:
+async def on_get_prompt(context: RequestContext, params: GetPromptRequestParams) -> GetPromptResult:
     """A prompt's text with its blanks filled; mistakes come back as invalid params."""
-    page = pages().get(params.name)
+    page = load_prompts().get(params.name)
     if page is None:
-        raise MCPError(INVALID_PARAMS, f"No such prompt. Prompts: {', '.join(pages())}.")
+        raise MCPError(INVALID_PARAMS, f"No such prompt. Prompts: {', '.join(load_prompts())}.")
     try:
-        text = page.filled(params.arguments, reading_for(context.lifespan_context))
+        text = page.render(params.arguments, parse_context(context.lifespan_context))
     except InvalidArgument as error:
         raise MCPError(INVALID_PARAMS, str(error)) from None
     message = PromptMessage(role="user", content=TextContent(text=text))

@@ -22,22 +22,24 @@ from verify_mcp.settings import Rate
 PEOPLE, BACKGROUND = 0, 1
 """Priorities: somebody is waiting for the answer, or nobody is."""
 
-BRIEFLY, HEAD_POLL, TAIL_POLL = 0.01, 1.0, 2.0
+MIN_POLL, FIRST_WAITER_POLL, OTHER_WAITERS_POLL = 0.01, 1.0, 2.0
 """Seconds between two looks at the ledger: of this process's first waiter when a slot is due and
 before then, and of those behind it, whom the first one nudges. Looking keeps a ticket alive.
 """
-RESERVE = 5
+RESERVE_SHARE = 5
 """Work that nobody waits for leaves one in so many slots free."""
-HOLD = 90.0
+SLOT_LEASE_SECONDS = 90.0
 """Seconds a request may be under way before its slot is taken for abandoned."""
 
 
-def kept_back(priority: int, rate: Rate) -> int:
+def reserved_slots(priority: int, rate: Rate) -> int:
     """Slots that a request of this priority leaves for people who may come."""
-    return 0 if priority == PEOPLE else rate.requests // RESERVE
+    return 0 if priority == PEOPLE else rate.requests // RESERVE_SHARE
 
 
-def wait(free_at: Sequence[float], ahead: int, gate: float, rate: Rate, now: float) -> float:
+def seconds_until_slot(
+    free_at: Sequence[float], ahead: int, gate: float, rate: Rate, now: float
+) -> float:
     """Seconds until a request behind `ahead` others may leave; 0 when it may leave now.
 
     `free_at` tells when each taken slot comes back and `gate` when anybody may leave at all. A
@@ -68,7 +70,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitStatus:
     """How the quota stands: requests that may leave now, and seconds until the next may.
 
     `processes` used it in the last window.
@@ -79,49 +81,49 @@ class Standing:
     processes: int = 1
 
 
-def standing(
+def rate_limit_status(
     free_at: Sequence[float], waiting: int, gate: float, rate: Rate, now: float
-) -> Standing:
+) -> RateLimitStatus:
     """The standing that slots, waiters and the gate amount to."""
     left = 0 if gate > now else rate.requests - len(free_at) - waiting
-    return Standing(max(0, left), wait(free_at, waiting, gate, rate, now))
+    return RateLimitStatus(max(0, left), seconds_until_slot(free_at, waiting, gate, rate, now))
 
 
-class Ledger(ABC):
+class RateLimitStore(ABC):
     """Where slots and tickets are kept; every method is one atomic step."""
 
     rate: Rate
 
     @abstractmethod
-    async def enter(self, priority: int) -> Ticket:
+    async def enqueue(self, priority: int) -> Ticket:
         """Join the queue."""
 
     @abstractmethod
-    async def take(self, ticket: Ticket) -> Slot | float:
+    async def try_acquire(self, ticket: Ticket) -> Slot | float:
         """The ticket's slot, for which it leaves the queue, or seconds until there may be one."""
 
     @abstractmethod
-    async def leave(self, ticket: Ticket) -> None:
+    async def dequeue(self, ticket: Ticket) -> None:
         """Leave the queue without a slot."""
 
     @abstractmethod
-    async def complete(self, slot: Slot) -> None:
+    async def release(self, slot: Slot) -> None:
         """Say that the slot's request is over, or was never sent."""
 
     @abstractmethod
-    async def close(self, seconds: float) -> None:
+    async def block(self, seconds: float) -> None:
         """Let nobody through for so long."""
 
     @abstractmethod
-    async def restore(self, ages: Mapping[str, float]) -> None:
+    async def import_recent(self, ages: Mapping[str, float]) -> None:
         """Count requests it does not know of; slots' keys, and seconds since they completed."""
 
     @abstractmethod
-    async def standing(self) -> Standing:
+    async def status(self) -> RateLimitStatus:
         """How the quota stands."""
 
 
-class MemoryLedger(Ledger):
+class InMemoryRateLimitStore(RateLimitStore):
     """The ledger of one process alone; `clock` is monotonic seconds."""
 
     def __init__(self, rate: Rate, *, clock: Callable[[], float]) -> None:
@@ -130,45 +132,49 @@ class MemoryLedger(Ledger):
         self._numbers = count()
         self._free_at: dict[str, float] = {}
         self._tickets: list[Ticket] = []
-        self._gate = clock()
+        self._blocked_until = clock()
 
-    async def enter(self, priority: int) -> Ticket:
+    async def enqueue(self, priority: int) -> Ticket:
         ticket = Ticket(priority, next(self._numbers))
         self._tickets.append(ticket)
         self._tickets.sort()
         return ticket
 
-    async def take(self, ticket: Ticket) -> Slot | float:
+    async def try_acquire(self, ticket: Ticket) -> Slot | float:
         ahead = self._tickets.index(ticket)
-        seconds = self._wait(ahead + kept_back(ticket.priority, self.rate))
+        seconds = self._wait(ahead + reserved_slots(ticket.priority, self.rate))
         if seconds > 0 or ahead:
             return seconds
         self._tickets.remove(ticket)
         slot = Slot(uuid4().hex)
-        self._free_at[slot.key] = self._clock() + HOLD + self.rate.window
+        self._free_at[slot.key] = self._clock() + SLOT_LEASE_SECONDS + self.rate.window
         return slot
 
-    async def leave(self, ticket: Ticket) -> None:
+    async def dequeue(self, ticket: Ticket) -> None:
         if ticket in self._tickets:
             self._tickets.remove(ticket)
 
-    async def complete(self, slot: Slot) -> None:
+    async def release(self, slot: Slot) -> None:
         self._free_at[slot.key] = self._clock() + (self.rate.window if slot.sent else 0.0)
 
-    async def close(self, seconds: float) -> None:
-        self._gate = max(self._gate, self._clock() + seconds)
+    async def block(self, seconds: float) -> None:
+        self._blocked_until = max(self._blocked_until, self._clock() + seconds)
 
-    async def restore(self, ages: Mapping[str, float]) -> None:
+    async def import_recent(self, ages: Mapping[str, float]) -> None:
         now = self._clock()
         for key, age in ages.items():
             self._free_at.setdefault(key, now - age + self.rate.window)
 
-    async def standing(self) -> Standing:
+    async def status(self) -> RateLimitStatus:
         free_at = list(self._taken().values())
-        return standing(free_at, len(self._tickets), self._gate, self.rate, self._clock())
+        return rate_limit_status(
+            free_at, len(self._tickets), self._blocked_until, self.rate, self._clock()
+        )
 
     def _wait(self, ahead: int) -> float:
-        return wait(list(self._taken().values()), ahead, self._gate, self.rate, self._clock())
+        return seconds_until_slot(
+            list(self._taken().values()), ahead, self._blocked_until, self.rate, self._clock()
+        )
 
     def _taken(self) -> dict[str, float]:
         now = self._clock()
@@ -179,10 +185,10 @@ class MemoryLedger(Ledger):
 @dataclass(slots=True)
 class _Waiter:
     ticket: Ticket
-    nudge: anyio.Event = field(default_factory=anyio.Event)
+    wake: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Quota:
+class RateLimiter:
     """One endpoint's quota as this process uses it: waits its turn, within a bound.
 
     `clock` is monotonic seconds and `sleep` waits them. While `ledger` is unavailable the `spare`
@@ -191,21 +197,21 @@ class Quota:
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: RateLimitStore,
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        spare: Ledger | None = None,
+        spare: RateLimitStore | None = None,
     ) -> None:
-        self._ledger = ledger
-        self._spare = spare
+        self._store = ledger
+        self._fallback = spare
         self._clock = clock
         self._sleep = sleep
-        self._waiting: list[_Waiter] = []
-        self._completed: dict[str, float] = {}
+        self._waiters: list[_Waiter] = []
+        self._completed_at: dict[str, float] = {}
         self._refused_until = clock()
         """Until when the API asked for no request; the ledger may let one through before."""
-        self._astray = False
+        self._was_offline = False
         """Whether the ledger was out of reach, so that it may not know of our requests."""
 
     @asynccontextmanager
@@ -221,110 +227,120 @@ class Quota:
         `on_wait` hears how many seconds it may still take. Raises QuotaExhausted, at once when
         the estimate already exceeds the patience.
         """
-        ledger, slot = await self._granted(patience, priority, on_wait)
+        ledger, slot = await self._acquire(patience, priority, on_wait)
         try:
             yield slot
         finally:
             if slot.sent:
-                self._completed = {**self._recent(), slot.key: self._clock()}
+                self._completed_at = {**self._recent_requests(), slot.key: self._clock()}
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                await ledger.complete(slot)
-            self._nudge()
+                await ledger.release(slot)
+            self._wake()
 
-    async def close(self, seconds: float, *, asked_for: float = 0.0) -> None:
+    async def block_for(self, seconds: float, *, asked_for: float = 0.0) -> None:
         """Let nobody through for so long: the API said "too many requests".
 
         `asked_for` is the API's own wish in seconds, which answers name while it lasts.
         """
         self._refused_until = max(self._refused_until, self._clock() + asked_for)
-        for ledger in filter(None, (self._ledger, self._spare)):
+        for ledger in filter(None, (self._store, self._fallback)):
             with suppress(DatabaseUnavailable):
-                await ledger.close(seconds)
+                await ledger.block(seconds)
 
     def note_answer(self) -> None:
         """Note that the API answered: it refuses no more."""
         self._refused_until = self._clock()
 
-    async def standing(self) -> Standing:
+    async def standing(self) -> RateLimitStatus:
         """How the quota stands."""
         try:
-            found = await self._ledger.standing()
+            found = await self._store.status()
         except DatabaseUnavailable:
-            if self._spare is None:
+            if self._fallback is None:
                 raise
-            found = await self._spare.standing()
+            found = await self._fallback.status()
         return found if found.left else replace(found, eta_s=self._eta(found.eta_s))
 
     def _eta(self, seconds: float) -> float:
         """Seconds to wait, not less than the API asked for."""
         return max(seconds, self._refused_until - self._clock())
 
-    async def _granted(
+    async def _acquire(
         self, patience: float, priority: int, on_wait: Callable[[float], None]
-    ) -> tuple[Ledger, Slot]:
+    ) -> tuple[RateLimitStore, Slot]:
         deadline = self._clock() + patience
         try:
-            if self._astray:
-                await self._ledger.restore(self._ages())
-                self._astray = False
-            return self._ledger, await self._queued(self._ledger, deadline, priority, on_wait)
+            if self._was_offline:
+                await self._store.import_recent(self._ages())
+                self._was_offline = False
+            return self._store, await self._wait_in_queue(self._store, deadline, priority, on_wait)
         except DatabaseUnavailable:
-            if self._spare is None:
+            if self._fallback is None:
                 raise
-            self._astray = True
-            await self._spare.restore(self._ages())
-            return self._spare, await self._queued(self._spare, deadline, priority, on_wait)
+            self._was_offline = True
+            await self._fallback.import_recent(self._ages())
+            return self._fallback, await self._wait_in_queue(
+                self._fallback, deadline, priority, on_wait
+            )
 
-    def _recent(self) -> dict[str, float]:
+    def _recent_requests(self) -> dict[str, float]:
         """When each of this process's requests of the last window completed."""
-        since = self._clock() - self._ledger.rate.window
-        return {key: at for key, at in self._completed.items() if at > since}
+        since = self._clock() - self._store.rate.window
+        return {key: at for key, at in self._completed_at.items() if at > since}
 
     def _ages(self) -> dict[str, float]:
         now = self._clock()
-        return {key: now - at for key, at in self._recent().items()}
+        return {key: now - at for key, at in self._recent_requests().items()}
 
-    async def _queued(
-        self, ledger: Ledger, deadline: float, priority: int, on_wait: Callable[[float], None]
+    async def _wait_in_queue(
+        self,
+        ledger: RateLimitStore,
+        deadline: float,
+        priority: int,
+        on_wait: Callable[[float], None],
     ) -> Slot:
-        waiter = _Waiter(await ledger.enter(priority))
-        self._waiting.append(waiter)
-        self._waiting.sort(key=lambda each: each.ticket)
+        waiter = _Waiter(await ledger.enqueue(priority))
+        self._waiters.append(waiter)
+        self._waiters.sort(key=lambda each: each.ticket)
         try:
-            return await self._turn(ledger, waiter, deadline, on_wait)
+            return await self._poll(ledger, waiter, deadline, on_wait)
         except BaseException:
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                await ledger.leave(waiter.ticket)
+                await ledger.dequeue(waiter.ticket)
             raise
         finally:
-            self._waiting.remove(waiter)
-            self._nudge()
+            self._waiters.remove(waiter)
+            self._wake()
 
-    async def _turn(
-        self, ledger: Ledger, waiter: _Waiter, deadline: float, on_wait: Callable[[float], None]
+    async def _poll(
+        self,
+        ledger: RateLimitStore,
+        waiter: _Waiter,
+        deadline: float,
+        on_wait: Callable[[float], None],
     ) -> Slot:
-        while isinstance(turn := await ledger.take(waiter.ticket), float):
+        while isinstance(turn := await ledger.try_acquire(waiter.ticket), float):
             if self._clock() + turn > deadline:
                 raise QuotaExhausted(self._eta(turn))
             on_wait(turn)
-            await self._pause(waiter, turn, deadline)
+            await self._sleep_or_wake(waiter, turn, deadline)
         return turn
 
-    async def _pause(self, waiter: _Waiter, turn: float, deadline: float) -> None:
+    async def _sleep_or_wake(self, waiter: _Waiter, turn: float, deadline: float) -> None:
         """Sleep until it may be this waiter's turn, or something changed before it in the queue."""
-        waiter.nudge = anyio.Event()
-        is_first = self._waiting[0] is waiter
-        seconds = min(max(turn, BRIEFLY), HEAD_POLL) if is_first else TAIL_POLL
+        waiter.wake = anyio.Event()
+        is_first = self._waiters[0] is waiter
+        seconds = min(max(turn, MIN_POLL), FIRST_WAITER_POLL) if is_first else OTHER_WAITERS_POLL
 
         async def doze() -> None:
-            await self._sleep(min(seconds, max(deadline - self._clock(), BRIEFLY)))
-            waiter.nudge.set()
+            await self._sleep(min(seconds, max(deadline - self._clock(), MIN_POLL)))
+            waiter.wake.set()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(doze)
-            await waiter.nudge.wait()
+            await waiter.wake.wait()
             tasks.cancel_scope.cancel()
 
-    def _nudge(self) -> None:
-        if self._waiting:
-            self._waiting[0].nudge.set()
+    def _wake(self) -> None:
+        if self._waiters:
+            self._waiters[0].wake.set()

@@ -21,139 +21,141 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp_types import CallToolResult, TextContent
 
 from verify_mcp import phones, telemetry
-from verify_mcp.callers import LOCAL, Budgets, Caller, asker
-from verify_mcp.confined import Views
+from verify_mcp.callers import LOCAL_CALLER, Caller, CallerRateLimits, current_caller
+from verify_mcp.confined import MirrorsByCaller
 from verify_mcp.errors import AccessDenied
 from verify_mcp.logs import request_id
 from verify_mcp.mirror import Mirror
-from verify_mcp.tools import OFFERS
+from verify_mcp.tools import TOOLS
 
-audit = logging.getLogger("verify_mcp.audit")
+audit_logger = logging.getLogger("verify_mcp.audit")
 
-TOLD = "The server is being restarted. Ask again in a few seconds."
-REFUSED = -32000
+RESTARTING = "The server is being restarted. Ask again in a few seconds."
+OVER_BUDGET = -32000
 """The JSON-RPC code of a refusal that is neither a mistake nor a fault."""
 _AUDITED = ("tools/call", "resources/read", "completion/complete", "prompts/get")
 _LISTINGS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 _UNMETERED = ("initialize", "ping", "server/discover")
-_TOOLS = {offer.name: {each.name for each in offer.arguments} for offer in OFFERS}
+_TOOLS = {offer.name: {each.name for each in offer.arguments} for offer in TOOLS}
 _HIDDEN = "?"
 
 Context = ServerRequestContext[Mirror, Any]
 
 
-class Admitted(AccessToken):
+class CallerToken(AccessToken):
     """A token that was checked, and whom it stands for."""
 
     caller: Caller
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AuditEntry:
     """What one message asks for, in words that hold no value of anybody's."""
 
     caller: Caller
-    what: str
+    method: str
     arguments: tuple[str, ...] = ()
     recipient: str = ""
 
 
-class Reception:
+class CallerMiddleware:
     """The middleware of one process; `guarded` says that every caller must bring a token."""
 
     def __init__(
         self,
         *,
-        guarded: bool,
+        requires_token: bool,
         clock: Callable[[], float] = monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._guarded = guarded
+        self._requires_token = requires_token
         self._clock = clock
         self._now = now
-        self._budgets = Budgets(clock)
-        self._views: Views | None = None
-        self._under_way: set[anyio.CancelScope] = set()
+        self._rate_limits = CallerRateLimits(clock)
+        self._mirrors: MirrorsByCaller | None = None
+        self._running: set[anyio.CancelScope] = set()
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Answer one message as its caller may have it answered."""
         caller = self._caller(ctx)
-        whole = ctx.lifespan_context
-        if self._views is None:
-            self._views = Views(whole)
+        full = ctx.lifespan_context
+        if self._mirrors is None:
+            self._mirrors = MirrorsByCaller(full)
         if not _is_metered(ctx.method):
             return await call_next(ctx)
         began = self._clock()
-        deed = _deed(caller, ctx)
+        entry = _audit_entry(caller, ctx)
         outcome, answer, refusal = "failed", None, ""
         try:
-            outcome, answer, refusal = await self._answered(caller, self._views, ctx, call_next)
+            outcome, answer, refusal = await self._handle(caller, self._mirrors, ctx, call_next)
         except anyio.get_cancelled_exc_class():
             outcome = "abandoned"
             raise
         finally:
             if ctx.method in _AUDITED or outcome == "over budget":
-                self._note(deed, outcome, answer, self._clock() - began)
-        return _refused(ctx, refusal) if refusal else answer
+                self._record(entry, outcome, answer, self._clock() - began)
+        return _error_result(ctx, refusal) if refusal else answer
 
-    def close(self) -> None:
+    def notify_closing(self) -> None:
         """Tell those whose calls are still under way that the server ends."""
-        for scope in list(self._under_way):
+        for scope in list(self._running):
             scope.cancel()
 
-    async def _answered(
-        self, caller: Caller, views: Views, context: Context, call_next: CallNext
+    async def _handle(
+        self, caller: Caller, views: MirrorsByCaller, context: Context, call_next: CallNext
     ) -> tuple[str, HandlerResult, str]:
         """How it went, the answer, and why there is none."""
-        if seconds := self._budgets.spend(caller):
-            spent = f"Your token's {caller.budget} calls a minute are used up. "
+        if seconds := self._rate_limits.acquire(caller):
+            spent = f"Your token's {caller.calls_per_minute} calls a minute are used up. "
             return "over budget", None, f"{spent}Ask again in {int(seconds) + 1} s."
         try:
-            view = views.of(caller)
+            view = views.for_caller(caller)
         except AccessDenied as denied:
             return "denied", None, str(denied)
         answer: HandlerResult = None
-        asker.set(caller.key)
+        current_caller.set(caller.key)
         with anyio.CancelScope() as scope:
-            self._under_way.add(scope)
+            self._running.add(scope)
             try:
                 answer = await call_next(replace(context, lifespan_context=view))
             finally:
-                self._under_way.discard(scope)
+                self._running.discard(scope)
         if scope.cancelled_caught:
-            return "stopped", None, TOLD
-        return _outcome(answer), answer, ""
+            return "stopped", None, RESTARTING
+        return _outcome_of(answer), answer, ""
 
     def _caller(self, context: Context) -> Caller:
         """Whose token came with the message's own HTTP request."""
-        if not self._guarded:
-            return LOCAL
+        if not self._requires_token:
+            return LOCAL_CALLER
         user = context.request.scope.get("user") if context.request is not None else None
         token = user.access_token if isinstance(user, AuthenticatedUser) else None
-        if not isinstance(token, Admitted):
-            raise MCPError(REFUSED, "Nobody is known to ask this. Send a token.")
+        if not isinstance(token, CallerToken):
+            raise MCPError(OVER_BUDGET, "Nobody is known to ask this. Send a token.")
         return token.caller
 
-    def _note(self, deed: Deed, outcome: str, answer: HandlerResult, seconds: float) -> None:
+    def _record(
+        self, entry: AuditEntry, outcome: str, answer: HandlerResult, seconds: float
+    ) -> None:
         content = _content(answer)
-        if deed.what in _TOOLS:
-            telemetry.called(deed.what, outcome, seconds, content)
+        if entry.method in _TOOLS:
+            telemetry.record_call(entry.method, outcome, seconds, content)
         rows = content.get("rows", content.get("sessions"))
         line = {
             "time": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "request_id": request_id.get(),
-            "caller": deed.caller.name,
-            "issuer": deed.caller.issuer or None,
-            "tool": deed.what,
-            "arguments": list(deed.arguments),
-            "recipient": deed.recipient or None,
+            "caller": entry.caller.name,
+            "issuer": entry.caller.issuer or None,
+            "tool": entry.method,
+            "arguments": list(entry.arguments),
+            "recipient": entry.recipient or None,
             "rows": len(rows) if isinstance(rows, list) else rows,
             "api_requests": content.get("api_requests"),
             "ms": round(seconds * 1000),
             "outcome": outcome,
         }
-        told = {name: each for name, each in line.items() if each is not None}
-        audit.info(json.dumps(told, ensure_ascii=False))
+        record = {name: each for name, each in line.items() if each is not None}
+        audit_logger.info(json.dumps(record, ensure_ascii=False))
 
 
 def _is_metered(method: str) -> bool:
@@ -161,46 +163,46 @@ def _is_metered(method: str) -> bool:
     return method not in _UNMETERED and not method.startswith("notifications/")
 
 
-def _refused(context: Context, text: str) -> HandlerResult:
+def _error_result(context: Context, text: str) -> HandlerResult:
     """A refusal that a model can read where there is one, a protocol's error elsewhere."""
     if context.method == "tools/call":
         return CallToolResult(content=[TextContent(text=text)], is_error=True)
-    raise MCPError(REFUSED, text)
+    raise MCPError(OVER_BUDGET, text)
 
 
-def _deed(caller: Caller, context: Context) -> Deed:
+def _audit_entry(caller: Caller, context: Context) -> AuditEntry:
     """What is asked; names are only told when they are ours, because others may hold anything."""
     params = context.params or {}
     if context.method != "tools/call":
         known = context.method in (*_AUDITED, *_LISTINGS)
-        return Deed(caller, context.method if known else _HIDDEN)
-    tool, said = params.get("name"), params.get("arguments")
+        return AuditEntry(caller, context.method if known else _HIDDEN)
+    tool, arguments = params.get("name"), params.get("arguments")
     if not isinstance(tool, str) or tool not in _TOOLS:
-        return Deed(caller, _HIDDEN)
-    given = said if isinstance(said, Mapping) else {}
+        return AuditEntry(caller, _HIDDEN)
+    given = arguments if isinstance(arguments, Mapping) else {}
     names = sorted({name if name in _TOOLS[tool] else _HIDDEN for name in given})
-    return Deed(caller, tool, tuple(names), _recipient(given.get("recipient")))
+    return AuditEntry(caller, tool, tuple(names), _recipient(given.get("recipient")))
 
 
-def _recipient(said: object) -> str:
+def _recipient(arguments: object) -> str:
     """A recipient asked about: a pseudonym as it was given, a number masked.
 
     Never a number's pseudonym: both together would tell whose it is.
     """
-    if not isinstance(said, str | int) or len(str(said)) > 40:
+    if not isinstance(arguments, str | int) or len(str(arguments)) > 40:
         return ""
-    if phones.mask_parts(str(said)):
-        return str(said).strip()
-    number = phones.digits(str(said))
-    return phones.masked(number) if number else ""
+    if phones.parse_pseudonym(str(arguments)):
+        return str(arguments).strip()
+    number = phones.normalize(str(arguments))
+    return phones.mask_for_logs(number) if number else ""
 
 
 def _content(answer: HandlerResult) -> Mapping[str, Any]:
-    told = answer.get("structuredContent") if isinstance(answer, Mapping) else None
-    return told if isinstance(told, Mapping) else {}
+    record = answer.get("structuredContent") if isinstance(answer, Mapping) else None
+    return record if isinstance(record, Mapping) else {}
 
 
-def _outcome(answer: HandlerResult) -> str:
+def _outcome_of(answer: HandlerResult) -> str:
     if isinstance(answer, Mapping) and answer.get("isError"):
         return "refused"
     return "partial" if _content(answer).get("complete") is False else "ok"

@@ -11,7 +11,7 @@ from verify_mcp.settings import Credentials
 REDACTED = "[hidden]"
 
 
-def forms(account: Credentials) -> tuple[str, ...]:
+def encoded_forms(account: Credentials) -> tuple[str, ...]:
     """The forms in which an account's token can turn up, the longest first."""
     token = account.auth_token
     encoded = [
@@ -24,11 +24,11 @@ def forms(account: Credentials) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
 
 
-class Redaction:
+class Redactor:
     """Removes an account's credentials from the JSON that its API sends."""
 
     def __init__(self, account: Credentials) -> None:
-        self._forms = forms(account)
+        self._forms = encoded_forms(account)
         self._bytes = tuple(form.encode() for form in self._forms)
 
     def __call__(self, body: bytes) -> bytes:
@@ -44,21 +44,21 @@ class Redaction:
             value = from_json(body.decode(json.detect_encoding(body)), allow_inf_nan=True)
         except (ValueError, RecursionError):
             return body
-        redacted = self._redacted(value)
+        redacted = self._redact(value)
         return body if redacted == value else to_json(redacted, inf_nan_mode="constants")
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """A text without the credentials."""
         for form in self._forms:
             text = text.replace(form, REDACTED)
         return text
 
-    def _redacted(self, value: object) -> object:
+    def _redact(self, value: object) -> object:
         match value:
             case str():
-                return self.text(value)
+                return self.redact_text(value)
             case list():
-                return [self._redacted(each) for each in value]
+                return [self._redact(each) for each in value]
             case dict():
-                return {name: self._redacted(each) for name, each in value.items()}
+                return {name: self._redact(each) for name, each in value.items()}
         return value

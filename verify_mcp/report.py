@@ -23,30 +23,30 @@ from verify_mcp.errors import (
     InvalidSetting,
     QuotaExhausted,
 )
-from verify_mcp.exchange import Effort, World
-from verify_mcp.filters import REACH, moment, written
+from verify_mcp.exchange import CallContext, Clock
+from verify_mcp.filters import REACH, format_api_time, parse_time
 from verify_mcp.mirror import Mirror, open_mirror
 from verify_mcp.quota import BACKGROUND
 from verify_mcp.settings import Settings
 from verify_mcp.tools import summarize_verify_sessions
 from verify_mcp.windows import Window
 
-WHOLE, PARTLY, CANNOT_WRITE, TRY_LATER, CONFIGURE = 0, 3, 73, 75, 78
+EXIT_EXACT, EXIT_INCOMPLETE, EXIT_CANNOT_WRITE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 3, 73, 75, 78
 """Exit codes: written and exact; written, but estimated or with parts missing; the file is there
 or cannot be made (EX_CANTCREAT); the API or the database is away, nothing written (EX_TEMPFAIL);
 something to set or to say otherwise (EX_CONFIG)."""
-MOST_REQUESTS = 200
+MAX_REQUESTS = 200
 """API requests in one round; between rounds the progress is told."""
-SHORT = timedelta(days=2)
+SHORT_WINDOW = timedelta(days=2)
 """Windows up to this length are shown by hour, longer ones by day."""
-LEAST_PAUSE = 5.0
+MIN_PAUSE = 5.0
 
 Answer = dict[str, Any]
 Groups = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ReportOptions:
     """What is wanted: a window as people write it, its charts, the file, and how long to try."""
 
     since: str
@@ -58,46 +58,46 @@ class Order:
 
 
 def run(
-    order: Order,
+    order: ReportOptions,
     settings: Settings,
     *,
     app: Callable[..., Any] | None = None,
-    world: World | None = None,
+    world: Clock | None = None,
 ) -> int:
     """Make the report; the exit code."""
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     logs.configure(settings)
     try:
-        return anyio.run(_run, order, settings, app, world, out)
+        return anyio.run(_run_async, order, settings, app, world, out)
     except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
         out.print(str(error), markup=False)
-        return CONFIGURE
+        return EXIT_CONFIGURE
     except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
         out.print(f"{error} What was fetched is kept; the next run goes on.", markup=False)
-        return TRY_LATER
+        return EXIT_TRY_LATER
     except OSError as error:
-        out.print(_unwritten(order.path, error), markup=False)
-        return CANNOT_WRITE
+        out.print(_cannot_write(order.path, error), markup=False)
+        return EXIT_CANNOT_WRITE
 
 
-async def _run(
-    order: Order,
+async def _run_async(
+    order: ReportOptions,
     settings: Settings,
     app: Callable[..., Any] | None,
-    world: World | None,
+    world: Clock | None,
     out: Console,
 ) -> int:
     if order.path.exists() and not order.force:
         raise FileExistsError
     async with open_mirror(settings, world=world, app=app) as mirror:
-        report = await made(mirror, order, out)
-    save(order.path, picture.with_data(report), force=order.force)
+        report = await build_report(mirror, order, out)
+    save(order.path, picture.html_with_data(report), force=order.force)
     exact = all(answer["complete"] for answer in report["answers"])
-    out.print(f"{order.path}: {_told(report['answers'][0], exact=exact)}", markup=False)
-    return WHOLE if exact else PARTLY
+    out.print(f"{order.path}: {_print_results(report['answers'][0], exact=exact)}", markup=False)
+    return EXIT_EXACT if exact else EXIT_INCOMPLETE
 
 
-async def made(mirror: Mirror, order: Order, out: Console) -> dict[str, Any]:
+async def build_report(mirror: Mirror, order: ReportOptions, out: Console) -> dict[str, Any]:
     """The report's data: the totals, then an answer for each chart, all of the same window."""
     if mirror.store is None:
         mirror.settings.account()
@@ -106,64 +106,73 @@ async def made(mirror: Mirror, order: Order, out: Console) -> dict[str, Any]:
             "kept meanwhile. Set it to on; VERIFY_MCP_DATABASE_URL=sqlite:// keeps them in memory."
         )
     window = _window(order, mirror)
-    said = {"session_time__gte": written(window.start), "session_time__lt": written(window.end)}
-    deadline = mirror.world.clock() + order.within
+    arguments = {
+        "session_time__gte": format_api_time(window.start),
+        "session_time__lt": format_api_time(window.end),
+    }
+    deadline = mirror.world.monotonic() + order.within
     with _bar(out) as tell:
-        answers = [await _whole(mirror, said, window, deadline, tell)]
-        for groups in order.charts or _usual(window):
-            asked = {**said, "group_by": list(groups)}
-            answers.append(await _whole(mirror, asked, window, deadline, tell))
+        answers = [await _ask_until_complete(mirror, arguments, window, deadline, tell)]
+        for groups in order.charts or default_charts(window):
+            tables = {**arguments, "group_by": list(groups)}
+            answers.append(await _ask_until_complete(mirror, tables, window, deadline, tell))
     return {
         "version": __version__,
-        "made": f"{written(mirror.now().replace(microsecond=0))}Z",
+        "made": f"{format_api_time(mirror.now().replace(microsecond=0))}Z",
         "sandbox": mirror.settings.sandbox,
         "answers": answers,
     }
 
 
-def _usual(window: Window) -> tuple[Groups, ...]:
-    return (("hour" if window.length <= SHORT else "day",), ("country",), ("attempt_status",))
+def default_charts(window: Window) -> tuple[Groups, ...]:
+    return (
+        ("hour" if window.length <= SHORT_WINDOW else "day",),
+        ("country",),
+        ("attempt_status",),
+    )
 
 
-def _window(order: Order, mirror: Mirror) -> Window:
+def _window(order: ReportOptions, mirror: Mirror) -> Window:
     """Whole seconds, so that every answer is about the very same window."""
     now = mirror.now().replace(microsecond=0)
-    start = max(_time("--since", order.since, now), now - REACH)
-    end = min(_time("--until", order.until, now), now) if order.until else now
+    start = max(_parse_time("--since", order.since, now), now - REACH)
+    end = min(_parse_time("--until", order.until, now), now) if order.until else now
     if start >= end:
         raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")
     return Window(start.replace(microsecond=0), end.replace(microsecond=0))
 
 
-def _time(option: str, text: str, now: datetime) -> datetime:
+def _parse_time(option: str, text: str, now: datetime) -> datetime:
     try:
-        return moment(text, now=now)
+        return parse_time(text, now=now)
     except InvalidArgument as error:
         raise InvalidArgument(f"{option} {error}") from None
 
 
-async def _whole(
+async def _ask_until_complete(
     mirror: Mirror,
-    said: Mapping[str, object],
+    arguments: Mapping[str, object],
     window: Window,
     deadline: float,
     tell: Callable[[str, float], None],
 ) -> Answer:
     """The answer to one question, asked again until it is whole, or estimated, or too late."""
     while True:
-        answer = await _round(mirror, said)
+        answer = await _ask_once(mirror, arguments)
         tell("fetching", _share(answer, window))
-        pause = max(LEAST_PAUSE, float(answer.get("eta_s", 0)))
-        left = deadline - mirror.world.clock()
+        pause = max(MIN_PAUSE, float(answer.get("eta_s", 0)))
+        left = deadline - mirror.world.monotonic()
         if answer["complete"] or _is_estimated(answer) or pause > left:
             return answer
         tell(f"waiting {pause:.0f} s for the API's quota", _share(answer, window))
         await mirror.world.sleep(pause)
 
 
-async def _round(mirror: Mirror, said: Mapping[str, object]) -> Answer:
-    effort = Effort(priority=BACKGROUND)
-    return await summarize_verify_sessions(mirror, {**said, "max_requests": MOST_REQUESTS}, effort)
+async def _ask_once(mirror: Mirror, arguments: Mapping[str, object]) -> Answer:
+    effort = CallContext(priority=BACKGROUND)
+    return await summarize_verify_sessions(
+        mirror, {**arguments, "max_requests": MAX_REQUESTS}, effort
+    )
 
 
 def _is_estimated(answer: Answer) -> bool:
@@ -208,14 +217,14 @@ def save(path: Path, text: str, *, force: bool) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _told(totals: Answer, *, exact: bool) -> str:
+def _print_results(totals: Answer, *, exact: bool) -> str:
     sessions = totals.get("sessions", totals.get("sessions_at_least", 0))
     if exact:
         return f"{sessions} sessions, exact."
     return f"{sessions} sessions, not exact. {totals.get('why', '')}".strip()
 
 
-def _unwritten(path: Path, error: OSError) -> str:
+def _cannot_write(path: Path, error: OSError) -> str:
     if isinstance(error, FileExistsError):
         return f"{path} is there already. Give another file with -o, or --force to replace it."
     return f"{path} cannot be written: {error.strerror or error}."

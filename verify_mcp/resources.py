@@ -22,22 +22,22 @@ from mcp_types import (
 )
 
 from verify_mcp import picture, results, status, wording
-from verify_mcp.arguments import read_get
+from verify_mcp.arguments import parse_get
 from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
-from verify_mcp.exchange import Effort
+from verify_mcp.exchange import CallContext
 from verify_mcp.filters import STATUSES
 from verify_mcp.mirror import Mirror
-from verify_mcp.tools import Context, reading_for
+from verify_mcp.tools import RequestContext, parse_context
 
 GUIDE = "verify://guide"
 STATUS = "verify://status"
 SESSION = "verify://sessions/"
 MOST_COMPLETIONS = 20
-_PICTURE_META = {"ui": {"csp": picture.NO_ORIGINS, "prefersBorder": True}}
+_PICTURE_META = {"ui": {"csp": picture.CSP_DOMAINS, "prefersBorder": True}}
 
 
 async def on_list_resources(
-    _context: Context, _params: PaginatedRequestParams | None
+    _context: RequestContext, _params: PaginatedRequestParams | None
 ) -> ListResourcesResult:
     """The documents that always exist."""
     guide = Resource(
@@ -66,7 +66,7 @@ async def on_list_resources(
 
 
 async def on_list_resource_templates(
-    _context: Context, _params: PaginatedRequestParams | None
+    _context: RequestContext, _params: PaginatedRequestParams | None
 ) -> ListResourceTemplatesResult:
     """The documents that exist for each session."""
     session = ResourceTemplate(
@@ -80,7 +80,7 @@ async def on_list_resource_templates(
 
 
 async def on_read_resource(
-    context: Context, params: ReadResourceRequestParams
+    context: RequestContext, params: ReadResourceRequestParams
 ) -> ReadResourceResult:
     """A document's text; an unknown URI is invalid params, with the URI."""
     uri = str(params.uri)
@@ -88,10 +88,10 @@ async def on_read_resource(
         text = files("verify_mcp").joinpath("guide.md").read_text(encoding="utf-8")
         return _document(uri, "text/markdown", text)
     if uri == STATUS:
-        answer = await status.told(context.lifespan_context, "all")
-        return _document(uri, "application/json", results.compact(answer))
+        answer = await status.server_status(context.lifespan_context, "all")
+        return _document(uri, "application/json", results.to_json(answer))
     if uri == picture.URI:
-        return _document(uri, picture.MIME_TYPE, picture.page(), _PICTURE_META)
+        return _document(uri, picture.MIME_TYPE, picture.html(), _PICTURE_META)
     if uri.startswith(SESSION):
         text = await _session(context.lifespan_context, uri)
         return _document(uri, "application/json", text)
@@ -100,13 +100,13 @@ async def on_read_resource(
 
 async def _session(mirror: Mirror, uri: str) -> str:
     try:
-        reference = read_get({"session_uuid": uri.removeprefix(SESSION)}, reading_for(mirror))
-        session = await mirror.session(reference, effort=Effort())
+        reference = parse_get({"session_uuid": uri.removeprefix(SESSION)}, parse_context(mirror))
+        session = await mirror.get_session(reference, effort=CallContext())
     except (InvalidArgument, SessionNotFound) as error:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
     except VerifyError as error:
         raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
-    return results.compact(wording.story(session, mirror.shown))
+    return results.to_json(wording.session_fields(session, mirror.format_recipient))
 
 
 def _document(
@@ -117,20 +117,20 @@ def _document(
     )
 
 
-async def on_completion(context: Context, params: CompleteRequestParams) -> CompleteResult:
+async def on_completion(context: RequestContext, params: CompleteRequestParams) -> CompleteResult:
     """What an argument can be: statuses, and the ids of sessions seen here lately."""
     typed = params.argument.value.strip().lower()
     match params.argument.name:
         case "session_uuid":
             is_start = re.fullmatch(r"[0-9a-f-]{0,36}", typed, re.ASCII)
-            values = await context.lifespan_context.seen(typed) if is_start else []
+            values = await context.lifespan_context.ids_starting_with(typed) if is_start else []
         case "status":
             values = [each for each in STATUSES if each.startswith(typed)]
         case "country":
-            values = context.lifespan_context.countries(typed.upper())
+            values = context.lifespan_context.countries_starting_with(typed.upper())
         case _:
             values = []
-    shown = values[:MOST_COMPLETIONS]
+    first = values[:MOST_COMPLETIONS]
     return CompleteResult(
-        completion=Completion(values=shown, total=len(values), has_more=len(values) > len(shown))
+        completion=Completion(values=first, total=len(values), has_more=len(values) > len(first))
     )

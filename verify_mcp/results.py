@@ -12,21 +12,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from verify_mcp import phones
-from verify_mcp.arguments import ListCall
+from verify_mcp.arguments import ListRequest
 from verify_mcp.filters import (
     DEFAULT_WINDOW,
-    PAGE,
+    PAGE_SIZE,
     REACH,
     REACH_TOLERANCE,
     SessionFilter,
-    written,
+    format_api_time,
 )
-from verify_mcp.sessions import Page, Session, has_more
-from verify_mcp.summary import outcomes
-from verify_mcp.wording import Shown, instant, money, sentence, short, story, whole_seconds
+from verify_mcp.sessions import Page, Session, has_next
+from verify_mcp.summary import attempts_text
+from verify_mcp.wording import (
+    RecipientFormatter,
+    ceil_seconds,
+    format_money,
+    format_time,
+    format_time_short,
+    session_fields,
+    session_sentence,
+)
 
-SHORT_ID = 8
-SLACK = timedelta(seconds=3)
+SHORT_ID_LENGTH = 8
+REACH_SLACK = timedelta(seconds=3)
 """How far apart two readings of the API's clock may lie: replies tell it in whole seconds."""
 PAGING_TIME = timedelta(hours=1)
 """How long somebody may page through one window whose pinned start leaves the reach."""
@@ -38,42 +46,48 @@ WHOLE_NUMBER = "`recipient` is compared with whole numbers, country code include
 
 def recipient_note(number: str) -> str:
     """Why no session may match a recipient."""
-    return f"No session matches. {phones.problem(number)} {WHOLE_NUMBER}".replace("  ", " ")
+    return f"No session matches. {phones.number_problem(number)} {WHOLE_NUMBER}".replace("  ", " ")
 
 
 @dataclass(frozen=True, slots=True)
-class Footing:
+class AnswerMeta:
     """What an answer rests on: when it was true, what it cost, what is left."""
 
     now: datetime
     api_requests: int
     quota_left: int
 
-    def said(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """The last fields of every answer."""
         return {
-            "as_of": instant(self.now).replace(" ", "T") + "Z",
+            "as_of": format_time(self.now).replace(" ", "T") + "Z",
             "api_requests": self.api_requests,
             "quota_left": self.quota_left,
         }
 
 
-def compact(answer: Mapping[str, Any]) -> str:
+def to_json(answer: Mapping[str, Any]) -> str:
     """An answer as the JSON text of its content block."""
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
-def listing(
-    call: ListCall, asked: SessionFilter, page: Page, footing: Footing, shown: Shown
+def list_answer(
+    call: ListRequest,
+    sent_filter: SessionFilter,
+    page: Page,
+    footing: AnswerMeta,
+    format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """The answer of `list_verify_sessions`; `asked` is the filter as the API got it."""
     latest = page.receipt.latest if page.receipt else footing.now
-    if asked.has_time() and latest - REACH - (asked.lower() or latest) > SLACK:
-        asked = asked.within_reach(now=latest)  # the reach moved while the request waited
-    inside = tuple(each for each in page.sessions if asked.admits_time(each.created))
+    if sent_filter.has_time() and latest - REACH - (sent_filter.start() or latest) > REACH_SLACK:
+        sent_filter = sent_filter.clipped_to_reach(
+            now=latest
+        )  # the reach moved while the request waited
+    inside = tuple(each for each in page.sessions if sent_filter.admits_time(each.created))
     strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
     page, resume = _split_page(call, page)
-    gaps = beyond_reach(call, asked, latest)
+    gaps = out_of_reach_fields(call, sent_filter, latest)
     why = [gap["why"] for gap in gaps]
     if page.skipped:
         why.append(f"{page.skipped} of the API's rows could not be read and are left out.")
@@ -83,44 +97,50 @@ def listing(
         "complete": not why,
         **({"why": " ".join(why)} if why else {}),
         **({"missing": [gap["missing"] for gap in gaps]} if gaps else {}),
-        "applied": applied(asked, footing.now, call),
-        **_table(page, call, shown),
+        "applied": applied(sent_filter, footing.now, call),
+        **_table(page, call, format_recipient),
         **({"skipped": page.skipped} if page.skipped else {}),
         **_note(page, call),
-        **following(call, asked, page, footing.now, resume),
-        **footing.said(),
+        **next_page(call, sent_filter, page, footing.now, resume),
+        **footing.fields(),
     }
 
 
-def unreached(call: ListCall, footing: Footing, shown: Shown) -> dict[str, Any]:
+def out_of_reach_answer(
+    call: ListRequest, footing: AnswerMeta, format_recipient: RecipientFormatter
+) -> dict[str, Any]:
     """The answer when the whole window lies before what the API can tell."""
-    return listing(call, call.wanted, Page(()), footing, shown)
+    return list_answer(call, call.session_filter, Page(()), footing, format_recipient)
 
 
-def unasked(
-    call: ListCall, asked: SessionFilter, eta_s: float, footing: Footing, shown: Shown
+def list_pending_answer(
+    call: ListRequest,
+    sent_filter: SessionFilter,
+    eta_s: float,
+    footing: AnswerMeta,
+    format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """The answer when no request could leave within the time a call may wait."""
     return {
-        **_not_asked(eta_s),
-        "applied": applied(asked, footing.now, call),
-        **_table(Page(()), call, shown),
-        **footing.said(),
+        **_pending_fields(eta_s),
+        "applied": applied(sent_filter, footing.now, call),
+        **_table(Page(()), call, format_recipient),
+        **footing.fields(),
     }
 
 
-def untold(reference: str, eta_s: float, footing: Footing) -> dict[str, Any]:
+def session_pending_answer(reference: str, eta_s: float, footing: AnswerMeta) -> dict[str, Any]:
     """The answer of `get_verify_session` when no request could leave in time."""
     return {
-        **_not_asked(eta_s),
+        **_pending_fields(eta_s),
         "session": reference,
-        **footing.said(),
+        **footing.fields(),
     }
 
 
-def _not_asked(eta_s: float) -> dict[str, Any]:
+def _pending_fields(eta_s: float) -> dict[str, Any]:
     """That nothing could be asked, why, and when it can."""
-    seconds = whole_seconds(eta_s)
+    seconds = ceil_seconds(eta_s)
     why = (
         "Not asked yet: the account's quota of API requests is in use. The same call can be "
         f"answered in about {seconds} s."
@@ -128,50 +148,52 @@ def _not_asked(eta_s: float) -> dict[str, Any]:
     return {"complete": False, "why": why, "eta_s": seconds}
 
 
-def single(session: Session, footing: Footing, shown: Shown) -> dict[str, Any]:
+def session_answer(
+    session: Session, footing: AnswerMeta, format_recipient: RecipientFormatter
+) -> dict[str, Any]:
     """The answer of `get_verify_session`."""
     return {
         "complete": True,
-        "summary": sentence(session),
-        **story(session, shown),
-        **footing.said(),
+        "summary": session_sentence(session),
+        **session_fields(session, format_recipient),
+        **footing.fields(),
     }
 
 
-def applied(asked: SessionFilter, now: datetime, call: ListCall) -> dict[str, Any]:
+def applied(sent_filter: SessionFilter, now: datetime, call: ListRequest) -> dict[str, Any]:
     """What was really asked of the API, its default window made explicit, in UTC."""
-    said = {
-        name: written(value) if isinstance(value, datetime) else value
-        for name, value in asked.asked().items()
+    fields = {
+        name: format_api_time(value) if isinstance(value, datetime) else value
+        for name, value in sent_filter.set_filters().items()
     }
-    if not asked.has_time():
-        said |= {
-            "session_time__gte": written(now - DEFAULT_WINDOW),
-            "session_time__lte": written(now),
+    if not sent_filter.has_time():
+        fields |= {
+            "session_time__gte": format_api_time(now - DEFAULT_WINDOW),
+            "session_time__lte": format_api_time(now),
         }
-    if asked.recipient:
-        said["recipient"] = call.echo
-    return {**said, "limit": call.limit, "offset": call.offset}
+    if sent_filter.recipient:
+        fields["recipient"] = call.recipient_echo
+    return {**fields, "limit": call.limit, "offset": call.offset}
 
 
-def request_limit(call: ListCall) -> int:
+def request_limit(call: ListRequest) -> int:
     """How many rows to request of the API for a page of this list."""
-    return min(PAGE, call.limit + 1) if _may_shrink(call) else call.limit
+    return min(PAGE_SIZE, call.limit + 1) if _may_shrink(call) else call.limit
 
 
-def _may_shrink(call: ListCall) -> bool:
+def _may_shrink(call: ListRequest) -> bool:
     """Whether sessions leave the list between two pages: only `in-progress` ends."""
-    return call.wanted.status == "in-progress"
+    return call.session_filter.status == "in-progress"
 
 
-def _split_page(call: ListCall, page: Page) -> tuple[Page, datetime | None]:
+def _split_page(call: ListRequest, page: Page) -> tuple[Page, datetime | None]:
     """The page without its oldest instant, from which the next page goes on, where rows may leave.
 
     An offset after rows of that instant would skip a session once one of them leaves the list. A
     page of a single instant is not split.
     """
     known = [time for time in page.times if time]
-    is_last = page.received <= call.limit and not has_more(page, request_limit(call))
+    is_last = page.received <= call.limit and not has_next(page, request_limit(call))
     if is_last or not _may_shrink(call) or len(set(known)) < 2:
         return page, None
     oldest = min(known)
@@ -180,9 +202,9 @@ def _split_page(call: ListCall, page: Page) -> tuple[Page, datetime | None]:
     return replace(page, sessions=rows, times=times), oldest
 
 
-def following(
-    call: ListCall,
-    asked: SessionFilter,
+def next_page(
+    call: ListRequest,
+    sent_filter: SessionFilter,
     page: Page,
     now: datetime,
     resume: datetime | None = None,
@@ -195,24 +217,24 @@ def following(
     sessions that arrive, become visible or get the status asked for meanwhile neither repeat a row
     nor push one out of sight.
     """
-    if resume is None and not has_more(page, request_limit(call)):
+    if resume is None and not has_next(page, request_limit(call)):
         return {}
     pins = {
-        name: written(value)
-        for name, value in asked.asked().items()
-        if name in call.sliding and isinstance(value, datetime)
+        name: format_api_time(value)
+        for name, value in sent_filter.set_filters().items()
+        if name in call.relative_times and isinstance(value, datetime)
     }
-    if not asked.has_time():
-        pins = {"session_time__gte": written(now - DEFAULT_WINDOW)}
-    end, offset = (resume, 0) if resume else _continuation(call, asked, page, now)
-    return {"next": {"offset": offset, **pins, "session_time__lte": written(end)}}
+    if not sent_filter.has_time():
+        pins = {"session_time__gte": format_api_time(now - DEFAULT_WINDOW)}
+    end, offset = (resume, 0) if resume else _next_arguments(call, sent_filter, page, now)
+    return {"next": {"offset": offset, **pins, "session_time__lte": format_api_time(end)}}
 
 
-def _continuation(
-    call: ListCall, asked: SessionFilter, page: Page, now: datetime
+def _next_arguments(
+    call: ListRequest, sent_filter: SessionFilter, page: Page, now: datetime
 ) -> tuple[datetime, int]:
     """The end of the window for the next page, and the offset in it."""
-    upper, known = asked.upper(), [time for time in page.times if time]
+    upper, known = sent_filter.end(), [time for time in page.times if time]
     if not known:
         return min(upper or now, now), call.offset + call.limit
     oldest, tied = min(known), known.count(min(known))
@@ -222,50 +244,52 @@ def _continuation(
     return (oldest if upper == oldest else min(upper or now, now)), call.offset + call.limit
 
 
-def _table(page: Page, call: ListCall, shown: Shown) -> dict[str, Any]:
-    if call.full:
-        return {"sessions": [story(each, shown) for each in page.sessions]}
-    return {"columns": COLUMNS, "rows": [_row(each, shown) for each in page.sessions]}
+def _table(page: Page, call: ListRequest, format_recipient: RecipientFormatter) -> dict[str, Any]:
+    if call.detailed:
+        return {"sessions": [session_fields(each, format_recipient) for each in page.sessions]}
+    return {"columns": COLUMNS, "rows": [_row(each, format_recipient) for each in page.sessions]}
 
 
-def _row(session: Session, shown: Shown) -> list[str]:
+def _row(session: Session, format_recipient: RecipientFormatter) -> list[str]:
     return [
-        session.uuid[:SHORT_ID],
-        short(session.created),
-        shown(session.recipient),
+        session.uuid[:SHORT_ID_LENGTH],
+        format_time_short(session.created),
+        format_recipient(session.recipient),
         session.country or "",
         session.channel,
         session.status,
-        outcomes(session),
-        money(session.cost) or "",
+        attempts_text(session),
+        format_money(session.cost) or "",
     ]
 
 
-def beyond_reach(call: ListCall, asked: SessionFilter, now: datetime) -> list[dict[str, str]]:
+def out_of_reach_fields(
+    call: ListRequest, sent_filter: SessionFilter, now: datetime
+) -> list[dict[str, str]]:
     """The part of the window that lies before what the API can tell."""
-    lower, first, edge = call.wanted.lower(), asked.lower(), now - REACH
+    lower, first, edge = call.session_filter.start(), sent_filter.start(), now - REACH
     allowance = PAGING_TIME if call.offset else REACH_TOLERANCE
-    is_gone = call.wanted.unreachable(now=now)
+    is_gone = call.session_filter.is_out_of_reach(now=now)
     is_cut = bool(lower and first and first - lower > allowance)
     if not (is_cut or is_gone):
         return []
-    start = f"{instant(lower)} to " if lower else "until "
+    start = f"{format_time(lower)} to " if lower else "until "
     return [
         {
-            "why": f"The API reaches back 90 days, to {instant(edge)} UTC.",
-            "missing": start + instant(min(edge, call.wanted.upper() or edge)),
+            "why": f"The API reaches back 90 days, to {format_time(edge)} UTC.",
+            "missing": start + format_time(min(edge, call.session_filter.end() or edge)),
         }
     ]
 
 
-def _note(page: Page, call: ListCall) -> dict[str, str]:
+def _note(page: Page, call: ListRequest) -> dict[str, str]:
     if page.received:
-        return {} if call.full else _unread_note(page)
-    if call.wanted.recipient and not call.offset:
-        return {"note": recipient_note(call.wanted.recipient)}
+        return {} if call.detailed else _unread_note(page)
+    if call.session_filter.recipient and not call.offset:
+        return {"note": recipient_note(call.session_filter.recipient)}
     if call.offset:
         return {"note": f"No session at offset {call.offset} or beyond in this window."}
-    if call.wanted.has_time():
+    if call.session_filter.has_time():
         return {"note": "No session matches in this window."}
     return {
         "note": "No session matches in the last 24 hours, the default window. "
@@ -275,7 +299,7 @@ def _note(page: Page, call: ListCall) -> dict[str, str]:
 
 def _unread_note(page: Page) -> dict[str, str]:
     """Which sessions of a table have a field that could not be read."""
-    unread = [each.uuid[:SHORT_ID] for each in page.sessions if each.partly_unread]
+    unread = [each.uuid[:SHORT_ID_LENGTH] for each in page.sessions if each.partly_unread]
     if not unread:
         return {}
     return {"note": f"A field could not be read and is unknown in: {', '.join(unread)}."}

@@ -14,11 +14,11 @@ from verify_mcp.filters import MICROSECOND, SessionFilter
 from verify_mcp.sql import Connection, Row, Value
 from verify_mcp.summary import Tallies, Tally
 from verify_mcp.text import clean
-from verify_mcp.windows import Window, covered
+from verify_mcp.windows import Window, covers
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-MOST_SUM = 2**63 - 1
+MAX_SUM = 2**63 - 1
 """What a database's integer holds."""
 
 _KINDS = "app, status, channel, country, brand, outcomes"
@@ -47,61 +47,61 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class AccountScope:
     """One account's sessions, or those of one of its subaccounts: the `scope`."""
 
     account: str
     scope: str
 
-    def values(self, window: Window) -> dict[str, Value]:
+    def params(self, window: Window) -> dict[str, Value]:
         """The shelf and a window on it, as statements name them."""
         starts, ends = micros(window.start), micros(window.end)
         return {"account": self.account, "scope": self.scope, "starts": starts, "ends": ends}
 
-    def of_day(self, number: int) -> dict[str, Value]:
+    def day_params(self, number: int) -> dict[str, Value]:
         """The shelf and a day on it, as statements name them."""
         return {"account": self.account, "scope": self.scope, "day": number}
 
-    def chosen(self, wanted: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
+    def where(self, session_filter: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
         """The condition on rows that a filter and a window make, and its values."""
-        asked = _asked(wanted)
+        terms = _filter_terms(session_filter)
         condition = (
             "account = :account AND scope = :scope AND created >= :starts AND created < :ends"
         )
-        return condition + _equals(asked), {**self.values(window), **asked}
+        return condition + _equals(terms), {**self.params(window), **terms}
 
 
-def tallied(
+def tally(
     connection: Connection,
-    shelf: Shelf,
-    wanted: SessionFilter,
+    shelf: AccountScope,
+    session_filter: SessionFilter,
     windows: Iterable[Window],
     by: tuple[str, ...],
     zone: tzinfo = UTC,
 ) -> Tallies:
     """The tallies of the sessions held in some windows."""
     # Day by day: SQLite groups by sorting, which takes less for many small heaps.
-    parts = [part for window in windows for part in days(window, zone)]
-    found = [_of_part(connection, shelf, wanted, part, shift, by) for part, shift in parts]
-    return summary.added(*(_tallies(row, by) for rows in found for row in rows))
+    parts = [part for window in windows for part in split_by_day_and_offset(window, zone)]
+    found = [_sum_part(connection, shelf, session_filter, part, shift, by) for part, shift in parts]
+    return summary.merge(*(_tallies(row, by) for rows in found for row in rows))
 
 
-def undecided(
-    connection: Connection, shelf: Shelf, wanted: SessionFilter, window: Window
+def windows_of_unknown_brand(
+    connection: Connection, shelf: AccountScope, session_filter: SessionFilter, window: Window
 ) -> list[Window]:
     """The parts of a window, a day each at most, with sessions that may have the brand or not.
 
     The API tells a brand only with attempts that carry one, and does not document whether its
     filter heeds case and spaces.
     """
-    name = wanted.brand_name
+    name = session_filter.brand_name
     if name is None:
         return []
-    others = replace(wanted, brand_name=None)
+    others = replace(session_filter, brand_name=None)
     return [
         part
-        for part, _ in days(window, UTC)
-        for brands in [_of_part(connection, shelf, others, part, timedelta(), ("brand",))]
+        for part, _ in split_by_day_and_offset(window, UTC)
+        for brands in [_sum_part(connection, shelf, others, part, timedelta(), ("brand",))]
         if any(_may_be(str(row[0]), name) for row in brands)
     ]
 
@@ -112,30 +112,30 @@ def _may_be(brand: str, name: str) -> bool:
     return brand == summary.UNKNOWN or brand.casefold() == clean(name).casefold()
 
 
-def drop(connection: Connection, shelf: Shelf, numbers: Iterable[int]) -> None:
+def delete(connection: Connection, shelf: AccountScope, numbers: Iterable[int]) -> None:
     """Forget the roll-ups of days whose rows have changed; days are numbered from 1970."""
-    connection.run_many(
+    connection.execute_many(
         f"DELETE FROM verify_days WHERE {_OF_DAY}",  # noqa: S608 - fixed names
-        [shelf.of_day(number) for number in numbers],
+        [shelf.day_params(number) for number in numbers],
     )
 
 
-def drop_before(connection: Connection, account: str, edge: int) -> None:
+def delete_before(connection: Connection, account: str, edge: int) -> None:
     """Forget the roll-ups of an account's days that begin before then, in microseconds."""
-    connection.run(
+    connection.execute(
         "DELETE FROM verify_days WHERE account = :account AND day < :day",
         {"account": account, "day": -(-edge // (DAY // MICROSECOND))},
     )
 
 
-def renew(
-    connection: Connection, shelf: Shelf, numbers: Iterable[int], held: Sequence[Window]
+def add_complete_days(
+    connection: Connection, shelf: AccountScope, numbers: Iterable[int], complete: Sequence[Window]
 ) -> None:
     """Roll up those of some days that lie in the windows held and have no roll-up."""
     for number in numbers:
         day = Window(EPOCH + number * DAY, EPOCH + (number + 1) * DAY)
-        if covered(day, held) and not _is_rolled_up(connection, shelf, number):
-            _roll_up(connection, shelf, day)
+        if covers(day, complete) and not _is_rolled_up(connection, shelf, number):
+            _add_day(connection, shelf, day)
 
 
 def day_number(moment: datetime) -> int:
@@ -153,13 +153,13 @@ def instant(microseconds: int) -> datetime:
     return EPOCH + microseconds * MICROSECOND
 
 
-def days(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
+def split_by_day_and_offset(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
     """A window's parts, each within one day of UTC, and in each a zone's one offset from UTC."""
     first, last = day_number(window.start), day_number(window.end)
     midnights = (EPOCH + number * DAY for number in range(first + 1, last + 1))
     moments = sorted({window.start, *midnights, window.end})
     changes = [
-        _change(before, after, zone)
+        _next_offset_change(before, after, zone)
         for before, after in pairwise(moments)
         if _offset(before, zone) != _offset(after, zone)
     ]
@@ -167,60 +167,64 @@ def days(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
     return [(Window(start, end), _offset(start, zone)) for start, end in pairwise(edges)]
 
 
-def _of_part(
+def _sum_part(
     connection: Connection,
-    shelf: Shelf,
-    wanted: SessionFilter,
+    shelf: AccountScope,
+    session_filter: SessionFilter,
     part: Window,
     shift: timedelta,
     by: tuple[str, ...],
 ) -> list[Row]:
     """A part's tallies as rows: each group, then its sums."""
-    finer = wanted.recipient is not None or {"recipient", "hour"} & set(by)
+    finer = session_filter.recipient is not None or {"recipient", "hour"} & set(by)
     if part.length == DAY and not finer and not (shift and "day" in by):
-        rows = _of_day(connection, shelf, wanted, day_number(part.start), by)
+        rows = _sum_day(connection, shelf, session_filter, day_number(part.start), by)
         if rows or _is_rolled_up(connection, shelf, day_number(part.start)):
             return rows
-    where, values = shelf.chosen(wanted, part)
+    where, values = shelf.where(session_filter, part)
     if {"day", "hour"} & set(by):
         values["shift"] = shift // MICROSECOND
-    return _summed(connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[each] for each in by])
+    return _sum_rows(connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[each] for each in by])
 
 
-def _of_day(
-    connection: Connection, shelf: Shelf, wanted: SessionFilter, number: int, by: tuple[str, ...]
+def _sum_day(
+    connection: Connection,
+    shelf: AccountScope,
+    session_filter: SessionFilter,
+    number: int,
+    by: tuple[str, ...],
 ) -> list[Row]:
     """A whole day's tallies from its roll-up; none when it has none."""
-    asked = _asked(wanted)
-    where, values = _OF_DAY + _equals(asked), {**shelf.of_day(number), **asked}
+    terms = _filter_terms(session_filter)
+    where, values = _OF_DAY + _equals(terms), {**shelf.day_params(number), **terms}
     columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
-    return _summed(connection, f"verify_days WHERE {where}", values, columns)
+    return _sum_rows(connection, f"verify_days WHERE {where}", values, columns)
 
 
-def _summed(
+def _sum_rows(
     connection: Connection, source: str, values: dict[str, Value], columns: Sequence[str]
 ) -> list[Row]:
     names = [f"g{place}" for place in range(len(columns))]
     groups = [f"{column} AS {name}" for column, name in zip(columns, names, strict=True)]
     sql = f"SELECT {', '.join([*groups, _SUMS])} FROM {source}"  # noqa: S608 - fixed names
-    rows = connection.rows(sql + (f" GROUP BY {', '.join(names)}" if names else ""), values)
+    rows = connection.fetch_all(sql + (f" GROUP BY {', '.join(names)}" if names else ""), values)
     return [row for row in rows if row[len(columns)]]
 
 
-def _is_rolled_up(connection: Connection, shelf: Shelf, number: int) -> bool:
+def _is_rolled_up(connection: Connection, shelf: AccountScope, number: int) -> bool:
     sql = f"SELECT 1 FROM verify_days WHERE {_OF_DAY} LIMIT 1"  # noqa: S608 - fixed names
-    return bool(connection.rows(sql, shelf.of_day(number)))
+    return bool(connection.fetch_all(sql, shelf.day_params(number)))
 
 
-def _roll_up(connection: Connection, shelf: Shelf, day: Window) -> None:
-    where, values = shelf.chosen(SessionFilter(), day)
-    ((count, dearest),) = connection.rows(
+def _add_day(connection: Connection, shelf: AccountScope, day: Window) -> None:
+    where, values = shelf.where(SessionFilter(), day)
+    ((count, dearest),) = connection.fetch_all(
         f"SELECT count(*), max(cost) FROM verify_sessions WHERE {where}",  # noqa: S608 - fixed names
         values,
     )
-    if count * (dearest or 0) > MOST_SUM:
+    if count * (dearest or 0) > MAX_SUM:
         return  # its sum could be too great for the database; rows are added up in parts
-    connection.run(
+    connection.execute(
         f"INSERT INTO verify_days (account, scope, day, {_KINDS}, {_COUNTS}) "  # noqa: S608 - fixed names
         f"SELECT account, scope, :day, {_KINDS}, {_ADDED} FROM {_ROWS} WHERE {where} "
         f"GROUP BY account, scope, {_KINDS}",
@@ -228,21 +232,21 @@ def _roll_up(connection: Connection, shelf: Shelf, day: Window) -> None:
     )
 
 
-def _asked(wanted: SessionFilter) -> dict[str, Value]:
-    said = {
-        "app": wanted.app_uuid,
-        "status": wanted.status,
-        "recipient": wanted.recipient,
-        "brand": wanted.brand_name,
+def _filter_terms(session_filter: SessionFilter) -> dict[str, Value]:
+    values = {
+        "app": session_filter.app_uuid,
+        "status": session_filter.status,
+        "recipient": session_filter.recipient,
+        "brand": session_filter.brand_name,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _equals(asked: dict[str, Value]) -> str:
-    return "".join(f" AND {name} = :{name}" for name in asked)
+def _equals(terms: dict[str, Value]) -> str:
+    return "".join(f" AND {name} = :{name}" for name in terms)
 
 
-def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+def _next_offset_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
     """The instant between two at which a zone's offset changes."""
     while after - before > MICROSECOND:
         middle = before + (after - before) // 2
@@ -258,11 +262,13 @@ def _offset(moment: datetime, zone: tzinfo) -> timedelta:
 
 
 def _tallies(row: Row, by: tuple[str, ...]) -> Tallies:
-    key = tuple(_named(value, each) for each, value in zip(by, row, strict=False))
-    return summary.spread(key, by, Tally(*(int(value) for value in row[len(by) :])))
+    key = tuple(_group_label(value, each) for each, value in zip(by, row, strict=False))
+    return summary.expand_attempt_statuses(
+        key, by, Tally(*(int(value) for value in row[len(by) :]))
+    )
 
 
-def _named(value: object, by: str) -> str:
+def _group_label(value: object, by: str) -> str:
     """A group as the database tells it; days and hours are numbers of them since 1970."""
     if by not in ("day", "hour"):
         return str(value)

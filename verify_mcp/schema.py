@@ -9,7 +9,7 @@ import re
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.sql import Connection
 
-STEPS: tuple[tuple[str, ...], ...] = (
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE verify_slots (
             bucket VARCHAR(64) NOT NULL, slot VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
@@ -61,7 +61,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 
-TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(text for step in STEPS for text in step))
+TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(text for step in MIGRATIONS for text in step))
 
 
 def migrate(connection: Connection, *, blob: str, clustered: str) -> None:
@@ -70,18 +70,18 @@ def migrate(connection: Connection, *, blob: str, clustered: str) -> None:
     Raises DatabaseUnavailable when it has taken more than there are.
     """
     connection.lock("verify_schema")
-    connection.run("CREATE TABLE IF NOT EXISTS verify_schema (step INTEGER NOT NULL)")
-    taken = int(connection.rows("SELECT count(*) FROM verify_schema")[0][0])
-    if taken > len(STEPS):
+    connection.execute("CREATE TABLE IF NOT EXISTS verify_schema (step INTEGER NOT NULL)")
+    taken = int(connection.fetch_all("SELECT count(*) FROM verify_schema")[0][0])
+    if taken > len(MIGRATIONS):
         raise DatabaseUnavailable(
             "The database was made by a newer verify-mcp. Upgrade this one, or name another "
             "database in VERIFY_MCP_DATABASE_URL.",
             damaged=True,
             reason="newer",
         )
-    for number, statements in enumerate(STEPS[taken:], start=taken + 1):
+    for number, statements in enumerate(MIGRATIONS[taken:], start=taken + 1):
         for statement in statements:
-            connection.run(statement.format(blob=blob, clustered=clustered))
-        connection.run("INSERT INTO verify_schema (step) VALUES (:step)", {"step": number})
+            connection.execute(statement.format(blob=blob, clustered=clustered))
+        connection.execute("INSERT INTO verify_schema (step) VALUES (:step)", {"step": number})
     for table in TABLES:  # half a database is found here, not in the middle of a call
-        connection.rows(f"SELECT 1 FROM {table} WHERE 1 = 0")  # noqa: S608 - names from above
+        connection.fetch_all(f"SELECT 1 FROM {table} WHERE 1 = 0")  # noqa: S608 - names from above

@@ -26,18 +26,18 @@ from pydantic import (
 from pydantic_core import from_json
 
 from verify_mcp import phones
-from verify_mcp.api_clock import Receipt
+from verify_mcp.api_clock import ReplyTime
 from verify_mcp.errors import ApiFailed
 from verify_mcp.text import clean
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """Rows read from one page; the API sends at most 20."""
 
 _YEARS = (2000, 2200)
 _NEVER = "0001-01-01"  # Go's zero time is how the API writes "never"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
-STATUSES = {"in-progress", "verified", "expired"}
+SESSION_STATUSES = {"in-progress", "verified", "expired"}
 _REQUIRED = {"session_uuid", "status", "created_at"}
 _HUGE_NUMBER = re.compile(
     r"(?<=[:\[,\s])-?\d{4301,}(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[\s,}\]])", re.ASCII
@@ -55,7 +55,7 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-def _text(value: object) -> object:
+def _clean_text(value: object) -> object:
     if value is None:
         return ""
     return clean(value) if isinstance(value, str) else value
@@ -67,7 +67,7 @@ def _uuid(value: object) -> object:
     raise ValueError("not a UUID")
 
 
-def _moment(value: object) -> datetime:
+def _parse_time(value: object) -> datetime:
     if not isinstance(value, str) or len(value) > 40:
         raise ValueError("not a timestamp")
     read = datetime.fromisoformat(value.strip())
@@ -78,24 +78,24 @@ def _moment(value: object) -> datetime:
         raise ValueError("not a timestamp") from error
 
 
-def _created(value: object) -> datetime:
-    moment = _moment(value)
+def _parse_created(value: object) -> datetime:
+    moment = _parse_time(value)
     if not _YEARS[0] <= moment.year <= _YEARS[1]:
         raise ValueError("not a time a session was created at")
     return moment
 
 
-def _updated(value: object) -> datetime | None:
+def _parse_updated(value: object) -> datetime | None:
     if value is None or (isinstance(value, str) and _is_never(value.strip())):
         return None
-    return _created(value)
+    return _parse_created(value)
 
 
 def _is_never(text: str) -> bool:
     return not text or text.startswith(_NEVER)
 
 
-def _money(value: object) -> Decimal | None:
+def _parse_money(value: object) -> Decimal | None:
     if value is None or value == "":
         return None
     text = value.strip() if isinstance(value, str) else _digits_of(value)
@@ -111,15 +111,15 @@ def _digits_of(value: object) -> str:
     return f"{Decimal(repr(value)):f}"
 
 
-def _known(words: set[str], separator: str, *, folded: bool = False) -> BeforeValidator:
+def _known_value(words: set[str], separator: str, *, folded: bool = False) -> BeforeValidator:
     """Reads one of `words` in any case; another one as it is, in lower case when `folded`."""
 
     def canonical(value: object) -> object:
-        shown = _text(value)
-        if not isinstance(shown, str):
-            return shown
-        word = re.sub(r"[\s_-]+", separator, shown.lower())
-        return word if word in words else shown.lower() if folded else shown
+        text = _clean_text(value)
+        if not isinstance(text, str):
+            return text
+        word = re.sub(r"[\s_-]+", separator, text.lower())
+        return word if word in words else text.lower() if folded else text
 
     return BeforeValidator(canonical)
 
@@ -128,7 +128,7 @@ def _digits(value: object) -> object:
     if value is None:
         return ""
     if isinstance(value, str):
-        return phones.digits(value) or clean(value, 24)
+        return phones.normalize(value) or clean(value, 24)
     raise ValueError("not a number")
 
 
@@ -141,14 +141,16 @@ def _rows(value: object) -> object:
     return () if value is None else value
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_clean_text)]
 Uuid = Annotated[str, BeforeValidator(_uuid)]
-Moment = Annotated[datetime, BeforeValidator(_created)]
-LateMoment = Annotated[datetime | None, BeforeValidator(_updated)]
-Money = Annotated[Decimal | None, BeforeValidator(_money)]
-Channel = Annotated[str, _known(CHANNELS, " ")]
-AttemptStatus = Annotated[str, _known(ATTEMPT_STATUSES, " ")]
-SessionStatus = Annotated[str, _known(STATUSES, "-", folded=True), Field(min_length=1)]
+Moment = Annotated[datetime, BeforeValidator(_parse_created)]
+OptionalMoment = Annotated[datetime | None, BeforeValidator(_parse_updated)]
+Money = Annotated[Decimal | None, BeforeValidator(_parse_money)]
+Channel = Annotated[str, _known_value(CHANNELS, " ")]
+AttemptStatus = Annotated[str, _known_value(ATTEMPT_STATUSES, " ")]
+SessionStatus = Annotated[
+    str, _known_value(SESSION_STATUSES, "-", folded=True), Field(min_length=1)
+]
 
 _READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
 
@@ -160,7 +162,7 @@ class Attempt(BaseModel):
     uuid: Text = Field("", validation_alias="attempt_uuid")
     channel: Channel = ""
     status: AttemptStatus = ""
-    time: LateMoment = None
+    time: OptionalMoment = None
     brand_name: Text = ""
     app_hash: Text = ""
 
@@ -197,11 +199,11 @@ class Session(BaseModel):
         (), validation_alias=AliasPath("charges", "attempt_charges"), repr=False
     )
     network: Text = Field("", validation_alias="destination_network")
-    told_country: Annotated[str | None, BeforeValidator(_country)] = Field(
+    api_country: Annotated[str | None, BeforeValidator(_country)] = Field(
         None, validation_alias="destination_country_iso2"
     )
     created: Moment = Field(validation_alias="created_at")
-    updated: LateMoment = Field(None, validation_alias="updated_at")
+    updated: OptionalMoment = Field(None, validation_alias="updated_at")
     own_brand: Text = Field("", validation_alias="brand_name")
     own_app_hash: Text = Field("", validation_alias="app_hash")
     partly_unread: bool = False
@@ -210,7 +212,7 @@ class Session(BaseModel):
     @property
     def country(self) -> str | None:
         """ISO 3166 code: the API's, else the number's, None when neither tells."""
-        return self.told_country or phones.country(self.recipient)
+        return self.api_country or phones.country_of(self.recipient)
 
     def charge(self, attempt: Attempt) -> Decimal | None:
         """What one of this session's attempts cost, None when the API does not tell."""
@@ -218,7 +220,7 @@ class Session(BaseModel):
         return next(listed, None) if attempt.uuid else None
 
     @property
-    def settled(self) -> bool:
+    def ended(self) -> bool:
         """Whether the API calls this session finished."""
         return self.status in ("verified", "expired")
 
@@ -234,7 +236,7 @@ class Session(BaseModel):
         hashes = (each.app_hash for each in self.attempts if each.app_hash)
         return self.own_app_hash or next(hashes, "")
 
-    def doubts(self) -> tuple[str, ...]:
+    def inconsistencies(self) -> tuple[str, ...]:
         """What does not add up in the API's own figures, in fixed words."""
         found: list[str] = []
         if self.partly_unread:
@@ -264,7 +266,7 @@ class Page:
     """Whether the API says that more follow; None when it does not say."""
     cursor: str | None = None
     """An opaque continuation, when the API hands one out instead of an offset."""
-    receipt: Receipt | None = None
+    receipt: ReplyTime | None = None
     times: tuple[datetime | None, ...] = ()
 
     @property
@@ -278,12 +280,12 @@ class Page:
         return max((time for time in self.times if time), default=None)
 
 
-def has_more(page: Page, limit: int) -> bool:
+def has_next(page: Page, limit: int) -> bool:
     """Whether sessions follow this page of at most `limit`: as the API says, else by its rows."""
     return bool(page.received) and (page.received >= limit if page.more is None else page.more)
 
 
-def decoded(body: bytes) -> object:
+def parse_json(body: bytes) -> object:
     """The JSON value in a reply's body. Raises ApiFailed for anything else."""
     try:
         text = body.decode(json.detect_encoding(body)) if body else ""
@@ -293,11 +295,11 @@ def decoded(body: bytes) -> object:
         raise ApiFailed("The Verify API answered with something that is not JSON.") from error
 
 
-def read_session(body: bytes) -> Session:
+def parse_session(body: bytes) -> Session:
     """The one session in a reply to GET …/Session/{uuid}/. Raises ApiFailed."""
     payload = _payload(body)
     try:
-        return _session(payload)
+        return _parse_session(payload)
     except ValidationError as error:
         raise ApiFailed(
             "The Verify API's answer holds no readable session "
@@ -305,7 +307,7 @@ def read_session(body: bytes) -> Session:
         ) from None
 
 
-def read_page(body: bytes) -> Page:
+def parse_page(body: bytes) -> Page:
     """The page in a reply to GET …/Session/. Raises ApiFailed rather than give half a page."""
     payload = _payload(body)
     if "sessions" not in payload:
@@ -313,9 +315,9 @@ def read_page(body: bytes) -> Page:
     rows = [] if payload["sessions"] is None else payload["sessions"]
     if not isinstance(rows, list):
         raise ApiFailed("The Verify API's answer has something else where its sessions belong.")
-    if len(rows) > MOST_ROWS:
+    if len(rows) > MAX_ROWS:
         raise ApiFailed("The Verify API's answer holds far more sessions than a page can.")
-    read = [each for each in map(_row, rows) if each is not None]
+    read = [each for each in map(_parse_row, rows) if each is not None]
     once = {each.uuid: each for each in read}
     more, cursor = _continuation(payload.get("meta"))
     skipped, times = len(rows) - len(read), tuple(map(_created_at, _distinct(rows)))
@@ -323,7 +325,7 @@ def read_page(body: bytes) -> Page:
 
 
 def _payload(body: bytes) -> Mapping[str, Any]:
-    payload = decoded(body)
+    payload = parse_json(body)
     if not isinstance(payload, Mapping):
         raise ApiFailed("The Verify API's answer is JSON, but not an object.")
     if "error" in payload and "sessions" not in payload and "session_uuid" not in payload:
@@ -331,9 +333,9 @@ def _payload(body: bytes) -> Mapping[str, Any]:
     return payload
 
 
-def _row(row: object) -> Session | None:
+def _parse_row(row: object) -> Session | None:
     try:
-        return _session(row)
+        return _parse_session(row)
     except ValidationError:
         return None
 
@@ -351,12 +353,12 @@ def _distinct(rows: list[Any]) -> list[Any]:
 def _created_at(row: object) -> datetime | None:
     """When a row's session was created, though the rest of the row may be unreadable."""
     try:
-        return _created(row.get("created_at")) if isinstance(row, Mapping) else None
+        return _parse_created(row.get("created_at")) if isinstance(row, Mapping) else None
     except ValueError:
         return None
 
 
-def _session(row: object) -> Session:
+def _parse_session(row: object) -> Session:
     """A session; an optional field that cannot be read is unknown. Raises ValidationError."""
     if isinstance(row, dict):  # the flag is not the API's to set
         row = {name: value for name, value in row.items() if name != "partly_unread"}

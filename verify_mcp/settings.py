@@ -67,7 +67,7 @@ class Credentials:
         return self.auth_id.startswith("SA")
 
     @property
-    def shown_id(self) -> str:
+    def masked_id(self) -> str:
         """The id with its middle hidden, for people and logs."""
         return f"{self.auth_id[:4]}…{self.auth_id[-4:]}"
 
@@ -129,7 +129,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     return Settings(
         credentials=credentials,
         credentials_problem=problem,
-        api_url=_api_url(_value(environ, "VERIFY_MCP_API_URL", API_URL)),
+        api_url=_api_url(_get(environ, "VERIFY_MCP_API_URL", API_URL)),
         rate_limit=_rate(environ, "VERIFY_MCP_RATE_LIMIT", "20/60"),
         retrieve_rate_limit=_rate(environ, "VERIFY_MCP_RETRIEVE_RATE_LIMIT", "60/60"),
         max_wait=_seconds(environ, "VERIFY_MCP_MAX_WAIT", "20", most=50),
@@ -150,7 +150,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     )
 
 
-def _value(environ: Mapping[str, str], name: str, default: str = "") -> str:
+def _get(environ: Mapping[str, str], name: str, default: str = "") -> str:
     """A variable's text; empty or still a placeholder (`${…}`) counts as not set.
 
     Raises InvalidSetting for a placeholder in a setting that restricts.
@@ -168,13 +168,13 @@ def _value(environ: Mapping[str, str], name: str, default: str = "") -> str:
 
 
 def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
-    auth_id = _value(environ, "PLIVO_AUTH_ID")
+    auth_id = _get(environ, "PLIVO_AUTH_ID")
     token = (
-        _value(environ, "PLIVO_AUTH_TOKEN")
+        _get(environ, "PLIVO_AUTH_TOKEN")
         or _from_file(environ, "PLIVO_AUTH_TOKEN_FILE")
         or _from_keyring(environ, "PLIVO_AUTH_TOKEN_KEYRING", auth_id)
     )
-    file = _value(environ, "PLIVO_AUTH_TOKEN_FILE")
+    file = _get(environ, "PLIVO_AUTH_TOKEN_FILE")
     if file and not token:
         return None, (
             f"PLIVO_AUTH_TOKEN_FILE names {file}, which cannot be read or is empty. Put the auth "
@@ -202,20 +202,20 @@ def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
 def _missing(environ: Mapping[str, str], names: list[str]) -> str:
     placeholders = [name for name in names if environ.get(name, "").strip()]
     verb = "holds" if len(placeholders) == 1 else "hold"
-    told = (
+    value = (
         f"{' and '.join(placeholders)} still {verb} a placeholder. "
         if placeholders
         else f"{' and '.join(names)} not set. "
     )
     return (
-        f"{told}Set PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN where this server is configured (both are "
+        f"{value}Set PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN where this server is configured (both are "
         "on the overview page of the Plivo console), then restart it. To try it without an "
         "account: verify-mcp serve --sandbox."
     )
 
 
 def _from_file(environ: Mapping[str, str], name: str) -> str:
-    path = _value(environ, name)
+    path = _get(environ, name)
     if not path:
         return ""
     try:
@@ -225,8 +225,8 @@ def _from_file(environ: Mapping[str, str], name: str) -> str:
 
 
 def _from_keyring(environ: Mapping[str, str], name: str, auth_id: str) -> str:
-    service = _value(environ, name)
-    return keychain.kept(service, auth_id) if service and auth_id else ""
+    service = _get(environ, name)
+    return keychain.get_token(service, auth_id) if service and auth_id else ""
 
 
 def _api_url(text: str) -> str:
@@ -244,8 +244,8 @@ def _api_url(text: str) -> str:
         raise InvalidSetting(_url_problem("has a path or query"))
     if url.scheme == "http" and not is_loopback(host):
         raise InvalidSetting(_url_problem("is plain http to another machine"))
-    shown = f"[{host}]" if ":" in host else host
-    return f"{url.scheme}://{shown}" + (f":{port}" if port else "")
+    host_text = f"[{host}]" if ":" in host else host
+    return f"{url.scheme}://{host_text}" + (f":{port}" if port else "")
 
 
 def _url_problem(what: str) -> str:
@@ -262,7 +262,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def data_folder() -> Path:
+def data_directory() -> Path:
     """Where this product keeps its files on this platform."""
     from platformdirs import user_data_path
 
@@ -274,9 +274,9 @@ def _database_url(environ: Mapping[str, str]) -> str:
 
 
 def _database_address(environ: Mapping[str, str]) -> str:
-    url = _value(environ, "VERIFY_MCP_DATABASE_URL")
+    url = _get(environ, "VERIFY_MCP_DATABASE_URL")
     if not url:
-        return f"{IN_MEMORY}{quote(str(data_folder() / 'verify-mcp.sqlite3'))}"
+        return f"{IN_MEMORY}{quote(str(data_directory() / 'verify-mcp.sqlite3'))}"
     scheme = url.partition(":")[0].lower()
     if scheme not in ("sqlite", "postgresql", "postgres") or "://" not in url:
         raise InvalidSetting(
@@ -292,7 +292,7 @@ def _with_password(url: str, environ: Mapping[str, str]) -> str:
     Raises InvalidSetting.
     """
     name = "VERIFY_MCP_DATABASE_PASSWORD_FILE"
-    path = _value(environ, name)
+    path = _get(environ, name)
     if not path:
         return url
     scheme, _, rest = url.partition("://")
@@ -313,12 +313,12 @@ def _with_password(url: str, environ: Mapping[str, str]) -> str:
 
 
 def _path(environ: Mapping[str, str], name: str) -> Path | None:
-    text = _value(environ, name)
+    text = _get(environ, name)
     return Path(text).expanduser() if text else None
 
 
 def _count(environ: Mapping[str, str], name: str, default: str) -> int:
-    text = _value(environ, name, default)
+    text = _get(environ, name, default)
     if not re.fullmatch(r"[1-9][0-9]{0,4}", text, re.ASCII):
         raise InvalidSetting(f"{name} is not a whole number from 1 to 99999, e.g. {default}.")
     return int(text)
@@ -326,7 +326,7 @@ def _count(environ: Mapping[str, str], name: str, default: str) -> int:
 
 def _address(environ: Mapping[str, str], name: str) -> str:
     """A web address, as it was written: https, or http to this machine."""
-    text = _value(environ, name)
+    text = _get(environ, name)
     try:
         url = urlsplit(text)
         host, _ = url.hostname or "", url.port
@@ -342,7 +342,7 @@ def _address(environ: Mapping[str, str], name: str) -> str:
 
 def _hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Exact values of the Host header, with their port where it is not the scheme's own."""
-    hosts = tuple(filter(None, re.split(r"[\s,]+", _value(environ, "VERIFY_MCP_ALLOWED_HOSTS"))))
+    hosts = tuple(filter(None, re.split(r"[\s,]+", _get(environ, "VERIFY_MCP_ALLOWED_HOSTS"))))
     if any(not _HOST.fullmatch(host) for host in hosts):
         raise InvalidSetting(
             "VERIFY_MCP_ALLOWED_HOSTS is not a list of hosts. Give exact names with their port, "
@@ -354,15 +354,15 @@ def _hosts(environ: Mapping[str, str]) -> tuple[str, ...]:
 def _oauth(environ: Mapping[str, str]) -> OAuth | None:
     issuer = _address(environ, "VERIFY_MCP_OAUTH_ISSUER")
     jwks_url = _address(environ, "VERIFY_MCP_OAUTH_JWKS_URL")
-    public_url = _value(environ, "VERIFY_MCP_PUBLIC_URL")
-    audience = _value(environ, "VERIFY_MCP_OAUTH_AUDIENCE", public_url)
-    said = _value(environ, "VERIFY_MCP_OAUTH_ALGORITHMS", "RS256,ES256").split(",")
-    algorithms = tuple(each.strip() for each in said)
+    public_url = _get(environ, "VERIFY_MCP_PUBLIC_URL")
+    audience = _get(environ, "VERIFY_MCP_OAUTH_AUDIENCE", public_url)
+    names = _get(environ, "VERIFY_MCP_OAUTH_ALGORITHMS", "RS256,ES256").split(",")
+    algorithms = tuple(each.strip() for each in names)
     if any(each not in _ALGORITHMS for each in algorithms):
         raise InvalidSetting(
             f"VERIFY_MCP_OAUTH_ALGORITHMS is not a list of {', '.join(_ALGORITHMS)}."
         )
-    claim = _value(environ, "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM")
+    claim = _get(environ, "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM")
     if claim and not (issuer or jwks_url):
         raise InvalidSetting(
             "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM confines nobody without an authorization server. "
@@ -379,7 +379,7 @@ def _oauth(environ: Mapping[str, str]) -> OAuth | None:
 
 
 def _rate(environ: Mapping[str, str], name: str, default: str) -> Rate:
-    match = _RATE.fullmatch(_value(environ, name, default))
+    match = _RATE.fullmatch(_get(environ, name, default))
     rate = Rate(int(match[1]), float(match[2])) if match else Rate(0, 0)
     if rate.requests < 1 or rate.window <= 0:
         raise InvalidSetting(f"{name} is not a rate. Give requests/seconds, e.g. {default}.")
@@ -387,7 +387,7 @@ def _rate(environ: Mapping[str, str], name: str, default: str) -> Rate:
 
 
 def _seconds(environ: Mapping[str, str], name: str, default: str, *, most: float) -> float:
-    text = _value(environ, name, default)
+    text = _get(environ, name, default)
     seconds = float(text) if re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text, re.ASCII) else -1.0
     if not 0 <= seconds <= most:
         raise InvalidSetting(
@@ -397,7 +397,7 @@ def _seconds(environ: Mapping[str, str], name: str, default: str, *, most: float
 
 
 def _duration(environ: Mapping[str, str], name: str, default: str) -> timedelta:
-    match = re.fullmatch(r"([0-9]{1,5})([smhd])", _value(environ, name, default), re.ASCII)
+    match = re.fullmatch(r"([0-9]{1,5})([smhd])", _get(environ, name, default), re.ASCII)
     if match is None:
         raise InvalidSetting(f"{name} is not a length of time. Give e.g. 30m, 1h or 90d.")
     unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[match[2]]
@@ -412,12 +412,12 @@ def _settle(environ: Mapping[str, str]) -> timedelta:
 
 
 def _retention(environ: Mapping[str, str]) -> timedelta | None:
-    asked = _value(environ, "VERIFY_MCP_RETENTION")
-    return _duration(environ, "VERIFY_MCP_RETENTION", "90d") if asked else None
+    text = _get(environ, "VERIFY_MCP_RETENTION")
+    return _duration(environ, "VERIFY_MCP_RETENTION", "90d") if text else None
 
 
 def _time_zone(environ: Mapping[str, str]) -> str:
-    name = _value(environ, "VERIFY_MCP_TIME_ZONE", "UTC")
+    name = _get(environ, "VERIFY_MCP_TIME_ZONE", "UTC")
     try:
         return ZoneInfo(name).key
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -427,7 +427,7 @@ def _time_zone(environ: Mapping[str, str]) -> str:
 
 
 def _choice(environ: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    text = _value(environ, name, default)
+    text = _get(environ, name, default)
     found = next((choice for choice in choices if choice.lower() == text.lower()), None)
     if found is None:
         raise InvalidSetting(f"{name} is none of {', '.join(choices)}.")

@@ -13,7 +13,7 @@ import anyio.to_thread
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value]
 Row = tuple[Any, ...]
-Identity = tuple[int, int]
+FileIdentity = tuple[int, int]
 Result = TypeVar("Result")
 
 BUSY_SECONDS = 2.0
@@ -24,15 +24,15 @@ class Connection(ABC):
     """One transaction: statements in, rows out."""
 
     @abstractmethod
-    def rows(self, sql: str, values: Values | None = None) -> list[Row]:
+    def fetch_all(self, sql: str, values: Values | None = None) -> list[Row]:
         """The rows a statement gives."""
 
     @abstractmethod
-    def run(self, sql: str, values: Values | None = None) -> int:
+    def execute(self, sql: str, values: Values | None = None) -> int:
         """Run a statement; the number of rows it touched."""
 
     @abstractmethod
-    def run_many(self, sql: str, values: Iterable[Values]) -> int:
+    def execute_many(self, sql: str, values: Iterable[Values]) -> int:
         """Run a statement once for each set of values; the number of rows touched."""
 
     @abstractmethod
@@ -40,28 +40,28 @@ class Connection(ABC):
         """Hold off everybody else who locks `name`, until the transaction ends."""
 
     @abstractmethod
-    def clock(self) -> float:
+    def read_clock(self) -> float:
         """Seconds on a clock that all who share this database read alike."""
 
 
 class Database(ABC):
     """Where the quota ledger and the mirror live; every method raises DatabaseUnavailable."""
 
-    place: str
+    location: str
     """Where it is, in words that hold no secret."""
-    blob: str
+    blob_type: str
     """This engine's type for bytes."""
-    clustered: str
+    table_options: str
     """What makes this engine keep a table's rows in the order of its key."""
     readers, writers = 4, 4
     """Transactions of one process at a time."""
-    identity: Identity | None = None
+    identity: FileIdentity | None = None
     """What tells its file from another one of the same name."""
 
     def __init__(self) -> None:
         self._limiters: dict[bool, anyio.CapacityLimiter] = {}
-        self._gathering: _Glances | None = None
-        self._glancing = anyio.Lock()
+        self._next_batch: _ReadBatch | None = None
+        self._batch_lock = anyio.Lock()
 
     @abstractmethod
     def transaction(self, *, write: bool) -> AbstractContextManager[Connection]:
@@ -78,49 +78,49 @@ class Database(ABC):
     def close(self) -> None:
         """Close every connection."""
 
-    def done(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
+    def run_sync(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
         """Do `work` in a transaction, in this thread."""
         with self.transaction(write=write) as connection:
             return work(connection)
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that may write, in a worker thread."""
-        return await self._threaded(work, write=True)
+        return await self._run_in_thread(work, write=True)
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` in a transaction that only reads, in a worker thread."""
-        return await self._threaded(work, write=False)
+        return await self._run_in_thread(work, write=False)
 
-    async def glance(self, work: Callable[[Connection], Result]) -> Result:
+    async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
         """Do `work` that reads a few rows, in one thread and transaction with others that wait.
 
         A thread each would cost many callers at once more than their reading does.
         """
-        glances, leads = self._gathering, self._gathering is None
+        glances, leads = self._next_batch, self._next_batch is None
         if glances is None:
-            glances = self._gathering = _Glances()
+            glances = self._next_batch = _ReadBatch()
         outcome = glances.join(work)
         if leads:
             with anyio.CancelScope(shield=True):  # others wait for it
-                async with self._glancing:
-                    self._gathering = None
-                    await anyio.to_thread.run_sync(glances.do, self)
+                async with self._batch_lock:
+                    self._next_batch = None
+                    await anyio.to_thread.run_sync(glances.execute, self)
                 glances.over.set()
             await anyio.lowlevel.checkpoint_if_cancelled()
         else:
             await glances.over.wait()
         return outcome.result()
 
-    async def _threaded(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
+    async def _run_in_thread(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
         if write not in self._limiters:
             most = self.writers if write else self.readers
             self._limiters[write] = anyio.CapacityLimiter(most)
         return await anyio.to_thread.run_sync(
-            lambda: self.done(work, write=write), limiter=self._limiters[write]
+            lambda: self.run_sync(work, write=write), limiter=self._limiters[write]
         )
 
 
-class _Glances:
+class _ReadBatch:
     """Short readings that are done together."""
 
     def __init__(self) -> None:
@@ -133,16 +133,16 @@ class _Glances:
         self._works.append((work, outcome))
         return outcome
 
-    def do(self, database: Database) -> None:
+    def execute(self, database: Database) -> None:
         """Do all of them; what keeps one from being done is told to its asker."""
         try:
-            database.done(self._each, write=False)
+            database.run_sync(self._execute_one, write=False)
         except BaseException as error:  # noqa: BLE001 - raised where it was asked
             for _, outcome in self._works:
                 if not outcome.done():
                     outcome.set_exception(error)
 
-    def _each(self, connection: Connection) -> None:
+    def _execute_one(self, connection: Connection) -> None:
         for work, outcome in self._works:
             if not outcome.done():
                 outcome.set_result(work(connection))

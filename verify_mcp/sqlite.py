@@ -30,31 +30,31 @@ class SqliteConnection(Connection):
         self._raw = raw
         self._clock = clock
 
-    def rows(self, sql: str, values: Values | None = None) -> list[Row]:
+    def fetch_all(self, sql: str, values: Values | None = None) -> list[Row]:
         return self._raw.execute(sql, values or {}).fetchall()
 
-    def run(self, sql: str, values: Values | None = None) -> int:
+    def execute(self, sql: str, values: Values | None = None) -> int:
         return self._raw.execute(sql, values or {}).rowcount
 
-    def run_many(self, sql: str, values: Iterable[Values]) -> int:
+    def execute_many(self, sql: str, values: Iterable[Values]) -> int:
         return max(self._raw.executemany(sql, values).rowcount, 0)
 
     def lock(self, name: str) -> None:
         """Nothing to do: a writing transaction (BEGIN IMMEDIATE) is alone in the whole file."""
 
-    def clock(self) -> float:
+    def read_clock(self) -> float:
         return self._clock()
 
 
-class Sqlite(Database):
+class SqliteDatabase(Database):
     """One file, or with `path` None a database in this process's memory.
 
     `clock` must be the same for all who share the file: time.monotonic is system-wide on one
     machine, and deaf to changes of the wall clock.
     """
 
-    blob = "BLOB"
-    clustered = "WITHOUT ROWID"
+    blob_type = "BLOB"
+    table_options = "WITHOUT ROWID"
     writers = 1  # SQLite has one writer at a time; here they queue in order, there they do not
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = monotonic) -> None:
@@ -62,18 +62,18 @@ class Sqlite(Database):
         self._clock = clock
         self._closed = False
         self.path = path
-        self.place = "memory" if path is None else str(path)
+        self.location = "memory" if path is None else str(path)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._writes = 0
         if path is None:
-            self._idle.put(self._connected())  # another one would be another database
+            self._idle.put(self._connect())  # another one would be another database
         else:
-            self.identity = private_file(path)
+            self.identity = ensure_private_file(path)
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
-        with _translated(self.place):
-            self._check_place()
+        with _translate_errors(self.location):
+            self._check_location()
             raw = self._connection()
             try:
                 raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -109,9 +109,9 @@ class Sqlite(Database):
         try:
             return self._idle.get(block=self.path is None, timeout=BUSY_SECONDS)
         except queue.Empty:
-            return self._connected()
+            return self._connect()
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connect(self) -> sqlite3.Connection:
         raw = sqlite3.connect(
             self.path or ":memory:",
             timeout=BUSY_SECONDS,
@@ -128,7 +128,7 @@ class Sqlite(Database):
             raise
         return raw
 
-    def _check_place(self) -> None:
+    def _check_location(self) -> None:
         """Refuse to go on with a file that is no longer the one others see under its name."""
         if self.path is None:
             return
@@ -151,26 +151,26 @@ class Sqlite(Database):
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def private_file(path: Path, tries: int = 10) -> tuple[int, int]:
+def ensure_private_file(path: Path, tries: int = 10) -> tuple[int, int]:
     """Make sure that only this user can read the file; its device and inode.
 
     Raises DatabaseUnavailable for a file or folder that is a link or somebody else's.
     """
     try:
         _make_folder(path.parent)
-        _own(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
+        _check_owner(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
         # An existing file is never opened here: closing it would drop SQLite's own locks on it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         found = os.lstat(path)
-        _own(found, stat.S_ISREG, str(path))
+        _check_owner(found, stat.S_ISREG, str(path))
         mine = stat.S_IMODE(found.st_mode) & 0o700
         if os.name == "posix" and stat.S_IMODE(found.st_mode) != mine:
             path.chmod(mine)
         _need_rights(path)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and tries:
-            return private_file(path, tries - 1)  # set aside by another process meanwhile
+            return ensure_private_file(path, tries - 1)  # set aside by another process meanwhile
         raise DatabaseUnavailable(
             f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
             "set VERIFY_MCP_DATABASE_URL."
@@ -191,7 +191,7 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def recovery_lock(path: Path) -> Iterator[None]:
     """Hold off every other process that would set this database aside.
 
     Raises DatabaseUnavailable.
@@ -212,7 +212,7 @@ def exclusive(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _own(found: os.stat_result, kind: object, name: str) -> None:
+def _check_owner(found: os.stat_result, kind: object, name: str) -> None:
     is_kind = kind(found.st_mode)  # type: ignore[operator]  # one of stat's S_IS functions
     theirs = os.name == "posix" and found.st_uid != os.getuid()
     linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
@@ -223,7 +223,7 @@ def _own(found: os.stat_result, kind: object, name: str) -> None:
         )
 
 
-def set_aside(path: Path, reason: str, now: datetime | None = None) -> Path | None:
+def quarantine(path: Path, reason: str, now: datetime | None = None) -> Path | None:
     """Rename a database that cannot be used, so that a fresh one can begin; its new name.
 
     None when another process did it first.
@@ -241,7 +241,7 @@ def set_aside(path: Path, reason: str, now: datetime | None = None) -> Path | No
 
 
 @contextmanager
-def _translated(place: str) -> Iterator[None]:
+def _translate_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -250,13 +250,13 @@ def _translated(place: str) -> Iterator[None]:
         if not name or isinstance(error, sqlite3.IntegrityError):
             raise  # a mistake of ours, not a state of the file
         raise DatabaseUnavailable(
-            f"The database in {place} cannot be used: {_kind(name)}.",
+            f"The database in {place} cannot be used: {_describe_error(name)}.",
             damaged=name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")),
             reason="unfinished" if name == "SQLITE_ERROR" else "damaged",
         ) from error
 
 
-def _kind(name: str) -> str:
+def _describe_error(name: str) -> str:
     words = {
         "SQLITE_BUSY": "it is locked by another program",
         "SQLITE_READONLY": "it cannot be written",
@@ -267,4 +267,4 @@ def _kind(name: str) -> str:
         "SQLITE_NOTADB": "it is damaged",
         "SQLITE_ERROR": "its tables are not those of this version",
     }
-    return next((said for code, said in words.items() if name.startswith(code)), "SQL failed")
+    return next((text for code, text in words.items() if name.startswith(code)), "SQL failed")

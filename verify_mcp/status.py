@@ -9,34 +9,34 @@ from typing import Any
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror import Mirror
 from verify_mcp.settings import API_URL
-from verify_mcp.windows import Window, merged
+from verify_mcp.windows import Window, merge
 
 DAY = timedelta(days=1)
-MOST_RUNS, FEW_RUNS = 8, 1
+MAX_RUNS, SHORT_RUNS = 8, 1
 """Lines about days held: when asked about the mirror, and when asked about all."""
 
 
-async def told(mirror: Mirror, about: str) -> dict[str, Any]:
+async def server_status(mirror: Mirror, about: str) -> dict[str, Any]:
     """The answer of `get_verify_status`; `about` is all, quota, mirror or settings."""
     settings, account = mirror.settings, mirror.settings.credentials
     answer: dict[str, Any] = {"complete": True}
     if about == "all":
         answer |= {
-            "account": account.shown_id if account else None,
+            "account": account.masked_id if account else None,
             "api": "sandbox" if settings.sandbox else settings.api_url,
         }
     if about in ("all", "quota"):
-        answer["quota"] = await _quota(mirror)
+        answer["quota"] = await _rate_limit_fields(mirror)
     if about in ("all", "mirror"):
-        answer["mirror"] = await _mirror(mirror, FEW_RUNS if about == "all" else MOST_RUNS)
+        answer["mirror"] = await _mirror_fields(mirror, SHORT_RUNS if about == "all" else MAX_RUNS)
     if about in ("all", "settings"):
-        answer["settings"] = _settings(mirror)
+        answer["settings"] = _settings_fields(mirror)
     return {**answer, "problems": _problems(mirror)}
 
 
-async def _quota(mirror: Mirror) -> dict[str, Any]:
-    standing = await mirror.exchange.lists.standing()
-    gets = await mirror.exchange.retrieves.standing()
+async def _rate_limit_fields(mirror: Mirror) -> dict[str, Any]:
+    standing = await mirror.exchange.list_limiter.standing()
+    gets = await mirror.exchange.get_limiter.standing()
     return {
         "limit": str(mirror.settings.rate_limit),
         "left": standing.left,
@@ -46,33 +46,33 @@ async def _quota(mirror: Mirror) -> dict[str, Any]:
     }
 
 
-async def _mirror(mirror: Mirror, most: int) -> dict[str, Any]:
+async def _mirror_fields(mirror: Mirror, most: int) -> dict[str, Any]:
     if mirror.store is None:
         return {"on": False}
     try:
-        sessions, windows = await mirror.store.holdings("")
+        sessions, windows = await mirror.store.stats("")
     except DatabaseUnavailable:
-        return {"on": False, "place": mirror.access.place}
+        return {"on": False, "place": mirror.database.location}
     return {
         "on": True,
         "sessions": sessions,
         "covers": describe_days(windows, most),
         **({"until": f"{windows[-1].end:%m-%d %H:%M}"} if windows else {}),
-        "bytes": await mirror.access.size(),
-        "place": mirror.access.place,
+        "bytes": await mirror.database.size(),
+        "place": mirror.database.location,
     }
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class _DayRun:
     """Days in a row (UTC) that are held alike: all of each, or a part of each."""
 
     first: date
     last: date
-    whole: bool
+    is_complete: bool
 
     def __str__(self) -> str:
-        return f"{_written(self.first, self.last)} {'whole' if self.whole else 'in part'}"
+        return f"{_format_run(self.first, self.last)} {'whole' if self.is_complete else 'in part'}"
 
     @property
     def days(self) -> int:
@@ -84,46 +84,46 @@ def describe_days(windows: Iterable[Window], most: int) -> list[str]:
 
     What does not fit into the lines of the latest days becomes one line with numbers of days.
     """
-    runs = _runs(_days(windows))
+    runs = _day_runs(_days(windows))
     if len(runs) <= most:
         return [str(each) for each in runs]
     first = len(runs) - most + 1
-    return [_added_up(runs[:first]), *(str(each) for each in runs[first:])]
+    return [_merge_runs(runs[:first]), *(str(each) for each in runs[first:])]
 
 
 def _days(windows: Iterable[Window]) -> dict[date, bool]:
     """Every day of which something is held, and whether all of it is."""
-    held: defaultdict[date, timedelta] = defaultdict(timedelta)
-    for window in merged(windows):
+    cached: defaultdict[date, timedelta] = defaultdict(timedelta)
+    for window in merge(windows):
         start = window.start
         while start < window.end:
             end = min(datetime.combine(start.date() + DAY, time(), UTC), window.end)
-            held[start.date()] += end - start
+            cached[start.date()] += end - start
             start = end
-    return {day: length == DAY for day, length in held.items()}
+    return {day: length == DAY for day, length in cached.items()}
 
 
-def _runs(days: Mapping[date, bool]) -> list[_Run]:
-    runs: list[_Run] = []
-    for day, whole in sorted(days.items()):
-        if runs and runs[-1].whole == whole and day - runs[-1].last == DAY:
+def _day_runs(days: Mapping[date, bool]) -> list[_DayRun]:
+    runs: list[_DayRun] = []
+    for day, is_complete in sorted(days.items()):
+        if runs and runs[-1].is_complete == is_complete and day - runs[-1].last == DAY:
             runs[-1] = replace(runs[-1], last=day)
         else:
-            runs.append(_Run(day, day, whole))
+            runs.append(_DayRun(day, day, is_complete))
     return runs
 
 
-def _added_up(runs: Sequence[_Run]) -> str:
-    whole = sum(each.days for each in runs if each.whole)
-    parts = sum(each.days for each in runs if not each.whole)
-    return f"{_written(runs[0].first, runs[-1].last)}: {whole} whole, {parts} in part"
+def _merge_runs(runs: Sequence[_DayRun]) -> str:
+    is_complete = sum(each.days for each in runs if each.is_complete)
+    parts = sum(each.days for each in runs if not each.is_complete)
+    return f"{_format_run(runs[0].first, runs[-1].last)}: {is_complete} whole, {parts} in part"
 
 
-def _written(first: date, last: date) -> str:
+def _format_run(first: date, last: date) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _settings(mirror: Mirror) -> dict[str, Any]:
+def _settings_fields(mirror: Mirror) -> dict[str, Any]:
     settings = mirror.settings
     return {
         "max_wait_s": round(settings.max_wait),
@@ -136,7 +136,7 @@ def _settings(mirror: Mirror) -> dict[str, Any]:
 def _problems(mirror: Mirror) -> list[str]:
     """What is wrong now, each with its remedy."""
     settings = mirror.settings
-    found = [settings.credentials_problem, mirror.access.problem, _clock_problem(mirror)]
+    found = [settings.credentials_problem, mirror.database.problem, _clock_problem(mirror)]
     if settings.api_url != API_URL and not settings.sandbox:
         found.append(f"Requests go to {settings.api_url}, not to {API_URL}.")
     return [problem for problem in found if problem]
@@ -144,7 +144,7 @@ def _problems(mirror: Mirror) -> list[str]:
 
 def _clock_problem(mirror: Mirror) -> str:
     """That this machine's clock is wrong, as the API's replies tell; empty when it is not."""
-    seconds = round(mirror.exchange.clock.offset.total_seconds())
+    seconds = round(mirror.exchange.api_clock.offset.total_seconds())
     if not seconds:
         return ""
     side = "behind" if seconds > 0 else "ahead of"

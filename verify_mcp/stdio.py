@@ -35,11 +35,11 @@ from mcp_types import (
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-LINE_LIMIT = 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 """Bytes of one message; a longer one is refused. Tool calls are a thousandth of this."""
-TAIL = 1024
+MAX_TAIL_BYTES = 1024
 """Bytes at the end of a longer one in which its id is looked for."""
-GRACE = 1.5
+SHUTDOWN_GRACE = 1.5
 """Seconds for an orderly end before the process is ended."""
 _ESCAPES = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -64,13 +64,13 @@ async def serve(server: Server[Any]) -> int:
     def stop(status: int) -> None:
         nonlocal code
         code = status
-        _end_anyway(status)
+        _force_exit_later(status)
         tasks.cancel_scope.cancel()
 
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_until_signal, stop)
-            tasks.start_soon(_until_orphaned, stop)
+            tasks.start_soon(_wait_for_signal, stop)
+            tasks.start_soon(_wait_for_parent_exit, stop)
             await _serve_until_end(server)
             stop(0)
     except* (BrokenPipeError, anyio.BrokenResourceError):
@@ -81,14 +81,14 @@ async def serve(server: Server[Any]) -> int:
 async def _serve_until_end(server: Server[Any]) -> None:
     send, receive = anyio.create_memory_object_stream[bytes | Overlong](0)
     token = anyio.lowlevel.current_token()
-    threading.Thread(target=_pump, args=(0, send, token), daemon=True).start()
-    nothing = cast("anyio.AsyncFile[str]", _nothing())
+    threading.Thread(target=_read_stdin, args=(0, send, token), daemon=True).start()
+    nothing = cast("anyio.AsyncFile[str]", _empty_input())
     async with stdio_server(stdin=nothing) as (unused, writing), unused:
         messages = _Messages(receive, writing)
         await server.run(messages, writing, server.create_initialization_options())
 
 
-async def _nothing() -> AsyncIterator[str]:
+async def _empty_input() -> AsyncIterator[str]:
     """The input of the SDK's reader, which drops what it cannot read."""
     lines: tuple[str, ...] = ()
     for line in lines:
@@ -127,7 +127,7 @@ class _Messages:
         try:
             return await self._lines.receive()
         except anyio.EndOfStream:
-            _end_anyway(0)
+            _force_exit_later(0)
             raise
 
     async def aclose(self) -> None:
@@ -170,10 +170,10 @@ def parse(line: bytes | Overlong) -> JSONRPCMessage | Refusal:
     notification but an invalid request.
     """
     if isinstance(line, Overlong):
-        text = f"Invalid request: a message is at most {LINE_LIMIT:,} bytes long."
+        text = f"Invalid request: a message is at most {MAX_LINE_BYTES:,} bytes long."
         return Refusal(INVALID_REQUEST, text, _overlong_id(line))
     try:
-        value = from_json(mended(line))
+        value = from_json(replace_lone_surrogates(line))
     except ValueError:
         return Refusal(PARSE_ERROR, "Parse error: one JSON value a line is read.")
     text = "Invalid request: no JSON-RPC 2.0 message."
@@ -199,7 +199,9 @@ def _overlong_id(line: Overlong) -> RequestId | None:
     """The id before or after the long member of a request."""
     try:
         # A number at the end may go on in what was cut off.
-        members = from_json(mended(line.head).rstrip("0123456789.eE+-"), allow_partial=True)
+        members = from_json(
+            replace_lone_surrogates(line.head).rstrip("0123456789.eE+-"), allow_partial=True
+        )
     except ValueError:
         return None
     if isinstance(members, dict) and (found := _LAST_ID.search(line.tail)):
@@ -207,9 +209,11 @@ def _overlong_id(line: Overlong) -> RequestId | None:
     return _request_id(members)
 
 
-def _pump(descriptor: int, lines: MemoryObjectSendStream[bytes | Overlong], token: Any) -> None:
+def _read_stdin(
+    descriptor: int, lines: MemoryObjectSendStream[bytes | Overlong], token: Any
+) -> None:
     try:
-        for line in capped_lines(lambda: os.read(descriptor, 65536), LINE_LIMIT):
+        for line in capped_lines(lambda: os.read(descriptor, 65536), MAX_LINE_BYTES):
             if isinstance(line, Overlong) or line.strip():
                 anyio.from_thread.run(lines.send, line, token=token)
         anyio.from_thread.run_sync(lines.close, token=token)
@@ -217,7 +221,7 @@ def _pump(descriptor: int, lines: MemoryObjectSendStream[bytes | Overlong], toke
         return  # the server is gone; so is this thread's purpose
 
 
-def mended(line: bytes) -> str:
+def replace_lone_surrogates(line: bytes) -> str:
     """A line as text; half of a surrogate pair, for which it would be dropped, becomes U+FFFD."""
     return _ESCAPES.sub(
         lambda found: "\\ufffd" if found["half"] else found[0], line.decode("utf-8", "replace")
@@ -230,22 +234,24 @@ def capped_lines(read: Callable[[], bytes], limit: int) -> Iterator[bytes | Over
     while chunk := read():
         *ended, rest = chunk.split(b"\n")
         for part in ended:
-            line = _lengthen(line, part, limit)
+            line = _append(line, part, limit)
             yield line if isinstance(line, Overlong) else bytes(line)
             line = bytearray()
-        line = _lengthen(line, rest, limit)
+        line = _append(line, rest, limit)
     if line:
         yield line if isinstance(line, Overlong) else bytes(line)
 
 
-def _lengthen(line: bytearray | Overlong, part: bytes, limit: int) -> bytearray | Overlong:
+def _append(line: bytearray | Overlong, part: bytes, limit: int) -> bytearray | Overlong:
     if isinstance(line, Overlong):
-        return Overlong(line.head, (line.tail + part)[-TAIL:])
+        return Overlong(line.head, (line.tail + part)[-MAX_TAIL_BYTES:])
     line += part
-    return line if len(line) <= limit else Overlong(bytes(line[:limit]), bytes(line[-TAIL:]))
+    return (
+        line if len(line) <= limit else Overlong(bytes(line[:limit]), bytes(line[-MAX_TAIL_BYTES:]))
+    )
 
 
-async def _until_signal(stop: Callable[[int], None]) -> None:
+async def _wait_for_signal(stop: Callable[[int], None]) -> None:
     if sys.platform == "win32":  # pragma: no cover - there the parent ends us itself
         return
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -253,14 +259,14 @@ async def _until_signal(stop: Callable[[int], None]) -> None:
             stop(128 + number)
 
 
-async def _until_orphaned(stop: Callable[[int], None]) -> None:
+async def _wait_for_parent_exit(stop: Callable[[int], None]) -> None:
     parent = os.getppid()
     while os.getppid() == parent:  # noqa: ASYNC110 - the system announces no parent's death
         await anyio.sleep(PARENT_CHECK)
     stop(0)
 
 
-def _end_anyway(code: int) -> None:
-    watchdog = threading.Timer(GRACE, os._exit, (code,))
+def _force_exit_later(code: int) -> None:
+    watchdog = threading.Timer(SHUTDOWN_GRACE, os._exit, (code,))
     watchdog.daemon = True
     watchdog.start()

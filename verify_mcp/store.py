@@ -11,33 +11,33 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 from verify_mcp import rollups, summary
-from verify_mcp.database import Access
+from verify_mcp.database import ResilientDatabase
 from verify_mcp.filters import MICROSECOND, SessionFilter
-from verify_mcp.rollups import DAY, EPOCH, Shelf, day_number, instant, micros
+from verify_mcp.rollups import DAY, EPOCH, AccountScope, day_number, instant, micros
 from verify_mcp.sessions import Session
 from verify_mcp.sql import Connection, Value
 from verify_mcp.summary import Tallies
-from verify_mcp.windows import Window, covered, gaps, merged, overlap
+from verify_mcp.windows import Window, covers, gaps, merge, overlap
 
-RECENT = timedelta(hours=1)
+RECENT_FETCHES = timedelta(hours=1)
 """How long a walk is remembered whose window may still change."""
-MOST_COST = 10**15
+MAX_COST = 10**15
 """Billionths of the dearest session kept: a million, so that sums of thousands stay integers."""
 
-MOST_READ = 2048
+MAX_READ = 2048
 """Bodies whose sessions are remembered: what is asked again need not be read again."""
 _KEY = ("account", "scope", "created", "session")
-_FACTS = (
+_COLUMNS = (
     "app", "status", "recipient", "country", "channel", "brand", "outcomes", "attempts", "cost",
     "rescued", "final", "fetched",
 )  # fmt: skip
 # A final session stays as it is. Else a younger reply counts, and a final one whatever its age:
 # clocks can be set back.
 _UPSERT = (
-    f"INSERT INTO verify_sessions ({', '.join(_KEY + _FACTS)}) "  # noqa: S608 - fixed names
-    f"VALUES ({', '.join(f':{name}' for name in _KEY + _FACTS)}) "
+    f"INSERT INTO verify_sessions ({', '.join(_KEY + _COLUMNS)}) "  # noqa: S608 - fixed names
+    f"VALUES ({', '.join(f':{name}' for name in _KEY + _COLUMNS)}) "
     f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
-    f"{', '.join(f'{name} = excluded.{name}' for name in _FACTS)} "
+    f"{', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)} "
     "WHERE verify_sessions.final = 0 "
     "AND (excluded.final = 1 OR excluded.fetched >= verify_sessions.fetched)"
 )
@@ -61,12 +61,12 @@ class Store:
     Methods raise DatabaseUnavailable.
     """
 
-    def __init__(self, access: Access, account: str, *, settle: timedelta) -> None:
-        self._access = access
+    def __init__(self, access: ResilientDatabase, account: str, *, settle: timedelta) -> None:
+        self._database = access
         self._account = account
         self._settle = settle
 
-    async def keep(
+    async def save(
         self,
         sessions: Sequence[Session],
         scope: str,
@@ -79,62 +79,64 @@ class Store:
         `walked` says that the rest of the window, too, was whole at that instant.
         """
         stored = [each for each in sessions if _storable(each)]
-        rows = [self._row(each, scope, fetched) for each in stored]
+        rows = [self._params(each, scope, fetched) for each in stored]
         bodies = [self._body(each, scope, fetched) for each in stored]
-        claims = self._claims(sessions, window, fetched)
-        walks = self._walks(sessions, window, scope, walked)
+        claims = self._save_coverage(sessions, window, fetched)
+        walks = self._save_fetch_time(sessions, window, scope, walked)
 
         def work(connection: Connection) -> None:
             self._lock(connection)
-            connection.run_many(_UPSERT_BODY, bodies)
-            if connection.run_many(_UPSERT, rows):
+            connection.execute_many(_UPSERT_BODY, bodies)
+            if connection.execute_many(_UPSERT, rows):
                 days = {day_number(each.created) for each in stored}
-                rollups.drop(connection, self._shelf(scope), days)
+                rollups.delete(connection, self._account_scope(scope), days)
             if claims:
-                self._claim(connection, scope, claims)
-            self._roll_up(connection, scope, stored, claims)
+                self._add_coverage(connection, scope, claims)
+            self._update_daily_totals(connection, scope, stored, claims)
             if walks:
-                connection.run(
+                connection.execute(
                     "DELETE FROM verify_walks WHERE account = :account AND walked < :edge",
-                    {"account": self._account, "edge": micros(fetched - RECENT)},
+                    {"account": self._account, "edge": micros(fetched - RECENT_FETCHES)},
                 )
-                connection.run_many(_UPSERT_WALK, walks)
+                connection.execute_many(_UPSERT_WALK, walks)
 
-        await self._access.write(work)
+        await self._database.write(work)
 
-    async def covered(self, scope: str, wanted: Window) -> tuple[Window, ...]:
+    async def cached_windows(self, scope: str, session_filter: Window) -> tuple[Window, ...]:
         """The parts of a window in which every session is held and final."""
-        held = await self._access.glance(
-            lambda connection: self._covered(connection, scope, wanted)
+        covered_parts = await self._database.read_batched(
+            lambda connection: self._read_coverage(connection, scope, session_filter)
         )
-        return tuple(shared for each in held if (shared := overlap(each, wanted)))
+        return tuple(shared for each in covered_parts if (shared := overlap(each, session_filter)))
 
-    async def decided(
-        self, scope: str, wanted: SessionFilter, windows: Sequence[Window]
+    async def windows_of_known_brand(
+        self, scope: str, session_filter: SessionFilter, windows: Sequence[Window]
     ) -> tuple[Window, ...]:
         """What of some windows is enough to answer a filter: each session's brand is known there.
 
         All from the oldest unknown one on is left out: one gap costs the fewest requests.
         """
-        if wanted.brand_name is None:
+        if session_filter.brand_name is None:
             return tuple(windows)
 
         def work(connection: Connection) -> tuple[Window, ...]:
-            shelf = self._shelf(scope)
+            shelf = self._account_scope(scope)
             undecided = [
                 part
                 for window in windows
-                for part in rollups.undecided(connection, shelf, wanted, window)
+                for part in rollups.windows_of_unknown_brand(
+                    connection, shelf, session_filter, window
+                )
             ]
             hull = [Window(undecided[0].start, windows[-1].end)] if undecided else []
             return tuple(part for window in windows for part in gaps(window, hull))
 
-        return await self._access.read(work)
+        return await self._database.read(work)
 
-    async def latest(self, scope: str) -> datetime | None:
+    async def latest_fetch(self, scope: str) -> datetime | None:
         """The latest instant by the API's clock that any window was fetched at or ends at."""
-        rows = await self._access.read(
-            lambda connection: connection.rows(
+        rows = await self._database.read(
+            lambda connection: connection.fetch_all(
                 "SELECT max(ends) FROM verify_coverage WHERE account = :account AND scope = :scope "
                 "UNION ALL SELECT max(walked) FROM verify_walks "
                 "WHERE account = :account AND scope = :scope",
@@ -143,52 +145,58 @@ class Store:
         )
         return max((instant(row[0]) for row in rows if row[0] is not None), default=None)
 
-    async def walked(
-        self, scope: str, wanted: Window, since: datetime
+    async def recently_fetched(
+        self, scope: str, session_filter: Window, since: datetime
     ) -> list[tuple[Window, datetime]]:
         """Windows that overlap `wanted` and were walked whole since then, and when."""
-        rows = await self._access.read(
-            lambda connection: connection.rows(
+        rows = await self._database.read(
+            lambda connection: connection.fetch_all(
                 "SELECT starts, ends, walked FROM verify_walks WHERE account = :account "
                 "AND scope = :scope AND ends > :starts AND starts < :ends AND walked >= :since "
                 "ORDER BY starts",
-                {**self._shelf(scope).values(wanted), "since": micros(since)},
+                {**self._account_scope(scope).params(session_filter), "since": micros(since)},
             )
         )
         return [(Window(instant(row[0]), instant(row[1])), instant(row[2])) for row in rows]
 
-    async def page(
-        self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
+    async def list_page(
+        self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> list[Session] | None:
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
 
         def work(connection: Connection) -> list[bytes] | None:
-            if not covered(window, self._covered(connection, scope, window)):
+            if not covers(window, self._read_coverage(connection, scope, window)):
                 return None
-            if rollups.undecided(connection, self._shelf(scope), wanted, window):
+            if rollups.windows_of_unknown_brand(
+                connection, self._account_scope(scope), session_filter, window
+            ):
                 return None
-            return self._bodies(connection, wanted, scope, window, limit, offset)
+            return self._read_bodies(connection, session_filter, scope, window, limit, offset)
 
         # Glances wait for each other, so what only a scan can find is none.
-        scanned = (wanted.app_uuid, wanted.status, wanted.brand_name)
-        by_index = wanted.recipient is not None or not any(scanned)
-        look = self._access.glance if by_index or window.length <= DAY else self._access.read
+        scanned = (session_filter.app_uuid, session_filter.status, session_filter.brand_name)
+        by_index = session_filter.recipient is not None or not any(scanned)
+        look = (
+            self._database.read_batched if by_index or window.length <= DAY else self._database.read
+        )
         bodies = await look(work)
         return None if bodies is None else [_session(body) for body in bodies]
 
     async def find(
-        self, wanted: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
+        self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> list[Session]:
         """Sessions held in a window, newest first; as complete as the window is covered."""
-        bodies = await self._access.read(
-            lambda connection: self._bodies(connection, wanted, scope, window, limit, offset)
+        bodies = await self._database.read(
+            lambda connection: self._read_bodies(
+                connection, session_filter, scope, window, limit, offset
+            )
         )
         return [_session(body) for body in bodies]
 
-    async def starting(self, prefix: str, *, most: int = 5) -> list[str]:
+    async def ids_starting_with(self, prefix: str, *, most: int = 5) -> list[str]:
         """UUIDs held that start so."""
-        rows = await self._access.read(
-            lambda connection: connection.rows(
+        rows = await self._database.read(
+            lambda connection: connection.fetch_all(
                 "SELECT DISTINCT session FROM verify_sessions WHERE account = :account "
                 "AND session BETWEEN :first AND :last ORDER BY session LIMIT :most",
                 {
@@ -201,10 +209,10 @@ class Store:
         )
         return [str(row[0]) for row in rows]
 
-    async def final(self, uuid: str) -> Session | None:
+    async def get_final(self, uuid: str) -> Session | None:
         """The session, if it is held and will not change any more."""
-        rows = await self._access.read(
-            lambda connection: connection.rows(
+        rows = await self._database.read(
+            lambda connection: connection.fetch_all(
                 "SELECT b.body FROM verify_sessions AS s "
                 "JOIN verify_bodies AS b USING (account, scope, created, session) "
                 "WHERE s.account = :account AND s.session = :session AND s.final = 1",
@@ -213,10 +221,10 @@ class Store:
         )
         return _session(bytes(rows[0][0])) if rows else None
 
-    async def numbers_like(self, start: str, end: str) -> list[str]:
+    async def recipients_like(self, start: str, end: str) -> list[str]:
         """Recipients held whose digits start and end so."""
-        rows = await self._access.read(
-            lambda connection: connection.rows(
+        rows = await self._database.read(
+            lambda connection: connection.fetch_all(
                 "SELECT DISTINCT recipient FROM verify_sessions WHERE account = :account "
                 "AND recipient LIKE :pattern",
                 {"account": self._account, "pattern": f"{start}%{end}"},
@@ -224,42 +232,42 @@ class Store:
         )
         return [str(row[0]) for row in rows]
 
-    async def tallied(
+    async def tally(
         self,
-        wanted: SessionFilter,
+        session_filter: SessionFilter,
         scope: str,
         windows: Iterable[Window],
         by: tuple[str, ...],
         zone: tzinfo = UTC,
     ) -> Tallies:
         """The tallies of the sessions held in some windows, added up by the database."""
-        return await self._access.read(
-            lambda connection: rollups.tallied(
-                connection, self._shelf(scope), wanted, windows, by, zone
+        return await self._database.read(
+            lambda connection: rollups.tally(
+                connection, self._account_scope(scope), session_filter, windows, by, zone
             )
         )
 
-    async def holdings(self, scope: str) -> tuple[int, tuple[Window, ...]]:
+    async def stats(self, scope: str) -> tuple[int, tuple[Window, ...]]:
         """How many sessions are held, and every window covered."""
 
         def work(connection: Connection) -> tuple[int, tuple[Window, ...]]:
-            count = connection.rows(
+            count = connection.fetch_all(
                 "SELECT count(*) FROM verify_sessions WHERE account = :account",
                 {"account": self._account},
             )[0][0]
-            whole = Window(EPOCH, datetime(9999, 1, 1, tzinfo=UTC))
-            return int(count), tuple(self._covered(connection, scope, whole))
+            merged_windows = Window(EPOCH, datetime(9999, 1, 1, tzinfo=UTC))
+            return int(count), tuple(self._read_coverage(connection, scope, merged_windows))
 
-        return await self._access.read(work)
+        return await self._database.read(work)
 
-    async def everyone(self) -> list["Store"]:
+    async def for_each_account(self) -> list["Store"]:
         """A store for each account of which this database holds anything."""
-        rows = await self._access.read(
-            lambda connection: connection.rows(
+        rows = await self._database.read(
+            lambda connection: connection.fetch_all(
                 "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage"
             )
         )
-        return [Store(self._access, str(row[0]), settle=self._settle) for row in rows]
+        return [Store(self._database, str(row[0]), settle=self._settle) for row in rows]
 
     async def purge(self, before: datetime | None) -> int:
         """Forget sessions created before then, or everything; how many there were."""
@@ -268,29 +276,29 @@ class Store:
 
         def work(connection: Connection) -> int:
             self._lock(connection)
-            connection.run(
+            connection.execute(
                 "DELETE FROM verify_bodies WHERE account = :account AND created < :edge",
                 values,
             )
-            connection.run(
+            connection.execute(
                 "DELETE FROM verify_coverage WHERE account = :account AND ends <= :edge", values
             )
-            connection.run(
+            connection.execute(
                 "UPDATE verify_coverage SET starts = :edge WHERE account = :account "
                 "AND starts < :edge",
                 values,
             )
-            connection.run(
+            connection.execute(
                 "DELETE FROM verify_walks WHERE account = :account AND starts < :edge", values
             )
-            rollups.drop_before(connection, self._account, edge)
-            return connection.run(
+            rollups.delete_before(connection, self._account, edge)
+            return connection.execute(
                 "DELETE FROM verify_sessions WHERE account = :account AND created < :edge", values
             )
 
-        return await self._access.write(work)
+        return await self._database.write(work)
 
-    def _claims(
+    def _save_coverage(
         self, sessions: Sequence[Session], window: Window | None, fetched: datetime
     ) -> tuple[Window, ...]:
         """The settled part of a window whose sessions these are: holes where one may change."""
@@ -306,7 +314,7 @@ class Store:
         ]
         return gaps(Window(window.start, end), holes)
 
-    def _walks(
+    def _save_fetch_time(
         self,
         sessions: Sequence[Session],
         window: Window | None,
@@ -322,29 +330,29 @@ class Store:
             if not _storable(each)
         ]
         return [
-            {**self._shelf(scope).values(each), "walked": micros(walked)}
+            {**self._account_scope(scope).params(each), "walked": micros(walked)}
             for each in gaps(window, holes)
         ]
 
     def _is_final(self, session: Session, fetched: datetime) -> bool:
         last = session.updated or session.created
-        return session.settled and last <= fetched - self._settle
+        return session.ended and last <= fetched - self._settle
 
-    def _claim(self, connection: Connection, scope: str, claims: Sequence[Window]) -> None:
+    def _add_coverage(self, connection: Connection, scope: str, claims: Sequence[Window]) -> None:
         hull = Window(claims[0].start - MICROSECOND, claims[-1].end + MICROSECOND)
-        held = self._covered(connection, scope, hull)
-        connection.run_many(
+        covered_parts = self._read_coverage(connection, scope, hull)
+        connection.execute_many(
             "DELETE FROM verify_coverage WHERE account = :account AND scope = :scope "
             "AND starts = :starts",
-            [self._shelf(scope).values(each) for each in held],
+            [self._account_scope(scope).params(each) for each in covered_parts],
         )
-        connection.run_many(
+        connection.execute_many(
             "INSERT INTO verify_coverage (account, scope, starts, ends) "
             "VALUES (:account, :scope, :starts, :ends)",
-            [self._shelf(scope).values(each) for each in merged([*held, *claims])],
+            [self._account_scope(scope).params(each) for each in merge([*covered_parts, *claims])],
         )
 
-    def _roll_up(
+    def _update_daily_totals(
         self,
         connection: Connection,
         scope: str,
@@ -358,27 +366,29 @@ class Store:
             return
         hull = Window(min(moments) - DAY, max(moments) + DAY)
         days = {day_number(each) for each in moments}
-        held = self._covered(connection, scope, hull)
-        rollups.renew(connection, self._shelf(scope), sorted(days), held)
+        covered_parts = self._read_coverage(connection, scope, hull)
+        rollups.add_complete_days(
+            connection, self._account_scope(scope), sorted(days), covered_parts
+        )
 
     def _lock(self, connection: Connection) -> None:
         """Have this account's rows, coverage and roll-ups to oneself."""
         connection.lock(f"verify_coverage {self._account}")
 
-    def _shelf(self, scope: str) -> Shelf:
-        return Shelf(self._account, scope)
+    def _account_scope(self, scope: str) -> AccountScope:
+        return AccountScope(self._account, scope)
 
-    def _bodies(
+    def _read_bodies(
         self,
         connection: Connection,
-        wanted: SessionFilter,
+        session_filter: SessionFilter,
         scope: str,
         window: Window,
         limit: int,
         offset: int,
     ) -> list[bytes]:
-        where, values = self._shelf(scope).chosen(wanted, window)
-        rows = connection.rows(
+        where, values = self._account_scope(scope).where(session_filter, window)
+        rows = connection.fetch_all(
             "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
             f"WHERE {where} ORDER BY created DESC, session LIMIT :limit OFFSET :offset) AS s "
             "JOIN verify_bodies AS b USING (account, scope, created, session) "
@@ -387,16 +397,18 @@ class Store:
         )
         return [bytes(row[0]) for row in rows]
 
-    def _covered(self, connection: Connection, scope: str, wanted: Window) -> list[Window]:
-        rows = connection.rows(
+    def _read_coverage(
+        self, connection: Connection, scope: str, session_filter: Window
+    ) -> list[Window]:
+        rows = connection.fetch_all(
             "SELECT starts, ends FROM verify_coverage WHERE account = :account AND scope = :scope "
             "AND ends > :starts AND starts < :ends ORDER BY starts",
-            self._shelf(scope).values(wanted),
+            self._account_scope(scope).params(session_filter),
         )
         return [Window(instant(row[0]), instant(row[1])) for row in rows]
 
-    def _row(self, session: Session, scope: str, fetched: datetime) -> dict[str, Value]:
-        own = summary.tally(session)
+    def _params(self, session: Session, scope: str, fetched: datetime) -> dict[str, Value]:
+        params = summary.tally(session)
         return {
             "account": self._account,
             "scope": scope,
@@ -408,10 +420,10 @@ class Store:
             "country": session.country or summary.UNKNOWN,
             "channel": session.channel or summary.UNKNOWN,
             "brand": session.brand_name or summary.UNKNOWN,
-            "outcomes": summary.outcomes(session),
-            "attempts": own.attempts,
-            "cost": None if own.uncosted else own.cost,
-            "rescued": int(own.rescued),
+            "outcomes": summary.attempts_text(session),
+            "attempts": params.attempts,
+            "cost": None if params.uncosted else params.cost,
+            "rescued": int(params.rescued),
             "final": int(self._is_final(session, fetched)),
             "fetched": micros(fetched),
         }
@@ -438,10 +450,10 @@ def _storable(session: Session) -> bool:
         return False
     if session.cost is None:
         return True
-    scaled = summary.billionths(session.cost)
-    return scaled is not None and scaled <= MOST_COST
+    scaled = summary.to_nanos(session.cost)
+    return scaled is not None and scaled <= MAX_COST
 
 
-@lru_cache(maxsize=MOST_READ)
+@lru_cache(maxsize=MAX_READ)
 def _session(body: bytes) -> Session:
     return Session.model_validate_json(zlib.decompress(body))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from verify_mcp.sessions import STATUSES, Session
+from verify_mcp.sessions import SESSION_STATUSES, Session
 
-BILLIONTH = Decimal("1e-9")
+NANO = Decimal("1e-9")
 GROUPS = (
     "status",
     "channel",
@@ -28,7 +28,7 @@ GROUPS = (
 UNKNOWN = "?"
 """The group of sessions whose payload does not tell."""
 
-Key = tuple[str, ...]
+GroupKey = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Tally:
         return Tally(*(getattr(self, name) + getattr(other, name) for name in FIELDS))
 
     @property
-    def unfinished(self) -> int:
+    def in_progress(self) -> int:
         """Sessions in progress: neither verified nor expired, nor of a status unknown to us."""
         return self.sessions - self.verified - self.expired - self.other
 
@@ -68,33 +68,33 @@ class Tally:
         """All cost over all verified, to six places; None when none was verified."""
         if not self.verified:
             return None
-        exact = amount(self.cost) / self.verified
+        exact = from_nanos(self.cost) / self.verified
         return exact.quantize(Decimal("1e-6"), ROUND_HALF_EVEN)
 
 
 FIELDS = tuple(field.name for field in fields(Tally))
-Tallies = dict[Key, Tally]
+Tallies = dict[GroupKey, Tally]
 
 
-def percent(part: Decimal | int, whole: Decimal | int, rounding: str = ROUND_HALF_EVEN) -> Decimal:
+def percent(part: Decimal | int, total: Decimal | int, rounding: str = ROUND_HALF_EVEN) -> Decimal:
     """`part` of `whole` in per cent, to two places."""
-    return (Decimal(part) * 100 / Decimal(whole)).quantize(Decimal("0.01"), rounding)
+    return (Decimal(part) * 100 / Decimal(total)).quantize(Decimal("0.01"), rounding)
 
 
-def billionths(money: Decimal) -> int | None:
+def to_nanos(money: Decimal) -> int | None:
     """An amount as an integer, None when it has digits finer than a billionth."""
-    scaled = money / BILLIONTH
+    scaled = money / NANO
     return int(scaled) if scaled == scaled.to_integral_value() else None
 
 
-def amount(scaled: int) -> Decimal:
+def from_nanos(scaled: int) -> Decimal:
     """The amount that so many billionths are."""
-    return Decimal(scaled) * BILLIONTH
+    return Decimal(scaled) * NANO
 
 
 def tally(session: Session) -> Tally:
     """One session as a tally."""
-    cost = None if session.cost is None else billionths(session.cost)
+    cost = None if session.cost is None else to_nanos(session.cost)
     expired = session.status == "expired"
     return Tally(
         sessions=1,
@@ -105,7 +105,7 @@ def tally(session: Session) -> Tally:
         expired_cost=(cost or 0) if expired else 0,
         rescued=is_rescued(session),
         uncosted=cost is None,
-        other=session.status not in STATUSES,
+        other=session.status not in SESSION_STATUSES,
     )
 
 
@@ -115,29 +115,29 @@ def is_rescued(session: Session) -> bool:
     return session.status == "verified" and bool(tried) and session.channel != tried[0]
 
 
-def outcomes(session: Session) -> str:
+def attempts_text(session: Session) -> str:
     """Every attempt's channel and result in order: `sms failed; voice answer`."""
     return "; ".join(f"{each.channel} {each.status}".strip() for each in session.attempts)
 
 
-def tallied(sessions: Iterable[Session], by: tuple[str, ...], zone: tzinfo = UTC) -> Tallies:
+def tally_by(sessions: Iterable[Session], by: tuple[str, ...], zone: tzinfo = UTC) -> Tallies:
     """The tallies of sessions, by up to two of GROUPS; day and hour are of `zone`."""
     found: Tallies = {}
     for session in sessions:
-        own = tally(session)
-        whole = tuple(_group(session, each, zone) for each in by)
-        for key, part in spread(whole, by, own).items():
+        tally_ = tally(session)
+        merged = tuple(_group_of(session, each, zone) for each in by)
+        for key, part in expand_attempt_statuses(merged, by, tally_).items():
             found[key] = found.get(key, Tally()) + part
     return found
 
 
-def keys(session: Session, by: tuple[str, ...], zone: tzinfo = UTC) -> Iterable[Key]:
+def group_keys(session: Session, by: tuple[str, ...], zone: tzinfo = UTC) -> Iterable[GroupKey]:
     """The groups that a session is counted in."""
-    key = tuple(_group(session, each, zone) for each in by)
-    return spread(key, by, Tally()) if "attempt_status" in by else (key,)
+    key = tuple(_group_of(session, each, zone) for each in by)
+    return expand_attempt_statuses(key, by, Tally()) if "attempt_status" in by else (key,)
 
 
-def _group(session: Session, by: str, zone: tzinfo) -> str:
+def _group_of(session: Session, by: str, zone: tzinfo) -> str:
     match by:
         case "app":
             return session.app_uuid or UNKNOWN
@@ -146,7 +146,7 @@ def _group(session: Session, by: str, zone: tzinfo) -> str:
         case "country":
             return session.country or UNKNOWN
         case "attempt_status":
-            return outcomes(session)
+            return attempts_text(session)
         case "day" | "hour":
             return time_group(session.created, by, zone)
         case _:
@@ -158,31 +158,35 @@ def time_group(moment: datetime, by: str, zone: tzinfo) -> str:
     return moment.astimezone(zone).strftime("%Y-%m-%d" if by == "day" else "%Y-%m-%d %H:00")
 
 
-def spread(key: Key, by: tuple[str, ...], own: Tally) -> Tallies:
+def expand_attempt_statuses(key: GroupKey, by: tuple[str, ...], tally_: Tally) -> Tallies:
     """One group's tally under each attempt status it holds, when grouped so; else under `key`.
 
     A session stands under each status that an attempt of it had, so these groups overlap, and
     no cost is told for them: it would be told more than once.
     """
     if "attempt_status" not in by:
-        return {key: own}
+        return {key: tally_}
     place = by.index("attempt_status")
     counted = Counter(part for part in key[place].split("; ") if part)
     return {
         (*key[:place], status, *key[place + 1 :]): Tally(
-            own.sessions, own.verified, own.expired, times * own.sessions, other=own.other
+            tally_.sessions,
+            tally_.verified,
+            tally_.expired,
+            times * tally_.sessions,
+            other=tally_.other,
         )
         for status, times in counted.items()
     }
 
 
-def added(*parts: Mapping[Key, Tally]) -> Tallies:
+def merge(*parts: Mapping[GroupKey, Tally]) -> Tallies:
     """Tallies of parts added up, group by group."""
-    whole: Tallies = {}
+    merged: Tallies = {}
     for part in parts:
-        for key, own in part.items():
-            whole[key] = whole.get(key, Tally()) + own
-    return whole
+        for key, tally_ in part.items():
+            merged[key] = merged.get(key, Tally()) + tally_
+    return merged
 
 
 def total(tallies: Iterable[Tally]) -> Tally:

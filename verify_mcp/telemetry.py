@@ -11,17 +11,17 @@ from typing import Any
 CALLS = "verify_mcp.calls"
 DURATION = "verify_mcp.call.duration"
 API_REQUESTS = "verify_mcp.answer.api_requests"
-HELD = "verify_mcp.answers.held"
+CACHED = "verify_mcp.answers.held"
 PARTIAL = "verify_mcp.answers.partial"
 ERRORS = "verify_mcp.errors"
 QUOTA_LEFT = "verify_mcp.quota.left"
 QUOTA_WAIT = "verify_mcp.quota.wait"
 REFUSED = "verify_mcp.http.refused"
-_TOLD = {
+_DESCRIPTIONS = {
     CALLS: "Tool calls, by tool and outcome",
     DURATION: "How long tool calls took",
     API_REQUESTS: "API requests that an answer cost",
-    HELD: "Answers without a request",
+    CACHED: "Answers without a request",
     PARTIAL: "Answers that say complete: false",
     ERRORS: "Failed calls, by kind",
     QUOTA_LEFT: "Requests that may leave now",
@@ -38,37 +38,37 @@ def instrument(name: str) -> Any:
 
     meter = metrics.get_meter("verify_mcp")
     if name == QUOTA_LEFT:
-        return meter.create_gauge(name, description=_TOLD[name])
+        return meter.create_gauge(name, description=_DESCRIPTIONS[name])
     if name in _HISTOGRAMS:
-        return meter.create_histogram(name, _HISTOGRAMS[name], _TOLD[name])
-    return meter.create_counter(name, description=_TOLD[name])
+        return meter.create_histogram(name, _HISTOGRAMS[name], _DESCRIPTIONS[name])
+    return meter.create_counter(name, description=_DESCRIPTIONS[name])
 
 
-def called(tool: str, outcome: str, seconds: float, answer: Mapping[str, Any]) -> None:
+def record_call(tool: str, outcome: str, seconds: float, answer: Mapping[str, Any]) -> None:
     """A tool was called; `answer` is empty when it gave none."""
     instrument(CALLS).add(1, {"tool": tool, "outcome": outcome})
     instrument(DURATION).record(seconds, {"tool": tool})
     if isinstance(requests := answer.get("api_requests"), int):
         instrument(API_REQUESTS).record(requests, {"tool": tool})
         if not requests:
-            instrument(HELD).add(1, {"tool": tool})
+            instrument(CACHED).add(1, {"tool": tool})
     if answer.get("complete") is False:
         instrument(PARTIAL).add(1, {"tool": tool})
     if isinstance(left := answer.get("quota_left"), int):
         instrument(QUOTA_LEFT).set(left)
 
 
-def failed(kind: str) -> None:
+def record_error(kind: str) -> None:
     """A call failed; `kind` is the name of an error class of ours."""
     instrument(ERRORS).add(1, {"kind": kind})
 
 
-def waited(seconds: float) -> None:
+def record_wait(seconds: float) -> None:
     """A request to the API waited so long for its turn."""
     instrument(QUOTA_WAIT).record(seconds)
 
 
-def refused(reason: str) -> None:
+def record_refusal(reason: str) -> None:
     """An HTTP request was refused; `reason` is one of a few words."""
     instrument(REFUSED).add(1, {"reason": reason})
 

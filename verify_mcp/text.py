@@ -3,7 +3,7 @@
 import re
 from functools import cache
 
-LONGEST = 120
+MAX_LENGTH = 120
 """Characters of a foreign text that an answer shows."""
 
 # Control and format characters (Cf), variation selectors, blank patterns, tags and surrogates.
@@ -21,7 +21,7 @@ def _hidden() -> re.Pattern[str]:
     return re.compile(f"[{_HIDDEN}]+")
 
 
-def clean(text: str, longest: int = LONGEST) -> str:
+def clean(text: str, longest: int = MAX_LENGTH) -> str:
     """`text` without hidden characters, white space folded, at most `longest` characters."""
     # Cut first: a megabyte of text must not cost a megabyte of work.
     bare = _hidden().sub(" ", text[: longest * 8])

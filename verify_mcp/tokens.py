@@ -21,24 +21,24 @@ from filelock import FileLock
 
 from verify_mcp.callers import Caller, is_name, is_subaccount
 from verify_mcp.errors import InvalidSetting
-from verify_mcp.settings import data_folder
+from verify_mcp.settings import data_directory
 
 PREFIX = "vmcp_"
 """How every token begins, so that scanners for leaked secrets know it."""
-MOST_BUDGET = 99_999
-LARGEST_FILE = 10_000_000
-_LONGEST = 200
+MAX_BUDGET = 99_999
+MAX_FILE_BYTES = 10_000_000
+_MAX_NAME = 200
 
 logger = logging.getLogger(__name__)
 
 
-def usual_path() -> Path:
+def default_path() -> Path:
     """Where tokens are kept when no setting says otherwise."""
-    return data_folder() / "tokens.json"
+    return data_directory() / "tokens.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TokenEntry:
     """One token's line in the file."""
 
     name: str
@@ -62,42 +62,42 @@ def add(path: Path, name: str, budget: int, subaccount: str, now: datetime) -> s
         raise InvalidSetting("A token's name has letters, digits, dots and dashes, e.g. support.")
     if subaccount and not is_subaccount(subaccount):
         raise InvalidSetting("--subaccount is not an auth id: SA and 18 capitals or digits.")
-    if not 1 <= budget <= MOST_BUDGET:
-        raise InvalidSetting(f"--budget is not a number of calls a minute from 1 to {MOST_BUDGET}.")
+    if not 1 <= budget <= MAX_BUDGET:
+        raise InvalidSetting(f"--budget is not a number of calls a minute from 1 to {MAX_BUDGET}.")
     token = PREFIX + secrets.token_urlsafe(32)
-    with _locked(path):
-        entries = listed(path)
+    with _lock_file(path):
+        entries = list_tokens(path)
         if any(each.name == name for each in entries):
             raise InvalidSetting(f"There is a token named {name} already. Revoke it first.")
         created = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        _write(path, [*entries, Entry(name, _digest(token), budget, subaccount, created)])
+        _write(path, [*entries, TokenEntry(name, _digest(token), budget, subaccount, created)])
     return token
 
 
 def revoke(path: Path, name: str) -> None:
     """Forget a token. Raises InvalidSetting when there is none of this name."""
-    with _locked(path):
-        entries = listed(path)
+    with _lock_file(path):
+        entries = list_tokens(path)
         rest = [each for each in entries if each.name != name]
         if len(rest) == len(entries):
             raise InvalidSetting("There is no token of this name. See `verify-mcp token list`.")
         _write(path, rest)
 
 
-def listed(path: Path) -> list[Entry]:
+def list_tokens(path: Path) -> list[TokenEntry]:
     """Every token's entry, none when there is no file. Raises InvalidSetting."""
     try:
         with path.open("rb") as file:
             _check(path, os.fstat(file.fileno()))
-            said = json.loads(file.read(LARGEST_FILE))
-        entries = [Entry(**each) for each in said["tokens"]]
+            data = json.loads(file.read(MAX_FILE_BYTES))
+        entries = [TokenEntry(**each) for each in data["tokens"]]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise InvalidSetting(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidSetting(f"{path} is not a file of tokens.") from error
-    if not all(_sound(each) for each in entries):
+    if not all(_is_valid(each) for each in entries):
         raise InvalidSetting(f"{path} is not a file of tokens.")
     return entries
 
@@ -107,12 +107,12 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, ...] = ()
+        self._last_read: tuple[int, ...] = ()
         self._callers: Mapping[str, Caller] = {}
 
     def caller(self, token: str) -> Caller | None:
         """Whom a token stands for, None when it is unknown or was revoked."""
-        if not token.startswith(PREFIX) or len(token) > _LONGEST:
+        if not token.startswith(PREFIX) or len(token) > _MAX_NAME:
             return None
         self._refresh()
         return self._callers.get(_digest(token))
@@ -129,11 +129,11 @@ class TokenFile:
             )
         except OSError:
             state = ()
-        if state and state == self._seen:
+        if state and state == self._last_read:
             return
-        self._seen = state
+        self._last_read = state
         try:
-            self._callers = {each.sha256: each.caller for each in listed(self._path)}
+            self._callers = {each.sha256: each.caller for each in list_tokens(self._path)}
         except InvalidSetting as error:
             self._callers = {}
             logger.error("%s Tokens are refused until it can be.", error)  # noqa: TRY400 - told, not traced
@@ -143,9 +143,9 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _sound(entry: Entry) -> bool:
+def _is_valid(entry: TokenEntry) -> bool:
     # bool is an int, and true is no budget.
-    counts = type(entry.budget) is int and 1 <= entry.budget <= MOST_BUDGET
+    counts = type(entry.budget) is int and 1 <= entry.budget <= MAX_BUDGET
     confined = entry.subaccount == "" or is_subaccount(entry.subaccount)
     return counts and confined and is_name(entry.name) and len(str(entry.sha256)) == 64
 
@@ -159,7 +159,7 @@ def _check(path: Path, found: os.stat_result) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _lock_file(path: Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -178,7 +178,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _write(path: Path, entries: list[Entry]) -> None:
+def _write(path: Path, entries: list[TokenEntry]) -> None:
     """Replace the file whole, so that a server never reads half of it."""
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     text = json.dumps({"version": 1, "tokens": [asdict(each) for each in entries]}, indent=1)

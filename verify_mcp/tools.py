@@ -27,39 +27,39 @@ from verify_mcp.arguments import (
     STATUS_ARGUMENTS,
     SUMMARIZE_ARGUMENTS,
     Argument,
-    Reading,
+    ParseContext,
     input_schema,
-    read_get,
-    read_list,
-    read_status,
-    read_summarize,
+    parse_get,
+    parse_list,
+    parse_status,
+    parse_summarize,
 )
 from verify_mcp.errors import QuotaExhausted, VerifyError
-from verify_mcp.exchange import Effort
+from verify_mcp.exchange import CallContext
 from verify_mcp.filters import reach_edge
 from verify_mcp.mirror import Mirror
-from verify_mcp.progress import told
-from verify_mcp.quota import Quota
-from verify_mcp.survey import Question, Survey, unreachable
+from verify_mcp.progress import report_progress
+from verify_mcp.quota import RateLimiter
+from verify_mcp.survey import Summarizer, SummaryQuery, out_of_reach_result
 from verify_mcp.windows import Window
 
 logger = logging.getLogger(__name__)
 
-Said = Mapping[str, object] | None
-Context = ServerRequestContext[Mirror, Any]
+RawArguments = Mapping[str, object] | None
+RequestContext = ServerRequestContext[Mirror, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ToolDefinition:
     """A tool as a client sees it, and the function that answers it."""
 
     name: str
     title: str
     description: str
     arguments: Sequence[Argument]
-    output: Mapping[str, str]
-    answer: Callable[[Mirror, Said, Effort], Awaitable[dict[str, Any]]]
-    picture: str = ""
+    output_fields: Mapping[str, str]
+    handler: Callable[[Mirror, RawArguments, CallContext], Awaitable[dict[str, Any]]]
+    chart_uri: str = ""
     """Where a host that shows pictures finds the one of its answers."""
 
     def tool(self) -> Tool:
@@ -69,7 +69,7 @@ class Offer:
             title=self.title,
             description=self.description,
             input_schema=input_schema(self.arguments),
-            output_schema=_output_schema(self.output),
+            output_schema=_output_schema(self.output_fields),
             annotations=ToolAnnotations(
                 title=self.title,
                 read_only_hint=True,
@@ -77,70 +77,84 @@ class Offer:
                 idempotent_hint=True,
                 open_world_hint=True,
             ),
-            _meta={"ui": {"resourceUri": self.picture}} if self.picture else None,
+            _meta={"ui": {"resourceUri": self.chart_uri}} if self.chart_uri else None,
         )
 
 
-async def list_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
+async def list_verify_sessions(
+    mirror: Mirror, arguments: RawArguments, effort: CallContext
+) -> dict[str, Any]:
     """One page of sessions, newest first."""
-    call = read_list(said, reading_for(mirror))
-    call = replace(call, wanted=await mirror.with_number(call.wanted))
+    call = parse_list(arguments, parse_context(mirror))
+    call = replace(call, session_filter=await mirror.resolve_recipient(call.session_filter))
     now = mirror.now()
-    if call.wanted.unreachable(now=now):
-        return results.unreached(
-            call, await _footing(mirror, mirror.exchange.lists, effort), mirror.shown
+    if call.session_filter.is_out_of_reach(now=now):
+        return results.out_of_reach_answer(
+            call,
+            await answer_meta(mirror, mirror.exchange.list_limiter, effort),
+            mirror.format_recipient,
         )
-    asked = call.wanted.within_reach(now=now)
+    sent_filter = call.session_filter.clipped_to_reach(now=now)
     try:
         limit = results.request_limit(call)
-        page = await mirror.page(asked, limit=limit, offset=call.offset, effort=effort)
+        page = await mirror.list_page(sent_filter, limit=limit, offset=call.offset, effort=effort)
     except QuotaExhausted as busy:
-        footing = await _footing(mirror, mirror.exchange.lists, effort)
-        return results.unasked(call, asked, busy.eta_s, footing, mirror.shown)
-    footing = await _footing(mirror, mirror.exchange.lists, effort)
+        footing = await answer_meta(mirror, mirror.exchange.list_limiter, effort)
+        return results.list_pending_answer(
+            call, sent_filter, busy.eta_s, footing, mirror.format_recipient
+        )
+    footing = await answer_meta(mirror, mirror.exchange.list_limiter, effort)
     if page.receipt is not None:
         footing = replace(footing, now=page.receipt.earliest)
-    return results.listing(call, asked, page, footing, mirror.shown)
+    return results.list_answer(call, sent_filter, page, footing, mirror.format_recipient)
 
 
-async def summarize_verify_sessions(mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
+async def summarize_verify_sessions(
+    mirror: Mirror, arguments: RawArguments, effort: CallContext
+) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    call = read_summarize(said, reading_for(mirror))
-    call = replace(call, wanted=await mirror.with_number(call.wanted))
+    call = parse_summarize(arguments, parse_context(mirror))
+    call = replace(call, session_filter=await mirror.resolve_recipient(call.session_filter))
     now = mirror.now()
     end = min(call.end or now, now.replace(microsecond=0))
     start = max(call.start, reach_edge(now))
     pinned = call.end is not None and call.end <= now
     if start < end or call.start >= end:
         window = Window(min(start, end), end)
-        question = Question(call.wanted, window, pinned, call.by, call.zone, call.max_requests)
-        finding = await Survey(mirror, question, effort).finding()
+        question = SummaryQuery(
+            call.session_filter, window, pinned, call.group_by, call.zone, call.max_requests
+        )
+        finding = await Summarizer(mirror, question, effort).run()
     else:
-        finding = unreachable(Window(call.start, end), now)
-    footing = await _footing(mirror, mirror.exchange.lists, effort)
-    return totals.summarized(call, finding, footing, mirror.shown)
+        finding = out_of_reach_result(Window(call.start, end), now)
+    footing = await answer_meta(mirror, mirror.exchange.list_limiter, effort)
+    return totals.summary_answer(call, finding, footing, mirror.format_recipient)
 
 
-async def get_verify_status(mirror: Mirror, said: Said, _effort: Effort) -> dict[str, Any]:
+async def get_verify_status(
+    mirror: Mirror, arguments: RawArguments, _effort: CallContext
+) -> dict[str, Any]:
     """How the server itself stands; costs no request."""
-    about = read_status(said, reading_for(mirror))
-    return await status.told(mirror, about)
+    about = parse_status(arguments, parse_context(mirror))
+    return await status.server_status(mirror, about)
 
 
-async def get_verify_session(mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
+async def get_verify_session(
+    mirror: Mirror, arguments: RawArguments, effort: CallContext
+) -> dict[str, Any]:
     """One session, every attempt of it."""
-    reference = read_get(said, reading_for(mirror))
+    reference = parse_get(arguments, parse_context(mirror))
     try:
-        session = await mirror.session(reference, effort=effort)
+        session = await mirror.get_session(reference, effort=effort)
     except QuotaExhausted as busy:
-        footing = await _footing(mirror, mirror.exchange.retrieves, effort)
-        return results.untold(reference, busy.eta_s, footing)
-    footing = await _footing(mirror, mirror.exchange.retrieves, effort)
-    return results.single(session, footing, mirror.shown)
+        footing = await answer_meta(mirror, mirror.exchange.get_limiter, effort)
+        return results.session_pending_answer(reference, busy.eta_s, footing)
+    footing = await answer_meta(mirror, mirror.exchange.get_limiter, effort)
+    return results.session_answer(session, footing, mirror.format_recipient)
 
 
-OFFERS = (
-    Offer(
+TOOLS = (
+    ToolDefinition(
         "list_verify_sessions",
         "List Plivo Verify sessions",
         "Plivo Verify (OTP) sessions, newest first, at most 20 per call. Filters combine (AND); "
@@ -166,7 +180,7 @@ OFFERS = (
         },
         list_verify_sessions,
     ),
-    Offer(
+    ToolDefinition(
         "summarize_verify_sessions",
         "Summarize Plivo Verify sessions",
         "Totals over Plivo Verify (OTP) sessions: how many, verified, expired, conversion, "
@@ -194,7 +208,7 @@ OFFERS = (
         summarize_verify_sessions,
         picture.URI,
     ),
-    Offer(
+    ToolDefinition(
         "get_verify_session",
         "Get one Plivo Verify session",
         "One Plivo Verify (OTP) session: status, every delivery attempt with channel, status, "
@@ -215,7 +229,7 @@ OFFERS = (
         },
         get_verify_session,
     ),
-    Offer(
+    ToolDefinition(
         "get_verify_status",
         "Get the server's status",
         "How this server stands, without a request: account, both quotas (list requests; "
@@ -226,70 +240,76 @@ OFFERS = (
         get_verify_status,
     ),
 )
-_BY_NAME = {offer.name: offer for offer in OFFERS}
+_TOOLS_BY_NAME = {offer.name: offer for offer in TOOLS}
 
 
 async def on_list_tools(
-    _context: Context, _params: PaginatedRequestParams | None
+    _context: RequestContext, _params: PaginatedRequestParams | None
 ) -> ListToolsResult:
     """Every tool, on one page, always in the same order."""
-    return ListToolsResult(tools=[offer.tool() for offer in OFFERS])
+    return ListToolsResult(tools=[offer.tool() for offer in TOOLS])
 
 
-async def on_call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
+async def on_call_tool(context: RequestContext, params: CallToolRequestParams) -> CallToolResult:
     """Answer a call: the same compact JSON in both channels, or an error a reader can act on."""
-    offer = _BY_NAME.get(params.name)
+    offer = _TOOLS_BY_NAME.get(params.name)
     if offer is None:
-        raise MCPError(INVALID_PARAMS, f"No such tool. Tools: {', '.join(_BY_NAME)}.")
-    mirror, effort = context.lifespan_context, Effort()
+        raise MCPError(INVALID_PARAMS, f"No such tool. Tools: {', '.join(_TOOLS_BY_NAME)}.")
+    mirror, effort = context.lifespan_context, CallContext()
     wished = "progress_token" in (context.meta or {})
-    async with told(context.session, effort, wished=wished):
-        return await _answered(offer, mirror, params.arguments, effort)
+    async with report_progress(context.session, effort, enabled=wished):
+        return await _run_tool(offer, mirror, params.arguments, effort)
 
 
-async def _answered(offer: Offer, mirror: Mirror, said: Said, effort: Effort) -> CallToolResult:
+async def _run_tool(
+    offer: ToolDefinition, mirror: Mirror, arguments: RawArguments, effort: CallContext
+) -> CallToolResult:
     try:
-        answer = await _answer(offer, mirror, said, effort)
+        answer = await _call_handler(offer, mirror, arguments, effort)
     except VerifyError as error:
-        telemetry.failed(type(error).__name__)
-        return _refused(str(error))
+        telemetry.record_error(type(error).__name__)
+        return _error_result(str(error))
     except Exception:
-        telemetry.failed("bug")
+        telemetry.record_error("bug")
         logger.exception("%s failed", offer.name)
-        return _refused("Internal error in verify-mcp; its log on stderr has the details.")
+        return _error_result("Internal error in verify-mcp; its log on stderr has the details.")
     return CallToolResult(
-        content=[TextContent(text=results.compact(answer))], structured_content=answer
+        content=[TextContent(text=results.to_json(answer))], structured_content=answer
     )
 
 
-async def _answer(offer: Offer, mirror: Mirror, said: Said, effort: Effort) -> dict[str, Any]:
+async def _call_handler(
+    offer: ToolDefinition, mirror: Mirror, arguments: RawArguments, effort: CallContext
+) -> dict[str, Any]:
     """The answer; once more where the first reply showed that this machine's clock is wrong."""
-    clock = mirror.exchange.clock
+    clock = mirror.exchange.api_clock
     offset = clock.offset
-    answer = await offer.answer(mirror, said, effort)
+    answer = await offer.handler(mirror, arguments, effort)
     if abs(clock.offset - offset) > CLOCK_TOLERANCE:
-        answer = await offer.answer(mirror, said, effort)
+        answer = await offer.handler(mirror, arguments, effort)
     return answer
 
 
-def _refused(message: str) -> CallToolResult:
+def _error_result(message: str) -> CallToolResult:
     return CallToolResult(content=[TextContent(text=message)], is_error=True)
 
 
-def reading_for(mirror: Mirror) -> Reading:
+def parse_context(mirror: Mirror) -> ParseContext:
     """What reading an argument depends on, here and now."""
     account = mirror.settings.credentials
-    return Reading(
+    return ParseContext(
         mirror.now(),
-        confined=account is not None and account.is_subaccount,
+        is_subaccount=account is not None and account.is_subaccount,
         zone=ZoneInfo(mirror.settings.time_zone),
-        masked=mirror.key is not None,
+        masks_recipients=mirror.key is not None,
     )
 
 
-async def _footing(mirror: Mirror, quota: Quota, effort: Effort) -> results.Footing:
+async def answer_meta(
+    mirror: Mirror, quota: RateLimiter, effort: CallContext
+) -> results.AnswerMeta:
     standing = await quota.standing()
-    return results.Footing(mirror.now(), effort.requests, standing.left)
+    return results.AnswerMeta(mirror.now(), effort.requests_sent, standing.left)
 
 
 def _output_schema(fields: Mapping[str, str]) -> dict[str, Any]:

@@ -4,66 +4,75 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from verify_mcp.arguments import SummarizeCall
-from verify_mcp.census import Census
+from verify_mcp.arguments import SummarizeRequest
+from verify_mcp.census import CountResult
 from verify_mcp.estimates import Estimate
 from verify_mcp.figures import GroupEstimate
-from verify_mcp.filters import REACH_TOLERANCE, written
-from verify_mcp.results import Footing, recipient_note
-from verify_mcp.summary import UNKNOWN, Key, Tally, amount, percent, total
-from verify_mcp.survey import Finding
-from verify_mcp.windows import Window, joined
-from verify_mcp.wording import Shown, instant, money, plain, whole_seconds
+from verify_mcp.filters import REACH_TOLERANCE, format_api_time
+from verify_mcp.results import AnswerMeta, recipient_note
+from verify_mcp.summary import UNKNOWN, GroupKey, Tally, from_nanos, percent, total
+from verify_mcp.survey import SummaryResult
+from verify_mcp.windows import Window, join_closest
+from verify_mcp.wording import (
+    RecipientFormatter,
+    ceil_seconds,
+    format_decimal,
+    format_money,
+    format_time,
+)
 
-MOST_SPANS = 5
+MAX_SPANS = 5
 """Spans of time in `missing`; the closest ones are joined until so many remain."""
 
 
-def summarized(
-    call: SummarizeCall, finding: Finding, footing: Footing, shown: Shown
+def summary_answer(
+    call: SummarizeRequest,
+    finding: SummaryResult,
+    footing: AnswerMeta,
+    format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """The answer of `summarize_verify_sessions`."""
     # Groups of attempt statuses overlap; around what was counted nothing is in groups.
-    overlapping = "attempt_status" in call.by and finding.census is None
-    whole = None if overlapping else total(finding.tallies.values())
-    beyond = _beyond_reach(call, finding)
-    spans = joined(finding.missing, MOST_SPANS - len(beyond))
-    whys = (finding.why, _joined_why(finding, spans), *(gap["why"] for gap in beyond))
+    overlapping = "attempt_status" in call.group_by and finding.count is None
+    total_tally = None if overlapping else total(finding.tallies.values())
+    beyond = _out_of_reach_spans(call, finding)
+    spans = join_closest(finding.missing, MAX_SPANS - len(beyond))
+    whys = (finding.why, _explain_joined_spans(finding, spans), *(gap["why"] for gap in beyond))
     why = " ".join(filter(None, whys))
-    missing = [*map(_written_span, spans), *(gap["missing"] for gap in beyond)]
+    missing = [*map(_format_span, spans), *(gap["missing"] for gap in beyond)]
     return {
-        "complete": not missing and not finding.skipped and finding.census is None,
+        "complete": not missing and not finding.skipped and finding.count is None,
         **({"basis": finding.basis} if finding.basis else {}),
         **({"why": why} if why else {}),
         **({"missing": missing} if missing else {}),
-        **_etas(finding),
+        **_eta_fields(finding),
         **({"skipped": finding.skipped} if finding.skipped else {}),
-        "applied": _summary_applied(call, finding),
-        **(_told(whole, finding.census) if _is_anything_known(finding) else {}),
-        **_groups(call, finding, shown),
+        "applied": _applied(call, finding),
+        **(_totals_with_estimates(total_tally, finding.count) if _has_figures(finding) else {}),
+        **_group_table(call, finding, format_recipient),
         **_no_match(call, finding),
-        **replace(footing, now=min(finding.as_of, footing.now)).said(),
+        **replace(footing, now=min(finding.as_of, footing.now)).fields(),
     }
 
 
-def _no_match(call: SummarizeCall, finding: Finding) -> dict[str, str]:
+def _no_match(call: SummarizeRequest, finding: SummaryResult) -> dict[str, str]:
     """Why no session may match a recipient, where none does."""
-    if not call.wanted.recipient or finding.census is not None or finding.tallies:
+    if not call.session_filter.recipient or finding.count is not None or finding.tallies:
         return {}
-    return {"note": recipient_note(call.wanted.recipient)}
+    return {"note": recipient_note(call.session_filter.recipient)}
 
 
-def _etas(finding: Finding) -> dict[str, int]:
+def _eta_fields(finding: SummaryResult) -> dict[str, int]:
     """Seconds until the same call can go on, and until its answer can be exact."""
     etas = {"eta_s": finding.eta_s, "eta_exact_s": finding.eta_exact_s}
-    return {name: whole_seconds(eta) for name, eta in etas.items() if eta is not None}
+    return {name: ceil_seconds(eta) for name, eta in etas.items() if eta is not None}
 
 
-def _written_span(span: Window) -> str:
-    return f"{written(span.start)} to {written(span.end)}"
+def _format_span(span: Window) -> str:
+    return f"{format_api_time(span.start)} to {format_api_time(span.end)}"
 
 
-def _joined_why(finding: Finding, spans: tuple[Window, ...]) -> str:
+def _explain_joined_spans(finding: SummaryResult, spans: tuple[Window, ...]) -> str:
     """What the spans in `missing` hold besides what is missing, if they do."""
     gaps = len(finding.missing)
     if len(spans) == gaps:
@@ -74,86 +83,90 @@ def _joined_why(finding: Finding, spans: tuple[Window, ...]) -> str:
     )
 
 
-def _is_anything_known(finding: Finding) -> bool:
+def _has_figures(finding: SummaryResult) -> bool:
     """Whether the figures are about a part of the window at least: zeros would be a lie."""
-    return finding.census is not None or finding.missing != (finding.window,)
+    return finding.count is not None or finding.missing != (finding.window,)
 
 
-def _totals(whole: Tally) -> dict[str, Any]:
+def _total_fields(total_tally: Tally) -> dict[str, Any]:
     """A tally as an answer's own fields; what cannot be told is left out."""
-    told = {
-        "sessions": whole.sessions,
-        "verified": whole.verified,
-        "expired": whole.expired,
-        "in_progress": whole.unfinished,
-        "other_statuses": whole.other or None,
-        "conversion_pct": plain(whole.conversion_pct),
-        "attempts": whole.attempts,
-        "cost": money(amount(whole.cost)),
-        "cost_per_verified": money(whole.cost_per_verified),
-        "expired_cost": money(amount(whole.expired_cost)),
-        "rescued": whole.rescued,
-        "uncosted": whole.uncosted or None,
+    fields = {
+        "sessions": total_tally.sessions,
+        "verified": total_tally.verified,
+        "expired": total_tally.expired,
+        "in_progress": total_tally.in_progress,
+        "other_statuses": total_tally.other or None,
+        "conversion_pct": format_decimal(total_tally.conversion_pct),
+        "attempts": total_tally.attempts,
+        "cost": format_money(from_nanos(total_tally.cost)),
+        "cost_per_verified": format_money(total_tally.cost_per_verified),
+        "expired_cost": format_money(from_nanos(total_tally.expired_cost)),
+        "rescued": total_tally.rescued,
+        "uncosted": total_tally.uncosted or None,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _told(whole: Tally | None, census: Census | None) -> dict[str, Any]:
+def _totals_with_estimates(total_tally: Tally | None, census: CountResult | None) -> dict[str, Any]:
     """The totals: exact where they were counted, with intervals where they are estimated."""
     if census is None:
-        return _totals(whole) if whole else {}
-    held = whole or Tally()
+        return _total_fields(total_tally) if total_tally else {}
+    known = total_tally or Tally()
     counts = {status: census.counts.get(status) for status in ("", "verified", "expired")}
     sessions, verified, expired = (
-        None if count is None else count + own
-        for count, own in zip(
-            counts.values(), (held.sessions, held.verified, held.expired), strict=True
+        None if count is None else count + tally
+        for count, tally in zip(
+            counts.values(), (known.sessions, known.verified, known.expired), strict=True
         )
     )
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "sessions": sessions,
-        "sessions_at_least": held.sessions + census.at_least if sessions is None else None,
+        "sessions_at_least": known.sessions + census.at_least if sessions is None else None,
         "verified": verified,
         "expired": expired,
     }
     if sessions is not None and verified is not None and expired is not None:
-        others = census.others + held.other
-        told["in_progress"] = sessions - verified - expired - others
-        told["other_statuses"] = others or None
+        others = census.other_statuses + known.other
+        fields["in_progress"] = sessions - verified - expired - others
+        fields["other_statuses"] = others or None
         if verified + expired:
-            told["conversion_pct"] = plain(percent(verified, verified + expired))
-        if census.unchecked:
-            told["unchecked"] = ["expired", "conversion_pct"]
-    estimates = _estimated(held, census)
-    told |= {name: _figure(name, each.value) for name, each in estimates.items()}
-    told["estimated"] = {
-        name: [_figure(name, each.low), _figure(name, each.high)]
+            fields["conversion_pct"] = format_decimal(percent(verified, verified + expired))
+        if census.expired_is_inferred:
+            fields["unchecked"] = ["expired", "conversion_pct"]
+    estimates = _estimates_of_window(known, census)
+    fields |= {name: _format_figure(name, each.value) for name, each in estimates.items()}
+    fields["estimated"] = {
+        name: [_format_figure(name, each.low), _format_figure(name, each.high)]
         for name, each in estimates.items()
         if not each.exact
     }
-    return {name: value for name, value in told.items() if value not in (None, {})}
+    return {name: value for name, value in fields.items() if value not in (None, {})}
 
 
-def _figure(name: str, value: Decimal) -> int | str | None:
-    return int(value) if name in ("attempts", "rescued") else money(value)
+def _format_figure(name: str, value: Decimal) -> int | str | None:
+    return int(value) if name in ("attempts", "rescued") else format_money(value)
 
 
-def _estimated(held: Tally, census: Census) -> dict[str, Estimate]:
+def _estimates_of_window(known: Tally, census: CountResult) -> dict[str, Estimate]:
     """Estimates of the whole: of what was counted, and what is held around it."""
-    own = {
-        "attempts": Decimal(held.attempts),
-        "cost": amount(held.cost),
-        "expired_cost": amount(held.expired_cost),
-        "rescued": Decimal(held.rescued),
+    tally = {
+        "attempts": Decimal(known.attempts),
+        "cost": from_nanos(known.cost),
+        "expired_cost": from_nanos(known.expired_cost),
+        "rescued": Decimal(known.rescued),
     }
-    found = {name: each.plus(own[name]) for name, each in census.estimates.items() if name in own}
+    found = {
+        name: each.shifted_by(tally[name])
+        for name, each in census.estimates.items()
+        if name in tally
+    }
     if "cost" in found:
-        found["expired_cost"] = found["expired_cost"].at_most(found["cost"].high)
-    verified = census.counts.get("verified", 0) + held.verified
+        found["expired_cost"] = found["expired_cost"].capped_at(found["cost"].high)
+    verified = census.counts.get("verified", 0) + known.verified
     if "verified" in census.counts and "rescued" in found:
-        found["rescued"] = found["rescued"].at_most(Decimal(verified))
+        found["rescued"] = found["rescued"].capped_at(Decimal(verified))
     if verified and "verified" in census.counts and "cost" in found:
-        found["cost_per_verified"] = found["cost"].per(verified)
+        found["cost_per_verified"] = found["cost"].divided_by(verified)
     return found
 
 
@@ -161,19 +174,22 @@ ESTIMATE_COLUMNS = [
     "sessions", "sessions_low", "sessions_high", "conversion_pct", "conversion_low",
     "conversion_high", "cost", "cost_low", "cost_high",
 ]  # fmt: skip
-MOST_ESTIMATED = 8
+MAX_ESTIMATED_GROUPS = 8
 """Estimated groups in a table; the smaller ones are hardly known."""
 
 
 def _estimated_groups(
-    call: SummarizeCall, finding: Finding, census: Census, shown: Shown
+    call: SummarizeRequest,
+    finding: SummaryResult,
+    census: CountResult,
+    format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """Groups of the whole window: what is known exactly, and the estimate of the rest."""
-    if any(each in ("day", "hour") for each in call.by):
+    if any(each in ("day", "hour") for each in call.group_by):
         return {"note": "A sample says nothing of single days or hours: raise max_requests."}
     around, inside = finding.groups_around or {}, finding.groups_inside
     groups = {
-        key: _combined(
+        key: _combine(
             _at_least(census.groups.get(key), inside.get(key, Tally()), census.unseen_group),
             around.get(key, Tally()),
             census.unseen_group,
@@ -181,56 +197,58 @@ def _estimated_groups(
         for key in census.groups.keys() | around.keys() | inside.keys()
     }
     ranked = sorted(groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
-    kept = ranked[:MOST_ESTIMATED]
+    top = ranked[:MAX_ESTIMATED_GROUPS]
     # A session stands in several groups of attempt statuses: its cost belongs to none of them.
-    overlapping = "attempt_status" in call.by
+    overlapping = "attempt_status" in call.group_by
     rows = [
         [
-            *_names(call, key, shown),
-            *(money(each) or "" for each in group.sessions.bounds()),
+            *_group_labels(call, key, format_recipient),
+            *(format_money(each) or "" for each in group.sessions.bounds()),
             *_conversion(group.conversion),
-            *("" if overlapping else money(each) or "" for each in group.cost.bounds()),
+            *("" if overlapping else format_money(each) or "" for each in group.cost.bounds()),
         ]
-        for key, group in kept
+        for key, group in top
     ]
     note = "Groups cover the whole window, with 95 % intervals where they are estimated."
     if census.unseen_group:
         note += f" A group of up to {census.unseen_group} sessions may be missing."
-    if len(ranked) > len(kept):
-        note += f" {len(ranked) - len(kept)} smaller ones are left out."
-    return {"columns": [*call.by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
+    if len(ranked) > len(top):
+        note += f" {len(ranked) - len(top)} smaller ones are left out."
+    return {"columns": [*call.group_by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
 
 
-def _at_least(estimate: GroupEstimate | None, held: Tally, unseen: int) -> GroupEstimate | None:
+def _at_least(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate | None:
     """One group's estimate, which has the sessions held of it at least."""
-    if not held.sessions:
+    if not known.sessions:
         return estimate
     if estimate is None:  # no page drawn shows the group
-        return _combined(None, held, max(0, unseen - held.sessions))
+        return _combine(None, known, max(0, unseen - known.sessions))
     return replace(
         estimate,
-        sessions=estimate.sessions.at_least(Decimal(held.sessions)),
-        cost=estimate.cost.at_least(amount(held.cost)),
+        sessions=estimate.sessions.at_least(Decimal(known.sessions)),
+        cost=estimate.cost.at_least(from_nanos(known.cost)),
     )
 
 
-def _combined(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate:
+def _combine(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate:
     """One group's figures over what is known exactly and what is estimated."""
-    cost, sessions = amount(known.cost), Decimal(known.sessions)
+    cost, sessions = from_nanos(known.cost), Decimal(known.sessions)
     if estimate is None:  # no page drawn shows the group
         dearest = cost / known.sessions if known.sessions else Decimal(0)
         return GroupEstimate(
             Estimate(sessions, sessions, sessions + unseen),
-            _mixed(known, (Decimal(0), Decimal(0), Decimal(1)), (Decimal(0), Decimal(unseen))),
+            _mix_conversion(
+                known, (Decimal(0), Decimal(0), Decimal(1)), (Decimal(0), Decimal(unseen))
+            ),
             Estimate(cost, cost, cost + 2 * dearest * unseen),
         )
     counted = estimate.sessions
     shares = estimate.conversion.bounds() if estimate.conversion else None
-    conversion = _mixed(known, shares, (counted.value, counted.low, counted.high))
-    return GroupEstimate(counted.plus(sessions), conversion, estimate.cost.plus(cost))
+    conversion = _mix_conversion(known, shares, (counted.value, counted.low, counted.high))
+    return GroupEstimate(counted.shifted_by(sessions), conversion, estimate.cost.shifted_by(cost))
 
 
-def _mixed(
+def _mix_conversion(
     known: Tally, shares: tuple[Decimal, Decimal, Decimal] | None, sizes: tuple[Decimal, ...]
 ) -> Estimate | None:
     """The conversion of known sessions and of others whose share and number are estimated."""
@@ -259,53 +277,62 @@ def _conversion(share: Estimate | None) -> list[str]:
 
 GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
 ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
-MOST_GROUPS = 50
+MAX_GROUPS = 50
 """Groups in a table; the smallest beyond them are added up as `other`."""
-MOST_TIMES = 100
+MAX_TIME_GROUPS = 100
 """The same of days or hours alone: a course over 90 days has no holes."""
 
 
-def _groups(call: SummarizeCall, finding: Finding, shown: Shown) -> dict[str, Any]:
-    if not call.by:
+def _group_table(
+    call: SummarizeRequest, finding: SummaryResult, format_recipient: RecipientFormatter
+) -> dict[str, Any]:
+    if not call.group_by:
         return {}
-    if finding.census is not None:
-        if finding.groups_around is None or not finding.census.groups:
+    if finding.count is not None:
+        if finding.groups_around is None or not finding.count.groups:
             return {}  # before any page is drawn, the known part alone would pass for all
-        return _estimated_groups(call, finding, finding.census, shown)
-    columns = ATTEMPT_COLUMNS if "attempt_status" in call.by else GROUP_COLUMNS
+        return _estimated_groups(call, finding, finding.count, format_recipient)
+    columns = ATTEMPT_COLUMNS if "attempt_status" in call.group_by else GROUP_COLUMNS
     ranked = sorted(finding.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
-    most = MOST_TIMES if set(call.by) <= {"day", "hour"} else MOST_GROUPS
-    kept, rest = ranked[:most], ranked[most:]
-    if any(each in ("day", "hour") for each in call.by):
-        kept.sort(key=lambda item: item[0])
-    rows = [_group_row(call, key, own, columns, shown) for key, own in kept]
+    most = MAX_TIME_GROUPS if set(call.group_by) <= {"day", "hour"} else MAX_GROUPS
+    top, rest = ranked[:most], ranked[most:]
+    if any(each in ("day", "hour") for each in call.group_by):
+        top.sort(key=lambda item: item[0])
+    rows = [_group_row(call, key, tally, columns, format_recipient) for key, tally in top]
     if rest:
-        names = (f"other ({len(rest)})", *("" for _ in call.by[1:]))
-        rows.append([*names, *_other_figures(call, [own for _, own in rest], columns)])
-    return {"columns": [*call.by, *columns], "rows": rows, **_group_note(call, finding)}
+        names = (f"other ({len(rest)})", *("" for _ in call.group_by[1:]))
+        rows.append([*names, *_other_figures(call, [tally for _, tally in rest], columns)])
+    return {"columns": [*call.group_by, *columns], "rows": rows, **_group_note(call, finding)}
 
 
 def _group_row(
-    call: SummarizeCall, key: Key, own: Tally, columns: list[str], shown: Shown
+    call: SummarizeRequest,
+    key: GroupKey,
+    tally: Tally,
+    columns: list[str],
+    format_recipient: RecipientFormatter,
 ) -> list[str]:
-    return [*_names(call, key, shown), *_figures(own, columns)]
+    return [*_group_labels(call, key, format_recipient), *_format_figures(tally, columns)]
 
 
-def _names(call: SummarizeCall, key: Key, shown: Shown) -> list[str]:
+def _group_labels(
+    call: SummarizeRequest, key: GroupKey, format_recipient: RecipientFormatter
+) -> list[str]:
     return [
-        shown(name) if by == "recipient" else name for by, name in zip(call.by, key, strict=True)
+        format_recipient(name) if by == "recipient" else name
+        for by, name in zip(call.group_by, key, strict=True)
     ]
 
 
-def _figures(own: Tally, columns: list[str]) -> list[str]:
-    told = _totals(own)
-    return [str(told.get(column, "")) for column in columns]
+def _format_figures(tally: Tally, columns: list[str]) -> list[str]:
+    fields = _total_fields(tally)
+    return [str(fields.get(column, "")) for column in columns]
 
 
-def _other_figures(call: SummarizeCall, rest: list[Tally], columns: list[str]) -> list[str]:
+def _other_figures(call: SummarizeRequest, rest: list[Tally], columns: list[str]) -> list[str]:
     """The smallest groups in one row; of overlapping ones only the attempts add up."""
-    figures = _figures(total(rest), columns)
-    if "attempt_status" not in call.by:
+    figures = _format_figures(total(rest), columns)
+    if "attempt_status" not in call.group_by:
         return figures
     return [
         figure if column == "attempts" else ""
@@ -313,37 +340,37 @@ def _other_figures(call: SummarizeCall, rest: list[Tally], columns: list[str]) -
     ]
 
 
-def _group_note(call: SummarizeCall, finding: Finding) -> dict[str, str]:
-    if "attempt_status" in call.by:
+def _group_note(call: SummarizeRequest, finding: SummaryResult) -> dict[str, str]:
+    if "attempt_status" in call.group_by:
         return {"note": "A session counts in each group that an attempt of it belongs to."}
-    if "brand" in call.by and any(UNKNOWN in key for key in finding.tallies):
+    if "brand" in call.group_by and any(UNKNOWN in key for key in finding.tallies):
         return {"note": "? are sessions without a brand, both on the session and on its attempts."}
     return {}
 
 
-def _summary_applied(call: SummarizeCall, finding: Finding) -> dict[str, Any]:
-    said: dict[str, Any] = dict(call.wanted.asked())
-    if call.wanted.recipient:
-        said["recipient"] = call.echo
-    said |= {
-        "session_time__gte": written(finding.window.start),
-        "session_time__lt": written(finding.window.end),
+def _applied(call: SummarizeRequest, finding: SummaryResult) -> dict[str, Any]:
+    applied: dict[str, Any] = dict(call.session_filter.set_filters())
+    if call.session_filter.recipient:
+        applied["recipient"] = call.recipient_echo
+    applied |= {
+        "session_time__gte": format_api_time(finding.window.start),
+        "session_time__lt": format_api_time(finding.window.end),
     }
-    if call.by:
-        said["group_by"] = list(call.by)
-    if any(each in ("day", "hour") for each in call.by):
-        said["time_zone"] = str(call.zone)
-    return said
+    if call.group_by:
+        applied["group_by"] = list(call.group_by)
+    if any(each in ("day", "hour") for each in call.group_by):
+        applied["time_zone"] = str(call.zone)
+    return applied
 
 
-def _beyond_reach(call: SummarizeCall, finding: Finding) -> list[dict[str, str]]:
+def _out_of_reach_spans(call: SummarizeRequest, finding: SummaryResult) -> list[dict[str, str]]:
     """What lies before the API's reach; `applied` tells seconds that slid out of it."""
     start = finding.window.start
     if start - call.start <= REACH_TOLERANCE:
         return []
     return [
         {
-            "why": f"The API reaches back 90 days, to {instant(start)} UTC.",
-            "missing": f"{instant(call.start)} to {instant(start)}",
+            "why": f"The API reaches back 90 days, to {format_time(start)} UTC.",
+            "missing": f"{format_time(call.start)} to {format_time(start)}",
         }
     ]

@@ -33,7 +33,7 @@ class Window:
         return self.start <= moment < self.end
 
 
-def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
+def merge(windows: Iterable[Window]) -> tuple[Window, ...]:
     """The same instants in the fewest windows, oldest first: joined where they touch or overlap."""
     joined: list[Window] = []
     for window in sorted(window for window in windows if window.length):
@@ -44,22 +44,22 @@ def merged(windows: Iterable[Window]) -> tuple[Window, ...]:
     return tuple(joined)
 
 
-def joined(windows: Iterable[Window], most: int) -> tuple[Window, ...]:
+def join_closest(windows: Iterable[Window], most: int) -> tuple[Window, ...]:
     """All these instants in at most `most` (at least 1) windows, oldest first.
 
     Those with the least time between them are joined, so as few other instants as possible are
     taken in.
     """
-    apart = merged(windows)
+    apart = merge(windows)
     if len(apart) <= most:
         return apart
-    widest = sorted(pairwise(apart), key=_between, reverse=True)[: most - 1]
+    widest = sorted(pairwise(apart), key=_gap_between, reverse=True)[: most - 1]
     starts = [apart[0].start, *sorted(later.start for _, later in widest)]
     ends = [*sorted(earlier.end for earlier, _ in widest), apart[-1].end]
     return tuple(Window(start, end) for start, end in zip(starts, ends, strict=True))
 
 
-def _between(neighbours: tuple[Window, Window]) -> timedelta:
+def _gap_between(neighbours: tuple[Window, Window]) -> timedelta:
     earlier, later = neighbours
     return later.start - earlier.end
 
@@ -70,15 +70,15 @@ def overlap(a: Window, b: Window) -> Window | None:
     return Window(start, end) if start < end else None
 
 
-def gaps(wanted: Window, held: Iterable[Window]) -> tuple[Window, ...]:
+def gaps(wanted: Window, windows: Iterable[Window]) -> tuple[Window, ...]:
     """What of `wanted` no window in `held` holds, oldest first."""
-    inside = merged(shared for window in held if (shared := overlap(wanted, window)))
+    inside = merge(shared for window in windows if (shared := overlap(wanted, window)))
     starts = [wanted.start, *(window.end for window in inside)]
     ends = [*(window.start for window in inside), wanted.end]
     between = zip(starts, ends, strict=True)
     return tuple(Window(start, end) for start, end in between if start < end)
 
 
-def covered(wanted: Window, windows: Iterable[Window]) -> bool:
+def covers(window: Window, windows: Iterable[Window]) -> bool:
     """Whether `windows` together hold every instant of `wanted`; nothing wanted is held."""
-    return not gaps(wanted, windows)
+    return not gaps(window, windows)

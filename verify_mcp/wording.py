@@ -11,64 +11,64 @@ from typing import Any
 
 from verify_mcp.sessions import ATTEMPT_STATUSES, CHANNELS, Attempt, Session
 
-Shown = Callable[[str], str]
+RecipientFormatter = Callable[[str], str]
 """How a recipient's digits are written."""
 
-_SPOKEN_CHANNELS = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
-_SPOKEN_STATUSES = {"answer": "answered", "no answer": "not answered", "cancel": "cancelled"}
-_MOST_SPOKEN = 4
+_CHANNEL_PHRASES = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
+_STATUS_PHRASES = {"answer": "answered", "no answer": "not answered", "cancel": "cancelled"}
+_MAX_PHRASES = 4
 
 
-def story(session: Session, shown: Shown) -> dict[str, Any]:
+def session_fields(session: Session, format_recipient: RecipientFormatter) -> dict[str, Any]:
     """One session whole; what the API does not tell is left out."""
-    doubts = session.doubts()
-    told = {
+    doubts = session.inconsistencies()
+    fields = {
         "session": session.uuid,
         "app": session.app_uuid,
         "app_name": session.alias,
         "brand": session.brand_name,
-        "recipient": shown(session.recipient),
+        "recipient": format_recipient(session.recipient),
         "country": session.country,
         "network": session.network,
         "status": session.status,
         "channel": session.channel,
-        "attempts": [_attempt(session, each) for each in session.attempts],
-        "cost": money(session.cost),
-        "validation_cost": money(session.validation_cost),
-        "created": instant(session.created),
-        "updated": instant(session.updated) if session.updated else None,
-        "note": _sentence("; ".join(doubts)) if doubts else None,
+        "attempts": [_attempt_fields(session, each) for each in session.attempts],
+        "cost": format_money(session.cost),
+        "validation_cost": format_money(session.validation_cost),
+        "created": format_time(session.created),
+        "updated": format_time(session.updated) if session.updated else None,
+        "note": _outcome_sentence("; ".join(doubts)) if doubts else None,
     }
-    return {name: value for name, value in told.items() if value not in (None, "")}
+    return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def _sentence(words: str) -> str:
+def _outcome_sentence(words: str) -> str:
     return words[0].upper() + words[1:] + "."
 
 
-def _attempt(session: Session, attempt: Attempt) -> dict[str, Any]:
-    told = {
+def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
+    fields = {
         "channel": attempt.channel,
         "status": attempt.status,
-        "time": short(attempt.time) if attempt.time else None,
-        "charge": money(session.charge(attempt)),
+        "time": format_time_short(attempt.time) if attempt.time else None,
+        "charge": format_money(session.charge(attempt)),
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def sentence(session: Session) -> str:
+def session_sentence(session: Session) -> str:
     """One session in plain words, from its fields only."""
-    parts = [_counted(session.attempts)]
-    parts += [_spoken(each) for each in session.attempts[:_MOST_SPOKEN]]
-    if len(session.attempts) > _MOST_SPOKEN:
-        parts.append(f"and {len(session.attempts) - _MOST_SPOKEN} more")
-    charged = ("charge not told" if session.cost is None else f"{money(session.cost)} charged") + (
-        "" if session.settled else " so far"
-    )
-    return f"{_spoken_status(session.status)}: {', '.join(parts)}; {charged}."
+    parts = [_count_attempts(session.attempts)]
+    parts += [_phrase(each) for each in session.attempts[:_MAX_PHRASES]]
+    if len(session.attempts) > _MAX_PHRASES:
+        parts.append(f"and {len(session.attempts) - _MAX_PHRASES} more")
+    charged = (
+        "charge not told" if session.cost is None else f"{format_money(session.cost)} charged"
+    ) + ("" if session.ended else " so far")
+    return f"{_phrase_status(session.status)}: {', '.join(parts)}; {charged}."
 
 
-def _counted(attempts: tuple[Attempt, ...]) -> str:
+def _count_attempts(attempts: tuple[Attempt, ...]) -> str:
     if not attempts:
         return "no attempt yet"
     times = [each.time for each in attempts if each.time]
@@ -77,38 +77,38 @@ def _counted(attempts: tuple[Attempt, ...]) -> str:
     return f"{len(attempts)} attempts in {(max(times) - min(times)).total_seconds():.0f} s"
 
 
-def _spoken(attempt: Attempt) -> str:
+def _phrase(attempt: Attempt) -> str:
     # Only words we know become prose: an unknown one is the API's text.
     channel = attempt.channel if attempt.channel in CHANNELS else "another channel"
     status = attempt.status if attempt.status in ATTEMPT_STATUSES else "in an unknown state"
-    return f"{_SPOKEN_CHANNELS.get(channel, channel)} {_SPOKEN_STATUSES.get(status, status)}"
+    return f"{_CHANNEL_PHRASES.get(channel, channel)} {_STATUS_PHRASES.get(status, status)}"
 
 
-def _spoken_status(status: str) -> str:
+def _phrase_status(status: str) -> str:
     known = {"in-progress": "In progress", "verified": "Verified", "expired": "Expired"}
     return known.get(status, "Unknown status")
 
 
-def plain(number: Decimal | None) -> str | None:
+def format_decimal(number: Decimal | None) -> str | None:
     """A number without an exponent, None for None."""
     return None if number is None else f"{number:f}"
 
 
-def money(value: Decimal | None) -> str | None:
+def format_money(value: Decimal | None) -> str | None:
     """An amount to its last digit, without zeros that say nothing."""
     return None if value is None else f"{value.normalize():f}"
 
 
-def instant(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """An instant to the second, `2026-11-21 09:30:00`, UTC."""
     return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat(sep=" ")
 
 
-def short(moment: datetime) -> str:
+def format_time_short(moment: datetime) -> str:
     """An instant without its year, which `applied` or `created` tells."""
-    return instant(moment)[len("2026-") :]
+    return format_time(moment)[len("2026-") :]
 
 
-def whole_seconds(seconds: float) -> int:
+def ceil_seconds(seconds: float) -> int:
     """Seconds to wait, rounded up, at least one."""
     return max(1, -int(-seconds // 1))

@@ -25,17 +25,17 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from benchmarks.fuzz.processes import lived
-from benchmarks.fuzz.scenarios import SCENARIOS, played
+from benchmarks.fuzz.processes import run_life
+from benchmarks.fuzz.scenarios import SCENARIOS, play
 from benchmarks.fuzz.stage import Report
-from benchmarks.fuzz.wander import wandered
+from benchmarks.fuzz.wander import wander
 from tests.databases import postgres_place, postgres_server
 
 MOST_PRINTED = 3
 """Violations of one kind."""
 
 
-def _told(name: str, report: Report, seconds: float) -> bool:
+def _report(name: str, report: Report, seconds: float) -> bool:
     """Print what was found; whether that was nothing."""
     found = " ".join(f"{kind} {times}" for kind, times in report.kinds().items())
     print(f"{name}: {report.calls} calls, {seconds:.1f} s: {found or 'no violation'}", flush=True)
@@ -62,7 +62,7 @@ def _wander(options: argparse.Namespace) -> bool:
             killed += run(options.seed + number, report)
     report.violations += report.odds.violations()
     name = f"{number} worlds" + f", {killed} servers killed" * options.processes
-    return _told(name, report, time.monotonic() - began)
+    return _report(name, report, time.monotonic() - began)
 
 
 def _mirror(options: argparse.Namespace) -> bool | None:
@@ -71,7 +71,7 @@ def _mirror(options: argparse.Namespace) -> bool | None:
 
 def _in_process(options: argparse.Namespace) -> Callable[[int, Report], int]:
     def run(seed: int, report: Report) -> int:
-        anyio.run(partial(wandered, seed, report, mirror=_mirror(options)))
+        anyio.run(partial(wander, seed, report, mirror=_mirror(options)))
         return 0
 
     return run
@@ -85,7 +85,7 @@ def _processes(options: argparse.Namespace, stack: ExitStack) -> Callable[[int, 
     def run(seed: int, report: Report) -> int:
         url = postgres_place(server).url if server else f"sqlite:///{folder}/{seed}.sqlite3"
         killed: int = anyio.run(
-            partial(lived, seed, report, url, options.engine, folder, mirror=_mirror(options))
+            partial(run_life, seed, report, url, options.engine, folder, mirror=_mirror(options))
         )
         return killed
 
@@ -110,7 +110,7 @@ def main() -> int:
     good = True
     for name in names:
         began = time.monotonic()
-        good &= _told(name, anyio.run(played, name), time.monotonic() - began)
+        good &= _report(name, anyio.run(play, name), time.monotonic() - began)
     return 0 if good else 1
 
 

@@ -177,7 +177,9 @@ def without(span: Span, holes: Sequence[Span]) -> list[Span]:
 
 def shortage(call: Call, applied: Span) -> timedelta:
     """By how much the window that was applied is shorter than the one that was asked."""
-    asked, none = call.asked(), timedelta(0)
+    arguments_of, none = call.asked(), timedelta(0)
     skew = abs(call.skew)
-    lost = max(none, applied.start - asked.start - skew) + max(none, asked.end - applied.end - skew)
-    return lost if asked.start < asked.end else none
+    lost = max(none, applied.start - arguments_of.start - skew) + max(
+        none, arguments_of.end - applied.end - skew
+    )
+    return lost if arguments_of.start < arguments_of.end else none

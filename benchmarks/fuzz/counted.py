@@ -36,7 +36,7 @@ NOISE = 1.02
 """By how much so few worlds may differ from the mean of all."""
 
 
-async def asking_again(report: Report) -> None:
+async def ask_again(report: Report) -> None:
     """Over some worlds, the mean width of every interval falls from call to call."""
     widths: dict[str, list[list[float]]] = {}
     for number in range(WORLDS):
@@ -70,7 +70,7 @@ async def asking_again(report: Report) -> None:
                 report.add([Violation("wider", text)])
 
 
-async def asked_as_applied(report: Report) -> None:
+async def ask_as_applied(report: Report) -> None:
     """The times that `applied` told, asked again, are the same question, which goes on."""
     chance = Random(21)
     lives = spread(3000, NOON - 5 * DAY, NOON - 3 * HOUR, chance)

@@ -19,7 +19,7 @@ from typing import Self
 
 import anyio
 
-from verify_mcp.exchange import World
+from verify_mcp.exchange import Clock
 
 _LAYOUT = struct.Struct("<dd")
 _LONGEST_NAP = 0.05
@@ -69,10 +69,10 @@ class SharedClock:
         while (left := until - self.ticks()) > 0:  # noqa: ASYNC110 - a file announces no jump
             await anyio.sleep(min(left, _LONGEST_NAP))
 
-    def world(self, skew: float, chance: Random) -> World:
+    def world(self, skew: float, chance: Random) -> Clock:
         """The surroundings of a server whose clock is `skew` seconds ahead."""
-        return World(
-            now=lambda: self.now(skew), clock=self.ticks, sleep=self.sleep, chance=chance.random
+        return Clock(
+            now=lambda: self.now(skew), monotonic=self.ticks, sleep=self.sleep, random=chance.random
         )
 
 
@@ -91,7 +91,7 @@ def main(words: list[str]) -> int:
     world = clock.world(float(os.environ["FUZZ_SKEW"]), Random(os.environ["FUZZ_SKEW"]))
     opened = partial(open_mirror, settings, world=world)
     if "--http" in words:
-        return http.run(settings, http.Place("127.0.0.1", 0), opened)
+        return http.run(settings, http.ListenAddress("127.0.0.1", 0), opened)
     return stdio.run(build_server(opened))
 
 

@@ -26,9 +26,9 @@ from benchmarks.fuzz.stage import Asking, Judge, Report
 from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.wander import FAULTS, SETTLE, Plan, Questions, peopled, planned
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
-from tests.houses import child, made, visitor
+from tests.houses import child, create_token, http_client
 from tests.test_stdio import environment
-from verify_mcp.emulator import Behaviour, Fault
+from verify_mcp.emulator import Fault, Options
 
 LATENCY = timedelta(seconds=3)
 """The longest that a page takes on a busy machine."""
@@ -149,10 +149,10 @@ class House(Asking):
 
     async def _process(self, server: int) -> Process:
         if server not in self._running:
-            self._running[server] = await self._started(server)
+            self._running[server] = await self._start(server)
         return self._running[server]
 
-    async def _started(self, server: int) -> Process:
+    async def _start(self, server: int) -> Process:
         over = asyncio.Event()
         ready: asyncio.Future[tuple[Client, int]] = asyncio.get_running_loop().create_future()
 
@@ -181,11 +181,11 @@ class House(Asking):
         async with AsyncExitStack() as stack:
             if self.over_http:
                 token_file = self.folder / f"tokens-{server}-{self.chance.getrandbits(30)}.json"
-                token = made(token_file, "fuzz", 10_000)
+                token = create_token(token_file, "fuzz", 10_000)
                 environ["VERIFY_MCP_TOKENS_FILE"] = str(token_file)
                 start = ("-m", "benchmarks.fuzz.launch")
                 running = await stack.enter_async_context(child(environ=environ, start=start))
-                client = await stack.enter_async_context(visitor(running.url, token))
+                client = await stack.enter_async_context(http_client(running.url, token))
                 yield client, running.process.pid
                 return
             errors = stack.enter_context((self.folder / "stderr").open("a"))
@@ -210,7 +210,7 @@ def _surroundings(plan: Plan, clock: Path, url: str, api_url: str, engine: str) 
     }
 
 
-async def lived(
+async def run_life(
     seed: int, report: Report, url: str, engine: str, folder: Path, *, mirror: bool | None = None
 ) -> int:
     """One world of that seed with real processes; how many of them were killed."""
@@ -227,12 +227,12 @@ async def lived(
             chance=chance,
         )  # fmt: skip
         async with house:
-            await _asked(house, Questions(chance, lives), plan, chance, clock.now)
+            await _ask(house, Questions(chance, lives), plan, chance, clock.now)
         return house.killed
 
 
 def _api(lives: list[Life], clock: SharedClock, plan: Plan, engine: str) -> WorldApi:
-    behaviour = Behaviour(
+    behaviour = Options(
         fault_rate=plan.fault_rate,
         faults=WIRE_FAULTS,
         list_limit=20 if engine == "sqlite" else None,
@@ -244,7 +244,7 @@ def _api(lives: list[Life], clock: SharedClock, plan: Plan, engine: str) -> Worl
     return WorldApi(account, behaviour=behaviour, clock=clock.now, monotonic=ticks, seed=plan.seed)
 
 
-async def _asked(house: House, questions: Questions, plan: Plan, chance: Random, now: Any) -> None:
+async def _ask(house: House, questions: Questions, plan: Plan, chance: Random, now: Any) -> None:
     for _ in range(plan.steps):
         servers = list(range(len(plan.skews)))
         if len(servers) > 1 and chance.random() < 0.3:  # both at once

@@ -7,8 +7,8 @@ from dataclasses import replace
 from random import Random
 
 from benchmarks.fuzz.counted import (
-    asked_as_applied,
-    asking_again,
+    ask_again,
+    ask_as_applied,
     groups_of_a_part,
     late_and_unreadable,
     rare_events,
@@ -190,13 +190,13 @@ SCENARIOS: dict[str, tuple[Scenario, ...]] = {
     "p06": (next_repeats,),
     "p07": (zeros_of_nothing,),
     "p08": (groups_of_a_part,),
-    "p09": (asked_as_applied, asking_again),
+    "p09": (ask_as_applied, ask_again),
     "p10": (rare_events,),
     "p11": (late_and_unreadable,),
 }
 
 
-async def played(name: str) -> Report:
+async def play(name: str) -> Report:
     """What the scenarios of one point find."""
     report = Report()
     for scenario in SCENARIOS[name]:

@@ -19,9 +19,9 @@ from benchmarks.fuzz import lists, summaries
 from benchmarks.fuzz.calls import Call, Odds, Violation
 from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
-from tests.conftest import SANDBOX, Clock
-from verify_mcp.emulator import Behaviour
-from verify_mcp.exchange import World as Surroundings
+from tests.conftest import SANDBOX, FakeClock
+from verify_mcp.emulator import Options
+from verify_mcp.exchange import Clock as Surroundings
 from verify_mcp.mirror import open_mirror
 from verify_mcp.server import OpenMirror, build_server
 
@@ -195,13 +195,13 @@ class Stage(Asking):
         behaviour: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> None:
-        self.clock = Clock(now)
+        self.clock = FakeClock(now)
         self.chance = chance or Random(7)
         self.skews = list(skews)
         account = Account(lives, lambda: self.clock.now)
         self.api = WorldApi(
             account,
-            behaviour=Behaviour(latency=latency, date_header=is_dated, **(behaviour or {})),
+            behaviour=Options(latency=latency, date_header=is_dated, **(behaviour or {})),
             clock=lambda: self.clock.now,
             monotonic=lambda: self.clock.ticks,
             sleep=self.clock.sleep,
@@ -259,7 +259,7 @@ class Stage(Asking):
     def _surroundings(self, number: int) -> Surroundings:
         return Surroundings(
             now=lambda: self.clock.now + self.skews[number],
-            clock=lambda: self.clock.ticks,
+            monotonic=lambda: self.clock.ticks,
             sleep=self.clock.sleep,
-            chance=self.chance.random,
+            random=self.chance.random,
         )

@@ -97,13 +97,13 @@ def _wrong(answer: Mapping[str, Any], bounds: Bounds) -> Iterator[str]:
             continue
         low, high = bounds.of(name)
         if not low <= _amount(name, answer[name]) <= high:
-            yield f"{name} {answer[name]}, true {_shown(name, low, high)}"
+            yield f"{name} {answer[name]}, true {_format(name, low, high)}"
     if "sessions_at_least" in answer and answer["sessions_at_least"] > bounds.of("sessions")[1]:
         high = bounds.of("sessions")[1]
         yield f"sessions_at_least {answer['sessions_at_least']}, true {high}"
 
 
-def _shown(name: str, low: int, high: int) -> str:
+def _format(name: str, low: int, high: int) -> str:
     texts = [str(Decimal(each).scaleb(-9)) if name in _MONEY else str(each) for each in (low, high)]
     texts = [text.rstrip("0").rstrip(".") if "." in text else text for text in texts]
     return texts[0] if low == high else f"{texts[0]} to {texts[1]}"

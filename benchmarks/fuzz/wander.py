@@ -151,7 +151,7 @@ class Questions:
         return found
 
 
-async def wandered(seed: int, report: Report, *, mirror: bool | None = None) -> None:
+async def wander(seed: int, report: Report, *, mirror: bool | None = None) -> None:
     """One world of that seed, in this process."""
     plan, chance = planned(seed, mirror=mirror), Random(seed + 1)
     report.trace = str(plan)

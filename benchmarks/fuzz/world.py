@@ -8,7 +8,7 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from verify_mcp.emulator import Attempt, Emulator, Record, World
+from verify_mcp.emulator import AccountData, AttemptRecord, Emulator, SessionRecord
 from verify_mcp.emulator.records import EPOCH, microseconds
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ APPS = ("ec66515e-86f6-4507-8620-31c039538d7a", "59728519-d145-45d6-8d46-60c06f7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life(Record):
+class Life(SessionRecord):
     """A session's life; `rank` orders sessions of one instant, otherwise than by UUID.
 
     The list shows it from `visible_at` on, its attempts' charges are zero before `charged_at`,
@@ -38,9 +38,9 @@ class Life(Record):
     rank: int = 0
     unreadable: Times | None = None
 
-    def attempts_at(self, now: datetime) -> tuple[Attempt, ...]:
+    def attempts_at(self, now: datetime) -> tuple[AttemptRecord, ...]:
         """The attempts already made at `now`, with the charges told by then."""
-        made = Record.attempts_at(self, now)
+        made = SessionRecord.attempts_at(self, now)
         free = now < self.charged_at
         return tuple(replace(each, charge=Decimal(0)) for each in made) if free else made
 
@@ -54,7 +54,7 @@ class Life(Record):
         return sorted({*times, *(each.time for each in self.attempts), *(self.unreadable or ())})
 
 
-class Account(World):
+class Account(AccountData):
     """Every session of the account, as the list shows them at the time of `clock`."""
 
     def __init__(self, lives: Iterable[Life], clock: Callable[[], datetime]) -> None:
@@ -65,12 +65,12 @@ class Account(World):
         self.records = self.lives
         self._clock = clock
 
-    def find(self, uuid: str) -> Record | None:
+    def find(self, uuid: str) -> SessionRecord | None:
         """The session with this UUID, if it is visible."""
         found = super().find(uuid)
         return found if isinstance(found, Life) and found.visible_at <= self._clock() else None
 
-    def between(self, low: int, high: int) -> tuple[Record, ...]:
+    def between(self, low: int, high: int) -> tuple[SessionRecord, ...]:
         """The visible sessions created from `low` to `high` microseconds, newest first."""
         now = self._clock()
         found = super().between(low, high)
@@ -80,7 +80,7 @@ class Account(World):
 class WorldApi(Emulator):
     """The pretend API with the world's peculiarities."""
 
-    def _written(self, record: Record, now: datetime, endpoint: Any) -> dict[str, Any]:
+    def _written(self, record: SessionRecord, now: datetime, endpoint: Any) -> dict[str, Any]:
         written = super()._written(record, now, endpoint)
         if isinstance(record, Life) and record.is_unreadable(now) and endpoint == "list":
             written["created_at"] = "yesterday-ish"
@@ -93,14 +93,14 @@ def life(created: datetime, chance: Random, **changes: Any) -> Life:
     country = changes.pop("country", None) or chance.choice(tuple(NUMBERS))
     is_verified = chance.random() < 0.6
     second = chance.random() < 0.2
-    first = Attempt(
+    first = AttemptRecord(
         uuid=_uuid(number, 1),
         channel="sms",
         status="delivered",
         time=created + timedelta(milliseconds=20),
         charge=Decimal(chance.choice(("0.02", "0.08", "0.113"))),
     )
-    again = Attempt(
+    again = AttemptRecord(
         uuid=_uuid(number, 2),
         channel=chance.choice(("sms", "voice")),
         status="delivered",

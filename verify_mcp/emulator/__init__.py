@@ -4,12 +4,12 @@ It imports nothing of this project, so that it cannot share its mistakes.
 """
 
 from .accounts import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, SANDBOX_TOKENS
-from .app import Emulator, Received
-from .behaviour import Behaviour, Fault
-from .documented import ASHA_SESSION, GOLDEN_NOW, OTHER_DOCUMENTED_SESSION, golden
+from .app import Emulator, ReceivedRequest
+from .behaviour import Fault, Options
+from .documented import ASHA_SESSION, DOCUMENTED_NOW, OTHER_DOCUMENTED_SESSION, documented_payload
 from .journeys import APPS, BRANDS, SUBACCOUNTS
-from .records import Attempt, Record, World
-from .serve import run, serving
+from .records import AccountData, AttemptRecord, SessionRecord
+from .serve import run, serve
 from .stories import (
     ASHA,
     ASHA_VERIFIED_SESSION,
@@ -37,7 +37,7 @@ __all__ = [
     "BURST_COUNTRY",
     "BURST_NETWORK",
     "BURST_PREFIX",
-    "GOLDEN_NOW",
+    "DOCUMENTED_NOW",
     "HOSTILE_SESSION",
     "INCIDENT_COUNTRY",
     "INCIDENT_NETWORK",
@@ -46,17 +46,17 @@ __all__ = [
     "SANDBOX_AUTH_TOKEN",
     "SANDBOX_TOKENS",
     "SUBACCOUNTS",
-    "Attempt",
-    "Behaviour",
+    "AttemptRecord",
+    "Options",
     "Emulator",
     "Fault",
-    "Received",
-    "Record",
-    "World",
+    "ReceivedRequest",
+    "SessionRecord",
+    "AccountData",
     "burst_span",
     "generate",
-    "golden",
+    "documented_payload",
     "incident_span",
     "run",
-    "serving",
+    "serve",
 ]

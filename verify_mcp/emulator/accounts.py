@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from .journeys import SUBACCOUNTS
-from .replies import Reply, json_reply
+from .replies import Response, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,12 +20,14 @@ SANDBOX_TOKENS: dict[str, str] = dict.fromkeys(_AUTH_IDS, SANDBOX_AUTH_TOKEN)
 _AUTH_ID = re.compile(r"(?:MA|SA)[A-Z0-9]{18}", re.ASCII)
 
 
-def refusal(headers: Mapping[str, str], asked: str, tokens: Mapping[str, str]) -> Reply | None:
+def auth_error(
+    headers: Mapping[str, str], requested_account: str, tokens: Mapping[str, str]
+) -> Response | None:
     """The 401 these headers deserve on the account `asked` for, or None if they open it."""
     user, token = _basic(headers.get("authorization", ""))
     if user is None:
         return json_reply(401, {"error": "authentication credentials were not provided"})
-    if not _AUTH_ID.fullmatch(user) or user != asked or tokens.get(user) != token:
+    if not _AUTH_ID.fullmatch(user) or user != requested_account or tokens.get(user) != token:
         return json_reply(401, {"error": "authentication credentials are not valid"})
     return None
 

@@ -9,29 +9,29 @@ from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from . import payloads, replies
-from .accounts import SANDBOX_TOKENS, refusal
-from .behaviour import Behaviour, Endpoint, Fault
-from .documented import GOLDEN_NOW, golden
-from .faulty import Scene, broken
+from . import payloads, responses
+from .accounts import SANDBOX_TOKENS, auth_error
+from .behaviour import Endpoint, Fault, Options
+from .documented import DOCUMENTED_NOW, documented_payload
+from .faulty import FaultContext, apply_fault
 from .journeys import uuid4
 from .limiter import SlidingWindow
 from .listing import REACH, meta, page, visible
 from .query import UUID, QueryError, parse
 from .routes import Route, route
-from .wire import Message, Receive, Request, Scope, Send, Sleep, Wire, drain, lifespan, request
+from .wire import AsgiIo, Message, Receive, Request, Scope, Send, Sleep, drain, lifespan, request
 from .world import generate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .records import Record, World
+    from .records import AccountData, SessionRecord
 
-_REMEMBERED = 20_000
+_MAX_RECEIVED = 20_000
 
 
 @dataclass
-class Received:
+class ReceivedRequest:
     """A request as it came; `status` is None until its reply begins."""
 
     at: float
@@ -46,7 +46,7 @@ class Received:
 
 
 @dataclass(frozen=True)
-class _Queued:
+class _QueuedFault:
     fault: Fault
     endpoint: Endpoint | None
     retry_after: str | None
@@ -69,51 +69,51 @@ class Emulator:
 
     def __init__(
         self,
-        world: World | Callable[[datetime], World] | None = None,
+        world: AccountData | Callable[[datetime], AccountData] | None = None,
         *,
-        behaviour: Behaviour | None = None,
+        behaviour: Options | None = None,
         clock: Callable[[], datetime] = real_clock,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Sleep = real_sleep,
         seed: int = 7,
         tokens: Mapping[str, str] = SANDBOX_TOKENS,
     ) -> None:
-        self.behaviour = behaviour or Behaviour()
+        self.behaviour = behaviour or Options()
         self.clock = clock
         self.monotonic = monotonic
         self.sleep = sleep
         self.tokens = dict(tokens)
-        self.received: list[Received] = []
+        self.received: list[ReceivedRequest] = []
         self._seed = seed
         self._world = world
-        self._queued: list[_Queued] = []
+        self._queued: list[_QueuedFault] = []
         self._limiter = SlidingWindow()
         # Chance is split, so that a switch of one kind leaves the others' draws alone.
-        self._ids, self._luck, self._delays = (
+        self._ids, self._random, self._delays = (
             Random(f"{seed} {use}") for use in ("ids", "luck", "delays")
         )
 
     @classmethod
-    def golden(
+    def documented(
         cls,
         *,
-        behaviour: Behaviour | None = None,
+        behaviour: Options | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Sleep = real_sleep,
         seed: int = 7,
     ) -> Self:
         """The documented account, its clock pinned to the day of the documentation."""
         return cls(
-            golden(),
+            documented_payload(),
             behaviour=behaviour,
-            clock=lambda: GOLDEN_NOW,
+            clock=lambda: DOCUMENTED_NOW,
             monotonic=monotonic,
             sleep=sleep,
             seed=seed,
         )
 
     @property
-    def world(self) -> World:
+    def data(self) -> AccountData:
         """What the account holds, made at the first look; set it to change it while running."""
         if self._world is None:
             self._world = generate(seed=self._seed, now=self.clock())
@@ -121,8 +121,8 @@ class Emulator:
             self._world = self._world(self.clock())
         return self._world
 
-    @world.setter
-    def world(self, world: World) -> None:
+    @data.setter
+    def data(self, world: AccountData) -> None:
         self._world = world
 
     def fail_next(
@@ -134,7 +134,7 @@ class Emulator:
         retry_after: str | None = None,
     ) -> None:
         """Let the next `times` requests that would be answered (of `endpoint`) fail like this."""
-        self._queued += [_Queued(fault, endpoint, retry_after)] * times
+        self._queued += [_QueuedFault(fault, endpoint, retry_after)] * times
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -160,47 +160,52 @@ class Emulator:
         if delay := self._delay(behaviour):
             await self.sleep(delay)
         if behaviour.date_header:
-            reply = reply.plus("date", _http_date(self.clock()))
-        wire = Wire(receive, noted, self.sleep)
-        await wire.deliver(reply.plus("x-request-id", api_id), behaviour)
+            reply = reply.with_headers("date", _http_date(self.clock()))
+        wire = AsgiIo(receive, noted, self.sleep)
+        await wire.deliver(reply.with_headers("x-request-id", api_id), behaviour)
 
-    def _note(self, asked: Request, where: Route) -> Received:
-        received = Received(
-            self.monotonic(), asked.method, asked.path, asked.query, asked.headers, where.endpoint
+    def _note(self, request: Request, where: Route) -> ReceivedRequest:
+        received = ReceivedRequest(
+            self.monotonic(),
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            where.endpoint,
         )
         self.received.append(received)
-        del self.received[:-_REMEMBERED]
+        del self.received[:-_MAX_RECEIVED]
         return received
 
-    def _delay(self, behaviour: Behaviour) -> float:
+    def _delay(self, behaviour: Options) -> float:
         latency = behaviour.latency
         return self._delays.uniform(*latency) if isinstance(latency, tuple) else latency
 
-    def _reply(self, asked: Request, where: Route, at: float, api_id: str) -> replies.Reply:
+    def _reply(self, request: Request, where: Route, at: float, api_id: str) -> responses.Response:
         if where.endpoint == "other":
-            return replies.error(404, "not found", api_id)
+            return responses.error(404, "not found", api_id)
         if not where.slash:
-            return self._without_slash(asked, api_id)
-        if asked.method != "GET":
-            return replies.error(405, "method not allowed", api_id).plus("allow", "GET")
-        refused = refusal(asked.headers, where.account, self.tokens)
+            return self._without_slash(request, api_id)
+        if request.method != "GET":
+            return responses.error(405, "method not allowed", api_id).with_headers("allow", "GET")
+        refused = auth_error(request.headers, where.account, self.tokens)
         refused = refused or self._too_many(where, at, api_id)
         if refused is not None:
             return refused
         fault = self._fault(where.endpoint)
-        good = self._good(asked, where, api_id)
+        good = self._good_reply(request, where, api_id)
         if fault is None:
             return good
-        host = asked.headers.get("host", "localhost")
-        scene = Scene(good, asked.path, host, self.behaviour, fault.retry_after)
-        return broken(fault.fault, scene)
+        host = request.headers.get("host", "localhost")
+        scene = FaultContext(good, request.path, host, self.behaviour, fault.retry_after)
+        return apply_fault(fault.fault, scene)
 
-    def _without_slash(self, asked: Request, api_id: str) -> replies.Reply:
+    def _without_slash(self, request: Request, api_id: str) -> responses.Response:
         if self.behaviour.missing_slash == "redirect":
-            return replies.redirect(301, f"{asked.path}/")
-        return replies.error(404, "not found", api_id)
+            return responses.redirect(301, f"{request.path}/")
+        return responses.error(404, "not found", api_id)
 
-    def _too_many(self, where: Route, at: float, api_id: str) -> replies.Reply | None:
+    def _too_many(self, where: Route, at: float, api_id: str) -> responses.Response | None:
         switches = self.behaviour
         one = where.endpoint == "get"
         wait = self._limiter.wait(
@@ -212,10 +217,10 @@ class Emulator:
         )
         if not wait:
             return None
-        reply = replies.error(429, "too many requests", api_id)
+        reply = responses.error(429, "too many requests", api_id)
         if switches.retry_after is None:
             return reply
-        return reply.plus("retry-after", self._retry_after(wait))
+        return reply.with_headers("retry-after", self._retry_after(wait))
 
     def _retry_after(self, wait: float) -> str:
         seconds = ceil(wait)
@@ -224,60 +229,64 @@ class Emulator:
         # A date has whole seconds: one more, so that it is never too early.
         return _http_date(self.clock() + timedelta(seconds=seconds + 1))
 
-    def _fault(self, endpoint: Endpoint) -> _Queued | None:
+    def _fault(self, endpoint: Endpoint) -> _QueuedFault | None:
         for index, queued in enumerate(self._queued):
             if queued.endpoint in {None, endpoint}:
                 return self._queued.pop(index)
         chances = self.behaviour.chances()
-        draw = self._luck.random() if chances else 1.0
+        draw = self._random.random() if chances else 1.0
         for fault, probability in chances:
             draw -= probability
             if draw < 0:
-                return _Queued(fault, None, None)
+                return _QueuedFault(fault, None, None)
         return None
 
-    def _good(self, asked: Request, where: Route, api_id: str) -> replies.Reply:
+    def _good_reply(self, request: Request, where: Route, api_id: str) -> responses.Response:
         try:
             answer = self._one if where.endpoint == "get" else self._many
-            return answer(asked, where, api_id)
+            return answer(request, where, api_id)
         except QueryError as problem:
-            return replies.error(400, str(problem), api_id)
+            return responses.error(400, str(problem), api_id)
 
-    def _verbatim(self, key: str) -> bytes | None:
+    def _documented_reply(self, key: str) -> bytes | None:
         switches = self.behaviour
         documented = (switches.shape, switches.casing) == ("lean", "docs")
-        return self.world.verbatim.get(key) if documented else None
+        return self.data.verbatim.get(key) if documented else None
 
-    def _many(self, asked: Request, where: Route, api_id: str) -> replies.Reply:
-        verbatim = None if asked.query else self._verbatim("")
+    def _many(self, request: Request, where: Route, api_id: str) -> responses.Response:
+        verbatim = None if request.query else self._documented_reply("")
         if verbatim is not None and where.account.startswith("MA"):
-            return replies.Reply(200, verbatim)
+            return responses.Response(200, verbatim)
         switches, now = self.behaviour, self.clock()
-        query = parse(asked.query, switches, subaccount=where.account.startswith("SA"))
-        found = page(self.world, query, now, account=where.account, behaviour=switches)
+        query = parse(request.query, switches, subaccount=where.account.startswith("SA"))
+        found = page(self.data, query, now, account=where.account, behaviour=switches)
         rows = [self._written(record, now, "list") for record in found.records]
         empty: list[payloads.Payload] | None = None if switches.empty_list == "null" else []
-        links = meta(found, query, path=asked.path, pairs=asked.query, behaviour=switches)
-        return replies.json_reply(200, {"api_id": api_id, "meta": links, "sessions": rows or empty})
+        links = meta(found, query, path=request.path, pairs=request.query, behaviour=switches)
+        return responses.json_reply(
+            200, {"api_id": api_id, "meta": links, "sessions": rows or empty}
+        )
 
-    def _one(self, _asked: Request, where: Route, api_id: str) -> replies.Reply:
+    def _one(self, _request: Request, where: Route, api_id: str) -> responses.Response:
         if self.behaviour.malformed_uuid == "refuse" and not UUID.fullmatch(where.uuid):
-            return replies.error(400, "session_uuid is not a UUID", api_id)
+            return responses.error(400, "session_uuid is not a UUID", api_id)
         now = self.clock()
-        record = self.world.find(where.uuid)
+        record = self.data.find(where.uuid)
         if record is None or not self._reachable(record, where.account, now):
-            return replies.error(404, "not found", api_id)
-        verbatim = self._verbatim(record.uuid)
+            return responses.error(404, "not found", api_id)
+        verbatim = self._documented_reply(record.uuid)
         if verbatim is not None:
-            return replies.Reply(200, verbatim)
-        return replies.json_reply(200, {"api_id": api_id} | self._written(record, now, "get"))
+            return responses.Response(200, verbatim)
+        return responses.json_reply(200, {"api_id": api_id} | self._written(record, now, "get"))
 
-    def _reachable(self, record: Record, account: str, now: datetime) -> bool:
+    def _reachable(self, record: SessionRecord, account: str, now: datetime) -> bool:
         in_reach = now - REACH <= record.created_at <= now
         # A parent may look at a session of a subaccount whose UUID it holds.
         return in_reach and visible(record, account, replace(self.behaviour, parent_sees="all"))
 
-    def _written(self, record: Record, now: datetime, endpoint: Endpoint) -> payloads.Payload:
+    def _written(
+        self, record: SessionRecord, now: datetime, endpoint: Endpoint
+    ) -> payloads.Payload:
         switches = self.behaviour
         return payloads.session(
             record, now, endpoint=endpoint, shape=switches.shape, casing=switches.casing

@@ -91,7 +91,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Behaviour:
+class Options:
     """How the API behaves where nobody can know; the defaults follow its documentation."""
 
     # How sessions are written

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .app import Emulator, real_clock
-from .behaviour import Behaviour, Fault
+from .behaviour import Fault, Options
 from .serve import loopback
 from .world import generate
 
@@ -84,7 +84,7 @@ def from_arguments(namespace: Namespace) -> Emulator:
         options.emulator_refuses("argument --last-day: must not be above --total")
     behaviour = _behaviour(options)
     if options.golden:
-        return Emulator.golden(behaviour=behaviour, seed=options.seed)
+        return Emulator.documented(behaviour=behaviour, seed=options.seed)
     return Emulator(
         lambda now: generate(
             seed=options.seed, now=now, last_day=options.last_day, total=options.total
@@ -95,9 +95,9 @@ def from_arguments(namespace: Namespace) -> Emulator:
     )
 
 
-def _behaviour(options: Namespace) -> Behaviour:
+def _behaviour(options: Namespace) -> Options:
     list_limit, list_window = options.limit
-    return Behaviour(
+    return Options(
         shape=options.shape,
         casing=options.casing,
         empty_list=options.empty_list,

@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = 500
 _ROW_START = b'{"session_uuid":"%08x-0000-4000-8000-000000000000",'
 
 
-def damaged(body: bytes, fault: Fault, path: str) -> bytes:
+def fault_payload(body: bytes, fault: Fault, path: str) -> bytes:
     """The body after the fault, or as it was where the fault has nothing to bite on."""
     payload = json.loads(body)
     if fault in PAGE_FAULTS:

@@ -8,11 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from .records import Attempt, Record, World
+from .records import AccountData, AttemptRecord, SessionRecord
 
 ASHA_SESSION = "60ea68db-b123-46d9-9eb2-1201d516dbbd"
 OTHER_DOCUMENTED_SESSION = "51e965f3-65a5-4ca0-9542-57154118a991"
-GOLDEN_NOW = datetime(2023, 6, 1, 12, tzinfo=UTC)
+DOCUMENTED_NOW = datetime(2023, 6, 1, 12, tzinfo=UTC)
 
 _HERE = Path(__file__).parent
 _APP_ALIASES = {
@@ -21,29 +21,31 @@ _APP_ALIASES = {
 }
 
 
-def golden_list() -> bytes:
+def documented_list() -> bytes:
     """The documented list reply, byte for byte."""
     return (_HERE / "golden_list.json").read_bytes()
 
 
-def golden_get() -> bytes:
+def documented_get() -> bytes:
     """The documented reply for one session, byte for byte."""
     return (_HERE / "golden_get.json").read_bytes()
 
 
-def golden() -> World:
+def documented_payload() -> AccountData:
     """The documented account: two sessions of 2023, and the exact bytes that tell them."""
-    return World(documented(), verbatim={"": golden_list(), ASHA_SESSION: golden_get()})
+    return AccountData(
+        documented_sessions(), verbatim={"": documented_list(), ASHA_SESSION: documented_get()}
+    )
 
 
-def documented() -> tuple[Record, ...]:
+def documented_sessions() -> tuple[SessionRecord, ...]:
     """Both documented sessions with their own dates, newest first."""
-    return tuple(_record(row) for row in json.loads(golden_list())["sessions"])
+    return tuple(_record(row) for row in json.loads(documented_list())["sessions"])
 
 
-def _record(row: dict[str, Any]) -> Record:
+def _record(row: dict[str, Any]) -> SessionRecord:
     created_at = datetime.fromisoformat(row["created_at"])
-    return Record(
+    return SessionRecord(
         uuid=row["session_uuid"],
         recipient=row["recipient"],
         created_at=created_at,
@@ -60,10 +62,10 @@ def _record(row: dict[str, Any]) -> Record:
     )
 
 
-def _attempts(row: dict[str, Any]) -> tuple[Attempt, ...]:
+def _attempts(row: dict[str, Any]) -> tuple[AttemptRecord, ...]:
     charges = {one["attempt_uuid"]: one["charge"] for one in row["charges"]["attempt_charges"]}
     return tuple(
-        Attempt(
+        AttemptRecord(
             uuid=one["attempt_uuid"],
             channel=one["channel"],
             status=one["status"].lower(),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .behaviour import Behaviour, Fault
-from .damage import FOREIGN_HOST, PAGE_FAULTS, ROW_FAULTS, damaged, many_rows
-from .replies import Manner, Reply, error, html, json_reply, plain, redirect
+from .behaviour import Fault, Options
+from .damage import FOREIGN_HOST, PAGE_FAULTS, ROW_FAULTS, fault_payload, many_rows
+from .replies import Delivery, Response, error, html, json_reply, plain, redirect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,25 +19,25 @@ _FAULT_ID = "00000000-0000-4000-8000-00000000fa17"
 
 
 @dataclass(frozen=True)
-class Scene:
+class FaultContext:
     """What a fault may know of the request and of the reply it replaces."""
 
-    good: Reply
+    good: Response
     path: str
     host: str
-    behaviour: Behaviour
+    behaviour: Options
     retry_after: str | None = None
 
 
-def broken(fault: Fault, scene: Scene) -> Reply:
+def apply_fault(fault: Fault, scene: FaultContext) -> Response:
     """The reply this fault sends instead."""
     if fault in PAGE_FAULTS or fault in ROW_FAULTS:
-        return replace(scene.good, body=damaged(scene.good.body, fault, scene.path))
-    reply = _FIXED[fault] if fault in _FIXED else _MADE[fault](scene)
+        return replace(scene.good, body=fault_payload(scene.good.body, fault, scene.path))
+    reply = _FIXED[fault] if fault in _FIXED else _BUILT[fault](scene)
     return reply if scene.retry_after is None else _asks_to_wait(reply, scene.retry_after)
 
 
-def _asks_to_wait(reply: Reply, retry_after: str) -> Reply:
+def _asks_to_wait(reply: Response, retry_after: str) -> Response:
     others = tuple(pair for pair in reply.headers if pair[0] != "retry-after")
     return replace(reply, headers=(*others, ("retry-after", retry_after)))
 
@@ -55,12 +55,12 @@ _FIXED = {
     Fault.TOO_MANY: error(429, "too many requests", _FAULT_ID),
     Fault.TOO_MANY_TEXT: plain(429, "too many requests"),
     Fault.SERVER_ERROR: error(500, "internal server error", _FAULT_ID),
-    Fault.SERVER_ERROR_EMPTY: Reply(500),
+    Fault.SERVER_ERROR_EMPTY: Response(500),
     Fault.BAD_GATEWAY: html(502, "502 Bad Gateway"),
     Fault.UNAVAILABLE: html(503, "503 Service Temporarily Unavailable"),
     Fault.GATEWAY_TIMEOUT: html(504, "504 Gateway Time-out"),
-    Fault.NO_CONTENT: Reply(204, headers=()),
-    Fault.OK_EMPTY: Reply(200),
+    Fault.NO_CONTENT: Response(204, headers=()),
+    Fault.OK_EMPTY: Response(200),
     Fault.OK_HTML: html(200, "Welcome"),
     Fault.OK_NULL: json_reply(200, None),
     Fault.OK_LIST: json_reply(200, []),
@@ -71,19 +71,19 @@ _FIXED = {
 }
 
 
-def _too_many(scene: Scene) -> Reply:
-    return _FIXED[Fault.TOO_MANY].plus("retry-after", scene.behaviour.fault_retry_after)
+def _too_many(scene: FaultContext) -> Response:
+    return _FIXED[Fault.TOO_MANY].with_headers("retry-after", scene.behaviour.fault_retry_after)
 
 
-def _manner(manner: Manner) -> Callable[[Scene], Reply]:
-    return lambda scene: replace(scene.good, manner=manner)
+def _delivery(manner: Delivery) -> Callable[[FaultContext], Response]:
+    return lambda scene: replace(scene.good, delivery=manner)
 
 
-def _rewritten(rewrite: Callable[[bytes], bytes]) -> Callable[[Scene], Reply]:
+def _rewrite(rewrite: Callable[[bytes], bytes]) -> Callable[[FaultContext], Response]:
     return lambda scene: replace(scene.good, body=rewrite(scene.good.body))
 
 
-def _halved(body: bytes) -> bytes:
+def _halve(body: bytes) -> bytes:
     return body[: len(body) // 2]
 
 
@@ -95,46 +95,46 @@ def _utf16(body: bytes) -> bytes:
     return body.decode().encode("utf-16")
 
 
-def _blanks(size: int) -> Iterator[bytes]:
+def _blank(size: int) -> Iterator[bytes]:
     chunk = b" " * _CHUNK
     for _ in range(max(1, size // _CHUNK)):
         yield chunk
 
 
 def _huge(size: int, body: bytes) -> Iterator[bytes]:
-    yield from _blanks(size)
+    yield from _blank(size)
     yield body
 
 
-def _huge_body(scene: Scene) -> Reply:
+def _huge_body(scene: FaultContext) -> Response:
     chunks = partial(_huge, scene.behaviour.huge_bytes, scene.good.body)
     return replace(scene.good, stream=chunks)
 
 
-def _gzip_bomb(scene: Scene) -> Reply:
+def _gzip_bomb(scene: FaultContext) -> Response:
     packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
     plain_chunks = _huge(scene.behaviour.huge_bytes, scene.good.body)
     packed = b"".join(packer.compress(chunk) for chunk in plain_chunks) + packer.flush()
-    return replace(scene.good, body=packed).plus("content-encoding", "gzip")
+    return replace(scene.good, body=packed).with_headers("content-encoding", "gzip")
 
 
-def _deep_json(scene: Scene) -> Reply:
+def _deep_json(scene: FaultContext) -> Response:
     depth = scene.behaviour.huge_depth
     return replace(scene.good, body=b'{"sessions":' + b"[" * depth + b"]" * depth + b"}")
 
 
-def _many_rows(scene: Scene) -> Reply:
+def _many_rows(scene: FaultContext) -> Response:
     pieces = partial(many_rows, scene.good.body, scene.behaviour.huge_rows)
     return replace(scene.good, stream=pieces)
 
 
-_MADE: dict[Fault, Callable[[Scene], Reply]] = {
+_BUILT: dict[Fault, Callable[[FaultContext], Response]] = {
     Fault.TOO_MANY_RETRY_AFTER: _too_many,
-    Fault.TRUNCATED_JSON: _rewritten(_halved),
-    Fault.TRUNCATED_BODY: _manner(Manner.SHORT),
-    Fault.SLOW_BODY: _manner(Manner.DRIP),
-    Fault.HANG: _manner(Manner.HANG),
-    Fault.RESET: _manner(Manner.RESET),
+    Fault.TRUNCATED_JSON: _rewrite(_halve),
+    Fault.TRUNCATED_BODY: _delivery(Delivery.SHORT),
+    Fault.SLOW_BODY: _delivery(Delivery.DRIP),
+    Fault.HANG: _delivery(Delivery.HANG),
+    Fault.RESET: _delivery(Delivery.RESET),
     Fault.REDIRECT_OTHER_HOST: lambda scene: redirect(302, f"https://{FOREIGN_HOST}{scene.path}"),
     Fault.REDIRECT_HTTP: lambda scene: redirect(301, f"http://{scene.host}{scene.path}"),
     Fault.REDIRECT_LOOP: lambda scene: redirect(302, scene.path),
@@ -142,8 +142,10 @@ _MADE: dict[Fault, Callable[[Scene], Reply]] = {
     Fault.HUGE_BODY: _huge_body,
     Fault.DEEP_JSON: _deep_json,
     Fault.MANY_ROWS: _many_rows,
-    Fault.BIG_HEADER: lambda scene: scene.good.plus("x-padding", "x" * scene.behaviour.huge_header),
-    Fault.INVALID_UTF8: _rewritten(_invalid_utf8),
-    Fault.BOM: _rewritten(lambda body: b"\xef\xbb\xbf" + body),
-    Fault.UTF16: _rewritten(_utf16),
+    Fault.BIG_HEADER: lambda scene: scene.good.with_headers(
+        "x-padding", "x" * scene.behaviour.huge_header
+    ),
+    Fault.INVALID_UTF8: _rewrite(_invalid_utf8),
+    Fault.BOM: _rewrite(lambda body: b"\xef\xbb\xbf" + body),
+    Fault.UTF16: _rewrite(_utf16),
 }

@@ -8,15 +8,15 @@ from decimal import Decimal
 from math import log
 from typing import TYPE_CHECKING
 
-from .places import Person, person
-from .records import Attempt, Outcome, Record
+from .places import Recipient, make_recipient
+from .records import AttemptRecord, Outcome, SessionRecord
 
 if TYPE_CHECKING:
     from random import Random
 
 EXPIRY = timedelta(seconds=300)
 VALIDATION_CHARGE = Decimal("0.05")
-MOST_ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 
 CHARGED = {
     ("sms", "delivered"),
@@ -48,7 +48,7 @@ APPS = (
 
 
 @dataclass(frozen=True)
-class Odds:
+class Probabilities:
     """Chances along the way; `conversion` None means the country's own."""
 
     delivered: float = 0.90
@@ -62,7 +62,7 @@ class Odds:
     first_channels: tuple[float, float, float] = (0.92, 0.06, 0.02)
 
 
-USUAL = Odds()
+TYPICAL = Probabilities()
 
 
 def uuid4(random: Random) -> str:
@@ -73,7 +73,7 @@ def uuid4(random: Random) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def _fate(random: Random, odds: Odds, channel: str) -> str:
+def _attempt_status(random: Random, odds: Probabilities, channel: str) -> str:
     draw = random.random()
     if channel == "voice":
         return "answer" if draw < odds.answered else "early media"
@@ -88,27 +88,29 @@ def _pause(random: Random, median: float) -> timedelta:
     return timedelta(seconds=min(193.0, max(0.96, random.lognormvariate(log(median), 0.8))))
 
 
-def _attempt(random: Random, odds: Odds, who: Person, channel: str, at: datetime) -> Attempt:
-    status = _fate(random, odds, channel)
+def _attempt(
+    random: Random, odds: Probabilities, who: Recipient, channel: str, at: datetime
+) -> AttemptRecord:
+    status = _attempt_status(random, odds, channel)
     charged = (channel, status) in CHARGED
     charge = who.country.prices[channel] if charged else Decimal(0)
-    return Attempt(uuid=uuid4(random), channel=channel, status=status, time=at, charge=charge)
+    return AttemptRecord(uuid=uuid4(random), channel=channel, status=status, time=at, charge=charge)
 
 
-def _next_channel(random: Random, odds: Odds, last: str) -> str:
+def _next_channel(random: Random, odds: Probabilities, last: str) -> str:
     return "voice" if last != "voice" and random.random() < odds.falls_back else "sms"
 
 
-def journey(
-    random: Random, who: Person, odds: Odds, created_at: datetime
-) -> tuple[tuple[Attempt, ...], Outcome, datetime]:
+def simulate_attempts(
+    random: Random, who: Recipient, odds: Probabilities, created_at: datetime
+) -> tuple[tuple[AttemptRecord, ...], Outcome, datetime]:
     """Attempts, outcome, and the moment it was known."""
     expires = created_at + EXPIRY
     conversion = who.country.conversion if odds.conversion is None else odds.conversion
     channel = random.choices(("sms", "voice", "whatsapp"), odds.first_channels)[0]
     at = created_at + timedelta(microseconds=random.randint(8_000, 72_000))
-    attempts: list[Attempt] = []
-    while at < expires and len(attempts) < MOST_ATTEMPTS:
+    attempts: list[AttemptRecord] = []
+    while at < expires and len(attempts) < MAX_ATTEMPTS:
         attempts.append(_attempt(random, odds, who, channel, at))
         reached = (channel, attempts[-1].status) in REACHED
         typed = at + _pause(random, 14.0)
@@ -123,18 +125,22 @@ def journey(
     return tuple(attempts), "expired", expires
 
 
-def session(
-    random: Random, created_at: datetime, *, who: Person | None = None, odds: Odds = USUAL
-) -> Record:
+def simulate_session(
+    random: Random,
+    created_at: datetime,
+    *,
+    who: Recipient | None = None,
+    odds: Probabilities = TYPICAL,
+) -> SessionRecord:
     """One session of somebody, begun at `created_at`."""
-    who = who or person(random)
+    who = who or make_recipient(random)
     app = random.choice(APPS)
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[AttemptRecord, ...] = ()
     outcome: Outcome = "expired"
     resolved_at = created_at + EXPIRY
     if random.random() >= odds.never_attempted:
-        attempts, outcome, resolved_at = journey(random, who, odds, created_at)
-    return Record(
+        attempts, outcome, resolved_at = simulate_attempts(random, who, odds, created_at)
+    return SessionRecord(
         uuid=uuid4(random),
         recipient=who.recipient,
         created_at=created_at,

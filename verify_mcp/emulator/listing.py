@@ -10,12 +10,12 @@ from urllib.parse import urlencode
 
 from .cursors import cursor
 from .query import FILTERS, Query, QueryError
-from .records import Record, World, microseconds
+from .records import AccountData, SessionRecord, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .behaviour import Behaviour
+    from .behaviour import Options
 
 DAY = timedelta(days=1)
 REACH = timedelta(days=90)
@@ -23,14 +23,14 @@ PUBLIC_ORIGIN = "https://api.plivo.com"
 
 
 @dataclass(frozen=True)
-class Page:
+class RecordPage:
     """Some records, newest first, and whether more follow."""
 
-    records: tuple[Record, ...]
+    records: tuple[SessionRecord, ...]
     more: bool
 
 
-def span(query: Query, now: datetime, behaviour: Behaviour) -> tuple[int, int]:
+def span(query: Query, now: datetime, behaviour: Options) -> tuple[int, int]:
     """The inclusive microseconds a question covers: a day unless asked, ninety at most."""
     reach, latest = microseconds(now - REACH), microseconds(now)
     if not query.timed:
@@ -41,14 +41,14 @@ def span(query: Query, now: datetime, behaviour: Behaviour) -> tuple[int, int]:
     return max(low, reach), latest if query.high is None else min(query.high, latest)
 
 
-def visible(record: Record, account: str, behaviour: Behaviour) -> bool:
+def visible(record: SessionRecord, account: str, behaviour: Options) -> bool:
     """Whether these credentials may see the record."""
     if account.startswith("SA"):
         return record.subaccount == account
     return behaviour.parent_sees == "all" or record.subaccount is None
 
 
-def matches(record: Record, query: Query, now: datetime) -> bool:
+def matches(record: SessionRecord, query: Query, now: datetime) -> bool:
     """Whether the record answers every filter."""
     return all(
         (record.status_at(now) if name == "status" else getattr(record, name)) == value
@@ -56,24 +56,28 @@ def matches(record: Record, query: Query, now: datetime) -> bool:
     )
 
 
-def _scope(query: Query, behaviour: Behaviour) -> Behaviour:
+def _scope(query: Query, behaviour: Options) -> Options:
     # Naming a subaccount is how a parent that sees only its own rows asks for others.
-    asked = any(name == "subaccount" for name, _ in query.equal)
-    return replace(behaviour, parent_sees="all") if asked else behaviour
+    account_id = any(name == "subaccount" for name, _ in query.equal)
+    return replace(behaviour, parent_sees="all") if account_id else behaviour
 
 
-def page(world: World, query: Query, now: datetime, *, account: str, behaviour: Behaviour) -> Page:
+def page(
+    world: AccountData, query: Query, now: datetime, *, account: str, behaviour: Options
+) -> RecordPage:
     """The records of one page."""
-    found: Iterable[Record] = () if query.nothing else world.between(*span(query, now, behaviour))
+    found: Iterable[SessionRecord] = (
+        () if query.nothing else world.between(*span(query, now, behaviour))
+    )
     found = _after(found, query)
     if query.equal or account.startswith("SA") or behaviour.parent_sees == "own":
         scope = _scope(query, behaviour)
         found = (one for one in found if visible(one, account, scope) and matches(one, query, now))
     rows = tuple(islice(found, query.offset, query.offset + query.limit + 1))
-    return Page(rows[: query.limit], more=len(rows) > query.limit)
+    return RecordPage(rows[: query.limit], more=len(rows) > query.limit)
 
 
-def _after(found: Iterable[Record], query: Query) -> Iterable[Record]:
+def _after(found: Iterable[SessionRecord], query: Query) -> Iterable[SessionRecord]:
     if query.after is None:
         return found
     created, uuid = query.after
@@ -82,19 +86,21 @@ def _after(found: Iterable[Record], query: Query) -> Iterable[Record]:
 
 
 def meta(
-    page: Page,
+    page: RecordPage,
     query: Query,
     *,
     path: str,
     pairs: list[tuple[str, str]],
-    behaviour: Behaviour,
+    behaviour: Options,
 ) -> dict[str, object]:
     """The page's `meta`, keys in the order the API writes them."""
-    asked = [pair for pair in pairs if pair[0] in FILTERS] if behaviour.next_echo_filters else []
+    account_id = (
+        [pair for pair in pairs if pair[0] in FILTERS] if behaviour.next_echo_filters else []
+    )
     origin = PUBLIC_ORIGIN if behaviour.absolute_next else ""
 
     def link(name: str, value: object) -> str:
-        return f"{origin}{path}?{urlencode([('limit', query.limit), *asked, (name, value)])}"
+        return f"{origin}{path}?{urlencode([('limit', query.limit), *account_id, (name, value)])}"
 
     if behaviour.pagination != "offset":
         return _cursor_meta(page, query, link, behaviour)
@@ -108,7 +114,7 @@ def meta(
 
 
 def _cursor_meta(
-    page: Page, query: Query, link: Callable[[str, object], str], behaviour: Behaviour
+    page: RecordPage, query: Query, link: Callable[[str, object], str], behaviour: Options
 ) -> dict[str, object]:
     last = page.records[-1] if page.more else None
     following = last and link("cursor", cursor(microseconds(last.created_at), last.uuid))

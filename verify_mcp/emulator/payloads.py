@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .behaviour import Casing, Endpoint, Shape
-    from .records import Attempt, Record
+    from .records import AttemptRecord, SessionRecord
 
 Payload = dict[str, Any]
 
@@ -20,7 +20,7 @@ _ZERO_TIMES: dict[Shape, str] = {
 
 
 def session(
-    record: Record, now: datetime, *, endpoint: Endpoint, shape: Shape, casing: Casing
+    record: SessionRecord, now: datetime, *, endpoint: Endpoint, shape: Shape, casing: Casing
 ) -> Payload:
     """One session as it stands at `now`."""
     attempts = record.attempts_at(now)
@@ -63,12 +63,12 @@ def _session_status(status: str, endpoint: Endpoint, casing: Casing) -> str:
     return status.capitalize() if casing == "docs" and endpoint == "get" else status
 
 
-def _attempt_status(attempt: Attempt, endpoint: Endpoint, casing: Casing) -> str:
+def _attempt_status(attempt: AttemptRecord, endpoint: Endpoint, casing: Casing) -> str:
     shouted = casing == "docs" and endpoint == "list" and attempt.channel == "voice"
     return attempt.status.upper() if shouted else attempt.status
 
 
-def _origin(record: Record) -> Payload:
+def _origin(record: SessionRecord) -> Payload:
     return {
         "locale": record.locale,
         "requestor_ip": record.requestor_ip,
@@ -78,7 +78,7 @@ def _origin(record: Record) -> Payload:
 
 
 def _attempt(
-    record: Record, attempt: Attempt, *, endpoint: Endpoint, casing: Casing, rich: bool
+    record: SessionRecord, attempt: AttemptRecord, *, endpoint: Endpoint, casing: Casing, rich: bool
 ) -> Payload:
     plain: Payload = {
         "channel": attempt.channel,
@@ -98,7 +98,7 @@ def _attempt(
 
 
 def _charges(
-    record: Record, attempts: tuple[Attempt, ...], now: datetime, *, rich: bool
+    record: SessionRecord, attempts: tuple[AttemptRecord, ...], now: datetime, *, rich: bool
 ) -> Payload:
     verified = record.status_at(now) == "verified"
     validation = record.validation_charge if verified else None

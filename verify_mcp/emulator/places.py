@@ -33,7 +33,7 @@ class Country:
 
 
 @dataclass(frozen=True)
-class Person:
+class Recipient:
     """Somebody who can receive a code."""
 
     recipient: str
@@ -135,15 +135,19 @@ BY_ISO2 = {country.iso2: country for country in COUNTRIES}
 _WEIGHTS = [country.weight for country in COUNTRIES]
 
 
-def number(random: Random, country: Country, prefix: str) -> str:
+def make_number(random: Random, country: Country, prefix: str) -> str:
     """A number of the right length under `prefix`, in digits, without a plus."""
     missing = country.digits - len(prefix)
     return f"{country.calling_code}{prefix}{random.randrange(10**missing):0{missing}d}"
 
 
-def person(random: Random, country: Country | None = None, network: str | None = None) -> Person:
+def make_recipient(
+    random: Random, country: Country | None = None, network: str | None = None
+) -> Recipient:
     """Somebody anywhere, or in `country`, or on `network` of that country."""
     country = country or random.choices(COUNTRIES, _WEIGHTS)[0]
     operators = [one for one in country.networks if network in {None, one.name}]
     operator = random.choice(operators)
-    return Person(number(random, country, random.choice(operator.prefixes)), country, operator.name)
+    return Recipient(
+        make_number(random, country, random.choice(operator.prefixes)), country, operator.name
+    )

@@ -13,7 +13,7 @@ from .records import microseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .behaviour import Behaviour
+    from .behaviour import Options
 
 MAX_LIMIT = 20
 TIME_FORMS = (
@@ -56,7 +56,7 @@ class Query:
         return self.low is not None or self.high is not None
 
 
-def parse(pairs: list[tuple[str, str]], behaviour: Behaviour, *, subaccount: bool) -> Query:
+def parse(pairs: list[tuple[str, str]], behaviour: Options, *, subaccount: bool) -> Query:
     """The question asked by these parameters; the first of a repeated name counts."""
     given = {name: value for name, value in reversed(pairs) if value}
     if behaviour.unknown_params == "refuse":
@@ -82,7 +82,7 @@ def _refuse(name: str, why: str) -> NoReturn:
     raise QueryError(f"{name} {why}")
 
 
-def _refuse_unknown(given: Mapping[str, str], behaviour: Behaviour) -> None:
+def _refuse_unknown(given: Mapping[str, str], behaviour: Options) -> None:
     known = {"limit", "offset", *FILTERS}
     if behaviour.pagination != "offset":
         known.add("cursor")
@@ -107,7 +107,7 @@ def _limit(given: Mapping[str, str], *, clamp: bool) -> int:
     return min(max(limit, 1), MAX_LIMIT)
 
 
-def _start(given: Mapping[str, str], behaviour: Behaviour) -> tuple[int, tuple[int, str] | None]:
+def _start(given: Mapping[str, str], behaviour: Options) -> tuple[int, tuple[int, str] | None]:
     offset = _count(given, "offset", 0, clamp=behaviour.clamp)
     if offset < 0 and not behaviour.clamp:
         _refuse("offset", "must not be negative")
@@ -119,7 +119,7 @@ def _start(given: Mapping[str, str], behaviour: Behaviour) -> tuple[int, tuple[i
     return offset, _after(given, offset, behaviour)
 
 
-def _after(given: Mapping[str, str], offset: int, behaviour: Behaviour) -> tuple[int, str] | None:
+def _after(given: Mapping[str, str], offset: int, behaviour: Options) -> tuple[int, str] | None:
     cursor = given.get("cursor")
     if offset and (cursor or behaviour.pagination == "cursor"):
         _refuse("offset", "cannot be used with a cursor")
@@ -158,21 +158,21 @@ def _span(given: Mapping[str, str]) -> tuple[int | None, int | None]:
 
 
 def _equal(
-    given: Mapping[str, str], behaviour: Behaviour, *, subaccount: bool
+    given: Mapping[str, str], behaviour: Options, *, subaccount: bool
 ) -> list[tuple[str, str]]:
-    wanted = [(name, given[name]) for name in MATCHED if name in given]
+    status = [(name, given[name]) for name in MATCHED if name in given]
     if "app_uuid" in given:
-        wanted.append(("app_uuid", given["app_uuid"].lower()))
+        status.append(("app_uuid", given["app_uuid"].lower()))
     if "status" in given:
-        wanted.append(("status", _status(given["status"], behaviour)))
+        status.append(("status", _status(given["status"], behaviour)))
     if "recipient" in given:
-        wanted.append(("recipient", _recipient(given["recipient"])))
+        status.append(("recipient", _recipient(given["recipient"])))
     if "subaccount" in given:
-        wanted += _subaccount(given["subaccount"], behaviour, by_subaccount=subaccount)
-    return wanted
+        status += _subaccount(given["subaccount"], behaviour, by_subaccount=subaccount)
+    return status
 
 
-def _status(text: str, behaviour: Behaviour) -> str:
+def _status(text: str, behaviour: Options) -> str:
     status = text.lower() if behaviour.any_case_status else text
     if status not in _STATUSES:
         _refuse("status", f"must be one of {', '.join(_STATUSES)}")
@@ -186,7 +186,7 @@ def _recipient(text: str) -> str:
     return match[1]
 
 
-def _subaccount(text: str, behaviour: Behaviour, *, by_subaccount: bool) -> list[tuple[str, str]]:
+def _subaccount(text: str, behaviour: Options, *, by_subaccount: bool) -> list[tuple[str, str]]:
     if by_subaccount:
         if behaviour.subaccount_asks_subaccount == "refuse":
             _refuse("subaccount", "is for the parent account's credentials")

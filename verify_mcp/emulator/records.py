@@ -23,7 +23,7 @@ def microseconds(moment: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class AttemptRecord:
     """One message or call that carried the code."""
 
     uuid: str
@@ -34,7 +34,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class SessionRecord:
     """One session's whole life, future included: what shows depends on the clock."""
 
     uuid: str
@@ -42,7 +42,7 @@ class Record:
     created_at: datetime
     resolved_at: datetime
     outcome: Outcome = "expired"
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[AttemptRecord, ...] = ()
     validation_charge: Decimal = Decimal(0)
     channel: str = "sms"
     app_uuid: str = "59728519-d145-45d6-8d46-60c06f7e8bbb"
@@ -61,40 +61,40 @@ class Record:
         """Where the session stands at `now`: it resolves when the clock gets there."""
         return "in-progress" if now < self.resolved_at else self.outcome
 
-    def attempts_at(self, now: datetime) -> tuple[Attempt, ...]:
+    def attempts_at(self, now: datetime) -> tuple[AttemptRecord, ...]:
         """The attempts already made at `now`."""
         return tuple(attempt for attempt in self.attempts if attempt.time <= now)
 
-    def moved(self, to: datetime) -> Record:
+    def shifted(self, to: datetime) -> SessionRecord:
         """The same life, begun at another moment."""
         shift = to - self.created_at
         attempts = tuple(replace(one, time=one.time + shift) for one in self.attempts)
         return replace(self, created_at=to, resolved_at=self.resolved_at + shift, attempts=attempts)
 
 
-def _newest_first(record: Record) -> tuple[int, str]:
+def _newest_first(record: SessionRecord) -> tuple[int, str]:
     return -microseconds(record.created_at), record.uuid
 
 
-class World:
+class AccountData:
     """Every record of the account, newest first; `verbatim` replies are served byte for byte."""
 
     def __init__(
-        self, records: Iterable[Record], *, verbatim: Mapping[str, bytes] | None = None
+        self, records: Iterable[SessionRecord], *, verbatim: Mapping[str, bytes] | None = None
     ) -> None:
         self.records = tuple(sorted(records, key=_newest_first))
         self.verbatim = dict(verbatim or {})
         self._ages = [-microseconds(record.created_at) for record in self.records]
         self._by_uuid = {record.uuid: record for record in self.records}
 
-    def find(self, uuid: str) -> Record | None:
+    def find(self, uuid: str) -> SessionRecord | None:
         """The record with this UUID, however its letters are cased."""
         return self._by_uuid.get(uuid.lower())
 
-    def between(self, low: int, high: int) -> tuple[Record, ...]:
+    def between(self, low: int, high: int) -> tuple[SessionRecord, ...]:
         """Records created from `low` to `high` microseconds, both included, newest first."""
         return self.records[bisect_left(self._ages, -high) : bisect_right(self._ages, -low)]
 
-    def plus(self, *records: Record) -> World:
+    def with_records(self, *records: SessionRecord) -> AccountData:
         """A world with these records too: set it on a running emulator to make them arrive."""
-        return World((*self.records, *records), verbatim=self.verbatim)
+        return AccountData((*self.records, *records), verbatim=self.verbatim)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-class Manner(Enum):
+class Delivery(Enum):
     """How a reply goes over the wire."""
 
     WHOLE = auto()
@@ -22,16 +22,16 @@ class Manner(Enum):
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """Status, headers and body; `stream` replaces the body when it is too long to hold."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
-    manner: Manner = Manner.WHOLE
+    delivery: Delivery = Delivery.WHOLE
     stream: Callable[[], Iterable[bytes]] | None = None
 
-    def plus(self, name: str, value: str) -> Reply:
+    def with_headers(self, name: str, value: str) -> Response:
         """The same reply with one more header."""
         return replace(self, headers=(*self.headers, (name, value)))
 
@@ -41,27 +41,27 @@ def dump(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def json_reply(status: int, value: object) -> Reply:
+def json_reply(status: int, value: object) -> Response:
     """A reply whose body is this value."""
-    return Reply(status, dump(value))
+    return Response(status, dump(value))
 
 
-def error(status: int, text: str, api_id: str) -> Reply:
+def error(status: int, text: str, api_id: str) -> Response:
     """The API's error envelope."""
     return json_reply(status, {"api_id": api_id, "error": text})
 
 
-def plain(status: int, text: str) -> Reply:
+def plain(status: int, text: str) -> Response:
     """A reply in plain text, as gateways write it."""
-    return Reply(status, text.encode(), (("content-type", "text/plain; charset=utf-8"),))
+    return Response(status, text.encode(), (("content-type", "text/plain; charset=utf-8"),))
 
 
-def html(status: int, title: str) -> Reply:
+def html(status: int, title: str) -> Response:
     """A page for people, as gateways write it."""
     text = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
-    return Reply(status, text.encode(), (("content-type", "text/html"),))
+    return Response(status, text.encode(), (("content-type", "text/html"),))
 
 
-def redirect(status: int, location: str) -> Reply:
+def redirect(status: int, location: str) -> Response:
     """A reply that points elsewhere."""
-    return Reply(status, b"", (("location", location),))
+    return Response(status, b"", (("location", location),))

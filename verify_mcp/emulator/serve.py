@@ -52,9 +52,7 @@ def run(
 
 
 @asynccontextmanager
-async def serving(
-    emulator: Emulator, host: str = "127.0.0.1", port: int = 0
-) -> AsyncGenerator[str]:
+async def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
     """Serve in the running event loop, giving the base URL; signals stay as they were."""
     import asyncio
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from .documented import documented
-from .journeys import APPS, EXPIRY, VALIDATION_CHARGE, Odds, session
-from .places import BY_ISO2, Person, person
-from .records import Attempt, Outcome, Record
+from .documented import documented_sessions
+from .journeys import APPS, EXPIRY, VALIDATION_CHARGE, Probabilities, simulate_session
+from .places import BY_ISO2, Recipient, make_recipient
+from .records import AttemptRecord, Outcome, SessionRecord
 
 if TYPE_CHECKING:
     from random import Random
@@ -27,7 +27,7 @@ BURST_PREFIX = "99450271"
 INCIDENT_COUNTRY = "ID"
 INCIDENT_NETWORK = "Telkomsel"
 
-_FRAUD = Odds(
+_FRAUD = Probabilities(
     delivered=0.97,
     undelivered=0.02,
     conversion=0.004,
@@ -37,7 +37,7 @@ _FRAUD = Odds(
     never_attempted=0.0,
     first_channels=(1, 0, 0),
 )
-INCIDENT_ODDS = Odds(
+INCIDENT_ODDS = Probabilities(
     delivered=0.06,
     undelivered=0.54,
     conversion=0.7,
@@ -74,39 +74,41 @@ def within(random: Random, span: tuple[datetime, datetime]) -> datetime:
     )
 
 
-def burst(random: Random, now: datetime, size: int) -> list[Record]:
+def burst(random: Random, now: datetime, size: int) -> list[SessionRecord]:
     """Neighbouring numbers in one expensive country, asking for codes nobody types."""
     country, span = BY_ISO2[BURST_COUNTRY], burst_span(now)
     numbers = [f"{BURST_PREFIX}{4000 + index}" for index in range(size)]
     return [
-        session(random, within(random, span), who=Person(one, country, BURST_NETWORK), odds=_FRAUD)
+        simulate_session(
+            random, within(random, span), who=Recipient(one, country, BURST_NETWORK), odds=_FRAUD
+        )
         for one in numbers
     ]
 
 
-def incident(random: Random, now: datetime, size: int) -> list[Record]:
+def incident(random: Random, now: datetime, size: int) -> list[SessionRecord]:
     """One network's texts failing for two hours, some people saved by a call."""
     country, span = BY_ISO2[INCIDENT_COUNTRY], incident_span(now)
     return [
-        session(
+        simulate_session(
             random,
             within(random, span),
-            who=person(random, country, INCIDENT_NETWORK),
+            who=make_recipient(random, country, INCIDENT_NETWORK),
             odds=INCIDENT_ODDS,
         )
         for _ in range(size)
     ]
 
 
-def _told(
+def _parse_day(
     uuid: str,
     recipient: str,
     created_at: datetime,
     steps: tuple[tuple[str, str, int, str], ...],
     outcome: Outcome,
-) -> Record:
+) -> SessionRecord:
     attempts = tuple(
-        Attempt(
+        AttemptRecord(
             uuid=f"{uuid[:-2]}{index:02x}",
             channel=channel,
             status=status,
@@ -117,7 +119,7 @@ def _told(
     )
     verified = outcome == "verified"
     last = attempts[-1]
-    return Record(
+    return SessionRecord(
         uuid=uuid,
         recipient=recipient,
         created_at=created_at,
@@ -133,18 +135,18 @@ def _told(
     )
 
 
-def people(now: datetime) -> list[Record]:
+def people(now: datetime) -> list[SessionRecord]:
     """Asha, whose last code expired after she was verified two days before, and Ben."""
-    other, asha = documented()
-    asha = asha.moved(now - timedelta(minutes=70))
-    before = _told(
+    other, asha = documented_sessions()
+    asha = asha.shifted(now - timedelta(minutes=70))
+    before = _parse_day(
         ASHA_VERIFIED_SESSION,
         ASHA,
         asha.created_at - timedelta(days=2),
         (("sms", "delivered", 0, "0.08"),),
         "verified",
     )
-    ben = _told(
+    ben = _parse_day(
         BEN_SESSION,
         BEN,
         now - timedelta(hours=3),
@@ -153,15 +155,15 @@ def people(now: datetime) -> list[Record]:
     )
     return [
         asha,
-        other.moved(now - timedelta(minutes=25)),
+        other.shifted(now - timedelta(minutes=25)),
         replace(before, country="IN", network="Jio"),
         replace(ben, country="US", network="T-Mobile"),
     ]
 
 
-def hostile_record(now: datetime) -> Record:
+def hostile_record(now: datetime) -> SessionRecord:
     """A session whose every free text is written to mislead whoever reads it."""
-    record = _told(
+    record = _parse_day(
         HOSTILE_SESSION,
         "447400123456",
         now - timedelta(minutes=10),

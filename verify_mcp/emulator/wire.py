@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from .replies import Manner, Reply
+from .replies import Delivery, Response
 
 if TYPE_CHECKING:
-    from .behaviour import Behaviour
+    from .behaviour import Options
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -57,31 +57,31 @@ async def lifespan(receive: Receive, send: Send) -> None:
 
 
 @dataclass(frozen=True)
-class Wire:
+class AsgiIo:
     """One connection's two ends, and a way to be slow."""
 
     receive: Receive
     send: Send
     sleep: Sleep
 
-    async def deliver(self, reply: Reply, behaviour: Behaviour) -> None:
+    async def deliver(self, reply: Response, behaviour: Options) -> None:
         """Send the reply in its manner, unless the client has left."""
-        if reply.manner is Manner.HANG and await self._left_during(behaviour.hang_seconds):
+        if reply.delivery is Delivery.HANG and await self._left_during(behaviour.hang_seconds):
             return
         await self._start(reply)
         if reply.stream is not None:
             await self._stream(reply.stream())
-        elif reply.manner is Manner.SHORT:
+        elif reply.delivery is Delivery.SHORT:
             await self._part(reply.body[: len(reply.body) // 2])
-        elif reply.manner is Manner.RESET:
+        elif reply.delivery is Delivery.RESET:
             await self._part(reply.body[: len(reply.body) // 2], more=True)
             raise ConnectionResetError("the pretend connection was reset")
-        elif reply.manner is Manner.DRIP:
+        elif reply.delivery is Delivery.DRIP:
             await self._drip(reply.body, behaviour.drip_seconds)
         else:
             await self._part(reply.body)
 
-    async def _start(self, reply: Reply) -> None:
+    async def _start(self, reply: Response) -> None:
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
         if reply.stream is None and reply.status != NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(reply.body)))

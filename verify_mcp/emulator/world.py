@@ -8,9 +8,9 @@ from math import pi, sin
 from random import Random
 from typing import TYPE_CHECKING
 
-from .journeys import EXPIRY, USUAL, session
-from .places import Person, person
-from .records import Record, World
+from .journeys import EXPIRY, TYPICAL, simulate_session
+from .places import Recipient, make_recipient
+from .records import AccountData, SessionRecord
 from .stories import (
     INCIDENT_COUNTRY,
     INCIDENT_NETWORK,
@@ -38,7 +38,7 @@ def generate(
     last_day: int = 240,
     total: int = 6000,
     hostile: bool = False,
-) -> World:
+) -> AccountData:
     """An account with `total` sessions in ninety days, `last_day` of them in the last one.
 
     The same arguments give the same account. Some more sessions lie in the hour after `now`,
@@ -53,25 +53,25 @@ def generate(
     recent += _background(random, now, (now - DAY, now), last_day - len(recent))
     older += _background(random, now, (now - REACH, now - DAY), total - last_day - len(older))
     coming = _background(random, now, (now, now + DAY / 24), max(12, last_day // 12) * (total > 0))
-    return World([*recent, *older, *coming, *([hostile_record(now)] if hostile else [])])
+    return AccountData([*recent, *older, *coming, *([hostile_record(now)] if hostile else [])])
 
 
 def _stories(
     random: Random, now: datetime, last_day: int, total: int
-) -> tuple[list[Record], list[Record]]:
-    told = [
+) -> tuple[list[SessionRecord], list[SessionRecord]]:
+    scripted = [
         *people(now),
         *burst(random, now, min(60, total // 20)),
         *incident(random, now, min(40, last_day // 4)),
     ]
-    recent = [record for record in told if record.created_at >= now - DAY]
-    older = [record for record in told if record.created_at < now - DAY]
+    recent = [record for record in scripted if record.created_at >= now - DAY]
+    older = [record for record in scripted if record.created_at < now - DAY]
     return recent[:last_day], older[: total - last_day]
 
 
-def _in_progress(random: Random, now: datetime, size: int) -> list[Record]:
+def _in_progress(random: Random, now: datetime, size: int) -> list[SessionRecord]:
     begun = [now - timedelta(seconds=random.uniform(15, 200)) for _ in range(min(4, size))]
-    records = [session(random, moment) for moment in begun]
+    records = [simulate_session(random, moment) for moment in begun]
     return [
         record
         if record.resolved_at > now
@@ -82,19 +82,21 @@ def _in_progress(random: Random, now: datetime, size: int) -> list[Record]:
 
 def _background(
     random: Random, now: datetime, span: tuple[datetime, datetime], size: int
-) -> list[Record]:
+) -> list[SessionRecord]:
     failing = incident_span(now)
-    met: list[Person] = []
-    records: list[Record] = []
+    met: list[Recipient] = []
+    records: list[SessionRecord] = []
     for _, moment in zip(range(size), _moments(random, span), strict=False):
-        who = random.choice(met) if met and random.random() < RETURNING else person(random)
+        who = random.choice(met) if met and random.random() < RETURNING else make_recipient(random)
         met.append(who)
         hit = failing[0] <= moment < failing[1] and _is_hit(who)
-        records.append(session(random, moment, who=who, odds=INCIDENT_ODDS if hit else USUAL))
+        records.append(
+            simulate_session(random, moment, who=who, odds=INCIDENT_ODDS if hit else TYPICAL)
+        )
     return records
 
 
-def _is_hit(who: Person) -> bool:
+def _is_hit(who: Recipient) -> bool:
     return (who.country.iso2, who.network) == (INCIDENT_COUNTRY, INCIDENT_NETWORK)
 
 
