@@ -105,16 +105,27 @@ PROMISES: dict[str, dict[int, tuple[str, str]]] = {
             "a window that ends now, asked again",
             "the newest part is fetched, or said to be missing",
         ),
-        61: ("ties, arrivals, unreadable rows between pages", "each row once, none lost"),
+        61: (
+            "ties, arrivals, unreadable rows, ends of sessions between pages",
+            "each row once, none lost",
+        ),
         62: ("a window beyond the reach", "no figure at all, and why"),
         63: ("groups of a counted answer", "cover the whole window, with intervals"),
+        64: ("a counted question repeated", "every page read narrows its intervals"),
         65: ("events that no page drawn shows", "bounded, never exact"),
-        66: ("rows that move or cannot be read while counting", "told, bounded, ended"),
+        66: (
+            "rows that move, repeat, come late or cannot be read while counting",
+            "told, bounded, ended; never exact by chance",
+        ),
         67: ("work that is not remembered", "`why` never promises that the same call goes on"),
-        68: ("many gaps in what is held", "at most five spans that hold them all"),
+        68: (
+            "gaps in what is held, a brand filter on it",
+            "at most five spans that hold all gaps; no brand is guessed",
+        ),
+        69: ("a number in no range, or too long", "the main country of its calling code"),
         70: (
             "a field or status that is odd, a compressed reply",
-            "read as far as it can be, and said",
+            "read as far as it can be, noted and counted, never taken for a change",
         ),
         71: ("what no reader could guess", "said in the definitions and in the answer"),
     },
@@ -122,20 +133,27 @@ PROMISES: dict[str, dict[int, tuple[str, str]]] = {
         72: ("silent TLS connections, few open files", "bounded from accept on; others are served"),
         73: ("a placeholder in a setting that restricts", "the start stops with its name"),
         74: ("asking about numbers in masked mode", "no pseudonym of a number not shown before"),
+        76: (
+            "an authorization server that hangs, resets, drips or sends too much",
+            "callers with a known key are answered, others refused; one bounded request at a time",
+        ),
         77: (
             "callers named by digits, a readable or linked log",
             "told apart; values masked",
         ),
         78: ("the account's credentials in a reply", "removed, in every encoding"),
         79: (
-            "other servers' secrets, links, cookies, long lines",
-            "hidden, refused, never sent back",
+            "secrets, numbers and callers' texts on their way into logs, traces or files",
+            "hidden or refused; requests that cost work are counted",
         ),
         80: (
             "the network around a replica, its database's password",
             "no more than it needs; a file",
         ),
-        81: ("unparseable input on stdio", "a JSON-RPC error; the server lives"),
+        81: (
+            "lines on stdin that are no message, or too long",
+            "each is answered with a JSON-RPC error, in bounded memory",
+        ),
     },
 }
 
