@@ -232,7 +232,6 @@ NO_MESSAGES = [
 
 @pytest.mark.parametrize("era", ["before the greeting", "after it"])
 async def test_r81_what_is_no_message_is_answered_with_an_error_without_an_id(era: str) -> None:
-    assert len(NO_MESSAGES) < MOST_REFUSALS
     async with start_child() as child:
         if era == "after it":
             await child.greet()

@@ -53,7 +53,7 @@ async def until_counted(client: Client, clock: FakeClock, **arguments: Any) -> d
     """The answer after as many calls as the count takes, a minute between two."""
     for _ in range(12):
         answer = await summarize(client, **arguments)
-        if "verified" in answer and "leave" not in answer["why"]:
+        if "expired" in answer and "leave" not in answer["why"]:
             break
         clock.pass_by(60)
     return answer
@@ -164,7 +164,7 @@ async def test_expired_sessions_inferred_are_told_no_more_once_they_proved_wrong
             clock.now = NOW + HOUR * 0.6
             seen.append(await summarize(client, **asked, max_requests=budget))
     for answer in seen:
-        if "verified" in answer and "leave" not in answer["why"]:
+        if "expired" in answer and "leave" not in answer["why"]:
             ended = answer["verified"] + answer["expired"]
             assert ended + answer["in_progress"] == answer["sessions"]
             assert answer["expired"] == 700
