@@ -265,7 +265,7 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
         return False
 
     async with open_mirror(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
-        confined = SubaccountGateway(whole.exchange, MINE, known)
+        confined = SubaccountGateway(whole.gateway, MINE, known)
         with pytest.raises(InvalidArgument):
             await confined.list_sessions(
                 SessionFilter(subaccount=THEIRS), limit=1, offset=0, effort=CallContext()

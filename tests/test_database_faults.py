@@ -55,7 +55,7 @@ class Running:
         return sum(answer["complete"] for answer in answers)
 
     async def standing(self) -> RateLimitStatus:
-        return await self.mirror.exchange.list_limiter.standing()
+        return await self.mirror.gateway.list_limiter.status()
 
     @property
     def problem(self) -> str:

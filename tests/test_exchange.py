@@ -26,7 +26,7 @@ async def pause() -> None:
 async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
     clock = FakeClock()
     async with open_mirror_of(emulator_with(), clock, rate_limit=Rate(1, 60.0)) as mirror:
-        quota, leaving = mirror.exchange.list_limiter, anyio.CancelScope()
+        quota, leaving = mirror.gateway.list_limiter, anyio.CancelScope()
         ledger = quota._store  # noqa: SLF001 - the moment of a grant has no other door
         grant = ledger.try_acquire
 
@@ -42,7 +42,7 @@ async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
         for _ in range(3):
             await pause()
         assert leaving.cancelled_caught
-        assert (await quota.standing()).left == 1
+        assert (await quota.status()).left == 1
 
 
 async def test_the_last_refusal_closes_the_gate_for_everybody_too() -> None:
@@ -52,7 +52,7 @@ async def test_the_last_refusal_closes_the_gate_for_everybody_too() -> None:
             emulator.fail_next(Fault.TOO_MANY_RETRY_AFTER)
         with pytest.raises(RateLimited):
             await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, effort=CallContext())
-        assert (await mirror.exchange.list_limiter.standing()).eta_s == 7.0
+        assert (await mirror.gateway.list_limiter.status()).eta_s == 7.0
 
 
 async def test_a_wish_for_no_pause_at_all_is_not_taken_at_its_word() -> None:

@@ -87,7 +87,7 @@ async def test_who_cannot_be_served_in_time_is_told_when_without_waiting() -> No
     with pytest.raises(QuotaExhausted, match="free again in 60 s") as caught:
         await send(three, patience=59.9)
     assert (caught.value.eta_s, clock.ticks) == (60.0, FakeClock().ticks)
-    assert await three.standing() == RateLimitStatus(0, 60.0)
+    assert await three.status() == RateLimitStatus(0, 60.0)
 
 
 async def test_a_closed_gate_holds_everybody_and_opens_by_itself() -> None:
@@ -95,10 +95,10 @@ async def test_a_closed_gate_holds_everybody_and_opens_by_itself() -> None:
     three = quota(clock)
     await three.block_for(7)
     await three.block_for(3)
-    assert await three.standing() == RateLimitStatus(0, 7.0)
+    assert await three.status() == RateLimitStatus(0, 7.0)
     await send(three)
     assert clock.ticks == FakeClock().ticks + 7
-    assert await three.standing() == RateLimitStatus(2, 0.0)
+    assert await three.status() == RateLimitStatus(2, 0.0)
 
 
 async def test_waiters_are_served_people_first_and_in_order_of_arrival() -> None:
@@ -127,9 +127,9 @@ async def test_r33_a_waiter_that_is_cancelled_leaves_the_queue_to_the_others() -
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(send, one)
         await anyio.wait_all_tasks_blocked()
-        assert await one.standing() == RateLimitStatus(0, 120.0)
+        assert await one.status() == RateLimitStatus(0, 120.0)
         tasks.cancel_scope.cancel()
-    assert await one.standing() == RateLimitStatus(0, 60.0)
+    assert await one.status() == RateLimitStatus(0, 60.0)
     clock.pass_by(60)
     await send(one, patience=0)
 
@@ -145,7 +145,7 @@ async def test_a_request_that_fails_pays_its_slot_all_the_same() -> None:
 
     with pytest.raises(RuntimeError, match="down"):
         await fail()
-    assert await one.standing() == RateLimitStatus(0, 60.0)
+    assert await one.status() == RateLimitStatus(0, 60.0)
 
 
 REQUESTS = st.tuples(st.floats(0, 30), st.floats(0, 5), st.floats(0, 1))

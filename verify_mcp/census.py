@@ -108,7 +108,7 @@ class CountJob:
     def __init__(
         self, mirror: Mirror, session_filter: SessionFilter, window: Window, scope: CountScope
     ) -> None:
-        self.occasion = scope
+        self.scope = scope
         self.lock = anyio.Lock()
         self.result = CountResult(window)
         self._mirror = mirror
@@ -181,7 +181,7 @@ class CountJob:
 
     def _order(self, total: int) -> StratifiedSample:
         """All pages in one random order: what later calls read adds to what earlier ones read."""
-        chance = self._mirror.world.random
+        chance = self._mirror.clock.random
         if self._drawn_pages is None:
             return draw_sample(total, self._pages, chance)
         if self._drawn_pages.total == total:

@@ -87,9 +87,9 @@ class SubaccountMirror(Mirror):
     """One subaccount's part of the mirror `whole`."""
 
     def __init__(self, parent: Mirror, subaccount: str) -> None:
-        exchange = SubaccountGateway(parent.exchange, subaccount, self._is_listed)
+        exchange = SubaccountGateway(parent.gateway, subaccount, self._is_listed)
         own_calls = replace(parent.settings, credentials=Credentials(subaccount, ""))
-        super().__init__(exchange, parent.database, own_calls, parent.world, parent.key)
+        super().__init__(exchange, parent.database, own_calls, parent.clock, parent.mask_key)
         self.database = cast("ResilientDatabase", _HiddenDatabase(parent.database))
         self.lookups = parent.lookups
 

@@ -137,7 +137,7 @@ class HttpApp:
         if oauth is not None and issuer is None:
             issuer = JwtVerifier(oauth, settings.caller_budget)
         guarded = tokens is not None or issuer is not None
-        self.reception = middleware or CallerMiddleware(requires_token=guarded)
+        self.middleware = middleware or CallerMiddleware(requires_token=guarded)
         self.guard = RequestGuard(
             self._build_app(tokens, issuer, hosts_of(settings, place)), settings, place
         )
@@ -145,13 +145,13 @@ class HttpApp:
 
     def notify_closing(self) -> None:
         """Tell those whose calls are under way that the server ends."""
-        self.reception.notify_closing()
+        self.middleware.notify_closing()
 
     def _build_app(
         self, tokens: TokenFile | None, issuer: JwtVerifier | None, hosts: tuple[str, ...]
     ) -> ASGIApp:
         server = build_server(self._open, self._settings.rate_limit)
-        server.middleware.append(self.reception)
+        server.middleware.append(self.middleware)
         # Else every call would list the tools once more, to look its headers up.
         server.get_tool_input_schema = {
             offer.name: offer.tool().input_schema for offer in tools.TOOLS

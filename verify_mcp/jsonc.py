@@ -270,8 +270,8 @@ class _Reader:
     def __init__(self, text: str, *, comments: bool) -> None:
         self.text = text
         self.at = 0
-        self.lead = 0
-        self.bound = False
+        self.leading_end = 0
+        self.after_line_comment = False
         self.comments = comments
 
     def problem(self, what: str) -> NotJson:
@@ -281,15 +281,15 @@ class _Reader:
 
     def skip(self) -> None:
         """Go past white space and comments; `lead` is then where the last comment ended."""
-        self.lead, self.bound = self.at, False
+        self.leading_end, self.after_line_comment = self.at, False
         while True:
             if match := _BLANK.match(self.text, self.at):
                 self.at = match.end()
             elif match := _COMMENT.match(self.text, self.at):
                 if not self.comments:
                     raise self.problem("a comment, which this client does not read")
-                self.at = self.lead = match.end()
-                self.bound = match[0].startswith("//")
+                self.at = self.leading_end = match.end()
+                self.after_line_comment = match[0].startswith("//")
             else:
                 return
 
@@ -337,12 +337,12 @@ class _Reader:
             self.skip()
         if parts and parts[-1].comma is not None and not self.comments:
             raise self.problem(f"a comma before {closing}, which this client does not read")
-        tail = self.lead
+        tail = self.leading_end
         self.at += 1
         return start, tuple(parts), tail
 
     def _member(self, closing: str, depth: int) -> Member:
-        leading_end, after_line_comment, start = self.lead, self.bound, self.at
+        leading_end, after_line_comment, start = self.leading_end, self.after_line_comment, self.at
         key = self._key() if closing == "}" else None
         node = self.value(depth + 1)
         self.skip()

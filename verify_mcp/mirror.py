@@ -71,11 +71,11 @@ class Mirror:
         clock: Clock,
         mask_key: bytes | None,
     ) -> None:
-        self.exchange = gateway
+        self.gateway = gateway
         self.database = database
         self.settings = settings
-        self.world = clock
-        self.key = mask_key
+        self.clock = clock
+        self.mask_key = mask_key
         self._seen: OrderedDict[str, _SeenSession] = OrderedDict()
         self.lookups = RecipientLookups(clock.monotonic)
         self.resumable_jobs = ResumableJobs()
@@ -118,7 +118,7 @@ class Mirror:
         cursor: str | None = None,
     ) -> Page:
         """One page asked of the API, which the caller keeps."""
-        page = await self.exchange.list_sessions(
+        page = await self.gateway.list_sessions(
             session_filter, limit=limit, offset=offset, cursor=cursor, effort=effort
         )
         for session in page.sessions:
@@ -161,7 +161,7 @@ class Mirror:
         cached = await self._cached_final(uuid)
         if cached is not None:
             return cached
-        session = await self.exchange.get_session(uuid, effort=effort)
+        session = await self.gateway.get_session(uuid, effort=effort)
         self._remember(session)
         return session
 
@@ -184,11 +184,11 @@ class Mirror:
 
     def now(self) -> datetime:
         """The API's time, aware UTC: it decides what a window holds."""
-        return self.exchange.api_clock.now()
+        return self.gateway.api_clock.now()
 
     async def is_behind_store(self, scope: str) -> bool:
         """Whether stored sessions were fetched at a time that is still to come by this clock."""
-        if self.store is None or self.exchange.api_clock.is_compared:
+        if self.store is None or self.gateway.api_clock.is_compared:
             return False
         try:
             latest = await self.store.latest_fetch(scope)
@@ -236,7 +236,11 @@ class Mirror:
         """How a recipient is written in answers; an unknown one stays unknown."""
         if number in ("", UNKNOWN):
             return number
-        return phones.pseudonym(number, self.key) if self.key else phones.format_number(number)
+        return (
+            phones.pseudonym(number, self.mask_key)
+            if self.mask_key
+            else phones.format_number(number)
+        )
 
     async def resolve_recipient(self, session_filter: SessionFilter) -> SessionFilter:
         """The filter with a pseudonym turned back into its number. Raises InvalidArgument.
@@ -255,7 +259,7 @@ class Mirror:
         except DatabaseUnavailable:
             cached = []
         found = phones.match_pseudonym(
-            session_filter.recipient, sorted(seen | set(cached)), self.key or b""
+            session_filter.recipient, sorted(seen | set(cached)), self.mask_key or b""
         )
         if len(found) != 1:
             raise InvalidArgument(
@@ -266,7 +270,7 @@ class Mirror:
 
     def _count_lookup(self, recipient: str) -> None:
         """Count one of the caller's look-ups; raises InvalidArgument beyond their bound."""
-        if self.key is None:
+        if self.mask_key is None:
             return
         caller = current_caller.get()
         if seconds := self.lookups.seconds_until_lookup(caller, recipient):

@@ -251,7 +251,7 @@ class RateLimiter:
         """Note that the API answered: it refuses no more."""
         self._refused_until = self._clock()
 
-    async def standing(self) -> RateLimitStatus:
+    async def status(self) -> RateLimitStatus:
         """How the quota stands."""
         try:
             found = await self._store.status()

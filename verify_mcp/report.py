@@ -110,7 +110,7 @@ async def build_report(mirror: Mirror, order: ReportOptions, out: Console) -> di
         "session_time__gte": format_api_time(window.start),
         "session_time__lt": format_api_time(window.end),
     }
-    deadline = mirror.world.monotonic() + order.within
+    deadline = mirror.clock.monotonic() + order.within
     with _bar(out) as tell:
         answers = [await _ask_until_complete(mirror, arguments, window, deadline, tell)]
         for groups in order.charts or default_charts(window):
@@ -161,11 +161,11 @@ async def _ask_until_complete(
         answer = await _ask_once(mirror, arguments)
         tell("fetching", _share(answer, window))
         pause = max(MIN_PAUSE, float(answer.get("eta_s", 0)))
-        left = deadline - mirror.world.monotonic()
+        left = deadline - mirror.clock.monotonic()
         if answer["complete"] or _is_estimated(answer) or pause > left:
             return answer
         tell(f"waiting {pause:.0f} s for the API's quota", _share(answer, window))
-        await mirror.world.sleep(pause)
+        await mirror.clock.sleep(pause)
 
 
 async def _ask_once(mirror: Mirror, arguments: Mapping[str, object]) -> Answer:

@@ -35,8 +35,8 @@ async def server_status(mirror: Mirror, about: str) -> dict[str, Any]:
 
 
 async def _rate_limit_fields(mirror: Mirror) -> dict[str, Any]:
-    standing = await mirror.exchange.list_limiter.standing()
-    gets = await mirror.exchange.get_limiter.standing()
+    standing = await mirror.gateway.list_limiter.status()
+    gets = await mirror.gateway.get_limiter.status()
     return {
         "limit": str(mirror.settings.rate_limit),
         "left": standing.left,
@@ -144,7 +144,7 @@ def _problems(mirror: Mirror) -> list[str]:
 
 def _clock_problem(mirror: Mirror) -> str:
     """That this machine's clock is wrong, as the API's replies tell; empty when it is not."""
-    seconds = round(mirror.exchange.api_clock.offset.total_seconds())
+    seconds = round(mirror.gateway.api_clock.offset.total_seconds())
     if not seconds:
         return ""
     side = "behind" if seconds > 0 else "ahead of"

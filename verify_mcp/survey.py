@@ -82,8 +82,8 @@ class Summarizer:
         self._question = question
         self._effort = effort
         self._scope = question.session_filter.subaccount or ""
-        self._offset = mirror.exchange.api_clock.offset
-        now = mirror.world.monotonic()
+        self._offset = mirror.gateway.api_clock.offset
+        now = mirror.clock.monotonic()
         self._stop_at = now + MAX_CALL_SECONDS - mirror.settings.request_timeout
         effort.deadline = now + max_queue_wait(mirror.settings)
 
@@ -164,7 +164,7 @@ class Summarizer:
         taker = self._mirror.resumable_jobs.get(self._key())
         if not isinstance(taker, CountJob):
             return None
-        question, scope = self._question, taker.occasion
+        question, scope = self._question, taker.scope
         now = self._mirror.now()
         if taker.result.window.start < now - REACH:
             return None  # the API no longer shows all that was counted
@@ -340,7 +340,7 @@ class Summarizer:
         """Which bound ended the call, in fixed words."""
         if self._effort.requests_sent >= self._question.max_requests:
             return f"This call spent its max_requests ({self._question.max_requests})."
-        if self._mirror.world.monotonic() >= self._stop_at:
+        if self._mirror.clock.monotonic() >= self._stop_at:
             return "This call's time is over."
         return ""
 
@@ -354,7 +354,7 @@ class Summarizer:
             census, everything = taker.result.copy(), taker.all_sessions()
             is_open = census.is_unfinished or census.unconfirmed
             is_at_end = taker.has_every_page and everything is None and not is_open
-        occasion = taker.occasion
+        occasion = taker.scope
         if everything is not None:
             finding = await self._finish_by_reading(taker, everything)
             if finding is not None:
@@ -382,7 +382,7 @@ class Summarizer:
         self, taker: CountJob, everything: list[Session]
     ) -> SummaryResult | None:
         """The exact answer after a census that came to read every page; None if it cannot be."""
-        question, occasion, window = self._question, taker.occasion, taker.result.window
+        question, occasion, window = self._question, taker.scope, taker.result.window
         around = gaps(occasion.window, [window])
         outside = await self._tally_cached(around, question.group_by)
         if outside is None or (around and self._mirror.store is None):
@@ -478,13 +478,13 @@ class Summarizer:
         return "" if self._question.session_filter.is_unfiltered() else "the question has filters"
 
     def _requests_left(self) -> int:
-        if self._mirror.world.monotonic() >= self._stop_at or self._is_clock_wrong():
+        if self._mirror.clock.monotonic() >= self._stop_at or self._is_clock_wrong():
             return 0
         return self._question.max_requests - self._effort.requests_sent
 
     def _is_clock_wrong(self) -> bool:
         """Whether a reply showed that a wrong clock made the window, which is made anew then."""
-        return abs(self._mirror.exchange.api_clock.offset - self._offset) > CLOCK_TOLERANCE
+        return abs(self._mirror.gateway.api_clock.offset - self._offset) > CLOCK_TOLERANCE
 
     def _can_continue(self, walk: BackfillProgress) -> bool:
         return not self._stopped_early(walk) and self._requests_left() > 0
@@ -494,13 +494,13 @@ class Summarizer:
 
     async def _estimate_eta(self) -> float:
         """Seconds until the same call can go on."""
-        return (await self._mirror.exchange.list_limiter.standing()).eta_s
+        return (await self._mirror.gateway.list_limiter.status()).eta_s
 
     async def _estimate_eta_exact(self, pages: float) -> float | None:
         """Seconds until so many more requests have been made; None when that is not known."""
         if pages == inf:
             return None
-        standing = await self._mirror.exchange.list_limiter.standing()
+        standing = await self._mirror.gateway.list_limiter.status()
         rate, more = self._mirror.settings.rate_limit, pages - standing.left
         if more <= 0:
             return 0.0

@@ -91,7 +91,7 @@ async def list_verify_sessions(
     if call.session_filter.is_out_of_reach(now=now):
         return results.out_of_reach_answer(
             call,
-            await answer_meta(mirror, mirror.exchange.list_limiter, effort),
+            await answer_meta(mirror, mirror.gateway.list_limiter, effort),
             mirror.format_recipient,
         )
     sent_filter = call.session_filter.clipped_to_reach(now=now)
@@ -99,11 +99,11 @@ async def list_verify_sessions(
         limit = results.request_limit(call)
         page = await mirror.list_page(sent_filter, limit=limit, offset=call.offset, effort=effort)
     except QuotaExhausted as busy:
-        footing = await answer_meta(mirror, mirror.exchange.list_limiter, effort)
+        footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
         return results.list_pending_answer(
             call, sent_filter, busy.eta_s, footing, mirror.format_recipient
         )
-    footing = await answer_meta(mirror, mirror.exchange.list_limiter, effort)
+    footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
     if page.receipt is not None:
         footing = replace(footing, now=page.receipt.earliest)
     return results.list_answer(call, sent_filter, page, footing, mirror.format_recipient)
@@ -127,7 +127,7 @@ async def summarize_verify_sessions(
         finding = await Summarizer(mirror, question, effort).run()
     else:
         finding = out_of_reach_result(Window(call.start, end), now)
-    footing = await answer_meta(mirror, mirror.exchange.list_limiter, effort)
+    footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
     return totals.summary_answer(call, finding, footing, mirror.format_recipient)
 
 
@@ -147,9 +147,9 @@ async def get_verify_session(
     try:
         session = await mirror.get_session(reference, effort=effort)
     except QuotaExhausted as busy:
-        footing = await answer_meta(mirror, mirror.exchange.get_limiter, effort)
+        footing = await answer_meta(mirror, mirror.gateway.get_limiter, effort)
         return results.session_pending_answer(reference, busy.eta_s, footing)
-    footing = await answer_meta(mirror, mirror.exchange.get_limiter, effort)
+    footing = await answer_meta(mirror, mirror.gateway.get_limiter, effort)
     return results.session_answer(session, footing, mirror.format_recipient)
 
 
@@ -282,7 +282,7 @@ async def _call_handler(
     offer: ToolDefinition, mirror: Mirror, arguments: RawArguments, effort: CallContext
 ) -> dict[str, Any]:
     """The answer; once more where the first reply showed that this machine's clock is wrong."""
-    clock = mirror.exchange.api_clock
+    clock = mirror.gateway.api_clock
     offset = clock.offset
     answer = await offer.handler(mirror, arguments, effort)
     if abs(clock.offset - offset) > CLOCK_TOLERANCE:
@@ -301,14 +301,14 @@ def parse_context(mirror: Mirror) -> ParseContext:
         mirror.now(),
         is_subaccount=account is not None and account.is_subaccount,
         zone=ZoneInfo(mirror.settings.time_zone),
-        masks_recipients=mirror.key is not None,
+        masks_recipients=mirror.mask_key is not None,
     )
 
 
 async def answer_meta(
     mirror: Mirror, quota: RateLimiter, effort: CallContext
 ) -> results.AnswerMeta:
-    standing = await quota.standing()
+    standing = await quota.status()
     return results.AnswerMeta(mirror.now(), effort.requests_sent, standing.left)
 
 
