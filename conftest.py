@@ -1,3 +1,3 @@
 """Where pytest looks for plugins: the tests' databases."""
 
-pytest_plugins = ["tests.databases"]
+pytest_plugins = ["tests.support.databases"]

@@ -23,13 +23,7 @@ from pathlib import Path
 import anyio
 from mcp import Client, StdioServerParameters, stdio_client
 
-from verify_mcp.emulator import (
-    SANDBOX_AUTH_ID,
-    SANDBOX_AUTH_TOKEN,
-    Emulator,
-    Options,
-    serve,
-)
+from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options, serve
 
 
 @dataclass

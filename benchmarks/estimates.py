@@ -16,8 +16,8 @@ from itertools import pairwise
 from random import Random
 from statistics import fmean
 
-from tests.traffic import READ, Answer, ask_again, counted, four_counts, traffic
-from verify_mcp.counting import CountSearch
+from tests.support.traffic import READ, Answer, ask_again, counted, four_counts, traffic
+from verify_mcp.summaries.exact_count import CountSearch
 
 DAY, WEEK, REACH = 24, 7 * 24, 90 * 24
 DRAWS_EACH = 4

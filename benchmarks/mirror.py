@@ -26,13 +26,14 @@ import anyio
 import anyio.to_thread
 from mcp import Client, StdioServerParameters, stdio_client
 
-from verify_mcp.database import ResilientDatabase
+from verify_mcp.database.base import Connection
+from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.domain.payloads import parse_session
+from verify_mcp.domain.sessions import Session
+from verify_mcp.domain.windows import Window
 from verify_mcp.emulator import APPS, SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, generate
 from verify_mcp.emulator.payloads import session as payload
-from verify_mcp.sessions import Session, parse_session
-from verify_mcp.sql import Connection
-from verify_mcp.store import Store
-from verify_mcp.windows import Window
+from verify_mcp.mirror.store import Store
 
 DAYS = 90
 BATCH = 1_000

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import anyio
 
-from tests.databases import engines, postgres_place, postgres_server, sqlite_place
-from tests.fleet import Outcome, Plan, run_processes
+from tests.support.databases import engines, postgres_place, postgres_server, sqlite_place
+from tests.support.processes import Outcome, Plan, run_processes
 
 MINUTE, MOST_LATENCY = 60.0, 2.0
 LEAST_USED, MOST_OVERTAKEN = 0.95, 0.02

@@ -31,7 +31,7 @@ import anyio
 from mcp import Client, StdioServerParameters, stdio_client
 
 from benchmarks.quota import opened
-from tests.fleet import TOLERANCE
+from tests.support.processes import TOLERANCE
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
@@ -42,7 +42,7 @@ from verify_mcp.emulator import (
     generate,
     serve,
 )
-from verify_mcp.emulator.records import microseconds
+from verify_mcp.emulator.account import microseconds
 
 WINDOW, LISTS, RETRIEVES = 3.0, 20, 60
 FAULTS = (

@@ -1,6 +1,6 @@
 """`python -m verify_mcp` is `verify-mcp`."""
 
-from verify_mcp.cli import main
+from verify_mcp.cli.main import main
 
 if __name__ == "__main__":
     main()

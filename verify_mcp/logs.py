@@ -13,7 +13,7 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from verify_mcp import phones
+from verify_mcp.domain import phones
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.redaction import REDACTED, encoded_forms
 from verify_mcp.settings import Settings

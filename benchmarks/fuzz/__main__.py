@@ -29,7 +29,7 @@ from benchmarks.fuzz.processes import run_life
 from benchmarks.fuzz.scenarios import SCENARIOS, play
 from benchmarks.fuzz.stage import Report
 from benchmarks.fuzz.wander import wander
-from tests.databases import postgres_place, postgres_server
+from tests.support.databases import postgres_place, postgres_server
 
 MOST_PRINTED = 3
 """Violations of one kind."""

@@ -19,7 +19,7 @@ from typing import Self
 
 import anyio
 
-from verify_mcp.exchange import Clock
+from verify_mcp.clock import Clock
 
 _LAYOUT = struct.Struct("<dd")
 _LONGEST_NAP = 0.05
@@ -78,9 +78,11 @@ class SharedClock:
 
 def main(words: list[str]) -> int:
     """Serve as `verify-mcp serve` does, but on simulated time."""
-    from verify_mcp import http, logs, stdio
-    from verify_mcp.mirror import open_mirror
-    from verify_mcp.server import build_server
+    from verify_mcp import logs
+    from verify_mcp.context import open_mirror
+    from verify_mcp.http import listen, serve
+    from verify_mcp.server import stdio
+    from verify_mcp.server.server import build_server
     from verify_mcp.settings import read_settings
 
     clock = SharedClock(Path(os.environ["FUZZ_CLOCK"]))
@@ -91,7 +93,7 @@ def main(words: list[str]) -> int:
     world = clock.world(float(os.environ["FUZZ_SKEW"]), Random(os.environ["FUZZ_SKEW"]))
     opened = partial(open_mirror, settings, world=world)
     if "--http" in words:
-        return http.run(settings, http.ListenAddress("127.0.0.1", 0), opened)
+        return serve.run(settings, listen.ListenAddress("127.0.0.1", 0), opened)
     return stdio.run(build_server(opened))
 
 

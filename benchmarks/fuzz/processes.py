@@ -26,8 +26,8 @@ from benchmarks.fuzz.stage import Asking, Judge, Report
 from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.wander import FAULTS, SETTLE, Plan, Questions, peopled, planned
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
-from tests.houses import child, create_token, http_client
-from tests.test_stdio import environment
+from tests.support.http_server import child, create_token, http_client
+from tests.support.stdio import environment
 from verify_mcp.emulator import Fault, Options
 
 LATENCY = timedelta(seconds=3)

@@ -19,11 +19,11 @@ from benchmarks.fuzz import lists, summaries
 from benchmarks.fuzz.calls import Call, Odds, Violation
 from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
-from tests.conftest import SANDBOX, FakeClock
+from tests.support.client import SANDBOX, FakeClock
+from verify_mcp.clock import Clock as Surroundings
+from verify_mcp.context import open_mirror
 from verify_mcp.emulator import Options
-from verify_mcp.exchange import Clock as Surroundings
-from verify_mcp.mirror import open_mirror
-from verify_mcp.server import OpenMirror, build_server
+from verify_mcp.server.server import OpenMirror, build_server
 
 SUMMARIZE, LIST, GET = "summarize_verify_sessions", "list_verify_sessions", "get_verify_session"
 MOST_PAGES = 60

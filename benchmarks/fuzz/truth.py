@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from benchmarks.fuzz.world import Life
-from tests.truth import channel, cost
+from tests.support.expected import channel, cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

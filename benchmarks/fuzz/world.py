@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from verify_mcp.emulator import AccountData, AttemptRecord, Emulator, SessionRecord
-from verify_mcp.emulator.records import EPOCH, microseconds
+from verify_mcp.emulator.account import EPOCH, microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

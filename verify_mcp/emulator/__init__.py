@@ -3,14 +3,18 @@
 It imports nothing of this project, so that it cannot share its mistakes.
 """
 
-from .accounts import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, SANDBOX_TOKENS
+from .account import AccountData, AttemptRecord, SessionRecord
 from .app import Emulator, ReceivedRequest
-from .behaviour import Fault, Options
-from .documented import ASHA_SESSION, DOCUMENTED_NOW, OTHER_DOCUMENTED_SESSION, documented_payload
-from .journeys import APPS, BRANDS, SUBACCOUNTS
-from .records import AccountData, AttemptRecord, SessionRecord
-from .serve import run, serve
-from .stories import (
+from .auth import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, SANDBOX_TOKENS
+from .documented_sessions import (
+    ASHA_SESSION,
+    DOCUMENTED_NOW,
+    OTHER_DOCUMENTED_SESSION,
+    documented_payload,
+)
+from .generate import generate
+from .options import Fault, Options
+from .scenarios import (
     ASHA,
     ASHA_VERIFIED_SESSION,
     BEN,
@@ -24,7 +28,8 @@ from .stories import (
     burst_span,
     incident_span,
 )
-from .world import generate
+from .serve import run, serve
+from .session_simulation import APPS, BRANDS, SUBACCOUNTS
 
 __all__ = [
     "APPS",
@@ -46,16 +51,16 @@ __all__ = [
     "SANDBOX_AUTH_TOKEN",
     "SANDBOX_TOKENS",
     "SUBACCOUNTS",
+    "AccountData",
     "AttemptRecord",
-    "Options",
     "Emulator",
     "Fault",
+    "Options",
     "ReceivedRequest",
     "SessionRecord",
-    "AccountData",
     "burst_span",
-    "generate",
     "documented_payload",
+    "generate",
     "incident_span",
     "run",
     "serve",

@@ -10,22 +10,22 @@ from random import Random
 from typing import TYPE_CHECKING, Self
 
 from . import payloads, responses
-from .accounts import SANDBOX_TOKENS, auth_error
-from .behaviour import Endpoint, Fault, Options
-from .documented import DOCUMENTED_NOW, documented_payload
-from .faulty import FaultContext, apply_fault
-from .journeys import uuid4
+from .asgi_io import AsgiIo, Message, Receive, Request, Scope, Send, Sleep, drain, lifespan, request
+from .auth import SANDBOX_TOKENS, auth_error
+from .documented_sessions import DOCUMENTED_NOW, documented_payload
+from .faults import FaultContext, apply_fault
+from .generate import generate
 from .limiter import SlidingWindow
-from .listing import REACH, meta, page, visible
-from .query import UUID, QueryError, parse
+from .options import Endpoint, Fault, Options
+from .pagination import REACH, meta, page, visible
+from .query_params import UUID, QueryError, parse
 from .routes import Route, route
-from .wire import AsgiIo, Message, Receive, Request, Scope, Send, Sleep, drain, lifespan, request
-from .world import generate
+from .session_simulation import uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .records import AccountData, SessionRecord
+    from .account import AccountData, SessionRecord
 
 _MAX_RECEIVED = 20_000
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .behaviour import Casing, Endpoint, Shape
-    from .records import AttemptRecord, SessionRecord
+    from .account import AttemptRecord, SessionRecord
+    from .options import Casing, Endpoint, Shape
 
 Payload = dict[str, Any]
 

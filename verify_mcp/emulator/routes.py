@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .behaviour import Endpoint
+from .options import Endpoint
 
 _LIST = re.compile(r"/v1/Account/([^/]+)/Verify/Session(/?)", re.ASCII)
 _GET = re.compile(r"/v1/Account/([^/]+)/Verify/Session/([^/]+)(/?)", re.ASCII)

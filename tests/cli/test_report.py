@@ -1,0 +1,188 @@
+"""The report command: whole before it is written, closed to others, and never over another file."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.client import SANDBOX, App, CannedApi, FakeClock, emulator_with, make_record
+from verify_mcp.cli import main, report
+from verify_mcp.cli.report import ReportOptions
+
+WINDOW = {"session_time__gte": "2026-11-14 09:30:00", "session_time__lt": "2026-11-21 09:30:00"}
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> ReportOptions:
+    return ReportOptions("7d", None, (), tmp_path / "report.html")
+
+
+def made(order: ReportOptions, app: App, clock: FakeClock | None = None, **settings: Any) -> int:
+    world = (clock or FakeClock()).clock()
+    return report.run(order, replace(SANDBOX, **settings), app=app, world=world)
+
+
+def data(order: ReportOptions) -> dict[str, Any]:
+    html = order.path.read_text(encoding="utf-8")
+    (found,) = re.findall(r'<script type="application/json" id="report">(.*?)</script>', html)
+    read: dict[str, Any] = json.loads(found)
+    return read
+
+
+def many(clock: FakeClock, number: int) -> App:
+    """An account with so many sessions, spread evenly over the last six days."""
+    every = 6 * 24 * 60 / number
+    return emulator_with(*(make_record(n, 60 + n * every) for n in range(number)), clock=clock)
+
+
+def test_the_answers_in_a_report_are_of_one_window_and_exact(order: ReportOptions) -> None:
+    app = emulator_with(make_record(1), make_record(2, 3000.0, outcome="verified"))
+    assert made(order, app) == report.EXIT_EXACT
+    found = data(order)
+    answers = found["answers"]
+    assert [each["applied"].get("group_by") for each in answers] == [
+        None,
+        ["day"],
+        ["country"],
+        ["attempt_status"],
+    ]
+    assert all(WINDOW.items() <= each["applied"].items() for each in answers)
+    assert {each["complete"] for each in answers} == {True}
+    assert (answers[0]["sessions"], answers[0]["cost"]) == (2, "0.16")
+    assert (found["made"], found["sandbox"]) == ("2026-11-21 09:30:00Z", False)
+
+
+def test_a_report_waits_for_the_quota_until_it_is_whole(order: ReportOptions) -> None:
+    clock = FakeClock()
+    begun = clock.ticks
+    assert made(order, many(clock, 700), clock) == report.EXIT_EXACT
+    assert data(order)["answers"][0]["sessions"] == 700
+    assert 60 <= clock.ticks - begun <= 600
+
+
+def test_a_report_that_comes_too_late_says_what_is_missing(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = FakeClock()
+    assert made(replace(order, within=1.0), many(clock, 700), clock) == report.EXIT_INCOMPLETE
+    answers = data(order)["answers"]
+    assert (answers[0]["complete"], bool(answers[0]["missing"])) == (False, True)
+    assert "not exact." in capsys.readouterr().err
+
+
+def test_only_its_owner_may_read_a_report(order: ReportOptions) -> None:
+    made(order, emulator_with(make_record(1)))
+    assert order.path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in order.path.parent.iterdir()] == ["report.html"]
+
+
+def test_another_file_is_never_overwritten(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order.path.write_text("mine", encoding="utf-8")
+    api = emulator_with(make_record(1))
+    assert made(order, api) == report.EXIT_CANNOT_WRITE
+    assert (order.path.read_text(encoding="utf-8"), api.received) == ("mine", [])
+    assert "--force" in capsys.readouterr().err
+
+
+def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text("mine", encoding="utf-8")
+    with pytest.raises(FileExistsError):
+        report.save(path, "theirs", force=False)
+    assert [each.read_text(encoding="utf-8") for each in tmp_path.iterdir()] == ["mine"]
+
+
+def test_with_force_the_file_is_replaced(order: ReportOptions) -> None:
+    order.path.write_text("old", encoding="utf-8")
+    assert made(replace(order, force=True), emulator_with(make_record(1))) == report.EXIT_EXACT
+    assert data(order)["answers"][0]["sessions"] == 1
+    assert order.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_is_not_there_is_named(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = replace(order, path=order.path.parent / "none" / "report.html")
+    assert made(nowhere, emulator_with()) == report.EXIT_CANNOT_WRITE
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+def test_nothing_is_written_when_the_api_is_away(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert made(order, CannedApi({"error": "away"}, status=503)) == report.EXIT_TRY_LATER
+    assert not order.path.exists()
+    assert "the next run goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"since": "last week"}, "--since "),
+        ({"until": "then"}, "--until "),
+        ({"since": "1h", "until": "2h"}, "--since is not before --until"),
+        ({"charts": (("planet",),)}, "group_by "),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_name(
+    order: ReportOptions, said: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert made(replace(order, **said), emulator_with(make_record(1))) == report.EXIT_CONFIGURE
+    assert capsys.readouterr().err.startswith(told)
+    assert not order.path.exists()
+
+
+def test_a_report_needs_the_mirror_and_says_how_to_have_one_in_memory(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert made(order, emulator_with(), mirror=False) == report.EXIT_CONFIGURE
+    assert "VERIFY_MCP_DATABASE_URL=sqlite://" in capsys.readouterr().err
+
+
+def test_a_report_names_no_recipient_unless_asked(order: ReportOptions) -> None:
+    made(order, emulator_with(make_record(1)))
+    assert "9193800" not in order.path.read_text(encoding="utf-8")
+    by_recipient = replace(order, charts=(("recipient",),), force=True)
+    made(by_recipient, emulator_with(make_record(1)))
+    assert data(order)["answers"][1]["rows"][0][0] == "+919380010001"
+
+
+def test_the_command_writes_a_report_of_made_up_sessions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.html"
+    said = [
+        "report",
+        "--sandbox",
+        "--since",
+        "3h",
+        "--group-by",
+        "country,channel",
+        "-o",
+        str(path),
+    ]
+    with pytest.raises(SystemExit) as ended:
+        main.main(said)
+    assert ended.value.code == report.EXIT_EXACT
+    found = data(ReportOptions("", None, (), path))
+    assert found["sandbox"] is True
+    assert [each["applied"].get("group_by") for each in found["answers"]] == [
+        None,
+        ["country", "channel"],
+    ]
+    assert "sessions, exact." in capsys.readouterr().err
+
+
+def test_ninety_days_are_told_day_by_day(order: ReportOptions) -> None:
+    clock = FakeClock()
+    app = emulator_with(*(make_record(n, 60 + n * 24 * 60) for n in range(89)), clock=clock)
+    assert made(replace(order, since="90d", charts=(("day",),)), app, clock) == report.EXIT_EXACT
+    rows = data(order)["answers"][1]["rows"]
+    assert [row[1] for row in rows] == ["1"] * 89

@@ -1,0 +1,86 @@
+"""sync says that it holds a period only when it does."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tests.support.client import FakeClock, emulator_with, make_record
+from tests.support.databases import sqlite_url
+from tests.support.mirror import open_mirror_of
+from verify_mcp.cli.sync import EXIT_DONE, EXIT_TRY_LATER, purge_command, sync_command
+from verify_mcp.emulator import Emulator, Fault
+from verify_mcp.errors import DatabaseUnavailable
+from verify_mcp.settings import Credentials
+
+pytestmark = pytest.mark.anyio
+
+
+async def run_sync(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
+    out = Console(file=io.StringIO(), width=200)
+    async with open_mirror_of(emulator, FakeClock(), database_url=url) as mirror:
+        code = await sync_command(since, None, "")(mirror, out)
+    assert isinstance(out.file, io.StringIO)
+    return code, out.file.getvalue().split("\n", 1)[1]
+
+
+def old() -> Emulator:
+    return emulator_with(make_record(1, minutes=300), make_record(2, minutes=200), list_limit=None)
+
+
+def spoil(place: Path) -> None:
+    for each in place.parent.iterdir():
+        each.unlink()
+    place.mkdir()
+
+
+async def test_a_period_fetched_whole_is_held(tmp_path: Path) -> None:
+    code, said = await run_sync(old(), sqlite_url(tmp_path / "verify.sqlite3"))
+    assert code == EXIT_DONE
+    assert said == "Held: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
+
+
+async def test_what_could_not_be_read_is_not_held_and_another_run_may_help(tmp_path: Path) -> None:
+    emulator = old()
+    emulator.fail_next(Fault.ROW_WITHOUT_UUID)
+    code, said = await run_sync(emulator, sqlite_url(tmp_path / "verify.sqlite3"))
+    assert code == EXIT_TRY_LATER
+    assert said.startswith("Held in part: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC.")
+    assert "  missing: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC" in said
+
+
+async def test_r58_ninety_days_are_synced_to_the_second(tmp_path: Path) -> None:
+    code, said = await run_sync(old(), sqlite_url(tmp_path / "verify.sqlite3"), since="90d")
+    assert code == EXIT_DONE
+    assert said == "Held: 2026-08-23 09:30:01 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
+
+
+async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_path: Path) -> None:
+    place = tmp_path / "verify.sqlite3"
+    emulator, out = old(), Console(file=io.StringIO(), width=200)
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        spoil(place)  # as another program may, while the API is asked
+        await emulator(scope, receive, send)
+
+    async with open_mirror_of(served, FakeClock(), database_url=sqlite_url(place)) as mirror:
+        with pytest.raises(DatabaseUnavailable):
+            await sync_command("24h", None, "")(mirror, out)
+
+
+async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> None:
+    url = sqlite_url(tmp_path / "verify.sqlite3")
+    await run_sync(old(), url)
+    out = Console(file=io.StringIO(), width=200)
+    another = Credentials("MAANOTHERACCOUNT0000", "another-token")
+    async with open_mirror_of(old(), FakeClock(), database_url=url, credentials=another) as mirror:
+        assert await purge_command(None)(mirror, out) == EXIT_DONE
+    async with open_mirror_of(old(), FakeClock(), database_url=url) as mirror:
+        assert mirror.store is not None
+        assert await mirror.store.stats("") == (0, ())
+    assert isinstance(out.file, io.StringIO)
+    assert out.file.getvalue().startswith("Removed 2 sessions from ")

@@ -1,0 +1,85 @@
+"""What the databases do for a question: they go by an index, and never through a whole table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.support.client import uuid
+from tests.support.databases import Place
+from tests.support.store import DAY, HOUR, random_session, store_in
+from verify_mcp.database.base import Connection
+from verify_mcp.database.postgres import PostgresConnection
+from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.database.sqlite import SqliteConnection
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.windows import Window
+from verify_mcp.mirror.store import Store
+
+pytestmark = pytest.mark.anyio
+
+END = datetime(2026, 11, 10, tzinfo=UTC)
+LARGE = ("verify_sessions", "verify_bodies", "verify_days")
+
+
+async def fill(place: Place) -> Store:
+    """A store of 90 days with enough sessions for an index to be worth its while."""
+    random, store = Random(5), store_in(place)  # noqa: S311 - made-up data
+    for day in range(90):
+        window = Window(END - (day + 1) * DAY, END - day * DAY)
+        sessions = [random_session(random, day * 100 + n, window) for n in range(60)]
+        ended = [each for each in sessions if each.ended]
+        await store.save(ended, "", window, END + DAY)
+    place.run("ANALYZE")
+    return store
+
+
+async def ask_everything(store: Store) -> dict[str, int]:
+    """Ask everything that a tool asks; how many rows came, by question."""
+    window = Window(END - 2 * DAY - 5 * HOUR, END - DAY)
+    (one,) = await store.find(SessionFilter(), "", window, limit=1, offset=3)
+    app = SessionFilter(app_uuid=uuid(1), status="expired")
+    found = {
+        "page": await store.list_page(app, "", window, limit=5, offset=0),
+        "recipient": await store.list_page(
+            SessionFilter(recipient=one.recipient), "", window, limit=5, offset=0
+        ),
+        "days": await store.tally(SessionFilter(), "", [window], ("status", "day")),
+        "hours": await store.tally(app, "", [window], ("hour",)),
+        "final": [await store.get_final(one.uuid)],
+        "starting": await store.ids_starting_with(one.uuid[:8]),
+        "covered": await store.cached_windows("", window),
+    }
+    return {name: len(rows or ()) for name, rows in found.items()}
+
+
+async def test_every_question_goes_by_an_index(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await fill(place)
+    kind = SqliteConnection if place.server is None else PostgresConnection
+    plain, asked = kind.fetch_all, []
+
+    def observed(self: Connection, sql: str, values: Any = None) -> Any:
+        asked.append((sql, values))
+        return plain(self, sql, values)  # type: ignore[arg-type] # of either kind
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "fetch_all", observed)
+        found = await ask_everything(store)
+    assert all(found.values()), found
+
+    access = ResilientDatabase(place.url, clock=lambda: 0.0, say=pytest.fail)
+    explain = "EXPLAIN QUERY PLAN " if place.server is None else "EXPLAIN "
+    ours = [(sql, values) for sql, values in asked if any(table in sql for table in LARGE)]
+    assert {table for table in LARGE for sql, _ in ours if table in sql} == set(LARGE)
+    for sql, values in ours:
+        rows = await access.read(lambda connection: connection.fetch_all(explain + sql, values))  # noqa: B023 - at once
+        plan = "\n".join(str(row[-1]) for row in rows)
+        assert "Seq Scan" not in plan, (sql, plan)
+        scans = [line for line in plan.splitlines() if line.startswith("SCAN")]
+        assert all(line == "SCAN s" for line in scans), (sql, plan)  # the page that was just cut
+    access.close()

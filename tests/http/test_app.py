@@ -1,0 +1,532 @@
+"""Over HTTP the same server answers, for several people at once, and says how it fares."""
+
+from __future__ import annotations
+
+import json
+import logging
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import MCPError
+from mcp_types import PromptReference
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+from tests.support.certificates import certified
+from tests.support.client import (
+    NOW,
+    SANDBOX,
+    Era,
+    FakeClock,
+    call_tool,
+    emulator_with,
+    get_session,
+    list_sessions,
+    make_record,
+    uuid,
+)
+from tests.support.http_server import (
+    PATIENCE,
+    bearer,
+    child,
+    create_token,
+    http_client,
+    modern_call,
+    post,
+    run_server,
+)
+from tests.support.stdio import environment
+from verify_mcp import logs
+from verify_mcp import metrics as metrics_module
+from verify_mcp.context import open_mirror
+from verify_mcp.emulator import ASHA_SESSION, SANDBOX_AUTH_TOKEN
+from verify_mcp.errors import InvalidSetting
+from verify_mcp.http import tokens
+from verify_mcp.http.callers import MINUTE, Caller, CallerRateLimits
+from verify_mcp.http.listen import ListenAddress, uvicorn_config
+from verify_mcp.http.serve import require_auth_if_exposed
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.settings import Rate
+
+pytestmark = pytest.mark.anyio
+
+NUMBER = "919380010001"
+
+
+@pytest.fixture
+def audited() -> Iterator[list[dict[str, Any]]]:
+    """The audit lines of the test."""
+    heard: list[dict[str, Any]] = []
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(json.loads(record.getMessage()))
+
+    logger = logging.getLogger("verify_mcp.audit")
+    ear, before = Ear(), logger.level
+    logger.addHandler(ear)
+    logger.setLevel(logging.INFO)
+    yield heard
+    logger.removeHandler(ear)
+    logger.setLevel(before)
+
+
+async def test_both_generations_of_the_protocol_get_the_same_answers(era: Era) -> None:
+    async with (
+        run_server(emulator_with(make_record(1))) as here,
+        http_client(here.url, era=era) as client,
+    ):
+        page = await list_sessions(client, limit=5)
+        one = await get_session(client, uuid(1))
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        document = await client.read_resource("verify://guide")
+        prompt = await client.get_prompt("explain_session", {"session_uuid": uuid(1)})
+        offered = await client.complete(PromptReference(name="x"), {"name": "status", "value": "e"})
+    assert [row[0] for row in page["rows"]] == [uuid(1)[:8]]
+    assert (one["session"], one["api_requests"]) == (uuid(1), 1)
+    assert len(names) == 4
+    assert document.contents
+    assert prompt.messages
+    assert offered.completion.values == ["expired"]
+
+
+async def test_r71_over_http_too_the_instructions_name_the_configured_rate(era: Era) -> None:
+    fast = Rate(7, 60)
+    async with (
+        run_server(emulator_with(), rate_limit=fast) as here,
+        http_client(here.url, era=era) as client,
+    ):
+        assert "at most 7 list requests a minute," in (client.instructions or "")
+
+
+async def test_the_doors_are_opened_once_for_all_requests() -> None:
+    opened: list[Mirror] = []
+
+    @asynccontextmanager
+    async def counting() -> AsyncIterator[Mirror]:
+        async with open_mirror(SANDBOX, world=FakeClock().clock(), app=emulator_with()) as mirror:
+            opened.append(mirror)
+            yield mirror
+
+    async with run_server(None, open_doors=counting) as here:
+        for _ in range(3):
+            async with http_client(here.url) as client:
+                await list_sessions(client)
+    assert len(opened) == 1
+
+
+async def test_what_one_caller_fetched_the_others_are_told_without_a_request() -> None:
+    api = emulator_with(*(make_record(number, minutes=200 + number) for number in range(4)))
+    window = {"session_time__gte": "5h", "session_time__lt": "2h"}
+    async with run_server(api) as here:
+        async with http_client(here.url) as client:
+            whole = await call_tool(client, "summarize_verify_sessions", window)
+        fetched = len(api.received)
+        for _ in range(2):
+            async with http_client(here.url) as client:
+                page = await list_sessions(client, **window)
+                assert (len(page["rows"]), page["api_requests"]) == (4, 0)
+    assert (whole["sessions"], len(api.received)) == (4, fetched)
+
+
+async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    create_token(file, "ops")
+    async with run_server(emulator_with(), file=file) as here, httpx2.AsyncClient() as http:
+        alive = await http.get(here.url + "/healthz", headers={"host": "10.1.2.3"})
+        ready = await http.get(here.url + "/readyz", headers={"host": "10.1.2.3"})
+    assert (alive.status_code, alive.json()) == (200, {"alive": True})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"ready": True, "credentials": "present", "database": "reachable"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"credentials": None}, {"credentials": "missing", "database": "reachable"}),
+        (
+            {"database_url": "sqlite:////proc/none/x.db"},
+            {"credentials": "present", "database": "unreachable"},
+        ),
+    ],
+    ids=["credentials", "database"],
+)
+async def test_a_server_that_lacks_something_is_alive_but_not_ready(
+    changes: dict[str, Any], told: dict[str, str]
+) -> None:
+    async with run_server(emulator_with(), **changes) as here, httpx2.AsyncClient() as http:
+        alive = await http.get(here.url + "/healthz")
+        ready = await http.get(here.url + "/readyz")
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, **told})
+
+
+async def test_every_call_leaves_one_line_that_holds_names_and_no_values(
+    tmp_path: Path, audited: list[dict[str, Any]]
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = create_token(file, "support")
+    async with (
+        run_server(emulator_with(make_record(1, recipient=NUMBER)), file=file) as here,
+        http_client(here.url, token) as client,
+    ):
+        await list_sessions(client, recipient=f"+{NUMBER}", limit=3)
+        await client.call_tool("list_verify_sessions", {NUMBER: "x", "brand_name": "Secret Ltd"})
+        with pytest.raises(MCPError):
+            await client.call_tool(NUMBER, {})
+    for line in audited:
+        assert len(line.pop("request_id")) == 32
+    common = {"time": NOW.strftime("%Y-%m-%dT%H:%M:%S.000000Z"), "caller": "support", "ms": 0}
+    assert audited == [
+        {**common, "tool": "list_verify_sessions", "arguments": ["limit", "recipient"],
+         "recipient": "+91…0001", "rows": 1, "api_requests": 1, "outcome": "ok"},
+        {**common, "tool": "list_verify_sessions", "arguments": ["?", "brand_name"],
+         "outcome": "refused"},
+        {**common, "tool": "?", "arguments": [], "outcome": "failed"},
+    ]  # fmt: skip
+
+
+async def test_r74_a_masking_server_audits_a_number_masked_and_a_pseudonym_as_given(
+    audited: list[dict[str, Any]],
+) -> None:
+    async with (
+        run_server(emulator_with(make_record(1, recipient=NUMBER)), masked=True) as here,
+        http_client(here.url) as client,
+    ):
+        pseudonym = (await list_sessions(client, recipient=NUMBER))["rows"][0][2]
+        await list_sessions(client, recipient=pseudonym)
+    assert [line["recipient"] for line in audited] == ["+91…0001", pseudonym]
+
+
+def modern(method: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A request without parameters of its own, as its body and headers."""
+    body, headers = modern_call("get_verify_status")
+    parameters = {"_meta": body["params"]["_meta"]}
+    del headers["mcp-name"]
+    return (
+        {**body, "method": method, "params": parameters},
+        {**headers, "mcp-method": method},
+    )
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "tools/list", "prompts/list", "resources/list", "resources/templates/list",
+        "resources/read", "prompts/get", "completion/complete", "x/+919380013443",
+    ],
+)  # fmt: skip
+async def test_r79_every_request_that_costs_work_counts_as_a_call(
+    tmp_path: Path, audited: list[dict[str, Any]], method: str
+) -> None:
+    file, clock = tmp_path / "tokens.json", FakeClock()
+    token = create_token(file, "agent", budget=2)
+    body, headers = modern(method)
+    async with run_server(emulator_with(), clock=clock, file=file) as here:
+        replies = [await post(here.url, body, **headers, **bearer(token)) for _ in range(3)]
+        free, more = modern("server/discover")
+        free_reply = await post(here.url, free, **more, **bearer(token))
+    texts = [reply.text for reply in replies]
+    assert ["2 calls a minute" in text for text in texts] == [False, False, True]
+    assert "result" in free_reply.json()
+    (last,) = [line for line in audited if line["outcome"] == "over budget"]
+    assert last["tool"] == (method if method[:2] != "x/" else "?")
+
+
+async def test_a_budget_is_a_number_of_calls_a_minute(
+    tmp_path: Path, audited: list[dict[str, Any]]
+) -> None:
+    file, clock = tmp_path / "tokens.json", FakeClock()
+    token, other = create_token(file, "agent", budget=3), create_token(file, "person", budget=2)
+    async with run_server(emulator_with(), clock=clock, file=file) as here:
+        async with http_client(here.url, token) as client:
+            for _ in range(2):  # and after the first one the client lists the tools
+                await call_tool(client, "get_verify_status", {"about": "quota"})
+            refusal = await client.call_tool("get_verify_status", {})
+            with pytest.raises(MCPError, match="3 calls a minute"):
+                await client.read_resource("verify://guide")
+            with pytest.raises(MCPError, match="3 calls a minute"):
+                await client.list_tools()
+            clock.pass_by(MINUTE)
+            await call_tool(client, "get_verify_status", {"about": "quota"})
+        async with http_client(here.url, other) as client:
+            await call_tool(client, "get_verify_status", {"about": "quota"})
+    assert refusal.is_error
+    (block,) = refusal.content
+    assert getattr(block, "text", "") == (
+        "Your token's 3 calls a minute are used up. Ask again in 61 s."
+    )
+    assert [line["outcome"] for line in audited] == [
+        "ok", "ok", "over budget", "over budget", "over budget", "ok", "ok",
+    ]  # fmt: skip
+
+
+def test_a_budget_slides_and_forgets_whom_it_has_not_seen_for_long() -> None:
+    now = [0.0]
+    budgets = CallerRateLimits(lambda: now[0])
+    caller = Caller("a", 2)
+    assert [budgets.acquire(caller) for _ in range(3)] == [0, 0, MINUTE]
+    now[0] = 59.0
+    assert budgets.acquire(caller) == 1.0
+    now[0] = 60.0
+    assert [budgets.acquire(caller), budgets.acquire(caller)] == [0, 0]
+    assert budgets.acquire(Caller("local", 0)) == 0
+
+
+async def test_a_response_carries_its_requests_id_and_so_does_the_log(
+    audited: list[dict[str, Any]],
+) -> None:
+    async with run_server(emulator_with()) as here:
+        own = await post(here.url, **{"x-request-id": "from-the-proxy.1"})
+        others = [await post(here.url, **{"x-request-id": text}) for text in ("x" * 65, "a b", "")]
+    assert own.headers["x-request-id"] == "from-the-proxy.1"
+    assert [len(each.headers["x-request-id"]) for each in others] == [32] * 3
+    assert [line["request_id"] for line in audited] == [
+        each.headers["x-request-id"] for each in (own, *others)
+    ]
+
+
+def test_a_log_line_can_be_an_object() -> None:
+    form = logs.JsonFormatter((SANDBOX_AUTH_TOKEN,))
+    text = f"no {NUMBER},\n{SANDBOX_AUTH_TOKEN}"
+    record = logging.LogRecord("verify_mcp.x", logging.ERROR, "", 1, text, (), None)
+    name = logs.request_id.set("from-the-proxy.1")
+    told = json.loads(form.format(record))
+    logs.request_id.reset(name)
+    assert {**told, "time": ""} == {
+        "time": "", "level": "ERROR", "logger": "verify_mcp.x",
+        "request_id": "from-the-proxy.1", "message": "no +91…0001,\n[hidden]",
+    }  # fmt: skip
+    assert "request_id" not in json.loads(form.format(record))
+
+
+@pytest.mark.parametrize(
+    ("place", "changes"),
+    [
+        (ListenAddress(host="0.0.0.0"), {}),  # noqa: S104 - refused, which is the point
+        (ListenAddress(host="::"), {}),
+        (ListenAddress(host="192.0.2.7"), {}),
+        (ListenAddress(), {"allowed_hosts": ("verify.example.com",)}),
+        (ListenAddress(), {"public_url": "https://verify.example.com/mcp"}),
+    ],
+    ids=["every address", "every IPv6 address", "an address", "a name", "a public address"],
+)
+def test_what_others_can_reach_does_not_start_without_tokens(
+    place: ListenAddress, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidSetting, match="Make one with `verify-mcp token add NAME`"):
+        require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=False)
+    require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=True)
+
+
+def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "verify_mcp", "serve", "--http", "--host", "0.0.0.0"],  # noqa: S104 - refused
+        env={**environment(), "HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("verify-mcp: 0.0.0.0 can be reached from other machines, so ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        (ListenAddress(certificate=Path("x")), "--tls-cert and --tls-key belong together"),
+        (ListenAddress(host="no.such.host.example"), "can be reached from other machines"),
+    ],
+)
+def test_a_place_that_cannot_be_served_is_refused(place: ListenAddress, told: str) -> None:
+    with pytest.raises(InvalidSetting, match=told):
+        require_auth_if_exposed(SANDBOX, place, guarded=False)
+
+
+def test_a_certificate_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "x.pem"
+    broken.write_text("no certificate")
+    with pytest.raises(InvalidSetting, match="cannot be read as a pair"):
+        uvicorn_config(lambda *_: None, ListenAddress(certificate=broken, key=broken))  # type: ignore[arg-type] # never called
+
+
+async def test_tls_by_files(tmp_path: Path) -> None:
+    certificate, key = certified(tmp_path)
+    words = ("--sandbox", "--tls-cert", str(certificate), "--tls-key", str(key))
+    trust = ssl.create_default_context(cafile=certificate)
+    async with child(*words, environ={"HOME": str(tmp_path)}) as here:
+        assert here.url.startswith("https://127.0.0.1:")
+        async with httpx2.AsyncClient(verify=trust, trust_env=False) as http:
+            assert (await http.get(here.url + "/healthz")).json() == {"alive": True}
+        here.send()
+        await here.wait_ended()
+
+
+async def test_what_is_measured_holds_no_number_and_no_token(tmp_path: Path) -> None:
+    reader = InMemoryMetricReader()
+    metrics.set_meter_provider(MeterProvider([reader]))
+    metrics_module.instrument.cache_clear()
+    file = tmp_path / "tokens.json"
+    token = create_token(file, "support")
+    api = emulator_with(make_record(1, recipient=NUMBER))
+    async with run_server(api, file=file, rate_limit=Rate(2, 60.0), max_wait=0.0) as here:
+        async with http_client(here.url, token) as client:
+            await list_sessions(client, recipient=NUMBER)
+            await list_sessions(client, limit=1)
+            assert not (await list_sessions(client, limit=2))["complete"]
+            await client.call_tool("get_verify_session", {"session_uuid": "deadbeef"})
+        await post(here.url, host="evil.example")
+    told = reader.get_metrics_data()
+    assert told is not None
+    text = told.to_json()
+    for secret in (NUMBER, "0001", token, SANDBOX_AUTH_TOKEN, "support", uuid(1)):
+        assert secret not in text
+    found = {
+        (metric.name, tuple(sorted((point.attributes or {}).items()))): getattr(
+            point, "value", None
+        )
+        for scope in told.resource_metrics[0].scope_metrics
+        if scope.scope.name == "verify_mcp"
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    tool = ("tool", "list_verify_sessions")
+    assert found[metrics_module.CALLS, (("outcome", "ok"), tool)] == 2
+    assert found[metrics_module.CALLS, (("outcome", "partial"), tool)] == 1
+    assert found[metrics_module.PARTIAL, (tool,)] == 1
+    assert found[metrics_module.ERRORS, (("kind", "SessionNotFound"),)] == 1
+    assert found[metrics_module.REFUSED, (("reason", "host"),)] == 1
+    assert found[metrics_module.QUOTA_LEFT, ()] == 0
+    assert {metrics_module.DURATION, metrics_module.API_REQUESTS, metrics_module.QUOTA_WAIT} <= {
+        name for name, _ in found
+    }
+
+
+def token_command(file: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "verify_mcp", "token", *words],
+        env=environment(VERIFY_MCP_TOKENS_FILE=str(file)),
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+
+def test_a_token_is_shown_once_and_kept_as_a_digest_in_a_private_file(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "tokens.json"
+    added = token_command(file, "add", "support", "--subaccount", "SASANDBOXRETAIL00001")
+    token = added.stdout.strip()
+    assert (added.returncode, token[:5], len(token)) == (0, "vmcp_", 48)
+    assert token not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+    shown = token_command(file, "list").stdout
+    assert shown.startswith("support  120/minute  sees SASANDBOXRETAIL00001  made ")
+    assert token not in shown
+    again = token_command(file, "add", "support")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "There is a token named support already." in again.stderr
+    assert token_command(file, "revoke", "support").returncode == 0
+    assert token_command(file, "list").stdout == ""
+    assert token_command(file, "revoke", "support").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "budget", "subaccount"),
+    [("a b", 1, ""), ("", 1, ""), ("x\n", 1, ""), ("a", 0, ""), ("a", 1, "MA123")],
+)
+def test_a_token_that_makes_no_sense_is_not_made(
+    tmp_path: Path, name: str, budget: int, subaccount: str
+) -> None:
+    with pytest.raises(InvalidSetting):
+        create_token(tmp_path / "tokens.json", name, budget, subaccount)
+    assert tokens.list_tokens(tmp_path / "tokens.json") == []
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o666])
+def test_a_file_of_tokens_that_others_could_read_or_change_is_not_used(
+    tmp_path: Path, mode: int
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = create_token(file, "a")
+    keepers = tokens.TokenFile(file)
+    assert keepers.caller(token) == Caller("a", 1000)
+    file.chmod(mode)
+    assert keepers.caller(token) is None
+    file.chmod(0o600)
+    assert keepers.caller(token) == Caller("a", 1000)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tokens": [{}]}', '{"tokens": 5}', "\x00"])
+def test_a_damaged_file_of_tokens_lets_nobody_in(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tokens.json"
+    token = create_token(file, "a")
+    keepers = tokens.TokenFile(file)
+    file.write_text(text)
+    assert keepers.caller(token) is None
+    with pytest.raises(InvalidSetting, match="is not a file of tokens"):
+        tokens.list_tokens(file)
+
+
+def test_r79_a_deeply_nested_file_of_tokens_is_a_clear_error_and_lets_nobody_in(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "tokens.json"
+    token = create_token(file, "a")
+    keepers = tokens.TokenFile(file)
+    file.write_text('{"tokens": ' + "[" * 200_000)
+    assert keepers.caller(token) is None
+    ended = _run(tmp_path, "token", "list")
+    assert ended.stderr.decode() == f"verify-mcp: {file} is not a file of tokens.\n"
+    assert ended.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links are POSIX's")
+@pytest.mark.parametrize("command", [("add", "b"), ("revoke", "a")])
+def test_r79_a_link_in_place_of_the_lock_is_a_clear_error(
+    tmp_path: Path, command: tuple[str, str]
+) -> None:
+    file, other = tmp_path / "tokens.json", tmp_path / "other"
+    create_token(file, "a")
+    lock = tmp_path / "tokens.json.lock"
+    lock.unlink(missing_ok=True)
+    other.write_text("theirs")
+    lock.symlink_to(other)
+    ended = _run(tmp_path, "token", *command)
+    assert ended.returncode == 2
+    (line,) = ended.stderr.decode().splitlines()
+    assert line.startswith(f"verify-mcp: The lock {lock} cannot be used (")
+    assert other.read_text() == "theirs"
+
+
+def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
+    more = {"VERIFY_MCP_TOKENS_FILE": str(folder / "tokens.json")}
+    command = [sys.executable, "-m", "verify_mcp", *words]
+    return subprocess.run(command, env=environment(**more), capture_output=True, check=False)
+
+
+async def test_a_child_process_serves_and_audits_to_a_file_of_its_own(tmp_path: Path) -> None:
+    file, log = tmp_path / "tokens.json", tmp_path / "audit.log"
+    token = create_token(file, "ops")
+    more = {
+        "HOME": str(tmp_path),
+        "VERIFY_MCP_TOKENS_FILE": str(file),
+        "VERIFY_MCP_AUDIT_FILE": str(log),
+        "VERIFY_MCP_LOG_FORMAT": "json",
+    }
+    async with child("--sandbox", environ=more) as here:
+        assert (await post(here.url)).status_code == 401
+        async with http_client(here.url, token) as client:
+            assert (await get_session(client, ASHA_SESSION))["session"] == ASHA_SESSION
+        here.send()
+        await here.wait_ended()
+    (line,) = log.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["caller"] == "ops"
+    assert log.stat().st_mode & 0o777 == 0o600

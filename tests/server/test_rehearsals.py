@@ -1,0 +1,166 @@
+"""Each prompt rehearsed: exactly the calls its text names, and what they must bring to light."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp_types import TextContent
+
+from tests.support.client import NOW, FakeClock, call_tool, connect, rows
+from verify_mcp.emulator import (
+    ASHA,
+    ASHA_SESSION,
+    BURST_COUNTRY,
+    BURST_PREFIX,
+    INCIDENT_COUNTRY,
+    Emulator,
+    Options,
+    burst_span,
+    generate,
+    incident_span,
+)
+from verify_mcp.settings import Rate
+
+pytestmark = pytest.mark.anyio
+
+Step = tuple[str, dict[str, Any]]
+STEP = re.compile(r"^\d\. (.*?)(?=^\d\. |^$)", re.MULTILINE | re.DOTALL)
+PLENTY = Rate(5_000, 1.0)
+
+
+@pytest.fixture(scope="module")
+def api() -> Emulator:
+    """The sandbox's account, with enough quota to answer everything exactly."""
+    clock = FakeClock()
+    return Emulator(
+        generate(seed=7, now=NOW),
+        behaviour=Options(list_limit=None),
+        clock=lambda: clock.now,
+        monotonic=lambda: clock.ticks,
+    )
+
+
+async def steps(client: Client, name: str, **blanks: str) -> list[Step]:
+    """The calls a prompt names, in order: tool and the arguments written out."""
+    prompt = await client.get_prompt(name, blanks)
+    (message,) = prompt.messages
+    assert isinstance(message.content, TextContent)
+    found: list[Step] = []
+    for step in re.findall(
+        r"^\d\. (.*?)(?=^\d\. |^$)", message.content.text, re.MULTILINE | re.DOTALL
+    ):
+        (tool,) = re.findall(r"`(\w+_verify_\w+)`", step)[:1] or [found[-1][0]]
+        said = re.findall(r'(\w+)\s+("[^"]*"|\[[^\]]*\])', step)
+        found.append((tool, {argument: json.loads(value) for argument, value in said}))
+    return found
+
+
+async def exact(client: Client, step: Step) -> dict[str, Any]:
+    """The whole answer to one step, however many calls it takes."""
+    tool, arguments = step
+    arguments = {**arguments, "max_requests": 200} if tool.startswith("summarize") else arguments
+    answer = await call_tool(client, tool, arguments)
+    while not answer["complete"]:
+        answer = await call_tool(client, tool, arguments)
+    return answer
+
+
+async def test_investigate_recipient_finds_the_session_that_went_wrong(api: Emulator) -> None:
+    async with connect(api, rate_limit=PLENTY) as client:
+        listing, story = await steps(client, "investigate_recipient", recipient=f"+{ASHA}")
+        found = rows(await exact(client, listing))
+        (lost,) = [row for row in found if row["status"] != "verified"]
+        told = await call_tool(client, story[0], {"session_uuid": lost["session"]})
+
+    assert (listing[0], story) == ("list_verify_sessions", ("get_verify_session", {}))
+    assert (told["session"], told["cost"], len(told["attempts"])) == (ASHA_SESSION, "0.113", 3)
+
+
+async def test_explain_session_asks_for_that_session(api: Emulator) -> None:
+    async with connect(api, rate_limit=PLENTY) as client:
+        (step,) = await steps(client, "explain_session", session_uuid=ASHA_SESSION)
+        told = await exact(client, step)
+
+    assert step == ("get_verify_session", {"session_uuid": ASHA_SESSION})
+    assert told["summary"].startswith("Expired: 3 attempts in 46 s, voice answered")
+
+
+async def test_otp_health_brings_the_delivery_incident_to_light(api: Emulator) -> None:
+    day = incident_span(NOW)[0].date().isoformat()
+    async with connect(api, rate_limit=PLENTY) as client:
+        by_day, by_country, by_attempt = [
+            await exact(client, step) for step in await steps(client, "otp_health", since="7d")
+        ]
+
+    conversion = {row["day"]: float(row["conversion_pct"]) for row in rows(by_day)}
+    spent = {(row["country"], row["channel"]): row for row in rows(by_country)}
+    reported = {row["attempt_status"]: int(row["attempts"]) for row in rows(by_attempt)}
+    assert conversion[day] < float(by_day["conversion_pct"])
+    assert float(spent[INCIDENT_COUNTRY, "sms"]["conversion_pct"]) < 70
+    assert reported["sms undelivered"] > reported["sms failed"] > 0
+
+
+async def test_fraud_review_brings_the_burst_to_light(api: Emulator) -> None:
+    day = burst_span(NOW)[0].date()
+    async with connect(api, rate_limit=PLENTY) as client:
+        by_day, by_country, listing = await steps(client, "fraud_review", since="7d")
+        days = rows(await exact(client, by_day))
+        countries = rows(await exact(client, by_country))
+        that_day = {
+            "session_time__gte": day.isoformat(),
+            "session_time__lt": (day + timedelta(days=1)).isoformat(),
+        }
+        expired: list[dict[str, str]] = []
+        asked = {**listing[1], **that_day}
+        while asked:
+            answer = await call_tool(client, listing[0], asked)
+            expired += rows(answer)
+            asked = {**asked, **answer["next"]} if "next" in answer else {}
+
+    (burst,) = [
+        row for row in days if (row["country"], row["day"]) == (BURST_COUNTRY, day.isoformat())
+    ]
+    assert int(burst["sessions"]) > 30
+    assert float(burst["conversion_pct"]) < 15
+    dearest = max(countries, key=lambda row: float(row["cost_per_verified"] or 0))
+    assert dearest["country"] == BURST_COUNTRY
+    numbers = [row["recipient"] for row in expired if row["country"] == BURST_COUNTRY]
+    assert sum(number.startswith(f"+{BURST_PREFIX}") for number in numbers) > 30
+
+
+async def test_cost_review_names_the_total_the_waste_and_the_dearest_country(
+    api: Emulator,
+) -> None:
+    async with connect(api, rate_limit=PLENTY) as client:
+        by_country, by_channel, by_app = [
+            await exact(client, step) for step in await steps(client, "cost_review", since="7d")
+        ]
+
+    dearest = max(rows(by_country), key=lambda row: float(row["cost_per_verified"] or 0))
+    assert dearest["country"] == BURST_COUNTRY
+    assert by_country["cost"] == by_channel["cost"] == by_app["cost"]
+    assert float(by_country["expired_cost"]) > 0
+    assert by_country["rescued"] > 0
+
+
+@pytest.mark.parametrize("name", ["otp_health", "fraud_review", "cost_review"])
+async def test_a_prompt_names_at_most_three_calls_and_honours_what_is_missing(
+    api: Emulator, name: str
+) -> None:
+    async with connect(api) as client:
+        named = await steps(client, name)
+        (message,) = (await client.get_prompt(name)).messages
+
+    assert isinstance(message.content, TextContent)
+    assert (len(named), "complete: false" in message.content.text) == (3, True)
+
+
+async def test_the_days_of_otp_health_are_the_operators_unless_named(api: Emulator) -> None:
+    async with connect(api, time_zone="Asia/Kolkata") as client:
+        ours = (await steps(client, "otp_health"))[0][1]["time_zone"]
+        named = (await steps(client, "otp_health", time_zone="UTC"))[0][1]["time_zone"]
+
+    assert (ours, named) == ("Asia/Kolkata", "UTC")

@@ -1,0 +1,19 @@
+"""Time, sleep and randomness of this process."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+
+import anyio
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Time, patience and chance, as the process around us has them."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    monotonic: Callable[[], float] = monotonic
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    random: Callable[[], float] = random.random

@@ -1,0 +1,87 @@
+"""The database's tables, and how an older database becomes a current one.
+
+Steps are appended, never changed: a database remembers how many it has taken. Times are integers:
+microseconds since 1970, UTC. Money is an integer of 10⁻⁹, so that sums are exact in SQL.
+"""
+
+import re
+
+from verify_mcp.database.base import Connection
+from verify_mcp.errors import DatabaseUnavailable
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE verify_slots (
+            bucket VARCHAR(64) NOT NULL, slot VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
+            noted_at DOUBLE PRECISION NOT NULL, free_at DOUBLE PRECISION NOT NULL,
+            PRIMARY KEY (bucket, slot))""",
+        """CREATE TABLE verify_tickets (
+            bucket VARCHAR(64) NOT NULL, ticket VARCHAR(32) NOT NULL, owner VARCHAR(32) NOT NULL,
+            priority INTEGER NOT NULL, arrival DOUBLE PRECISION NOT NULL,
+            seen_at DOUBLE PRECISION NOT NULL, PRIMARY KEY (bucket, ticket))""",
+        """CREATE TABLE verify_gates (
+            bucket VARCHAR(64) NOT NULL PRIMARY KEY, noted_at DOUBLE PRECISION NOT NULL,
+            open_at DOUBLE PRECISION NOT NULL)""",
+    ),
+    (
+        """CREATE TABLE verify_sessions (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, created BIGINT NOT NULL,
+            session VARCHAR(36) NOT NULL, app TEXT NOT NULL, status TEXT NOT NULL,
+            recipient TEXT NOT NULL, country TEXT NOT NULL, channel TEXT NOT NULL,
+            brand TEXT NOT NULL, outcomes TEXT NOT NULL, attempts INTEGER NOT NULL, cost BIGINT,
+            rescued INTEGER NOT NULL, final INTEGER NOT NULL, fetched BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, created, session)) {clustered}""",
+        "CREATE INDEX verify_sessions_by_id ON verify_sessions (account, session)",
+        """CREATE INDEX verify_sessions_by_recipient
+            ON verify_sessions (account, recipient, scope, created)""",
+        """CREATE TABLE verify_bodies (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, created BIGINT NOT NULL,
+            session VARCHAR(36) NOT NULL, body {blob} NOT NULL,
+            PRIMARY KEY (account, scope, created, session)) {clustered}""",
+        """CREATE TABLE verify_coverage (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL,
+            starts BIGINT NOT NULL, ends BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, starts)) {clustered}""",
+    ),
+    (
+        """CREATE TABLE verify_walks (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, starts BIGINT NOT NULL,
+            ends BIGINT NOT NULL, walked BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, starts, ends)) {clustered}""",
+    ),
+    (
+        """CREATE TABLE verify_days (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            app TEXT NOT NULL, status TEXT NOT NULL, channel TEXT NOT NULL, country TEXT NOT NULL,
+            brand TEXT NOT NULL, outcomes TEXT NOT NULL, sessions BIGINT NOT NULL,
+            attempts BIGINT NOT NULL, cost BIGINT NOT NULL, rescued BIGINT NOT NULL,
+            uncosted BIGINT NOT NULL)""",
+        "CREATE INDEX verify_days_by_day ON verify_days (account, scope, day, app)",
+    ),
+)
+
+
+TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(text for step in MIGRATIONS for text in step))
+
+
+def migrate(connection: Connection, *, blob: str, clustered: str) -> None:
+    """Take the steps that the database has not taken yet, all in the caller's transaction.
+
+    Raises DatabaseUnavailable when it has taken more than there are.
+    """
+    connection.lock("verify_schema")
+    connection.execute("CREATE TABLE IF NOT EXISTS verify_schema (step INTEGER NOT NULL)")
+    taken = int(connection.fetch_all("SELECT count(*) FROM verify_schema")[0][0])
+    if taken > len(MIGRATIONS):
+        raise DatabaseUnavailable(
+            "The database was made by a newer verify-mcp. Upgrade this one, or name another "
+            "database in VERIFY_MCP_DATABASE_URL.",
+            damaged=True,
+            reason="newer",
+        )
+    for number, statements in enumerate(MIGRATIONS[taken:], start=taken + 1):
+        for statement in statements:
+            connection.execute(statement.format(blob=blob, clustered=clustered))
+        connection.execute("INSERT INTO verify_schema (step) VALUES (:step)", {"step": number})
+    for table in TABLES:  # half a database is found here, not in the middle of a call
+        connection.fetch_all(f"SELECT 1 FROM {table} WHERE 1 = 0")  # noqa: S608 - names from above

@@ -1,0 +1,135 @@
+"""Which sessions somebody is asking about; times and their grammar."""
+
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+
+from verify_mcp.domain.api_limits import REACH
+from verify_mcp.domain.reach import reach_edge
+from verify_mcp.domain.times import MICROSECOND, format_api_time
+from verify_mcp.domain.windows import Window
+from verify_mcp.errors import InvalidArgument
+
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+def _next_instant(instant: datetime | None) -> datetime | None:
+    """The next instant the API can tell apart."""
+    return instant + MICROSECOND if instant else None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Sessions wanted, by the list endpoint's documented filters; None means not asked.
+
+    Times are aware UTC and compare with the session's `created_at`; `recipient` is digits only.
+    """
+
+    app_uuid: str | None = None
+    status: str | None = None
+    recipient: str | None = None
+    subaccount: str | None = None
+    session_time: datetime | None = None
+    session_time__gt: datetime | None = None
+    session_time__gte: datetime | None = None
+    session_time__lt: datetime | None = None
+    session_time__lte: datetime | None = None
+    brand_name: str | None = None
+    app_hash: str | None = None
+
+    def set_filters(self) -> dict[str, str | datetime]:
+        """The filters that were asked, by name, in documented order."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def has_time(self) -> bool:
+        """Whether any of the five forms of time was asked."""
+        return any(name.startswith("session_time") for name in self.set_filters())
+
+    def start(self) -> datetime | None:
+        """The earliest instant the filter lets through, None when it is open."""
+        bounds = (self.session_time, self.session_time__gt, self.session_time__gte)
+        return max((bound for bound in bounds if bound), default=None)
+
+    def end(self) -> datetime | None:
+        """The latest instant the filter lets through, None when it is open."""
+        bounds = (self.session_time, self.session_time__lt, self.session_time__lte)
+        return min((bound for bound in bounds if bound), default=None)
+
+    def window(self) -> Window | None:
+        """The instants the filter lets through, None when it is open at an end or lets none."""
+        starts = [self.session_time__gte, _next_instant(self.session_time__gt), self.session_time]
+        ends = [
+            self.session_time__lt,
+            _next_instant(self.session_time__lte),
+            _next_instant(self.session_time),
+        ]
+        start = max((bound for bound in starts if bound), default=None)
+        end = min((bound for bound in ends if bound), default=None)
+        return Window(start, end) if start and end and start <= end else None
+
+    def admits_time(self, created: datetime) -> bool:
+        """Whether its times let a session created then through."""
+        after, before = self.session_time__gt, self.session_time__lt
+        lower, upper = self.start(), self.end()
+        return (
+            (lower is None or lower <= created)
+            and (upper is None or created <= upper)
+            and (after is None or after < created)
+            and (before is None or created < before)
+        )
+
+    def restricted_to(self, window: Window) -> "SessionFilter":
+        """The same filter for the sessions of one window."""
+        return replace(
+            self,
+            session_time=None,
+            session_time__gt=None,
+            session_time__gte=window.start,
+            session_time__lt=window.end,
+            session_time__lte=None,
+        )
+
+    def answerable_from_mirror(self) -> bool:
+        """Whether the mirror filters by all that is asked: it has no column for app hashes."""
+        return self.app_hash is None
+
+    def is_unfiltered(self) -> bool:
+        """Whether nothing narrows it but a subaccount and times."""
+        set_filters = (self.app_uuid, self.status, self.recipient, self.brand_name, self.app_hash)
+        return not any(set_filters)
+
+    def validate(self, *, now: datetime) -> None:
+        """Raise InvalidArgument for a window that can hold nothing, whatever the data."""
+        lower, upper = self.start(), self.end()
+        if lower and lower > now + _CLOCK_SKEW:
+            raise InvalidArgument(
+                f"session_time: the window starts at {format_api_time(lower)} UTC, in the future "
+                f"(now {format_api_time(now.replace(microsecond=0))} UTC). Times are UTC; try 24h."
+            )
+        if lower and upper and (lower > upper or (lower == upper and self._excludes_a_bound())):
+            raise InvalidArgument(
+                f"session_time: the window starts at {format_api_time(lower)} but ends at "
+                f"{format_api_time(upper)} UTC. Give a start before the end, e.g. "
+                "session_time__gte=7d and session_time__lt=24h."
+            )
+
+    def _excludes_a_bound(self) -> bool:
+        lower, upper = self.start(), self.end()
+        return lower == self.session_time__gt or upper == self.session_time__lt
+
+    def clipped_to_reach(self, *, now: datetime) -> "SessionFilter":
+        """The same question with the start it can have: explicit, and not beyond the 90 days.
+
+        A window without a start but with an end gets the reach as its start, because the API
+        does not say what it would assume. No time at all stays so: the API's own default applies.
+        """
+        edge = reach_edge(now)
+        lower = self.start()
+        if not self.has_time() or (lower and lower >= edge):
+            return self
+        return replace(self, session_time__gt=None, session_time__gte=edge)
+
+    def is_out_of_reach(self, *, now: datetime) -> bool:
+        """Whether the whole window lies before what the API can still tell."""
+        upper = self.end()
+        return upper is not None and upper <= now - REACH

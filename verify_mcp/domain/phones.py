@@ -1,0 +1,74 @@
+"""E.164 numbers: digits, country and a masked form."""
+
+import re
+from functools import lru_cache
+
+_FORMATTING = re.compile(r"[\s().\-/\u2010-\u2015\u00a0]+")
+_DIGITS = re.compile(r"[0-9]{5,15}", re.ASCII)
+MIN_HIDDEN = 4
+"""Digits that a masked number leaves out at least."""
+
+
+def normalize(text: str) -> str | None:
+    """The digits of a number written by a person (`+91 93800-13443`), None if it is no number."""
+    bare = _FORMATTING.sub("", text).removeprefix("+").removeprefix("00")
+    return bare if _DIGITS.fullmatch(bare) else None
+
+
+@lru_cache(maxsize=4096)
+def country_of(number: str) -> str | None:
+    """The ISO 3166 country of E.164 digits, None when they begin with no country's code.
+
+    A number in no assigned range has the main country of its calling code.
+    """
+    import phonenumbers  # deferred: its metadata is not needed to start
+
+    try:
+        region = phonenumbers.region_code_for_number(phonenumbers.parse("+" + number))
+    except phonenumbers.NumberParseException:
+        region = None  # of impossible length, or in no country
+    region = region or _main_region(number)
+    return region if region and region.isalpha() else None  # 001 is no country
+
+
+def _main_region(number: str) -> str | None:
+    """The main region of the calling code that digits begin with: no code begins another one."""
+    import phonenumbers
+
+    if not (number.isascii() and number.isdigit()) or number.startswith("0"):
+        return None
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    codes = (int(number[:length]) for length in range(1, 4))
+    return next((regions[code][0] for code in codes if code in regions), None)
+
+
+def format_number(number: str) -> str:
+    """How a recipient is written in answers: with `+` where it consists of digits."""
+    return f"+{number}" if number.isascii() and number.isdigit() else number
+
+
+def number_problem(number: str) -> str:
+    """What is wrong with digits as one whole E.164 number, as a sentence; empty when nothing is."""
+    import phonenumbers
+
+    try:
+        parsed = phonenumbers.parse("+" + number)
+    except phonenumbers.NumberParseException:
+        return "The number begins with no country's calling code: give it as +12025550147."
+    if phonenumbers.is_valid_number(parsed):
+        return ""
+    return (
+        f"The number is none that is assigned under +{parsed.country_code}: its country code may "
+        "be missing, or it is not whole."
+    )
+
+
+def mask_for_logs(number: str) -> str:
+    """A recipient for logs: its first two and up to four last digits, `+91…3443`.
+
+    At least four digits are left out.
+    """
+    if len(number) <= 7:
+        return "+…"
+    ending = min(4, len(number) - 2 - MIN_HIDDEN)
+    return f"+{number[:2]}…{number[len(number) - ending :]}"

@@ -1,0 +1,188 @@
+"""The emulator's command line: options in, an emulator out."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from .app import Emulator, real_clock
+from .generate import generate
+from .options import Fault, Options
+from .serve import loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+NOW_VARIABLE = "EMULATOR_NOW"
+MAX_PORT = 65535
+LONG = 86_400.0
+
+
+def add_arguments(parser: ArgumentParser, environ: Mapping[str, str] = os.environ) -> None:
+    """Put the emulator's options on `parser`; EMULATOR_NOW is the default of `--now`."""
+    parser.set_defaults(emulator_refuses=parser.error)
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="loopback address")
+    parser.add_argument("--port", type=_port, default=0, help="port (0: any free one)")
+    _add_data(parser, environ)
+    _add_switches(parser)
+
+
+def _add_data(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
+    data = parser.add_argument_group("data")
+    data.add_argument("--golden", action="store_true", help="the two documented sessions")
+    data.add_argument("--seed", type=int, default=7, help="another number, another account")
+    data.add_argument(
+        "--now",
+        type=_moment,
+        default=environ.get(NOW_VARIABLE) or None,
+        help=f"ISO 8601 time to pin the clock to (default: ${NOW_VARIABLE}, else the real time)",
+    )
+    data.add_argument("--last-day", type=_natural, default=240, help="sessions in the last day")
+    data.add_argument("--total", type=_natural, default=6000, help="sessions in ninety days")
+
+
+def _add_switches(parser: ArgumentParser) -> None:
+    switches = parser.add_argument_group("behaviour")
+    switches.add_argument("--shape", choices=("lean", "rich"), default="lean")
+    switches.add_argument("--casing", choices=("docs", "sdk"), default="docs")
+    switches.add_argument("--empty-list", choices=("null", "empty"), default="null")
+    switches.add_argument("--unknown-params", choices=("ignore", "refuse"), default="ignore")
+    switches.add_argument("--pagination", choices=("offset", "cursor", "hybrid"), default="offset")
+    switches.add_argument("--next-echo", action="store_true", help="repeat filters in meta.next")
+    switches.add_argument("--absolute-next", action="store_true", help="meta.next with a host")
+    switches.add_argument(
+        "--limit",
+        type=_limit,
+        default=(20, 60.0),
+        metavar="N/SECONDS",
+        help="list requests allowed in a window, or 'off' (default: 20/60)",
+    )
+    switches.add_argument("--retry-after", choices=("none", "seconds", "date"), default="none")
+    switches.add_argument(
+        "--latency",
+        type=_latency,
+        default=0.0,
+        metavar="SECONDS[-SECONDS]",
+        help="time a reply takes, or a span to draw it from",
+    )
+    switches.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="NAME[:RATE]",
+        help=f"what goes wrong, always or at a rate; repeatable. Names: {', '.join(Fault)}",
+    )
+
+
+def from_arguments(namespace: Namespace) -> Emulator:
+    """The emulator these options ask for."""
+    options = namespace
+    if options.last_day > options.total:
+        options.emulator_refuses("argument --last-day: must not be above --total")
+    behaviour = _behaviour(options)
+    if options.golden:
+        return Emulator.documented(behaviour=behaviour, seed=options.seed)
+    return Emulator(
+        lambda now: generate(
+            seed=options.seed, now=now, last_day=options.last_day, total=options.total
+        ),
+        behaviour=behaviour,
+        clock=_clock(options.now),
+        seed=options.seed,
+    )
+
+
+def _behaviour(options: Namespace) -> Options:
+    list_limit, list_window = options.limit
+    return Options(
+        shape=options.shape,
+        casing=options.casing,
+        empty_list=options.empty_list,
+        unknown_params=options.unknown_params,
+        pagination=options.pagination,
+        next_echo_filters=options.next_echo,
+        absolute_next=options.absolute_next,
+        list_limit=list_limit,
+        list_window=list_window,
+        retry_after=None if options.retry_after == "none" else options.retry_after,
+        latency=options.latency,
+        fault_chances=tuple(options.fault),
+    )
+
+
+def _clock(pinned: datetime | None) -> Callable[[], datetime]:
+    return real_clock if pinned is None else lambda: pinned
+
+
+def _host(text: str) -> str:
+    try:
+        return loopback(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    port = _natural(text)
+    if port > MAX_PORT:
+        raise ArgumentTypeError(f"{text!r} is not a port: they end at {MAX_PORT}")
+    return port
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{text!r} is not an ISO 8601 time such as 2023-06-01T12:00:00Z"
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _number(text: str, least: float, most: float) -> float:
+    number = float(text)
+    if not least <= number <= most:
+        raise ValueError
+    return number
+
+
+def _limit(text: str) -> tuple[int | None, float]:
+    if text == "off":
+        return None, 60.0
+    count, _, window = text.partition("/")
+    try:
+        return _natural(count), _number(window, 0, LONG)
+    except (ValueError, ArgumentTypeError):
+        raise ArgumentTypeError(
+            f"{text!r} is not a limit. Write 20/60 for twenty in sixty seconds, or off"
+        ) from None
+
+
+def _latency(text: str) -> float | tuple[float, float]:
+    low, dash, high = text.partition("-")
+    try:
+        least = _number(low, 0, LONG)
+        return (least, _number(high, least, LONG)) if dash else least
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{text!r} is not a latency. Write seconds, as 0.2, or a span, as 0.1-0.5"
+        ) from None
+
+
+def _fault(text: str) -> tuple[Fault, float]:
+    name, colon, rate = text.partition(":")
+    try:
+        return Fault(name), _number(rate if colon else "1", 0, 1)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{text!r} is not a fault. Write a name, or a name and a rate from 0 to 1, "
+            f"as {Fault.BAD_GATEWAY}:0.2"
+        ) from None

@@ -1,0 +1,112 @@
+"""A seeded account: ninety days of sessions, and the hour to come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from math import pi, sin
+from random import Random
+from typing import TYPE_CHECKING
+
+from .account import AccountData, SessionRecord
+from .countries import Recipient, make_recipient
+from .scenarios import (
+    INCIDENT_COUNTRY,
+    INCIDENT_NETWORK,
+    INCIDENT_ODDS,
+    burst,
+    hostile_record,
+    incident,
+    incident_span,
+    people,
+    within,
+)
+from .session_simulation import EXPIRY, TYPICAL, simulate_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAY = timedelta(days=1)
+REACH = timedelta(days=90)
+RETURNING = 0.25
+
+
+def generate(
+    *,
+    now: datetime,
+    seed: int = 7,
+    last_day: int = 240,
+    total: int = 6000,
+    hostile: bool = False,
+) -> AccountData:
+    """An account with `total` sessions in ninety days, `last_day` of them in the last one.
+
+    The same arguments give the same account. Some more sessions lie in the hour after `now`,
+    and `hostile` adds one.
+    """
+    if not 0 <= last_day <= total:
+        raise ValueError(f"last_day must be from 0 to total ({total}), not {last_day}.")
+    random = Random(seed)
+    recent, older = _stories(random, now, last_day, total)
+    fresh = _in_progress(random, now, (last_day - len(recent)) // 20)
+    recent += fresh
+    recent += _background(random, now, (now - DAY, now), last_day - len(recent))
+    older += _background(random, now, (now - REACH, now - DAY), total - last_day - len(older))
+    coming = _background(random, now, (now, now + DAY / 24), max(12, last_day // 12) * (total > 0))
+    return AccountData([*recent, *older, *coming, *([hostile_record(now)] if hostile else [])])
+
+
+def _stories(
+    random: Random, now: datetime, last_day: int, total: int
+) -> tuple[list[SessionRecord], list[SessionRecord]]:
+    scripted = [
+        *people(now),
+        *burst(random, now, min(60, total // 20)),
+        *incident(random, now, min(40, last_day // 4)),
+    ]
+    recent = [record for record in scripted if record.created_at >= now - DAY]
+    older = [record for record in scripted if record.created_at < now - DAY]
+    return recent[:last_day], older[: total - last_day]
+
+
+def _in_progress(random: Random, now: datetime, size: int) -> list[SessionRecord]:
+    begun = [now - timedelta(seconds=random.uniform(15, 200)) for _ in range(min(4, size))]
+    records = [simulate_session(random, moment) for moment in begun]
+    return [
+        record
+        if record.resolved_at > now
+        else replace(record, resolved_at=record.created_at + EXPIRY)
+        for record in records
+    ]
+
+
+def _background(
+    random: Random, now: datetime, span: tuple[datetime, datetime], size: int
+) -> list[SessionRecord]:
+    failing = incident_span(now)
+    met: list[Recipient] = []
+    records: list[SessionRecord] = []
+    for _, moment in zip(range(size), _moments(random, span), strict=False):
+        who = random.choice(met) if met and random.random() < RETURNING else make_recipient(random)
+        met.append(who)
+        hit = failing[0] <= moment < failing[1] and _is_hit(who)
+        records.append(
+            simulate_session(random, moment, who=who, odds=INCIDENT_ODDS if hit else TYPICAL)
+        )
+    return records
+
+
+def _is_hit(who: Recipient) -> bool:
+    return (who.country.iso2, who.network) == (INCIDENT_COUNTRY, INCIDENT_NETWORK)
+
+
+def _moments(random: Random, span: tuple[datetime, datetime]) -> Iterator[datetime]:
+    while True:
+        moment = within(random, span)
+        if random.random() < _busyness(moment):
+            yield moment
+
+
+def _busyness(moment: datetime) -> float:
+    hour = moment.hour + moment.minute / 60
+    return (1 + 0.7 * sin(2 * pi * (hour - 5) / 24)) / 1.7

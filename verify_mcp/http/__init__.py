@@ -1,0 +1,1 @@
+"""Team mode: the server over Streamable HTTP."""

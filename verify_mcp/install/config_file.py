@@ -1,0 +1,241 @@
+"""A client's configuration as text: our entry put in or taken out, and nothing else touched.
+
+JSON is edited by `jsonc`, TOML by tomlkit; both keep comments, order and spelling. Every edit is
+read again with another parser and compared with what it should have come to, so a mistake of ours
+becomes a refusal and never a broken file.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from verify_mcp.errors import ConfigUnusable
+from verify_mcp.install import jsonc
+from verify_mcp.install.clients import Client
+
+BOM = "\ufeff"
+OUR_VARIABLES = (
+    "PLIVO_AUTH_ID",
+    "PLIVO_AUTH_TOKEN",
+    "PLIVO_AUTH_TOKEN_FILE",
+    "PLIVO_AUTH_TOKEN_KEYRING",
+)
+"""Variables of an entry that are ours to set and to take back."""
+INPUTS = "inputs"
+_UNSAFE = "it is written in a way that we cannot change safely"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredEntry:
+    """What is to stand in a client's configuration."""
+
+    client: Client
+    name: str
+    entry: Mapping[str, Any]
+    inputs: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def path(self) -> list[str]:
+        """Where the entry stands."""
+        return [self.client.key, self.name]
+
+
+def entry(client: Client, name: str, text: str) -> dict[str, Any] | None:
+    """What stands there under this name now. Raises ConfigUnusable."""
+    servers = _parse(client, text).get(client.key)
+    existing = servers.get(name) if isinstance(servers, dict) else None
+    return existing if isinstance(existing, dict) else None
+
+
+def with_entry(desired: DesiredEntry, text: str) -> str:
+    """The text with the entry in it. Raises ConfigUnusable, with the reason."""
+    bare, bom = _strip_bom(text)
+    before = _parse(desired.client, bare)
+    _check_shape(desired, before)
+    edit = _toml_with_entry if desired.client.format == "toml" else _json_with_entry
+    after = edit(desired, bare)
+    _check(desired.client, after, _expected_config(desired, before))
+    return bom + after
+
+
+def without_entry(client: Client, name: str, text: str) -> str:
+    """The text without the entry, and without the prompts that only it used."""
+    bare, bom = _strip_bom(text)
+    before = _parse(client, bare)
+    if client.format == "toml":
+        after = _toml_without_entry(client, name, bare)
+    else:
+        after = _json_without_entry(client, name, bare)
+    servers = {key: each for key, each in before[client.key].items() if key != name}
+    expected = {**before, client.key: servers}
+    if INPUTS in expected and client.prompts:
+        expected[INPUTS] = _parse(client, after).get(INPUTS)
+    _check(client, after, expected, emptied=client.key)
+    return bom + after
+
+
+def snippet(desired: DesiredEntry) -> str:
+    """The entry alone, to be pasted by hand."""
+    return with_entry(desired, "")
+
+
+def _strip_bom(text: str) -> tuple[str, str]:
+    return (text[1:], BOM) if text.startswith(BOM) else (text, "")
+
+
+def _parse(client: Client, text: str) -> dict[str, Any]:
+    bare, _ = _strip_bom(text)
+    try:
+        if client.format == "toml":
+            return tomllib.loads(bare)
+        empty = jsonc.is_blank(bare) if client.format == "jsonc" else not bare.strip()
+        value = {} if empty else jsonc.read(bare, comments=client.format == "jsonc").value
+    except ValueError as error:
+        raise ConfigUnusable(f"it is not valid {client.format.upper()} ({error})") from None
+    if not isinstance(value, dict):
+        raise ConfigUnusable("it does not hold an object")
+    return value
+
+
+def _check_shape(desired: DesiredEntry, before: Mapping[str, Any]) -> None:
+    servers = before.get(desired.client.key, {})
+    if not isinstance(servers, dict):
+        raise ConfigUnusable(f'its "{desired.client.key}" is not an object')
+    existing = servers.get(desired.name, {})
+    if not isinstance(existing, dict) or not isinstance(existing.get("env", {}), dict):
+        raise ConfigUnusable(f'its entry "{desired.name}" is not one of a server')
+    if desired.inputs and not isinstance(before.get(INPUTS, []), list):
+        raise ConfigUnusable(f'its "{INPUTS}" is not an array')
+
+
+def _stale(desired: DesiredEntry, existing: Mapping[str, Any]) -> list[str]:
+    """Variables that an earlier entry of ours set and this one does not."""
+    new = desired.entry.get("env", {})
+    return [name for name in existing.get("env", {}) if name in OUR_VARIABLES and name not in new]
+
+
+def _expected_config(desired: DesiredEntry, before: Mapping[str, Any]) -> dict[str, Any]:
+    existing = before.get(desired.client.key, {}).get(desired.name, {})
+    remaining = dict(existing)
+    if _stale(desired, existing):
+        stale = _stale(desired, existing)
+        remaining["env"] = {
+            name: text for name, text in existing["env"].items() if name not in stale
+        }
+    servers = {**before.get(desired.client.key, {}), desired.name: remaining}
+    after = jsonc.expected_value(
+        {**before, desired.client.key: servers}, desired.path, dict(desired.entry)
+    )
+    if missing := _missing_inputs(desired, before):
+        after[INPUTS] = [*before.get(INPUTS, []), *missing]
+    return after
+
+
+def _missing_inputs(desired: DesiredEntry, before: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    there = [each.get("id") for each in before.get(INPUTS, []) if isinstance(each, dict)]
+    return [each for each in desired.inputs if each["id"] not in there]
+
+
+def _check(
+    client: Client, text: str, expected: Mapping[str, Any], *, emptied: str | None = None
+) -> None:
+    try:
+        got = _parse(client, text)
+    except ConfigUnusable:
+        raise ConfigUnusable(_UNSAFE) from None
+    if emptied and not expected.get(emptied):
+        got, expected = ({**each, emptied: {}} for each in (got, expected))
+    if json.dumps(got, default=str, sort_keys=True) != json.dumps(
+        expected, default=str, sort_keys=True
+    ):
+        raise ConfigUnusable(_UNSAFE)
+
+
+def _json_with_entry(desired: DesiredEntry, text: str) -> str:
+    try:
+        missing = _missing_inputs(desired, _parse(desired.client, text))
+        existing = jsonc.find(text, desired.path) if not jsonc.is_blank(text) else None
+        for name in _stale(desired, existing.value) if existing else ():
+            text = jsonc.remove(text, [*desired.path, "env", name])
+        text = jsonc.set_value(text, desired.path, dict(desired.entry))
+        for each in missing:
+            text = jsonc.append(text, [INPUTS], dict(each))
+    except jsonc.NotJson as error:
+        raise ConfigUnusable(f"its {error}") from None
+    return text
+
+
+def _json_without_entry(client: Client, name: str, text: str) -> str:
+    try:
+        text = jsonc.remove(text, [client.key, name])
+    except jsonc.NotJson as error:
+        raise ConfigUnusable(f"its {error}") from None
+    if not client.prompts:
+        return text
+    inputs = _parse(client, text).get(INPUTS, [])
+    for number in reversed(range(len(inputs))):
+        desired = str(inputs[number].get("id")) if isinstance(inputs[number], dict) else ""
+        if desired.startswith("plivo-") and f"${{input:{desired}}}" not in text:
+            text = jsonc.remove(text, [INPUTS, number])
+    return text
+
+
+def _toml_with_entry(desired: DesiredEntry, text: str) -> str:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+        servers: Any = document.get(desired.client.key, {})
+        existing = servers.get(desired.name)
+        if existing is None:
+            return _append_table(desired, text)
+        for name in _stale(desired, existing):
+            del existing["env"][name]
+        _update(existing, desired.entry)
+    except (TOMLKitError, TypeError, ValueError) as error:
+        raise ConfigUnusable(f"it cannot be changed ({error})") from None
+    return _with_newlines_of(text, tomlkit.dumps(document))
+
+
+def _update(table: Any, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(table.get(name), dict):
+            _update(table[name], value)
+        elif table.get(name) != value:
+            table[name] = value
+
+
+def _append_table(desired: DesiredEntry, text: str) -> str:
+    """The text with our table at its end, where a table can always stand."""
+    import tomlkit
+
+    table = tomlkit.table()
+    for name, value in desired.entry.items():
+        table[name] = value
+    servers = tomlkit.table(is_super_table=True)
+    servers[desired.name] = table
+    block = _with_newlines_of(text, tomlkit.dumps({desired.client.key: servers}))
+    newline = "\r\n" if "\r\n" in text else "\n"
+    ended = text if not text or text.endswith("\n") else text + newline
+    apart = newline if ended and not ended.endswith(newline * 2) else ""
+    return ended + apart + block
+
+
+def _toml_without_entry(client: Client, name: str, text: str) -> str:
+    import tomlkit
+
+    document = tomlkit.parse(text)
+    servers: Any = document[client.key]
+    del servers[name]
+    return _with_newlines_of(text, tomlkit.dumps(document))
+
+
+def _with_newlines_of(text: str, new: str) -> str:
+    """The new text with the old one's line ends, when those are all CRLF."""
+    if "\r\n" not in text or re.search(r"(?<!\r)\n", text):
+        return new
+    return re.sub(r"(?<!\r)\n", "\r\n", new)

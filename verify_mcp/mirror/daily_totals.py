@@ -1,0 +1,276 @@
+"""Sessions added up by the database: by roll-ups of whole days where there are any, else by rows.
+
+A day of UTC is rolled up as soon as every session of it is held and final. Roll-ups are written
+and dropped in the transactions that change rows, so one that is there equals its rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
+
+from verify_mcp.database.base import Connection, Row, Value
+from verify_mcp.domain import tallies
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.tallies import Tallies, Tally
+from verify_mcp.domain.text import clean
+from verify_mcp.domain.times import MICROSECOND
+from verify_mcp.domain.windows import Window, covers
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+MAX_SUM = 2**63 - 1
+"""What a database's integer holds."""
+
+_KINDS = "app, status, channel, country, brand, outcomes"
+_COUNTS = "sessions, attempts, cost, rescued, uncosted"
+_ADDED = "sum(sessions), sum(attempts), sum(cost), sum(rescued), sum(uncosted)"
+# Rows in the form of roll-ups: both are then added up by the same words.
+_ROWS = """(SELECT account, scope, created, app, status, recipient, channel, country, brand,
+    outcomes, 1 AS sessions, attempts, coalesce(cost, 0) AS cost, rescued,
+    CASE WHEN cost IS NULL THEN 1 ELSE 0 END AS uncosted FROM verify_sessions) AS sessions_held"""
+_OF_DAY = "account = :account AND scope = :scope AND day = :day"
+_SUMS = """sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
+    sum(CASE WHEN status = 'expired' THEN sessions ELSE 0 END), sum(attempts), sum(cost),
+    sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted),
+    sum(CASE WHEN status IN ('verified', 'expired', 'in-progress') THEN 0 ELSE sessions END)"""
+_COLUMNS = {
+    "status": "status",
+    "channel": "channel",
+    "country": "country",
+    "app": "app",
+    "brand": "brand",
+    "recipient": "recipient",
+    "attempt_status": "outcomes",
+    "day": f"(created + :shift) / {DAY // MICROSECOND}",
+    "hour": f"(created + :shift) / {HOUR // MICROSECOND}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountScope:
+    """One account's sessions, or those of one of its subaccounts: the `scope`."""
+
+    account: str
+    scope: str
+
+    def params(self, window: Window) -> dict[str, Value]:
+        """The shelf and a window on it, as statements name them."""
+        starts, ends = micros(window.start), micros(window.end)
+        return {"account": self.account, "scope": self.scope, "starts": starts, "ends": ends}
+
+    def day_params(self, number: int) -> dict[str, Value]:
+        """The shelf and a day on it, as statements name them."""
+        return {"account": self.account, "scope": self.scope, "day": number}
+
+    def where(self, session_filter: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
+        """The condition on rows that a filter and a window make, and its values."""
+        terms = _filter_terms(session_filter)
+        condition = (
+            "account = :account AND scope = :scope AND created >= :starts AND created < :ends"
+        )
+        return condition + _equals(terms), {**self.params(window), **terms}
+
+
+def tally(
+    connection: Connection,
+    shelf: AccountScope,
+    session_filter: SessionFilter,
+    windows: Iterable[Window],
+    by: tuple[str, ...],
+    zone: tzinfo = UTC,
+) -> Tallies:
+    """The tallies of the sessions held in some windows."""
+    # Day by day: SQLite groups by sorting, which takes less for many small heaps.
+    parts = [part for window in windows for part in split_by_day_and_offset(window, zone)]
+    found = [_sum_part(connection, shelf, session_filter, part, shift, by) for part, shift in parts]
+    return tallies.merge(*(_tallies(row, by) for rows in found for row in rows))
+
+
+def windows_of_unknown_brand(
+    connection: Connection, shelf: AccountScope, session_filter: SessionFilter, window: Window
+) -> list[Window]:
+    """The parts of a window, a day each at most, with sessions that may have the brand or not.
+
+    The API tells a brand only with attempts that carry one, and does not document whether its
+    filter heeds case and spaces.
+    """
+    name = session_filter.brand_name
+    if name is None:
+        return []
+    others = replace(session_filter, brand_name=None)
+    return [
+        part
+        for part, _ in split_by_day_and_offset(window, UTC)
+        for brands in [_sum_part(connection, shelf, others, part, timedelta(), ("brand",))]
+        if any(_may_be(str(row[0]), name) for row in brands)
+    ]
+
+
+def _may_be(brand: str, name: str) -> bool:
+    if brand == name:
+        return False  # it certainly is
+    return brand == tallies.UNKNOWN or brand.casefold() == clean(name).casefold()
+
+
+def delete(connection: Connection, shelf: AccountScope, numbers: Iterable[int]) -> None:
+    """Forget the roll-ups of days whose rows have changed; days are numbered from 1970."""
+    connection.execute_many(
+        f"DELETE FROM verify_days WHERE {_OF_DAY}",  # noqa: S608 - fixed names
+        [shelf.day_params(number) for number in numbers],
+    )
+
+
+def delete_before(connection: Connection, account: str, edge: int) -> None:
+    """Forget the roll-ups of an account's days that begin before then, in microseconds."""
+    connection.execute(
+        "DELETE FROM verify_days WHERE account = :account AND day < :day",
+        {"account": account, "day": -(-edge // (DAY // MICROSECOND))},
+    )
+
+
+def add_complete_days(
+    connection: Connection, shelf: AccountScope, numbers: Iterable[int], complete: Sequence[Window]
+) -> None:
+    """Roll up those of some days that lie in the windows held and have no roll-up."""
+    for number in numbers:
+        day = Window(EPOCH + number * DAY, EPOCH + (number + 1) * DAY)
+        if covers(day, complete) and not _is_rolled_up(connection, shelf, number):
+            _add_day(connection, shelf, day)
+
+
+def day_number(moment: datetime) -> int:
+    """The days from 1970 to the one of an instant."""
+    return (moment - EPOCH) // DAY
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def instant(microseconds: int) -> datetime:
+    """The instant so many microseconds after 1970."""
+    return EPOCH + microseconds * MICROSECOND
+
+
+def split_by_day_and_offset(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
+    """A window's parts, each within one day of UTC, and in each a zone's one offset from UTC."""
+    first, last = day_number(window.start), day_number(window.end)
+    midnights = (EPOCH + number * DAY for number in range(first + 1, last + 1))
+    moments = sorted({window.start, *midnights, window.end})
+    changes = [
+        _next_offset_change(before, after, zone)
+        for before, after in pairwise(moments)
+        if _offset(before, zone) != _offset(after, zone)
+    ]
+    edges = sorted({*moments, *changes})
+    return [(Window(start, end), _offset(start, zone)) for start, end in pairwise(edges)]
+
+
+def _sum_part(
+    connection: Connection,
+    shelf: AccountScope,
+    session_filter: SessionFilter,
+    part: Window,
+    shift: timedelta,
+    by: tuple[str, ...],
+) -> list[Row]:
+    """A part's tallies as rows: each group, then its sums."""
+    finer = session_filter.recipient is not None or {"recipient", "hour"} & set(by)
+    if part.length == DAY and not finer and not (shift and "day" in by):
+        rows = _sum_day(connection, shelf, session_filter, day_number(part.start), by)
+        if rows or _is_rolled_up(connection, shelf, day_number(part.start)):
+            return rows
+    where, values = shelf.where(session_filter, part)
+    if {"day", "hour"} & set(by):
+        values["shift"] = shift // MICROSECOND
+    return _sum_rows(connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[each] for each in by])
+
+
+def _sum_day(
+    connection: Connection,
+    shelf: AccountScope,
+    session_filter: SessionFilter,
+    number: int,
+    by: tuple[str, ...],
+) -> list[Row]:
+    """A whole day's tallies from its roll-up; none when it has none."""
+    terms = _filter_terms(session_filter)
+    where, values = _OF_DAY + _equals(terms), {**shelf.day_params(number), **terms}
+    columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
+    return _sum_rows(connection, f"verify_days WHERE {where}", values, columns)
+
+
+def _sum_rows(
+    connection: Connection, source: str, values: dict[str, Value], columns: Sequence[str]
+) -> list[Row]:
+    names = [f"g{place}" for place in range(len(columns))]
+    groups = [f"{column} AS {name}" for column, name in zip(columns, names, strict=True)]
+    sql = f"SELECT {', '.join([*groups, _SUMS])} FROM {source}"  # noqa: S608 - fixed names
+    rows = connection.fetch_all(sql + (f" GROUP BY {', '.join(names)}" if names else ""), values)
+    return [row for row in rows if row[len(columns)]]
+
+
+def _is_rolled_up(connection: Connection, shelf: AccountScope, number: int) -> bool:
+    sql = f"SELECT 1 FROM verify_days WHERE {_OF_DAY} LIMIT 1"  # noqa: S608 - fixed names
+    return bool(connection.fetch_all(sql, shelf.day_params(number)))
+
+
+def _add_day(connection: Connection, shelf: AccountScope, day: Window) -> None:
+    where, values = shelf.where(SessionFilter(), day)
+    ((count, dearest),) = connection.fetch_all(
+        f"SELECT count(*), max(cost) FROM verify_sessions WHERE {where}",  # noqa: S608 - fixed names
+        values,
+    )
+    if count * (dearest or 0) > MAX_SUM:
+        return  # its sum could be too great for the database; rows are added up in parts
+    connection.execute(
+        f"INSERT INTO verify_days (account, scope, day, {_KINDS}, {_COUNTS}) "  # noqa: S608 - fixed names
+        f"SELECT account, scope, :day, {_KINDS}, {_ADDED} FROM {_ROWS} WHERE {where} "
+        f"GROUP BY account, scope, {_KINDS}",
+        {**values, "day": day_number(day.start)},
+    )
+
+
+def _filter_terms(session_filter: SessionFilter) -> dict[str, Value]:
+    values = {
+        "app": session_filter.app_uuid,
+        "status": session_filter.status,
+        "recipient": session_filter.recipient,
+        "brand": session_filter.brand_name,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _equals(terms: dict[str, Value]) -> str:
+    return "".join(f" AND {name} = :{name}" for name in terms)
+
+
+def _next_offset_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The instant between two at which a zone's offset changes."""
+    while after - before > MICROSECOND:
+        middle = before + (after - before) // 2
+        if _offset(middle, zone) == _offset(before, zone):
+            before = middle
+        else:
+            after = middle
+    return after
+
+
+def _offset(moment: datetime, zone: tzinfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta()
+
+
+def _tallies(row: Row, by: tuple[str, ...]) -> Tallies:
+    key = tuple(_group_label(value, each) for each, value in zip(by, row, strict=False))
+    return tallies.expand_attempt_statuses(
+        key, by, Tally(*(int(value) for value in row[len(by) :]))
+    )
+
+
+def _group_label(value: object, by: str) -> str:
+    """A group as the database tells it; days and hours are numbers of them since 1970."""
+    if by not in ("day", "hour"):
+        return str(value)
+    return tallies.time_group(EPOCH + int(str(value)) * (DAY if by == "day" else HOUR), by, UTC)

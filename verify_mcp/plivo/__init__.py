@@ -1,0 +1,1 @@
+"""The Plivo API, asked at the pace that the account's rate limit allows."""

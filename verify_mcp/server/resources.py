@@ -1,0 +1,136 @@
+"""Read-only documents by URI, and completion of what can be named."""
+
+import re
+from importlib.resources import files
+from typing import Any
+
+from mcp import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
+    ResourceTemplate,
+    TextResourceContents,
+)
+
+from verify_mcp.domain.api_limits import STATUSES
+from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.plivo.call import CallContext
+from verify_mcp.tools import chart_page, envelope, formatting, status
+from verify_mcp.tools.envelope import RequestContext, parse_context
+from verify_mcp.tools.get_session import parse_get
+
+GUIDE = "verify://guide"
+STATUS = "verify://status"
+SESSION = "verify://sessions/"
+MOST_COMPLETIONS = 20
+_PICTURE_META = {"ui": {"csp": chart_page.CSP_DOMAINS, "prefersBorder": True}}
+
+
+async def on_list_resources(
+    _context: RequestContext, _params: PaginatedRequestParams | None
+) -> ListResourcesResult:
+    """The documents that always exist."""
+    guide = Resource(
+        uri=GUIDE,
+        name="guide",
+        title="How to read the answers",
+        description="Fields, statuses, limits, and what complete, next and applied mean.",
+        mime_type="text/markdown",
+    )
+    standing = Resource(
+        uri=STATUS,
+        name="status",
+        title="How the server stands",
+        description="Quota, what is held locally, settings and problems, as get_verify_status.",
+        mime_type="application/json",
+    )
+    summary = Resource(
+        uri=chart_page.URI,
+        name="summary",
+        title="Picture of a summary",
+        description="The page in which hosts of MCP Apps show summarize_verify_sessions.",
+        mime_type=chart_page.MIME_TYPE,
+        _meta=_PICTURE_META,
+    )
+    return ListResourcesResult(resources=[guide, standing, summary])
+
+
+async def on_list_resource_templates(
+    _context: RequestContext, _params: PaginatedRequestParams | None
+) -> ListResourceTemplatesResult:
+    """The documents that exist for each session."""
+    session = ResourceTemplate(
+        uri_template=SESSION + "{session_uuid}",
+        name="session",
+        title="Verify session",
+        description="One session's normalised JSON, as get_verify_session gives it.",
+        mime_type="application/json",
+    )
+    return ListResourceTemplatesResult(resource_templates=[session])
+
+
+async def on_read_resource(
+    context: RequestContext, params: ReadResourceRequestParams
+) -> ReadResourceResult:
+    """A document's text; an unknown URI is invalid params, with the URI."""
+    uri = str(params.uri)
+    if uri == GUIDE:
+        text = files("verify_mcp").joinpath("guide.md").read_text(encoding="utf-8")
+        return _document(uri, "text/markdown", text)
+    if uri == STATUS:
+        answer = await status.server_status(context.lifespan_context, "all")
+        return _document(uri, "application/json", envelope.to_json(answer))
+    if uri == chart_page.URI:
+        return _document(uri, chart_page.MIME_TYPE, chart_page.html(), _PICTURE_META)
+    if uri.startswith(SESSION):
+        text = await _session(context.lifespan_context, uri)
+        return _document(uri, "application/json", text)
+    raise MCPError(INVALID_PARAMS, f"Unknown resource. Try {GUIDE}.", {"uri": uri})
+
+
+async def _session(mirror: Mirror, uri: str) -> str:
+    try:
+        reference = parse_get({"session_uuid": uri.removeprefix(SESSION)}, parse_context(mirror))
+        session = await mirror.get_session(reference, effort=CallContext())
+    except (InvalidArgument, SessionNotFound) as error:
+        raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
+    except VerifyError as error:
+        raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
+    return envelope.to_json(formatting.session_fields(session, mirror.format_recipient))
+
+
+def _document(
+    uri: str, mime_type: str, text: str, meta: dict[str, Any] | None = None
+) -> ReadResourceResult:
+    return ReadResourceResult(
+        contents=[TextResourceContents(uri=uri, mime_type=mime_type, text=text, _meta=meta)]
+    )
+
+
+async def on_completion(context: RequestContext, params: CompleteRequestParams) -> CompleteResult:
+    """What an argument can be: statuses, and the ids of sessions seen here lately."""
+    typed = params.argument.value.strip().lower()
+    match params.argument.name:
+        case "session_uuid":
+            is_start = re.fullmatch(r"[0-9a-f-]{0,36}", typed, re.ASCII)
+            values = await context.lifespan_context.ids_starting_with(typed) if is_start else []
+        case "status":
+            values = [each for each in STATUSES if each.startswith(typed)]
+        case "country":
+            values = context.lifespan_context.countries_starting_with(typed.upper())
+        case _:
+            values = []
+    first = values[:MOST_COMPLETIONS]
+    return CompleteResult(
+        completion=Completion(values=first, total=len(values), has_more=len(values) > len(first))
+    )

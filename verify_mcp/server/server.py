@@ -1,0 +1,73 @@
+"""The MCP server put together: what it offers, its life, and how it is served over stdio."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from mcp.server import Server
+from mcp.server.caching import CacheHint
+from mcp_types.methods import CacheableMethod
+
+from verify_mcp import __version__
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.server import prompts, resources
+from verify_mcp.settings import Rate, Settings
+from verify_mcp.tools import registry
+
+NAME = "verify-mcp"
+TITLE = "Plivo Verify sessions"
+_HOUR_MS = 3_600_000
+_STATIC = CacheHint(ttl_ms=_HOUR_MS, scope="public")
+_CACHED: dict[CacheableMethod, CacheHint] = {
+    "tools/list": _STATIC,
+    "prompts/list": _STATIC,
+    "resources/list": _STATIC,
+    "resources/templates/list": _STATIC,
+    "server/discover": _STATIC,
+}
+
+_DEFAULT_RATE = Settings().rate_limit
+
+OpenMirror = Callable[[], AbstractAsyncContextManager[Mirror]]
+
+
+def instructions(rate: Rate) -> str:
+    """What a model reads about the server as a whole; `rate` is of list requests."""
+    per = "a minute" if rate.window == 60 else f"in {rate.window:g} s"
+    return (
+        "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. This server "
+        f"sends at most {rate.requests} list requests {per}, 20 sessions each, newest first, "
+        "without totals: a narrow filter (recipient, status, session_time__gte) answers fastest. "
+        "list_verify_sessions finds sessions; summarize_verify_sessions counts and adds up; "
+        "get_verify_session explains one. Every answer says what it covers: `complete: false` "
+        "means that something is missing, and `why` says what. Times are UTC. verify://guide "
+        "explains the fields."
+    )
+
+
+def build_server(open_mirror: OpenMirror, rate: Rate = _DEFAULT_RATE) -> Server[Mirror]:
+    """The server; `open_mirror` opens the doors behind it when a connection begins.
+
+    `rate` is the configured one of list requests, which the instructions name.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_server: Server[Mirror]) -> AsyncIterator[Mirror]:
+        async with open_mirror() as mirror:
+            yield mirror
+
+    return Server(
+        NAME,
+        version=__version__,
+        title=TITLE,
+        instructions=instructions(rate),
+        cache_hints=_CACHED,
+        lifespan=lifespan,
+        on_list_tools=registry.on_list_tools,
+        on_call_tool=registry.on_call_tool,
+        on_list_prompts=prompts.on_list_prompts,
+        on_get_prompt=prompts.on_get_prompt,
+        on_list_resources=resources.on_list_resources,
+        on_list_resource_templates=resources.on_list_resource_templates,
+        on_read_resource=resources.on_read_resource,
+        on_completion=resources.on_completion,
+    )

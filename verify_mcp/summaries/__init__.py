@@ -1,0 +1,1 @@
+"""Figures about many sessions with the fewest requests."""

@@ -1,0 +1,158 @@
+"""What the pages read tell of all sessions counted: totals and groups with their intervals."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from decimal import Decimal
+from functools import cached_property
+from math import ceil
+
+from verify_mcp.domain import tallies
+from verify_mcp.domain.sessions import Page, Session
+from verify_mcp.domain.tallies import GroupKey
+from verify_mcp.summaries.sampling import Estimate, Number, StratifiedSample
+
+MAX_GROUPS = 200
+"""Groups estimated, those seen most; an answer has room for a few of them."""
+TYPICAL_ATTEMPTS = 4
+"""Attempts that a session may have though no session seen had as many."""
+TYPICAL_COST = Decimal(1)
+"""What a session may cost where every session seen was free of charge."""
+
+Measure = Callable[[Session], Number]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEstimate:
+    """One group's figures; `conversion` is a share from 0 to 1, None where none ended."""
+
+    sessions: Estimate
+    conversion: Estimate | None
+    cost: Estimate
+
+
+@dataclass(slots=True)
+class _GroupSums:
+    """One group's sums by page."""
+
+    sessions: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    verified: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    ended: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    costs: dict[int, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    max_cost: Decimal = Decimal(0)
+
+    def add(self, offset: int, session: Session) -> None:
+        self.sessions[offset] += 1
+        self.verified[offset] += session.status == "verified"
+        self.ended[offset] += session.ended
+        self.costs[offset] += cost(session)
+        self.max_cost = max(self.max_cost, cost(session))
+
+    @property
+    def seen(self) -> int:
+        """Sessions on the pages read."""
+        return sum(self.sessions.values())
+
+
+@dataclass(frozen=True)
+class SampledPages:
+    """The pages read so far, and the order they were drawn in."""
+
+    drawn: StratifiedSample
+    pages: Mapping[int, Page]
+
+    @cached_property
+    def sessions(self) -> dict[int, tuple[Session, ...]]:
+        """Each page's sessions that are on no page before it: rows may move meanwhile."""
+        seen: set[str] = set()
+        found: dict[int, tuple[Session, ...]] = {}
+        for offset in sorted(page for page in self.pages if page < self.drawn.total):
+            page = self.pages[offset].sessions
+            found[offset] = tuple(each for each in page if each.uuid not in seen)
+            seen.update(each.uuid for each in page)
+        return found
+
+    def totals(self) -> dict[str, Estimate]:
+        """Attempts, cost, expired_cost and rescued of all sessions; none before pages are drawn."""
+        found = {
+            name: self._sum(
+                {offset: sum(map(measure, page)) for offset, page in self.sessions.items()},
+                each=self._typical(name),
+                cap=1 if name == "rescued" else None,
+            )
+            for name, measure in MEASURES.items()
+        }
+        return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+    def groups(self, by: tuple[str, ...], zone: tzinfo = UTC) -> dict[GroupKey, GroupEstimate]:
+        """The groups of which sessions were seen; none before pages are drawn."""
+        sums: dict[GroupKey, _GroupSums] = defaultdict(_GroupSums)
+        for offset, session in self._observed() if by else ():
+            for key in tallies.group_keys(session, by, zone):
+                sums[key].add(offset, session)
+        largest = sorted(sums, key=lambda key: (-sums[key].seen, key))[:MAX_GROUPS]
+        found = {key: self._group(sums[key]) for key in largest}
+        return {key: group for key, group in found.items() if group is not None}
+
+    def unseen_group(self) -> int:
+        """The most sessions that a group may have of which the pages read show none."""
+        unseen = self._sum(self._values({}), each=1, cap=1)
+        return 0 if unseen is None else ceil(unseen.high)
+
+    def _group(self, sums: _GroupSums) -> GroupEstimate | None:
+        sessions = self._sum(self._values(sums.sessions), each=1, cap=1)
+        dearest = sums.max_cost or self._typical("cost")
+        costs = self._sum(self._values(sums.costs), each=dearest)
+        if sessions is None or costs is None:
+            return None
+        share = self.drawn.share(self._values(sums.verified), self._values(sums.ended))
+        return GroupEstimate(sessions, share, costs)
+
+    def _typical(self, name: str) -> Number:
+        """What a session that was not seen may add to a measure."""
+        most = max((MEASURES[name](each) for _, each in self._observed()), default=0)
+        match name:
+            case "rescued":
+                return 1
+            case "attempts":
+                return max(TYPICAL_ATTEMPTS, most)
+            case _:
+                dearest = max((cost(each) for _, each in self._observed()), default=Decimal(0))
+                return most or dearest or TYPICAL_COST
+
+    def _sum(
+        self, values: Mapping[int, Number], *, each: Number, cap: int | None = None
+    ) -> Estimate | None:
+        """A sum over all sessions, with room for rows that the pages lack."""
+        estimate = self.drawn.estimate(values, each=each, cap=cap)
+        return estimate and estimate.widened_by(Decimal(each) * self._lost_to_unreadable)
+
+    @cached_property
+    def _lost_to_unreadable(self) -> int:
+        """At most so many rows of all pages were unreadable, or were seen before."""
+        lost = {
+            offset: max(0, self.drawn.rows(offset) - len(page))
+            for offset, page in self.sessions.items()
+        }
+        estimate = self.drawn.estimate(lost, each=1, cap=1) if any(lost.values()) else None
+        return int(estimate.high) if estimate else 0
+
+    def _values(self, sums: Mapping[int, Number]) -> dict[int, Number]:
+        return {offset: sums.get(offset, 0) for offset in self.sessions}
+
+    def _observed(self) -> Iterable[tuple[int, Session]]:
+        return ((offset, each) for offset, page in self.sessions.items() for each in page)
+
+
+def cost(session: Session) -> Decimal:
+    """What a session cost, nothing where the API does not tell."""
+    return session.cost or Decimal(0)
+
+
+MEASURES: dict[str, Measure] = {
+    "attempts": lambda each: len(each.attempts),
+    "cost": cost,
+    "expired_cost": lambda each: cost(each) if each.status == "expired" else Decimal(0),
+    "rescued": lambda each: int(tallies.is_rescued(each)),
+}

@@ -1,0 +1,253 @@
+"""What a tool call may say: tolerant reading, precise refusal, portable schema.
+
+One entry per argument: its name, what a model reads about it, and how its value is read. The JSON
+Schema made of it keeps to what every client accepts: one `type` per node, no unions, references,
+defaults, nulls, titles or formats. Null and "" count as absent.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from verify_mcp.domain import phones
+from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.text import clean
+from verify_mcp.domain.times import parse_time
+from verify_mcp.errors import InvalidArgument
+from verify_mcp.mirror import masking
+
+MAX_LENGTH = 200
+"""Characters of an argument's text; nothing documented is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseContext:
+    """What reading an argument depends on besides its text."""
+
+    now: datetime
+    is_subaccount: bool = False
+    """Whether the credentials are a subaccount's."""
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """The time zone of days and hours, unless the call names one."""
+    masks_recipients: bool = False
+    """Whether answers show pseudonyms instead of recipients' numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a tool; `read` raises InvalidArgument with the end of a sentence."""
+
+    name: str
+    description: str
+    parse: Callable[[object, ParseContext], object]
+    type: str = "string"
+    extra_schema: Mapping[str, object] = field(default_factory=dict)
+    required: bool = False
+
+    def schema(self) -> dict[str, object]:
+        """The argument's JSON Schema."""
+        return {"type": self.type, **self.extra_schema, "description": self.description}
+
+
+def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
+    """The JSON Schema of a tool's arguments, in the subset every client accepts."""
+    required = [each.name for each in arguments if each.required]
+    return {
+        "type": "object",
+        "properties": {each.name: each.schema() for each in arguments},
+        **({"required": required} if required else {}),
+    }
+
+
+def parse(
+    arguments: Sequence[Argument], said: Mapping[str, object] | None, reading: ParseContext
+) -> dict[str, Any]:
+    """The values of the arguments said, by name. Raises InvalidArgument, naming the argument."""
+    known = {each.name: each for each in arguments}
+    for name in said or {}:
+        if name not in known:
+            raise InvalidArgument(_unknown_argument(name, list(known)))
+    values = {}
+    for name, argument in known.items():
+        value = (said or {}).get(name)
+        if not _is_absent(value):
+            values[name] = _value(argument, value, reading)
+        elif argument.required:
+            raise InvalidArgument(f"{name} is missing: {argument.description}")
+    return values
+
+
+def _is_absent(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _value(argument: Argument, value: object, reading: ParseContext) -> object:
+    try:
+        return argument.parse(value, reading)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{argument.name} {error}") from None
+
+
+def _unknown_argument(name: str, known: list[str]) -> str:
+    valid = f"Valid: {', '.join(known)}."
+    if not re.fullmatch(r"[A-Za-z_]{1,40}", name, re.ASCII):  # it may be anything: not repeated
+        return f"There is no such argument. {valid}"
+    meant = _ALIASES.get(name.lower()) or next(iter(get_close_matches(name, known, 1)), None)
+    hint = f" Did you mean {meant}?" if meant in known else _NOT_FILTERABLE.get(name.lower(), "")
+    return f"There is no argument {name}.{hint} {valid}"
+
+
+_ALIASES = {
+    **dict.fromkeys(("phone", "phone_number", "number", "to", "msisdn", "dst"), "recipient"),
+    **dict.fromkeys(("since", "from", "start", "start_time", "after"), "session_time__gte"),
+    **dict.fromkeys(("until", "end", "end_time", "before"), "session_time__lt"),
+    **dict.fromkeys(("app", "application", "app_id"), "app_uuid"),
+    **dict.fromkeys(("session", "session_id", "id", "uuid"), "session_uuid"),
+    **dict.fromkeys(("brand",), "brand_name"),
+    **dict.fromkeys(("page_size", "count", "max"), "limit"),
+    **dict.fromkeys(("state",), "status"),
+}
+_NOT_FILTERABLE = dict.fromkeys(
+    ("country", "channel", "network", "cost"), " The API cannot filter by it; the rows show it."
+)
+
+
+def _text(value: object, _reading: ParseContext) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise InvalidArgument("is not text.")
+    text = value.strip()
+    if len(text) > MAX_LENGTH:
+        raise InvalidArgument(f"is too long: at most {MAX_LENGTH} characters.")
+    if clean(text, MAX_LENGTH) != re.sub("[ \u00a0]+", " ", text):
+        raise InvalidArgument("holds characters that cannot be shown. Write plain text.")
+    return text
+
+
+def _uuid(value: object, reading: ParseContext) -> str:
+    text = _text(value, reading).lower()
+    if not is_uuid(text):
+        raise InvalidArgument("is not a UUID, such as ec66515e-86f6-4507-8620-31c039538d7a.")
+    return text
+
+
+def _normalize_choice(word: str) -> str:
+    return re.sub(r"[\s_-]+", "_", word.strip().lower())
+
+
+def _choice(*choices: str, **synonyms: str) -> Callable[[object, ParseContext], str]:
+    canonical = {_normalize_choice(choice): choice for choice in choices}
+
+    def choose(value: object, reading: ParseContext) -> str:
+        word = _normalize_choice(_text(value, reading))
+        chosen = canonical.get(_normalize_choice(synonyms.get(word, word)))
+        if chosen is None:
+            raise InvalidArgument(f"is none of {', '.join(choices)}.")
+        return chosen
+
+    return choose
+
+
+def _recipient(value: object, reading: ParseContext) -> str:
+    text = _text(value, reading)
+    if masking.parse_pseudonym(text):
+        return text
+    number = phones.normalize(text)
+    if number is None:
+        raise InvalidArgument(
+            "is not a phone number. Give the whole number with its country code, e.g. +12025553434."
+        )
+    return number
+
+
+def _subaccount(value: object, reading: ParseContext) -> str:
+    if reading.is_subaccount:
+        raise InvalidArgument(
+            "cannot be asked with a subaccount's own credentials: they see only that subaccount."
+        )
+    text = _text(value, reading).upper()
+    if not re.fullmatch(r"SA[A-Z0-9]{18}", text, re.ASCII):
+        raise InvalidArgument(
+            "is not a subaccount's auth id: SA and 18 capitals or digits, "
+            "e.g. SAXXXXXXXXXXXXXXXXXX. Never give its token."
+        )
+    return text
+
+
+def _time(value: object, reading: ParseContext) -> datetime:
+    return parse_time(_text(value, reading), now=reading.now)
+
+
+def _integer(least: int, most: int, example: int) -> Callable[[object, ParseContext], int]:
+    def number(value: object, _reading: ParseContext) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value, re.ASCII):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise InvalidArgument(f"is not a whole number from {least} to {most}, e.g. {example}.")
+        return value
+
+    return number
+
+
+def _choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
+    choose = _choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
+
+    def chosen(value: object, reading: ParseContext) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = re.split(r"[\s,]+", value.strip(" []\"'").replace('"', "").replace("'", ""))
+        if not isinstance(value, list):
+            raise InvalidArgument(f"is not a list. Give at most {most} of {', '.join(choices)}.")
+        words = tuple(
+            dict.fromkeys(choose(each, reading) for each in value if not _is_absent(each))
+        )
+        if len(words) > most:
+            raise InvalidArgument(f"names {len(words)} groups; at most {most} go together.")
+        return words
+
+    return chosen
+
+
+def _time_zone(value: object, reading: ParseContext) -> ZoneInfo:
+    text = _text(value, reading)
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidArgument(
+            "is not an IANA time zone, such as Asia/Kolkata, Europe/Paris or UTC."
+        ) from None
+
+
+_TIMES = (
+    Argument("session_time", "Created exactly then.", _time),
+    Argument("session_time__gt", "Created after.", _time),
+    Argument(
+        "session_time__gte",
+        "Created at or after: 24h or 7d (so long ago), 2026-11-01, 2026-11-01 09:30 (UTC) "
+        "or ISO 8601 with an offset.",
+        _time,
+    ),
+    Argument("session_time__lt", "Created before; same forms.", _time),
+    Argument("session_time__lte", "Created at or before; same forms.", _time),
+)
+
+
+def _times_as_given(arguments: Mapping[str, object] | None) -> str:
+    return str((arguments or {}).get("recipient") or "").strip()
+
+
+def _recipient_echo(recipient: str | None, written: str, reading: ParseContext) -> str:
+    """The recipient for `applied`: with masking as it was written, never as its pseudonym.
+
+    A pseudonym beside the number that the caller gave would tell whose it is.
+    """
+    if recipient is None:
+        return ""
+    is_number = not reading.masks_recipients and phones.normalize(recipient) is not None
+    return phones.format_number(recipient) if is_number else written

@@ -1,0 +1,67 @@
+"""A tool as a client sees it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mcp_types import (
+    Tool,
+    ToolAnnotations,
+)
+
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.plivo.call import CallContext
+from verify_mcp.tools.arguments import Argument, input_schema
+
+RawArguments = Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """A tool as a client sees it, and the function that answers it."""
+
+    name: str
+    title: str
+    description: str
+    arguments: Sequence[Argument]
+    output_fields: Mapping[str, str]
+    handler: Callable[[Mirror, RawArguments, CallContext], Awaitable[dict[str, Any]]]
+    chart_uri: str = ""
+    """Where a host that shows pictures finds the one of its answers."""
+
+    def tool(self) -> Tool:
+        """The tool's definition on the wire."""
+        return Tool(
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            input_schema=input_schema(self.arguments),
+            output_schema=_output_schema(self.output_fields),
+            annotations=ToolAnnotations(
+                title=self.title,
+                read_only_hint=True,
+                destructive_hint=False,
+                idempotent_hint=True,
+                open_world_hint=True,
+            ),
+            _meta={"ui": {"resourceUri": self.chart_uri}} if self.chart_uri else None,
+        )
+
+
+def _output_schema(fields: Mapping[str, str]) -> dict[str, Any]:
+    more: dict[str, dict[str, Any]] = {
+        "columns": {"items": {"type": "string"}},
+        "rows": {"items": {"type": "array", "items": {"type": "string"}}},
+        "sessions": {"items": {"type": "object"}},
+        "missing": {"items": {"type": "string"}},
+        "problems": {"items": {"type": "string"}},
+        "attempts": {"items": {"type": "object"}},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            name: {"type": kind, **(more[name] if kind == "array" else {})}
+            for name, kind in fields.items()
+        },
+        "required": ["complete"],
+    }

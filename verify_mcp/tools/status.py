@@ -1,0 +1,196 @@
+"""How the server itself stands: quota, mirror, settings, problems. Costs no request."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from verify_mcp.domain.windows import Window, merge
+from verify_mcp.errors import DatabaseUnavailable
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.plivo.call import CallContext
+from verify_mcp.settings import API_URL
+from verify_mcp.tools.arguments import (
+    Argument,
+    ParseContext,
+    _choice,
+    _is_absent,
+    parse,
+)
+from verify_mcp.tools.definition import RawArguments
+from verify_mcp.tools.envelope import parse_context
+
+STATUS_ARGUMENTS = (
+    Argument(
+        "about",
+        "What to tell.",
+        _choice("all", "quota", "mirror", "settings"),
+        extra_schema={"enum": ["all", "quota", "mirror", "settings"]},
+        # Required on paper only: some clients refuse a tool without properties, and strict ones
+        # count every optional one. Left out, it means all.
+        required=True,
+    ),
+)
+
+
+def parse_status(arguments: Mapping[str, object] | None, reading: ParseContext) -> str:
+    """A call of `get_verify_status`: what to tell. Raises InvalidArgument."""
+    return str(
+        parse(STATUS_ARGUMENTS, {"about": "all", **_status_topic(arguments)}, reading)["about"]
+    )
+
+
+def _status_topic(arguments: Mapping[str, object] | None) -> dict[str, object]:
+    return {name: value for name, value in (arguments or {}).items() if not _is_absent(value)}
+
+
+DAY = timedelta(days=1)
+MAX_RUNS, SHORT_RUNS = 8, 1
+"""Lines about days held: when asked about the mirror, and when asked about all."""
+
+
+async def server_status(mirror: Mirror, about: str) -> dict[str, Any]:
+    """The answer of `get_verify_status`; `about` is all, quota, mirror or settings."""
+    settings, account = mirror.settings, mirror.settings.credentials
+    answer: dict[str, Any] = {"complete": True}
+    if about == "all":
+        answer |= {
+            "account": account.masked_id if account else None,
+            "api": "sandbox" if settings.sandbox else settings.api_url,
+        }
+    if about in ("all", "quota"):
+        answer["quota"] = await _rate_limit_fields(mirror)
+    if about in ("all", "mirror"):
+        answer["mirror"] = await _mirror_fields(mirror, SHORT_RUNS if about == "all" else MAX_RUNS)
+    if about in ("all", "settings"):
+        answer["settings"] = _settings_fields(mirror)
+    return {**answer, "problems": _problems(mirror)}
+
+
+async def _rate_limit_fields(mirror: Mirror) -> dict[str, Any]:
+    standing = await mirror.gateway.list_limiter.status()
+    gets = await mirror.gateway.get_limiter.status()
+    return {
+        "limit": str(mirror.settings.rate_limit),
+        "left": standing.left,
+        "next_free_s": round(standing.eta_s),
+        "processes": max(1, standing.processes),
+        "get_left": gets.left,
+    }
+
+
+async def _mirror_fields(mirror: Mirror, most: int) -> dict[str, Any]:
+    if mirror.store is None:
+        return {"on": False}
+    try:
+        sessions, windows = await mirror.store.stats("")
+    except DatabaseUnavailable:
+        return {"on": False, "place": mirror.database.location}
+    return {
+        "on": True,
+        "sessions": sessions,
+        "covers": describe_days(windows, most),
+        **({"until": f"{windows[-1].end:%m-%d %H:%M}"} if windows else {}),
+        "bytes": await mirror.database.size(),
+        "place": mirror.database.location,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _DayRun:
+    """Days in a row (UTC) that are held alike: all of each, or a part of each."""
+
+    first: date
+    last: date
+    is_complete: bool
+
+    def __str__(self) -> str:
+        return f"{_format_run(self.first, self.last)} {'whole' if self.is_complete else 'in part'}"
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days + 1
+
+
+def describe_days(windows: Iterable[Window], most: int) -> list[str]:
+    """Which days (UTC) are held, in at most `most` lines, oldest first.
+
+    What does not fit into the lines of the latest days becomes one line with numbers of days.
+    """
+    runs = _day_runs(_days(windows))
+    if len(runs) <= most:
+        return [str(each) for each in runs]
+    first = len(runs) - most + 1
+    return [_merge_runs(runs[:first]), *(str(each) for each in runs[first:])]
+
+
+def _days(windows: Iterable[Window]) -> dict[date, bool]:
+    """Every day of which something is held, and whether all of it is."""
+    cached: defaultdict[date, timedelta] = defaultdict(timedelta)
+    for window in merge(windows):
+        start = window.start
+        while start < window.end:
+            end = min(datetime.combine(start.date() + DAY, time(), UTC), window.end)
+            cached[start.date()] += end - start
+            start = end
+    return {day: length == DAY for day, length in cached.items()}
+
+
+def _day_runs(days: Mapping[date, bool]) -> list[_DayRun]:
+    runs: list[_DayRun] = []
+    for day, is_complete in sorted(days.items()):
+        if runs and runs[-1].is_complete == is_complete and day - runs[-1].last == DAY:
+            runs[-1] = replace(runs[-1], last=day)
+        else:
+            runs.append(_DayRun(day, day, is_complete))
+    return runs
+
+
+def _merge_runs(runs: Sequence[_DayRun]) -> str:
+    is_complete = sum(each.days for each in runs if each.is_complete)
+    parts = sum(each.days for each in runs if not each.is_complete)
+    return f"{_format_run(runs[0].first, runs[-1].last)}: {is_complete} whole, {parts} in part"
+
+
+def _format_run(first: date, last: date) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
+def _settings_fields(mirror: Mirror) -> dict[str, Any]:
+    settings = mirror.settings
+    return {
+        "max_wait_s": round(settings.max_wait),
+        "recipients": "masked" if settings.masked else "full",
+        "time_zone": settings.time_zone,
+        "settle_s": round(settings.settle.total_seconds()),
+    }
+
+
+def _problems(mirror: Mirror) -> list[str]:
+    """What is wrong now, each with its remedy."""
+    settings = mirror.settings
+    found = [settings.credentials_problem, mirror.database.problem, _clock_problem(mirror)]
+    if settings.api_url != API_URL and not settings.sandbox:
+        found.append(f"Requests go to {settings.api_url}, not to {API_URL}.")
+    return [problem for problem in found if problem]
+
+
+def _clock_problem(mirror: Mirror) -> str:
+    """That this machine's clock is wrong, as the API's replies tell; empty when it is not."""
+    seconds = round(mirror.gateway.api_clock.offset.total_seconds())
+    if not seconds:
+        return ""
+    side = "behind" if seconds > 0 else "ahead of"
+    return (
+        f"This machine's clock is {abs(seconds)} s {side} the API's, whose time is used. Let the "
+        "system set its time from the network."
+    )
+
+
+async def get_verify_status(
+    mirror: Mirror, arguments: RawArguments, _effort: CallContext
+) -> dict[str, Any]:
+    """How the server itself stands; costs no request."""
+    about = parse_status(arguments, parse_context(mirror))
+    return await server_status(mirror, about)
