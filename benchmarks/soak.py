@@ -172,7 +172,7 @@ class Soak:
         held = [each for each in held if not status or each.outcome == status]
         offset = self.random.randrange(0, len(held) + 1)
         arguments: dict[str, Any] = {**said, "offset": offset}
-        answer = await self._asked(
+        answer = await self._ask(
             client, "list_verify_sessions", arguments | ({"status": status} if status else {})
         )
         if isinstance(answer, str):
@@ -185,7 +185,7 @@ class Soak:
 
     async def _get(self, client: Client) -> str:
         one = self.random.choice(self.records)
-        answer = await self._asked(client, "get_verify_session", {"session_uuid": one.uuid})
+        answer = await self._ask(client, "get_verify_session", {"session_uuid": one.uuid})
         if isinstance(answer, str):
             return answer
         if not answer["complete"]:
@@ -197,7 +197,7 @@ class Soak:
 
     async def _summary(self, client: Client) -> str:
         said, held = self._window()
-        answer = await self._asked(client, "summarize_verify_sessions", said)
+        answer = await self._ask(client, "summarize_verify_sessions", said)
         if isinstance(answer, str):
             return answer
         if not answer["complete"]:
@@ -207,7 +207,7 @@ class Soak:
             self.wrong.append(f"summary {said}: {answer} instead of {len(held)}, {verified}")
         return "summary answered"
 
-    async def _asked(
+    async def _ask(
         self, client: Client, tool: str, arguments: dict[str, Any]
     ) -> dict[str, Any] | str:
         result = await client.call_tool(tool, arguments)

@@ -14,9 +14,9 @@ API_REQUESTS = "verify_mcp.answer.api_requests"
 CACHED = "verify_mcp.answers.held"
 PARTIAL = "verify_mcp.answers.partial"
 ERRORS = "verify_mcp.errors"
-QUOTA_LEFT = "verify_mcp.plivo.rate_limiter.left"
-QUOTA_WAIT = "verify_mcp.plivo.rate_limiter.wait"
-REFUSED = "verify_mcp.http.app.refused"
+QUOTA_LEFT = "verify_mcp.quota.left"
+QUOTA_WAIT = "verify_mcp.quota.wait"
+REFUSED = "verify_mcp.http.refused"
 _DESCRIPTIONS = {
     CALLS: "Tool calls, by tool and outcome",
     DURATION: "How long tool calls took",

@@ -62,7 +62,7 @@ class Call:
         answer = self.answer or {}
         return "skipped" in answer or "could not be read" in answer.get("why", "")
 
-    def asked(self) -> Span:
+    def asked_arguments(self) -> Span:
         """The window as it was asked, taken at the instant of the call."""
         now = self.called
         end = resolved(self.arguments, ("session_time__lt", "session_time__lte"), now)
@@ -177,7 +177,7 @@ def without(span: Span, holes: Sequence[Span]) -> list[Span]:
 
 def shortage(call: Call, applied: Span) -> timedelta:
     """By how much the window that was applied is shorter than the one that was asked."""
-    arguments_of, none = call.asked(), timedelta(0)
+    arguments_of, none = call.asked_arguments(), timedelta(0)
     skew = abs(call.skew)
     lost = max(none, applied.start - arguments_of.start - skew) + max(
         none, arguments_of.end - applied.end - skew

@@ -29,7 +29,7 @@ def _window(call: Call) -> Iterator[Violation]:
     applied, answer = call.applied(), call.answer or {}
     if applied is None or not answer.get("complete"):
         return
-    lost = applied.start - call.asked().start
+    lost = applied.start - call.asked_arguments().start
     if lost > MINUTE + SECOND + abs(call.skew):
         yield Violation("short-window", f"complete, but starts {lost} late", call)
 
@@ -82,7 +82,7 @@ def _expected(chain: Sequence[Call], shown: Mapping[str, int], truth: Truth) -> 
     first, last = chain[0], chain[-1]
     if any(each.arguments.get("offset") for each in chain[:1]):
         return
-    asked, is_over = first.asked(), "next" not in (last.answer or {})
+    asked, is_over = first.asked_arguments(), "next" not in (last.answer or {})
     if not all((call.answer or {}).get("complete") for call in chain):
         is_over = is_over and not any("eta_s" in (call.answer or {}) for call in chain)
         if not is_over:
@@ -109,7 +109,7 @@ def _start(chain: Sequence[Call]) -> datetime:
     applied = first.applied()
     if len(chain) == 1 and applied is not None and (first.answer or {}).get("complete"):
         return applied.start + first.latency
-    return max(first.asked().start + abs(first.skew) + MINUTE, last.replied - REACH)
+    return max(first.asked_arguments().start + abs(first.skew) + MINUTE, last.replied - REACH)
 
 
 def _since(chain: Sequence[Call]) -> datetime:

@@ -158,7 +158,7 @@ class House(Asking):
 
         async def live() -> None:
             try:
-                async with self._connected(server) as (client, pid):
+                async with self._connect(server) as (client, pid):
                     ready.set_result((client, pid))
                     await over.wait()
             except BaseException as error:
@@ -171,7 +171,7 @@ class House(Asking):
         return Process(client, pid, over, task)
 
     @asynccontextmanager
-    async def _connected(self, server: int) -> AsyncIterator[tuple[Client, int]]:
+    async def _connect(self, server: int) -> AsyncIterator[tuple[Client, int]]:
         pid_file = self.folder / f"{server}.pid"
         environ = environment(
             **self.surroundings,

@@ -157,7 +157,7 @@ class _Served:
     task: asyncio.Task[None]
 
     @classmethod
-    async def started(cls, opened: OpenMirror) -> Self:
+    async def start_server(cls, opened: OpenMirror) -> Self:
         """Start it."""
         over = asyncio.Event()
         ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
@@ -233,7 +233,7 @@ class Stage(Asking):
             opened = partial(
                 open_mirror, self._settings, world=self._surroundings(number), app=self.api
             )
-            self._servers[number] = await _Served.started(opened)
+            self._servers[number] = await _Served.start_server(opened)
         return self._servers[number].client
 
     async def stop(self, number: int = 0) -> None:

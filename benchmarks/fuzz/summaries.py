@@ -28,7 +28,7 @@ def judged(call: Call, truth: Truth, odds: Odds) -> Iterator[Violation]:
     claim = claimed(call, applied)
     told = [name for name in FIGURES if name in answer]
     if not claim.spans:
-        if told and call.asked().start < call.asked().end:
+        if told and call.asked_arguments().start < call.asked().end:
             yield Violation("zeros", f"figures of no time at all: {', '.join(told)}", call)
         return
     bounds = truth.bounds(claim)
@@ -59,7 +59,7 @@ def claimed(call: Call, applied: Span) -> Claim:
 
 
 def _window(call: Call, applied: Span) -> Iterator[Violation]:
-    answer, asked = call.answer or {}, call.asked()
+    answer, asked = call.answer or {}, call.asked_arguments()
     lost = shortage(call, applied)
     if answer.get("complete") and lost > MINUTE + SECOND:
         text = f"complete, but {lost} shorter than the window asked"

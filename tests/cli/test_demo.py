@@ -44,8 +44,9 @@ def demo_output() -> str:
 
 
 def test_the_demo_asks_four_questions_and_ends_well(demo_output: str) -> None:
-    asked = [line for line in demo_output.splitlines() if line in [q.question for q in demo.steps()]]
-    assert asked == [question.question for question in demo.steps()]
+    questions = [step.question for step in demo.steps()]
+    asked = [line for line in demo_output.splitlines() if line in questions]
+    assert asked == questions
     assert demo_output.count("In words: ") == len(asked)
     assert re.search(r"^4 questions, [0-9] API requests, ", demo_output, re.MULTILINE)
 

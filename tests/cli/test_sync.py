@@ -63,11 +63,11 @@ async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_pat
     place = tmp_path / "verify.sqlite3"
     emulator, out = old(), Console(file=io.StringIO(), width=200)
 
-    async def served(scope: Any, receive: Any, send: Any) -> None:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
         spoil(place)  # as another program may, while the API is asked
         await emulator(scope, receive, send)
 
-    async with open_mirror_of(served, FakeClock(), database_url=sqlite_url(place)) as mirror:
+    async with open_mirror_of(serve, FakeClock(), database_url=sqlite_url(place)) as mirror:
         with pytest.raises(DatabaseUnavailable):
             await sync_command("24h", None, "")(mirror, out)
 

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "verify_mcp"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -21,7 +20,7 @@ def test_the_page_has_every_folder_of_the_package_and_no_other() -> None:
 def test_the_page_names_every_module_at_the_top() -> None:
     modules = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
     (sentence,) = re.findall(r"^Modules at the top of the package: .*$", PAGE, re.MULTILINE)
-    assert {name for name in re.findall(r"`(\w+)`", sentence)} == modules
+    assert set(re.findall(r"`(\w+)`", sentence)) == modules
 
 
 def test_every_file_that_the_page_names_exists() -> None:

@@ -50,12 +50,12 @@ class Running:
     clock: FakeClock
     log: pytest.LogCaptureFixture
 
-    async def asked(self, times: int = 1) -> int:
+    async def ask(self, times: int = 1) -> int:
         """How many of so many calls, all at once in time, were let through to the API."""
         answers = [await list_sessions(self.client, limit=1, offset=n) for n in range(times)]
         return sum(answer["complete"] for answer in answers)
 
-    async def standing(self) -> RateLimitStatus:
+    async def read_status(self) -> RateLimitStatus:
         return await self.mirror.gateway.list_limiter.status()
 
     @property
@@ -63,7 +63,7 @@ class Running:
         return self.mirror.database.problem
 
     @property
-    def said(self) -> list[str]:
+    def problem_of(self) -> list[str]:
         ours = (each for each in self.log.records if each.name.startswith("verify_mcp"))
         return [each.getMessage() for each in ours if each.levelno >= logging.WARNING]
 
@@ -78,28 +78,28 @@ async def run_until(
     api = emulator_with(*(make_record(n) for n in range(30)), clock=clock)
 
     @asynccontextmanager
-    async def opening() -> AsyncIterator[Mirror]:
+    async def open_late() -> AsyncIterator[Mirror]:
         async with open_mirror(settings, world=clock.clock(), app=api) as one:
             opened.append(one)
             yield one
 
-    async with Client(build_server(opening)) as client:
+    async with Client(build_server(open_late)) as client:
         yield Running(client, opened[0], clock, log)
 
 
 async def goes_on_without(server: Running, reason: str) -> None:
     """It says so once, keeps to a quarter of the rate, and tries again every ten seconds."""
-    assert await server.asked(8) == QUARTER
+    assert await server.ask(8) == QUARTER
     assert reason in server.problem
-    assert server.said == [f"{server.problem} Going on without it."]
+    assert server.problem_of == [f"{server.problem} Going on without it."]
     server.clock.pass_by(60)
-    assert await server.asked(8) == QUARTER
-    assert len(server.said) == 1
+    assert await server.ask(8) == QUARTER
+    assert len(server.problem_of) == 1
     server.clock.pass_by(60)
 
 
 async def works(server: Running) -> None:
-    assert await server.asked(WHOLE + 3) == WHOLE
+    assert await server.ask(WHOLE + 3) == WHOLE
     assert server.problem == ""
     server.clock.pass_by(60)
 
@@ -119,14 +119,14 @@ async def test_r31_with_the_ledger_out_of_reach_requests_of_the_last_minute_stil
     place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run_until(place.url, caplog, clock) as server:
-        assert await server.asked(WHOLE) == WHOLE
+        assert await server.ask(WHOLE) == WHOLE
         server.clock.pass_by(59)
         with place.locked():
-            assert await server.asked() == 0
+            assert await server.ask() == 0
             server.clock.pass_by(1)
-            assert await server.asked(8) == QUARTER
+            assert await server.ask(8) == QUARTER
         server.clock.pass_by(10)
-        assert await server.asked(WHOLE) == WHOLE - QUARTER
+        assert await server.ask(WHOLE) == WHOLE - QUARTER
 
 
 async def test_r31_a_full_disk_is_said_once_and_the_ledger_used_again_when_there_is_room(
@@ -171,19 +171,19 @@ async def test_r31_a_database_deleted_under_us_is_said_once_and_begun_anew(
     place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with run_until(place.url, caplog, clock) as server:
-        assert await server.asked(WHOLE) == WHOLE
+        assert await server.ask(WHOLE) == WHOLE
         if place.server is None:
             shutil.rmtree(place.path.parent)
         else:
             for table in ("verify_schema", *TABLES):
                 place.run(f"DROP TABLE {table}")
-        assert await server.asked(3) == 0
-        assert len(server.said) == 1
+        assert await server.ask(3) == 0
+        assert len(server.problem_of) == 1
         server.clock.pass_by(10)
-        assert await server.asked() == 0, "its own requests of the last minute are remembered"
+        assert await server.ask() == 0, "its own requests of the last minute are remembered"
         server.clock.pass_by(50)
         await works(server)
-        assert len(server.said) == 1
+        assert len(server.problem_of) == 1
 
 
 async def test_r31_a_damaged_ledger_is_set_aside_and_begun_anew(
@@ -191,13 +191,13 @@ async def test_r31_a_damaged_ledger_is_set_aside_and_begun_anew(
 ) -> None:
     damage(file, "verify_slots")
     async with run_until(file.url, caplog) as server:
-        assert await server.asked(8) == QUARTER
-        assert server.said == [f"{server.problem} Going on without it."]
+        assert await server.ask(8) == QUARTER
+        assert server.problem_of == [f"{server.problem} Going on without it."]
         assert "it is damaged" in server.problem
         server.clock.pass_by(60)
         await works(server)
         (aside,) = asides(file, "damaged")
-        assert server.said[1:] == [
+        assert server.problem_of[1:] == [
             f"The database was set aside as {aside} (damaged) and begun anew."
         ]
 
@@ -210,10 +210,10 @@ async def test_r31_a_file_that_another_process_set_aside_is_left_for_the_fresh_o
     async with both[0] as server, both[1] as other:
         await works(server)
         file.path.rename(file.path.with_suffix(".aside"))
-        assert await other.asked(WHOLE) == WHOLE
-        assert await server.asked() == 1
-        assert await server.standing() == RateLimitStatus(0, 60.0, processes=2)
-        assert server.said == [f"The database {file.path} was removed. Going on without it."]
+        assert await other.ask(WHOLE) == WHOLE
+        assert await server.ask() == 1
+        assert await server.read_status() == RateLimitStatus(0, 60.0, processes=2)
+        assert server.problem_of == [f"The database {file.path} was removed. Going on without it."]
 
 
 def damage(place: Place, table: str) -> None:
@@ -241,8 +241,8 @@ async def test_r31_a_postgresql_server_that_stops_is_said_once_and_used_again(
         await works(server)
         postgres.control("-m", "immediate", "stop")
         try:
-            assert await server.asked(8) == QUARTER
-            assert server.said == [f"{server.problem} Going on without it."]
+            assert await server.ask(8) == QUARTER
+            assert server.problem_of == [f"{server.problem} Going on without it."]
             assert "postgres@" not in "".join(each.getMessage() for each in caplog.records)
         finally:
             postgres.control("start")
@@ -301,7 +301,9 @@ async def test_r36_a_file_of_random_bytes_is_set_aside_and_begun_anew(
         await works(server)
         (aside,) = asides(file, "damaged")
         assert aside.read_bytes() == noise
-        assert server.said == [f"The database was set aside as {aside} (damaged) and begun anew."]
+        assert server.problem_of == [
+            f"The database was set aside as {aside} (damaged) and begun anew."
+        ]
 
 
 async def test_r79_a_link_in_place_of_the_lock_is_said_once_and_the_calls_go_on(
@@ -332,7 +334,7 @@ async def test_r36_damage_anywhere_never_becomes_an_error_of_a_call(
     file.path.write_bytes(content)
     async with run_until(file.url, caplog) as server:
         for _ in range(3):
-            assert await server.asked(QUARTER) == QUARTER
+            assert await server.ask(QUARTER) == QUARTER
             server.clock.pass_by(160)
 
 
@@ -345,7 +347,9 @@ async def test_r36_a_newer_database_is_left_alone_and_another_one_begun(
         if place.server is None:
             await works(server)
             (aside,) = asides(place, "newer")
-            assert server.said == [f"The database was set aside as {aside} (newer) and begun anew."]
+            assert server.problem_of == [
+                f"The database was set aside as {aside} (newer) and begun anew."
+            ]
         else:
             await goes_on_without(server, "made by a newer verify-mcp. Upgrade this one")
 
@@ -358,7 +362,7 @@ async def test_r36_a_half_migrated_database_is_not_used(
     async with run_until(place.url, caplog, clock) as server:
         if place.server is None:
             await works(server)
-            assert len(asides(place, "unfinished")) == len(server.said) == 1
+            assert len(asides(place, "unfinished")) == len(server.problem_of) == 1
         else:
             await goes_on_without(server, "its tables are not those of this version")
 

@@ -112,12 +112,12 @@ async def test_the_doors_are_opened_once_for_all_requests() -> None:
     opened: list[Mirror] = []
 
     @asynccontextmanager
-    async def counting() -> AsyncIterator[Mirror]:
+    async def count_calls() -> AsyncIterator[Mirror]:
         async with open_mirror(SANDBOX, world=FakeClock().clock(), app=emulator_with()) as mirror:
             opened.append(mirror)
             yield mirror
 
-    async with run_server(None, open_doors=counting) as here:
+    async with run_server(None, open_doors=count_calls) as here:
         for _ in range(3):
             async with http_client(here.url) as client:
                 await list_sessions(client)

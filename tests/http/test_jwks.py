@@ -47,7 +47,7 @@ def verifier(issuer: Authority, clock: FakeClock, timeout: float = PATIENCE) -> 
 
 
 @asynccontextmanager
-async def serving(
+async def serve(
     issuer: Authority, clock: FakeClock, **options: float
 ) -> AsyncIterator[RunningServer]:
     """A server that takes the authorization server's tokens; `clock` is that of its keys."""
@@ -80,7 +80,7 @@ async def test_r76_a_caller_with_a_known_key_is_answered_while_strangers_wait_fo
     issuer: Authority,
 ) -> None:
     clock = FakeClock()
-    async with serving(issuer, clock) as here:
+    async with serve(issuer, clock) as here:
         token = good(issuer)
         assert await status(here, token) == 200
         clock.pass_by(jwks.JWKS_COOLDOWN)
@@ -101,7 +101,7 @@ async def test_r76_a_stale_key_is_good_while_the_server_hangs(
 ) -> None:
     monkeypatch.setattr(jwks, "MAX_STALE_WAIT", 0.05)
     clock = FakeClock()
-    async with serving(issuer, clock) as here:
+    async with serve(issuer, clock) as here:
         token = good(issuer)
         assert await status(here, token) == 200
         issuer.break_down("hang")
@@ -144,7 +144,7 @@ async def test_r76_a_reset_is_a_401_and_one_line_in_the_log(
 ) -> None:
     clock = FakeClock()
     issuer.break_down("reset")
-    async with serving(issuer, clock) as here:
+    async with serve(issuer, clock) as here:
         fetched = issuer.fetched()
         tokens = [good(issuer), strange(issuer), good(issuer)]
         assert [await status(here, token) for token in tokens] == [401] * 3
@@ -219,7 +219,7 @@ async def test_r76_known_keys_are_good_for_a_quarter_of_an_hour_while_they_canno
 
 async def test_r76_a_rotation_of_keys_is_picked_up(issuer: Authority) -> None:
     clock = FakeClock()
-    async with serving(issuer, clock) as here:
+    async with serve(issuer, clock) as here:
         before = good(issuer)
         assert await status(here, before) == 200
         issuer.rotate()
@@ -280,7 +280,7 @@ async def test_r76_keys_come_only_from_a_server_whose_certificate_is_trusted(
     if is_named:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificates.file))
     wire = publishing(issuer.published())
-    async with wire.listening(certificates.secured()) as port:
+    async with wire.listen(certificates.secured()) as port:
         oauth = replace(trusting(issuer), jwks_url=f"https://localhost:{port}/jwks")
         checked_by = JwtVerifier(oauth, 1000, timeout=PATIENCE)
         assert (await checked_by.verify(good(issuer)) is not None) == is_named

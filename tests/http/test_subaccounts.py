@@ -187,7 +187,7 @@ async def test_r55_completion_offers_their_own(tmp_path: Path, era: Era) -> None
     template = ResourceTemplateReference(uri="verify://sessions/{session_uuid}")
     prompt = PromptReference(name="explain_session")
 
-    async def offered(client: Client, name: str, value: str) -> list[str]:
+    async def list_offers(client: Client, name: str, value: str) -> list[str]:
         both = [
             (await client.complete(each, {"name": name, "value": value})).completion.values
             for each in (template, prompt)
@@ -197,12 +197,12 @@ async def test_r55_completion_offers_their_own(tmp_path: Path, era: Era) -> None
 
     async with team(tmp_path, era) as us:
         await list_sessions(us.records, **DAY)
-        assert len(await offered(us.all, "session_uuid", "")) >= 4
-        assert set(await offered(us.records, "session_uuid", "")) == {uuid(OWN), uuid(OWN + 1)}
-        assert await offered(us.records, "session_uuid", uuid(OTHER)[:8]) == []
-        assert await offered(us.records, "session_uuid", uuid(OTHER)) == []
-        assert await offered(us.all, "country", "D") == ["DE"]
-        assert await offered(us.records, "country", "D") == []
+        assert len(await list_offers(us.all, "session_uuid", "")) >= 4
+        assert set(await list_offers(us.records, "session_uuid", "")) == {uuid(OWN), uuid(OWN + 1)}
+        assert await list_offers(us.records, "session_uuid", uuid(OTHER)[:8]) == []
+        assert await list_offers(us.records, "session_uuid", uuid(OTHER)) == []
+        assert await list_offers(us.all, "country", "D") == ["DE"]
+        assert await list_offers(us.records, "country", "D") == []
 
 
 async def test_r55_a_summary_adds_up_their_own(tmp_path: Path) -> None:
@@ -261,11 +261,11 @@ async def test_what_one_confined_caller_fetched_the_next_one_is_told(tmp_path: P
 
 
 async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
-    async def known(_: str) -> bool:
+    async def is_known(_: str) -> bool:
         return False
 
     async with open_mirror(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
-        confined = SubaccountGateway(whole.gateway, MINE, known)
+        confined = SubaccountGateway(whole.gateway, MINE, is_known)
         with pytest.raises(InvalidArgument):
             await confined.list_sessions(
                 SessionFilter(subaccount=THEIRS), limit=1, offset=0, effort=CallContext()

@@ -60,7 +60,9 @@ def test_without_the_extra_the_setting_names_it(monkeypatch: pytest.MonkeyPatch)
         read_settings(ENVIRON)
 
 
-def test_only_a_keyring_that_a_client_can_reach_and_that_hides_is_used(stored_token: Keyring) -> None:
+def test_only_a_keyring_that_a_client_can_reach_and_that_hides_is_used(
+    stored_token: Keyring,
+) -> None:
     assert [keychain.is_usable(each) for each in ("darwin", "win32", "linux")] == [
         True,
         True,

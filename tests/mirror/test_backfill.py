@@ -67,12 +67,12 @@ def records(random: Random, number: int, *, ties: bool = True) -> list[SessionRe
 def moving(app: App, clock: FakeClock, random: Random) -> App:
     """The API, the clock moving on before each reply."""
 
-    async def served(scope: Any, receive: Any, send: Any) -> None:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             clock.pass_by(random.choice([0.0, 0.2, 30.0, 400.0]))
         await app(scope, receive, send)
 
-    return served
+    return serve
 
 
 def in_cursors(pagination: Pagination) -> dict[str, Any]:
@@ -231,12 +231,12 @@ class Spoiled:
         self.uuids = uuids
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def spoiling(message: Any) -> None:
+        async def spoil(message: Any) -> None:
             if message["type"] == "http.response.body":
                 message = {**message, "body": self.spoiled(message["body"])}
             await send(message)
 
-        await self.app(scope, receive, spoiling)
+        await self.app(scope, receive, spoil)
 
     def spoiled(self, body: bytes) -> bytes:
         payload = json.loads(body)
@@ -341,12 +341,12 @@ async def test_what_left_the_apis_reach_while_walking_is_not_claimed(
     emulator = emulator_with(*ours, clock=clock, list_limit=None, beyond_reach=beyond)
     window = Window(NOW - REACH, NOW - REACH + HOUR)
 
-    async def aging(scope: Any, receive: Any, send: Any) -> None:
+    async def age(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             await emulator(scope, receive, send)
             clock.pass_by(110)
 
-    async with open_mirror_of(aging, clock) as mirror:
+    async with open_mirror_of(age, clock) as mirror:
 
         async def check() -> None:
             await check_claims(mirror, emulator.data, clock.now)
@@ -368,7 +368,7 @@ async def test_a_short_page_while_more_follow_drops_the_pages_asked_beside_it(
     emulator = emulator_with(*ours, list_limit=None)
     cut = 0
 
-    async def cutting(scope: Any, receive: Any, send: Any) -> None:
+    async def cut_short(scope: Any, receive: Any, send: Any) -> None:
         nonlocal cut
         cut += 1
         asked = scope["query_string"]
@@ -376,7 +376,7 @@ async def test_a_short_page_while_more_follow_drops_the_pages_asked_beside_it(
             asked = asked.replace(b"limit=20", b"limit=11")
         await emulator({**scope, "query_string": asked}, receive, send)
 
-    async with open_mirror_of(cutting, FakeClock(), database_url=place.url) as mirror:
+    async with open_mirror_of(cut_short, FakeClock(), database_url=place.url) as mirror:
 
         async def check() -> None:
             await check_claims(mirror, emulator.data, NOW)

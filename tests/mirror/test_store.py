@@ -199,7 +199,7 @@ def test_claims_of_any_order_and_overlap_become_the_fewest_windows(
         for start, length in spans
     ]
 
-    async def claimed() -> tuple[Window, ...]:
+    async def claim_window() -> tuple[Window, ...]:
         access = ResilientDatabase("sqlite://", clock=monotonic, say=pytest.fail)
         store = Store(access, ACCOUNT, settle=HOUR)
         for window in windows:
@@ -207,7 +207,7 @@ def test_claims_of_any_order_and_overlap_become_the_fewest_windows(
         _opened.append(access)
         return (await store.stats(""))[1]
 
-    assert anyio.run(claimed) == merge(windows)
+    assert anyio.run(claim_window) == merge(windows)
 
 
 async def test_sessions_that_may_still_change_are_holes_in_what_is_claimed(place: Place) -> None:

@@ -173,16 +173,16 @@ async def test_expired_sessions_inferred_are_told_no_more_once_they_proved_wrong
 def dated(app: App, clock: FakeClock, ahead: timedelta) -> App:
     """The API with a Date on its replies, our clock being ahead of it."""
 
-    async def served(scope: Any, receive: Any, send: Any) -> None:
-        async def sending(message: Any) -> None:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        async def send_late(message: Any) -> None:
             if message["type"] == "http.response.start":
                 date = format_datetime(clock.now - ahead, usegmt=True).encode()
                 message = {**message, "headers": [*message["headers"], (b"date", date)]}
             await send(message)
 
-        await app(scope, receive, sending)
+        await app(scope, receive, send_late)
 
-    return served
+    return serve
 
 
 async def test_a_clock_ahead_of_the_apis_claims_no_time_that_is_still_to_come() -> None:
@@ -229,14 +229,14 @@ async def test_a_clock_set_back_leaves_no_old_status_in_what_is_claimed() -> Non
 def slow(app: App, clock: FakeClock, seconds: float) -> App:
     """The API, each reply taking so long; those asked for together come together."""
 
-    async def served(scope: Any, receive: Any, send: Any) -> None:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
         due = clock.ticks + seconds
         for _ in range(20):
             await anyio.lowlevel.checkpoint()
         clock.pass_by(max(0.0, due - clock.ticks))
         await app(scope, receive, send)
 
-    return served
+    return serve
 
 
 @pytest.mark.parametrize("reply_takes", [4.0, 14.9])

@@ -96,7 +96,7 @@ async def test_r12_a_body_shorter_than_promised_is_an_error() -> None:
 @pytest.mark.parametrize("answer", [hang_up, reset, reset_midway, babble])
 async def test_r24_a_connection_that_breaks_is_told_as_such(answer: Answer) -> None:
     wire = Wire(*[answer] * 3, well)
-    async with wire.listening() as port, connect(None, api_url=plain(port)) as client:
+    async with wire.listen() as port, connect(None, api_url=plain(port)) as client:
         text = await call_tool_error(client)
         assert (await list_sessions(client))["complete"] is True
     assert text == BROKE
@@ -104,7 +104,7 @@ async def test_r24_a_connection_that_breaks_is_told_as_such(answer: Answer) -> N
 
 async def test_r24_a_connection_that_breaks_once_is_tried_again() -> None:
     wire = Wire(reset_midway, well)
-    async with wire.listening() as port, connect(None, api_url=plain(port)) as client:
+    async with wire.listen() as port, connect(None, api_url=plain(port)) as client:
         answer = await list_sessions(client)
     assert (answer["complete"], answer["api_requests"]) == (True, 2)
 
@@ -147,7 +147,7 @@ async def test_r24_a_certificate_that_proves_nothing_is_never_accepted(
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     wire = Wire(well)
     async with (
-        wire.listening(authority.secured(**CERTIFICATES[fault])) as port,
+        wire.listen(authority.secured(**CERTIFICATES[fault])) as port,
         connect(None, api_url=f"https://localhost:{port}") as client,
     ):
         texts = {await call_tool_error(client) for _ in range(2)}
@@ -161,7 +161,7 @@ async def test_r24_a_certificate_that_proves_nothing_is_never_accepted(
 async def test_r24_a_server_that_speaks_no_tls_gets_no_request() -> None:
     wire = Wire(well, greeting=b"220 hello\r\n")
     async with (
-        wire.listening() as port,
+        wire.listen() as port,
         connect(None, api_url=f"https://localhost:{port}") as client,
     ):
         text = await call_tool_error(client)
@@ -178,7 +178,7 @@ async def test_r26_a_company_certificate_is_trusted_when_it_is_named(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     wire = Wire(well)
     async with (
-        wire.listening(authority.secured()) as port,
+        wire.listen(authority.secured()) as port,
         connect(None, api_url=f"https://localhost:{port}") as client,
     ):
         assert (await list_sessions(client))["complete"] is True
@@ -189,7 +189,7 @@ async def test_r26_a_company_certificate_is_trusted_when_it_is_named(
 async def test_r25_an_answer_that_does_not_end_is_given_up(answer: Answer) -> None:
     wire = Wire(*[answer] * 3, well)
     async with (
-        wire.listening() as port,
+        wire.listen() as port,
         connect(None, api_url=plain(port), request_timeout=0.4) as client,
     ):
         text = await call_tool_error(client)
@@ -224,7 +224,7 @@ async def test_r26_the_proxy_of_the_environment_is_used_and_its_refusal_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy = Wire(forbid)
-    async with proxy.listening() as port:
+    async with proxy.listen() as port:
         monkeypatch.setenv("HTTPS_PROXY", plain(port))
         async with connect(None, api_url="https://verify.example") as client:
             text = await call_tool_error(client)
@@ -261,7 +261,7 @@ async def test_r26_plain_http_on_this_machine_never_goes_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy, wire = Wire(forbid), Wire(well)
-    async with proxy.listening() as proxy_port, wire.listening() as port:
+    async with proxy.listen() as proxy_port, wire.listening() as port:
         monkeypatch.setenv("HTTP_PROXY", plain(proxy_port))
         monkeypatch.setenv("ALL_PROXY", plain(proxy_port))
         async with connect(None, api_url=plain(port)) as client:
@@ -271,7 +271,7 @@ async def test_r26_plain_http_on_this_machine_never_goes_through_a_proxy(
 
 async def test_r27_a_connection_gone_stale_is_replaced() -> None:
     wire = Wire(well, hang_up, well)
-    async with wire.listening() as port, connect(None, api_url=plain(port)) as client:
+    async with wire.listen() as port, connect(None, api_url=plain(port)) as client:
         first, second = await list_sessions(client), await list_sessions(client)
     assert (first["complete"], second["complete"]) == (True, True)
     assert (first["api_requests"], second["api_requests"]) == (1, 2)

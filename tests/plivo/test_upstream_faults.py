@@ -429,8 +429,8 @@ import json, resource, sys
 from functools import partial
 import anyio
 from mcp import Client
-from verify_mcp.mirror import open_mirror
-from verify_mcp.server import build_server
+from verify_mcp.context import open_mirror
+from verify_mcp.server.server import build_server
 from verify_mcp.settings import Credentials, Settings
 
 async def main(url, calls):

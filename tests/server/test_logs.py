@@ -213,7 +213,7 @@ async def test_r49_the_real_child_at_debug_writes_no_secret_to_stderr_or_stdout(
             await child.stdin.aclose()
             assert process.stderr is not None
             log = b"".join([chunk async for chunk in process.stderr]).decode()
-            assert await child.ended() == 0
+            assert await child.wait_ended() == 0
     assert len(api.received) == 1
     assert_discreet(log)
 

@@ -111,16 +111,22 @@ async def test_statuses_and_seen_sessions_are_completed(era: Era) -> None:
     async with connect(emulator_with(*(make_record(n) for n in range(30))), era=era) as client:
         await list_sessions(client, limit=20)
 
-        async def completed(name: str, typed: str) -> tuple[list[str], int | None, bool | None]:
+        async def complete_argument(
+            name: str, typed: str
+        ) -> tuple[list[str], int | None, bool | None]:
             found = (await client.complete(SESSION, {"name": name, "value": typed})).completion
             return found.values, found.total, found.has_more
 
-        assert await completed("status", "") == (["in-progress", "verified", "expired"], 3, False)
-        assert await completed("status", "EX") == (["expired"], 1, False)
-        assert await completed("session_uuid", "00000007") == ([uuid(7)], 1, False)
-        assert await completed("session_uuid", "zz") == ([], 0, False)
-        assert await completed("colour", "") == ([], 0, False)
-        values, total, more = await completed("session_uuid", "0000")
+        assert await complete_argument("status", "") == (
+            ["in-progress", "verified", "expired"],
+            3,
+            False,
+        )
+        assert await complete_argument("status", "EX") == (["expired"], 1, False)
+        assert await complete_argument("session_uuid", "00000007") == ([uuid(7)], 1, False)
+        assert await complete_argument("session_uuid", "zz") == ([], 0, False)
+        assert await complete_argument("colour", "") == ([], 0, False)
+        values, total, more = await complete_argument("session_uuid", "0000")
     assert (len(values), total, more) == (20, 20, False)
 
 

@@ -1,8 +1,8 @@
 """An authorization server for the tests, as a process of its own on loopback.
 
 It publishes its keys, gives out tokens that say whatever it is asked to say, takes new keys on
-demand, and publishes them in one of the wrong ways in FAULTS. `python -m tests.support.issuer` prints
-its address.
+demand, and publishes them in one of the wrong ways in FAULTS. `python -m tests.support.issuer`
+prints its address.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ class Wire:
             writer.close()
 
     @asynccontextmanager
-    async def listening(self, secured: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    async def listen(self, secured: ssl.SSLContext | None = None) -> AsyncIterator[int]:
         server = await asyncio.start_server(self.begin, "127.0.0.1", 0, ssl=secured)
         try:
             yield server.sockets[0].getsockname()[1]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from tests.support.issuer import Authority, authority
+from tests.support.issuer import Authority
 from verify_mcp.settings import OAuth
 
 PUBLIC = "https://verify.example.com/mcp"

@@ -17,7 +17,7 @@ async def relay(here: str, there: str) -> None:
     listener = await anyio.create_tcp_listener(local_host=host, local_port=int(port))
     target_host, _, target_port = there.rpartition(":")
 
-    async def carried(caller: anyio.abc.SocketStream) -> None:
+    async def carry(caller: anyio.abc.SocketStream) -> None:
         async with caller:
             try:
                 target = await anyio.connect_tcp(target_host, int(target_port))
@@ -27,7 +27,7 @@ async def relay(here: str, there: str) -> None:
                 await join(caller, target)
 
     async with listener:
-        await listener.serve(carried)
+        await listener.serve(carry)
 
 
 async def join(one: anyio.abc.SocketStream, other: anyio.abc.SocketStream) -> None:

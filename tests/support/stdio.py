@@ -75,7 +75,7 @@ class Child:
         result: dict[str, Any] = heard["result"]
         return result
 
-    async def ended(self) -> int:
+    async def wait_ended(self) -> int:
         """The exit code, after the rest of its output proved to be JSON-RPC too."""
         with anyio.fail_after(END):
             rest = b"".join([chunk async for chunk in self.stdout])

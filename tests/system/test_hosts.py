@@ -78,7 +78,7 @@ class Host:
     def mend(self) -> None:
         ip("-n", self.name, "route", "del", "blackhole", f"{self.database}/32")
 
-    async def posted(self, tool: str, **arguments: Any) -> dict[str, Any]:
+    async def post_from(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """The answer of the replica on this host."""
         headers = {**JSON, "host": f"127.0.0.1:{PORT}"}
         async with httpx2.AsyncClient(timeout=2 * PATIENCE, trust_env=False) as http:
@@ -154,7 +154,7 @@ async def flood(hosts: Sequence[Host], calls: int) -> list[dict[str, Any]]:
     async def ask(number: int) -> None:
         asked = {"limit": 1, "offset": number, "brand_name": "Acme"}
         host = hosts[number % len(hosts)]
-        answers.append(await host.posted("list_verify_sessions", **asked))
+        answers.append(await host.post_from("list_verify_sessions", **asked))
 
     async with anyio.create_task_group() as tasks:
         for number in range(calls):
@@ -172,21 +172,21 @@ async def test_r54_a_host_whose_packets_to_the_database_vanish_answers_and_comes
     postgres: Postgres, tmp_path: Path
 ) -> None:
     async with fleet(postgres, tmp_path) as (api, hosts):
-        whole = await hosts[0].posted("summarize_verify_sessions", **MORNING)
-        held = await hosts[1].posted("summarize_verify_sessions", **MORNING)
+        whole = await hosts[0].post_from("summarize_verify_sessions", **MORNING)
+        held = await hosts[1].post_from("summarize_verify_sessions", **MORNING)
         assert (whole["basis"], held["basis"]) == ("fetched", "held")
         answers = await flood(hosts, 30)
         hosts[2].cut()
         answers += await flood(hosts, 6)
-        status = await hosts[2].posted("get_verify_status", about="all")
+        status = await hosts[2].post_from("get_verify_status", about="all")
         assert lacks_its_database(status)
         hosts[2].mend()
         with anyio.fail_after(2 * PATIENCE):
             while lacks_its_database(status):
                 await anyio.sleep(1)
                 answers += await flood([hosts[2]], 1)
-                status = await hosts[2].posted("get_verify_status", about="all")
-        again = await hosts[2].posted("summarize_verify_sessions", **MORNING)
+                status = await hosts[2].post_from("get_verify_status", about="all")
+        again = await hosts[2].post_from("summarize_verify_sessions", **MORNING)
         assert (again["basis"], again["sessions"]) == ("held", whole["sessions"])
         assert all(answer["complete"] for answer in answers)
     moments = sorted(each.at for each in api.received if each.endpoint == "list")

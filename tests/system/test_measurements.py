@@ -42,14 +42,14 @@ class Collector:
 
 
 @asynccontextmanager
-async def collecting() -> AsyncIterator[tuple[Collector, str]]:
+async def collect() -> AsyncIterator[tuple[Collector, str]]:
     collector = Collector()
     async with serve(collector) as url:  # type: ignore[arg-type] # it serves any application
         yield collector, url
 
 
 async def test_all_that_was_measured_arrives_before_the_server_is_gone() -> None:
-    async with collecting() as (collector, url):
+    async with collect() as (collector, url):
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": url,
             "OTEL_METRIC_EXPORT_INTERVAL": "600000",
@@ -90,7 +90,7 @@ def freely_written() -> list[dict[str, Any]]:
 
 
 async def test_r79_spans_hold_nothing_that_a_caller_wrote() -> None:
-    async with collecting() as (collector, url):
+    async with collect() as (collector, url):
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
         async with child("--sandbox", environ=environ) as server:
             for body in freely_written():

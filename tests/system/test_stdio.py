@@ -92,7 +92,7 @@ async def test_r44_it_ends_in_time_whatever_is_under_way(stop: str, *, busy: boo
             await child.stdin.aclose()
         else:
             child.process.send_signal(signal.SIGTERM if stop == "sigterm" else signal.SIGINT)
-        assert await child.ended() == STOPS[stop]
+        assert await child.wait_ended() == STOPS[stop]
 
 
 ORPHAN = f"import subprocess, time; subprocess.Popen({SERVER!r}); time.sleep(600)"
@@ -137,7 +137,7 @@ async def test_r43_garbage_on_stdin_is_survived() -> None:
             await child.write(raw)
             assert (await child.ask("ping", number))["result"] == {}
         await child.stdin.aclose()
-        assert await child.ended() == 0
+        assert await child.wait_ended() == 0
 
 
 NO_MESSAGES = [

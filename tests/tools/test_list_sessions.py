@@ -505,7 +505,7 @@ class Damaging:
         self.damaged = {uuid(number).encode() for number in broken}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def damaging(message: Any) -> None:
+        async def damage(message: Any) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     pair for pair in message["headers"] if pair[0] != b"content-length"
@@ -515,7 +515,7 @@ class Damaging:
                     message["body"] = message["body"].replace(name, b"none")
             await send(message)
 
-        await self.api(scope, receive, damaging)
+        await self.api(scope, receive, damage)
 
 
 async def test_a_subaccounts_credentials_ask_without_naming_it() -> None:

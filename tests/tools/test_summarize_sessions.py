@@ -651,12 +651,12 @@ async def test_an_api_that_goes_in_circles_is_said_to() -> None:
     ours = [make_record(each, minutes=70 + 65 * each) for each in range(20)]
     emulator = emulator_with(*ours, list_limit=None)
 
-    async def looping(scope: Any, receive: Any, send: Any) -> None:
+    async def loop(scope: Any, receive: Any, send: Any) -> None:
         emulator.fail_next(Fault.NEXT_LOOP)
         await emulator({**scope, "query_string": b""} if scope["type"] == "http" else scope,
                        receive, send)  # fmt: skip
 
-    async with connect(looping) as client:
+    async with connect(loop) as client:
         answer = await summarize(client)
     assert (answer["complete"], answer["api_requests"], answer["sessions"]) == (False, 2, 19)
     assert "repeats its pages" in answer["why"]

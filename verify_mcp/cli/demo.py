@@ -228,7 +228,8 @@ def failure(error: BaseException, log: TextIO) -> str:
     log.seek(0)
     last = [line for line in log.read().splitlines() if line.strip()][-1:]
     last_words = f" The server's last words: {last[0].strip()}" if last else ""
-    return f"the demo stopped: {problem}{last_words} `verify-mcp doctor --offline` checks this machine."
+    remedy = "`verify-mcp doctor --offline` checks this machine."
+    return f"the demo stopped: {problem}{last_words} {remedy}"
 
 
 async def show(console: Console, log: TextIO) -> None:

@@ -148,7 +148,7 @@ class Emulator:
         where = route(asked.path)
         received = self._note(asked, where)
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             received.status = message.get("status", received.status)
             received.sent += len(message.get("body", b""))
             await send(message)
@@ -161,7 +161,7 @@ class Emulator:
             await self.sleep(delay)
         if behaviour.date_header:
             reply = reply.with_headers("date", _http_date(self.clock()))
-        wire = AsgiIo(receive, noted, self.sleep)
+        wire = AsgiIo(receive, send_and_note, self.sleep)
         await wire.deliver(reply.with_headers("x-request-id", api_id), behaviour)
 
     def _note(self, request: Request, where: Route) -> ReceivedRequest:

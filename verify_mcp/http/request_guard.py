@@ -119,10 +119,10 @@ def _request_id(scope: Scope) -> str:
 def _with_request_id(send: Send) -> Send:
     """Put the request's id on its response."""
 
-    async def sent(message: Message) -> None:
+    async def send_with_id(message: Message) -> None:
         if message["type"] == "http.response.start":
             name = (logs.request_id.get() or "").encode()
             message = {**message, "headers": [*message["headers"], (b"x-request-id", name)]}
         await send(message)
 
-    return sent
+    return send_with_id
