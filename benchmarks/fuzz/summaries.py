@@ -28,7 +28,7 @@ def judged(call: Call, truth: Truth, odds: Odds) -> Iterator[Violation]:
     claim = claimed(call, applied)
     told = [name for name in FIGURES if name in answer]
     if not claim.spans:
-        if told and call.asked_arguments().start < call.asked().end:
+        if told and call.asked_arguments().start < call.asked_arguments().end:
             yield Violation("zeros", f"figures of no time at all: {', '.join(told)}", call)
         return
     bounds = truth.bounds(claim)

@@ -261,7 +261,7 @@ async def test_r26_plain_http_on_this_machine_never_goes_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     proxy, wire = Wire(forbid), Wire(well)
-    async with proxy.listen() as proxy_port, wire.listening() as port:
+    async with proxy.listen() as proxy_port, wire.listen() as port:
         monkeypatch.setenv("HTTP_PROXY", plain(proxy_port))
         monkeypatch.setenv("ALL_PROXY", plain(proxy_port))
         async with connect(None, api_url=plain(port)) as client:
