@@ -152,7 +152,7 @@ print(ours, [name for name in {heavy} if name in sys.modules])
 
 
 def test_run_says_where_it_listens_and_stops_when_interrupted() -> None:
-    program = "from verify_mcp.emulator import Emulator, run; run(Emulator.golden())"
+    program = "from verify_mcp.emulator import Emulator, run; run(Emulator.documented())"
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as served:
         assert served.stderr is not None
         base_url = served.stderr.readline().decode().split()[-1]
