@@ -5,8 +5,6 @@ import json
 import os
 import re
 import stat
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -16,8 +14,6 @@ from typing import Any
 
 import keyring
 import pytest
-from mcp import Client as McpClient
-from mcp import StdioServerParameters, stdio_client
 
 from tests.support.keyrings import Keyring
 from verify_mcp.install import installer
@@ -613,51 +609,6 @@ def test_from_a_throwaway_environment_uvx_is_what_the_client_starts(tmp_path: Pa
 
 def files_in(folder: Path) -> list[Path]:
     return [each for each in folder.rglob("*") if each.is_file()]
-
-
-def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: text for name, text in os.environ.items() if name[:4] not in ("PLIV", "XDG_")}
-    environ["HOME"] = str(home)
-    return subprocess.run(
-        [sys.executable, "-m", "verify_mcp", *arguments],
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.mark.anyio
-async def test_what_is_installed_starts_and_what_is_printed_is_only_the_snippet(
-    tmp_path: Path,
-) -> None:
-    printed = command(tmp_path, "install", "gemini", "--print")
-    assert printed.returncode == 0
-    entry = json.loads(printed.stdout)["mcpServers"]["verify"]
-    assert entry["env"]["PLIVO_AUTH_ID"] == "<your PLIVO_AUTH_ID>"
-    assert files_in(tmp_path) == []
-
-    done = command(tmp_path, "install", "gemini", "--sandbox")
-    assert (done.returncode, done.stderr) == (0, "")
-    settings = json.loads((tmp_path / ".gemini" / "settings.json").read_text())
-    entry = settings["mcpServers"]["verify-sandbox"]
-    assert Path(entry["command"]).is_absolute()
-    server = StdioServerParameters(command=entry["command"], args=entry["args"])
-    async with McpClient(stdio_client(server)) as client:
-        offered = await client.list_tools()
-    assert "list_verify_sessions" in [tool.name for tool in offered.tools]
-
-    undone = command(tmp_path, "uninstall", "gemini", "--sandbox")
-    assert undone.returncode == 0
-    assert [each.suffix for each in files_in(tmp_path)] == [".bak"]
-
-
-def test_an_unknown_client_is_refused_with_the_list(tmp_path: Path) -> None:
-    refused = command(tmp_path, "install", "notepad")
-    assert refused.returncode == 2
-    for client in CLIENTS:
-        assert client.name in refused.stderr
 
 
 def test_a_file_that_cannot_be_written_is_left_as_it_is(

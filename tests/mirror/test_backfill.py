@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
@@ -402,18 +399,6 @@ async def test_two_processes_that_walk_the_same_window_at_once_claim_what_is_tru
         count, (held,) = await one.store.stats("")
     assert (count, held.start) == (200, WINDOW.start)
     assert held.end >= NOW - HOUR  # a little more, when one waited for the other
-
-
-@pytest.mark.slow(20)
-def test_r34_a_walk_killed_before_any_statement_loses_nothing_and_claims_nothing_false(
-    tmp_path: Path,
-) -> None:
-    killed = subprocess.run(
-        [sys.executable, "-m", "tests.support.kill_backfill", str(tmp_path), "100"],
-        check=False, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert (killed.returncode, killed.stderr) == (0, "")
-    assert killed.stdout.startswith("100 walks killed")
 
 
 async def test_r37_purging_while_windows_are_walked_leaves_no_claim_that_is_false(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +20,6 @@ from tests.support.client import (
 )
 from tests.support.databases import sqlite_url
 from tests.support.http_server import create_token, http_client, run_server
-from tests.support.stdio import environment
 from verify_mcp.mirror.lookups import HOUR, MAX_LOOKUPS
 from verify_mcp.mirror.masking import KEY_BYTES, load_or_create_key
 
@@ -129,29 +126,3 @@ async def test_r74_numbers_in_full_may_be_looked_up_without_end() -> None:
         await call_tool(client, BOTH[1], DAY)
         for number in range(MAX_LOOKUPS + 1):
             await list_sessions(client, **DAY, recipient=f"+9193800{number:05d}")
-
-
-@pytest.mark.parametrize("command", [("serve",), ("serve", "--http", "--port", "0")], ids=len)
-@pytest.mark.parametrize("state", ["short", "folder", "public"])
-def test_r79_a_broken_key_file_is_one_line_and_no_traceback(
-    tmp_path: Path, command: tuple[str, ...], state: str
-) -> None:
-    key = tmp_path / "data" / "recipients.key"
-    key.parent.mkdir(mode=0o700)
-    if state == "folder":
-        key.mkdir()
-    else:
-        key.write_bytes(b"x" * (KEY_BYTES if state == "public" else 5))
-        key.chmod(0o644 if state == "public" else 0o600)
-    more = {
-        "VERIFY_MCP_RECIPIENTS": "masked",
-        "VERIFY_MCP_DATABASE_URL": sqlite_url(tmp_path / "data" / "db"),
-    }
-    ended = subprocess.run(
-        [sys.executable, "-m", "verify_mcp", *command],
-        env=environment(**more), input=b"", capture_output=True, check=False, timeout=60,
-    )  # fmt: skip
-    errors = ended.stderr.decode().splitlines()
-    assert ended.returncode == 2
-    assert errors[-1].startswith(f"verify-mcp: The key in {key} is not a private file")
-    assert not [line for line in errors if "Traceback" in line]

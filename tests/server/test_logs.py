@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import logging
-import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
-import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.client import SANDBOX, connect, list_sessions
-from tests.support.stdio import Child, environment
-from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Fault, Options, serve
+from tests.support.secrets import BASIC, NUMBER, assert_discreet
+from verify_mcp.emulator import SANDBOX_AUTH_TOKEN, Emulator, Fault, serve
 from verify_mcp.logs import RedactingFormatter, configure, secret_values
 
 pytestmark = pytest.mark.anyio
-
-NUMBER = "919380013443"
-BASIC = base64.b64encode(f"{SANDBOX_AUTH_ID}:{SANDBOX_AUTH_TOKEN}".encode()).decode()
 
 
 def written(message: str, *arguments: object) -> str:
@@ -191,34 +184,3 @@ async def test_r49_at_debug_no_request_betrays_whom_it_is_about(stderr: io.Strin
             await client.call_tool("list_verify_sessions", {"recipient": f"+{NUMBER}"})
         await list_sessions(client)
     assert_discreet(stderr.getvalue())
-
-
-async def test_r49_the_real_child_at_debug_writes_no_secret_to_stderr_or_stdout() -> None:
-    api = Emulator(behaviour=Options())
-    async with serve(api) as url:
-        command = [sys.executable, "-m", "verify_mcp"]
-        env = environment(VERIFY_MCP_API_URL=url, VERIFY_MCP_LOG_LEVEL="DEBUG")
-        async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:
-            child = Child(process)
-            await child.greet()
-            await child.ask(
-                "tools/call",
-                1,
-                name="list_verify_sessions",
-                arguments={"recipient": NUMBER, "x": 1},
-            )
-            await child.ask(
-                "tools/call", 2, name="list_verify_sessions", arguments={"recipient": NUMBER}
-            )
-            await child.stdin.aclose()
-            assert process.stderr is not None
-            log = b"".join([chunk async for chunk in process.stderr]).decode()
-            assert await child.wait_ended() == 0
-    assert len(api.received) == 1
-    assert_discreet(log)
-
-
-def assert_discreet(log: str) -> None:
-    assert NUMBER not in re.sub(r"[ ()-]", "", log)
-    assert SANDBOX_AUTH_TOKEN not in log
-    assert BASIC not in log

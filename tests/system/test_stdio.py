@@ -14,7 +14,14 @@ import anyio.abc
 import pytest
 from mcp import Client, StdioServerParameters
 
-from tests.support.client import Era, call_tool_error, get_session, list_sessions, uuid
+from tests.support.client import (
+    Era,
+    call_tool_error,
+    get_session,
+    list_sessions,
+    uuid,
+)
+from tests.support.secrets import NUMBER, assert_discreet
 from tests.support.stdio import END, PATIENCE, Child, environment
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options, serve
 from verify_mcp.server.stdio import (
@@ -340,3 +347,28 @@ def test_lines_too_long_keep_a_beginning_and_an_end_and_the_rest_stays_in_step()
         Overlong(b"x" * 10, b"x" * (MAX_TAIL_BYTES - 2) + b"yz")
     ]
     assert MAX_LINE_BYTES > 1_000_000
+
+
+async def test_r49_the_real_child_at_debug_writes_no_secret_to_stderr_or_stdout() -> None:
+    api = Emulator(behaviour=Options())
+    async with serve(api) as url:
+        command = [sys.executable, "-m", "verify_mcp"]
+        env = environment(VERIFY_MCP_API_URL=url, VERIFY_MCP_LOG_LEVEL="DEBUG")
+        async with await anyio.open_process(command, env=env, stderr=subprocess.PIPE) as process:
+            child = Child(process)
+            await child.greet()
+            await child.ask(
+                "tools/call",
+                1,
+                name="list_verify_sessions",
+                arguments={"recipient": NUMBER, "x": 1},
+            )
+            await child.ask(
+                "tools/call", 2, name="list_verify_sessions", arguments={"recipient": NUMBER}
+            )
+            await child.stdin.aclose()
+            assert process.stderr is not None
+            log = b"".join([chunk async for chunk in process.stderr]).decode()
+            assert await child.wait_ended() == 0
+    assert len(api.received) == 1
+    assert_discreet(log)

@@ -1,0 +1,64 @@
+"""`verify-mcp install` and `uninstall` as processes: what they install starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mcp import Client as McpClient
+from mcp import StdioServerParameters, stdio_client
+
+from verify_mcp.install.clients import CLIENTS
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: text for name, text in os.environ.items() if name[:4] not in ("PLIV", "XDG_")}
+    environ["HOME"] = str(home)
+    return subprocess.run(
+        [sys.executable, "-m", "verify_mcp", *arguments],
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.anyio
+async def test_what_is_installed_starts_and_what_is_printed_is_only_the_snippet(
+    tmp_path: Path,
+) -> None:
+    printed = command(tmp_path, "install", "gemini", "--print")
+    assert printed.returncode == 0
+    entry = json.loads(printed.stdout)["mcpServers"]["verify"]
+    assert entry["env"]["PLIVO_AUTH_ID"] == "<your PLIVO_AUTH_ID>"
+    assert files_in(tmp_path) == []
+
+    done = command(tmp_path, "install", "gemini", "--sandbox")
+    assert (done.returncode, done.stderr) == (0, "")
+    settings = json.loads((tmp_path / ".gemini" / "settings.json").read_text())
+    entry = settings["mcpServers"]["verify-sandbox"]
+    assert Path(entry["command"]).is_absolute()
+    server = StdioServerParameters(command=entry["command"], args=entry["args"])
+    async with McpClient(stdio_client(server)) as client:
+        offered = await client.list_tools()
+    assert "list_verify_sessions" in [tool.name for tool in offered.tools]
+
+    undone = command(tmp_path, "uninstall", "gemini", "--sandbox")
+    assert undone.returncode == 0
+    assert [path.suffix for path in files_in(tmp_path)] == [".bak"]
+
+
+def test_an_unknown_client_is_refused_with_the_list(tmp_path: Path) -> None:
+    refused = command(tmp_path, "install", "notepad")
+    assert refused.returncode == 2
+    for client in CLIENTS:
+        assert client.name in refused.stderr
