@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -11,12 +12,19 @@ from hypothesis import strategies as st
 
 from tests.support.client import NOW
 from verify_mcp.domain.api_limits import REACH
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import (
+    SCOPE_FILTER,
+    STORED_COLUMNS,
+    TIME_FILTERS,
+    SessionFilter,
+)
 from verify_mcp.domain.times import format_api_time, is_relative_time, parse_time
 from verify_mcp.errors import InvalidArgument
 
 DOCUMENTED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants bounds without a zone
+LEFT_TO_API = {"app_hash"}
+"""The filters that the mirror cannot apply."""
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 
 
@@ -179,3 +187,34 @@ def test_a_question_within_reach_never_starts_before_it(
 def test_only_what_was_asked_is_said_in_documented_order() -> None:
     asked = SessionFilter(brand_name="Acme", session_time__lt=NOW, app_uuid="x", status="expired")
     assert list(asked.set_filters()) == ["app_uuid", "status", "session_time__lt", "brand_name"]
+
+
+def value_of(name: str) -> str | datetime:
+    return NOW if name in TIME_FILTERS else "x"
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(SessionFilter)])
+def test_each_filter_is_a_time_or_the_scope_or_has_a_column_or_is_left_to_the_api(
+    name: str,
+) -> None:
+    session_filter = SessionFilter(**{name: value_of(name)})  # type: ignore[arg-type] # of any field
+    assert session_filter.is_unfiltered() == (name in TIME_FILTERS or name == SCOPE_FILTER)
+    assert session_filter.answerable_from_mirror() == (name not in LEFT_TO_API)
+    if name not in LEFT_TO_API:
+        stored = {STORED_COLUMNS[name]: "x"} if name in STORED_COLUMNS else {}
+        assert session_filter.stored_values() == stored
+
+
+@dataclass(frozen=True, slots=True)
+class NewFilter(SessionFilter):
+    """A filter with a field that stands in no list."""
+
+    country: str | None = None
+
+
+def test_a_filter_in_no_list_is_neither_unfiltered_nor_answerable() -> None:
+    session_filter = NewFilter(country="IN", status="expired")
+    assert not session_filter.is_unfiltered()
+    assert not session_filter.answerable_from_mirror()
+    with pytest.raises(ValueError, match="no column"):
+        session_filter.stored_values()

@@ -1,4 +1,4 @@
-"""Which sessions somebody is asking about; times and their grammar."""
+"""Which sessions a call is about, by the list endpoint's filters."""
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -9,6 +9,28 @@ from verify_mcp.domain.times import MICROSECOND, format_api_time
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import InvalidArgument
 
+TIME_FILTERS = frozenset(
+    {
+        "session_time",
+        "session_time__gt",
+        "session_time__gte",
+        "session_time__lt",
+        "session_time__lte",
+    }
+)
+"""The filters that bound the time of creation."""
+STORED_COLUMNS = {
+    "app_uuid": "app",
+    "status": "status",
+    "recipient": "recipient",
+    "brand_name": "brand",
+}
+"""The filters that the mirror applies, each with its column: app hashes have none.
+
+A filter that is missing here is never answered from the mirror.
+"""
+SCOPE_FILTER = "subaccount"
+"""The filter that chooses the sessions of one subaccount, which the mirror keeps apart."""
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -19,7 +41,7 @@ def _next_instant(instant: datetime | None) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class SessionFilter:
-    """Sessions wanted, by the list endpoint's documented filters; None means not asked.
+    """Sessions by the list endpoint's documented filters; None means that a filter is not set.
 
     Times are aware UTC and compare with the session's `created_at`; `recipient` is digits only.
     """
@@ -37,13 +59,13 @@ class SessionFilter:
     app_hash: str | None = None
 
     def set_filters(self) -> dict[str, str | datetime]:
-        """The filters that were asked, by name, in documented order."""
+        """The values of the filters that are set, by name, in documented order."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def has_time(self) -> bool:
-        """Whether any of the five forms of time was asked."""
-        return any(name.startswith("session_time") for name in self.set_filters())
+        """Whether any of the five forms of time is set."""
+        return not TIME_FILTERS.isdisjoint(self.set_filters())
 
     def start(self) -> datetime | None:
         """The earliest instant the filter lets through, None when it is open."""
@@ -89,14 +111,23 @@ class SessionFilter:
             session_time__lte=None,
         )
 
-    def answerable_from_mirror(self) -> bool:
-        """Whether the mirror filters by all that is asked: it has no column for app hashes."""
-        return self.app_hash is None
-
     def is_unfiltered(self) -> bool:
-        """Whether nothing narrows it but a subaccount and times."""
-        set_filters = (self.app_uuid, self.status, self.recipient, self.brand_name, self.app_hash)
-        return not any(set_filters)
+        """Whether at most times and a subaccount are set: it admits every session of its window."""
+        return self.set_filters().keys() <= TIME_FILTERS | {SCOPE_FILTER}
+
+    def answerable_from_mirror(self) -> bool:
+        """Whether the mirror has a column for every filter that is set."""
+        return self.set_filters().keys() <= STORED_COLUMNS.keys() | TIME_FILTERS | {SCOPE_FILTER}
+
+    def stored_values(self) -> dict[str, str]:
+        """The values that the mirror's columns must have, by column; without times and scope.
+
+        Raises ValueError for a filter that the mirror cannot apply.
+        """
+        if not self.answerable_from_mirror():
+            raise ValueError("the mirror has no column for a filter that is set")
+        values = {column: getattr(self, name) for name, column in STORED_COLUMNS.items()}
+        return {column: value for column, value in values.items() if value is not None}
 
     def validate(self, *, now: datetime) -> None:
         """Raise InvalidArgument for a window that can hold nothing, whatever the data."""

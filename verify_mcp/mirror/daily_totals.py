@@ -65,11 +65,11 @@ class AccountScope:
 
     def where(self, session_filter: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
         """The condition on rows that a filter and a window make, and its values."""
-        terms = _filter_terms(session_filter)
+        stored = session_filter.stored_values()
         condition = (
             "account = :account AND scope = :scope AND created >= :starts AND created < :ends"
         )
-        return condition + _equals(terms), {**self.params(window), **terms}
+        return condition + _equals(stored), {**self.params(window), **stored}
 
 
 def tally(
@@ -177,8 +177,12 @@ def _sum_part(
     by: tuple[str, ...],
 ) -> list[Row]:
     """A part's tallies as rows: each group, then its sums."""
-    finer = session_filter.recipient is not None or {"recipient", "hour"} & set(by)
-    if part.length == DAY and not finer and not (shift and "day" in by):
+    columns = {
+        *session_filter.stored_values(),
+        *(_COLUMNS[group] for group in by if group != "day"),
+    }
+    has_columns = columns <= set(_KINDS.split(", "))
+    if part.length == DAY and has_columns and not (shift and "day" in by):
         rows = _sum_day(connection, shelf, session_filter, day_number(part.start), by)
         if rows or _is_rolled_up(connection, shelf, day_number(part.start)):
             return rows
@@ -196,8 +200,8 @@ def _sum_day(
     by: tuple[str, ...],
 ) -> list[Row]:
     """A whole day's tallies from its roll-up; none when it has none."""
-    terms = _filter_terms(session_filter)
-    where, values = _OF_DAY + _equals(terms), {**shelf.day_params(number), **terms}
+    stored = session_filter.stored_values()
+    where, values = _OF_DAY + _equals(stored), {**shelf.day_params(number), **stored}
     columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
     return _sum_rows(connection, f"verify_days WHERE {where}", values, columns)
 
@@ -233,18 +237,8 @@ def _add_day(connection: Connection, shelf: AccountScope, day: Window) -> None:
     )
 
 
-def _filter_terms(session_filter: SessionFilter) -> dict[str, Value]:
-    values = {
-        "app": session_filter.app_uuid,
-        "status": session_filter.status,
-        "recipient": session_filter.recipient,
-        "brand": session_filter.brand_name,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _equals(terms: dict[str, Value]) -> str:
-    return "".join(f" AND {name} = :{name}" for name in terms)
+def _equals(columns: Iterable[str]) -> str:
+    return "".join(f" AND {column} = :{column}" for column in columns)
 
 
 def _next_offset_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:

@@ -175,9 +175,8 @@ class Store:
                 return None
             return self._read_bodies(connection, session_filter, scope, window, limit, offset)
 
-        # Glances wait for each other, so what only a scan can find is none.
-        scanned = (session_filter.app_uuid, session_filter.status, session_filter.brand_name)
-        by_index = session_filter.recipient is not None or not any(scanned)
+        # A batch is as slow as its slowest read, so a query without an index is not batched.
+        by_index = session_filter.recipient is not None or session_filter.is_unfiltered()
         look = (
             self._database.read_batched if by_index or window.length <= DAY else self._database.read
         )
