@@ -50,7 +50,7 @@ async def open_mirror(
                 ),
                 flights=SingleFlight(tasks),
                 settings=settings,
-                world=world,
+                clock=world,
             )
             yield Mirror(exchange, access, settings, world, key)
     finally:
@@ -78,10 +78,10 @@ def _rate_limiter(
     clock, sleep = world.monotonic, world.sleep
     if settings.database_url == IN_MEMORY or settings.credentials is None:
         return RateLimiter(InMemoryRateLimitStore(rate, clock=clock), clock=clock, sleep=sleep)
-    spare = Rate(max(1, rate.requests // OFFLINE_RATE_DIVISOR), rate.window)
+    fallback_rate = Rate(max(1, rate.requests // OFFLINE_RATE_DIVISOR), rate.window)
     return RateLimiter(
         DatabaseRateLimitStore(access, f"{settings.credentials.auth_id}:{endpoint}", rate),
-        spare=InMemoryRateLimitStore(spare, clock=clock),
+        fallback=InMemoryRateLimitStore(fallback_rate, clock=clock),
         clock=clock,
         sleep=sleep,
     )

@@ -32,7 +32,7 @@ from verify_mcp.context import open_mirror
 from verify_mcp.database.migrations import MIGRATIONS, TABLES
 from verify_mcp.database.resilient import open_database
 from verify_mcp.mirror.mirror import Mirror
-from verify_mcp.plivo.rate_limiter import RateLimitStatus
+from verify_mcp.plivo.rate_limit_store import RateLimitStatus
 from verify_mcp.server.server import build_server
 
 pytestmark = pytest.mark.anyio

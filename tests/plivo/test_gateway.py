@@ -13,7 +13,7 @@ from verify_mcp.emulator import Fault
 from verify_mcp.errors import RateLimited
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.gateway import MAX_ATTEMPTS
-from verify_mcp.plivo.rate_limiter import Slot, Ticket
+from verify_mcp.plivo.rate_limit_store import Slot, Ticket
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio

@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 from tests.support.client import FakeClock
 from verify_mcp.errors import QuotaExhausted
 from verify_mcp.plivo.memory_rate_limit import InMemoryRateLimitStore
-from verify_mcp.plivo.rate_limiter import (
-    BACKGROUND,
-    RateLimiter,
-    RateLimitStatus,
-    seconds_until_slot,
-)
+from verify_mcp.plivo.rate_limit_store import Priority, RateLimitStatus, seconds_until_slot
+from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -54,15 +50,17 @@ def quota(clock: FakeClock, rate: Rate = THREE) -> RateLimiter:
     return RateLimiter(ledger, clock=lambda: clock.ticks, sleep=clock.sleep)
 
 
-async def send(quota: RateLimiter, *, patience: float = 600.0, priority: int = 0) -> None:
-    async with quota.slot(patience=patience, priority=priority) as slot:
+async def send(
+    quota: RateLimiter, *, max_wait: float = 600.0, priority: Priority = Priority.INTERACTIVE
+) -> None:
+    async with quota.slot(max_wait=max_wait, priority=priority) as slot:
         slot.sent = True
 
 
 async def test_a_slot_comes_back_a_window_after_its_request_completed() -> None:
     clock = FakeClock()
     one = quota(clock, Rate(1, 60.0))
-    async with one.slot(patience=0) as slot:
+    async with one.slot(max_wait=0) as slot:
         slot.sent = True
         clock.pass_by(10)
     began = clock.ticks
@@ -73,9 +71,9 @@ async def test_a_slot_comes_back_a_window_after_its_request_completed() -> None:
 async def test_a_request_never_sent_gives_its_slot_back_at_once() -> None:
     clock = FakeClock()
     one = quota(clock, Rate(1, 60.0))
-    async with one.slot(patience=0):
+    async with one.slot(max_wait=0):
         pass
-    await send(one, patience=0)
+    await send(one, max_wait=0)
     assert clock.ticks == FakeClock().ticks
 
 
@@ -85,7 +83,7 @@ async def test_who_cannot_be_served_in_time_is_told_when_without_waiting() -> No
     for _ in range(3):
         await send(three)
     with pytest.raises(QuotaExhausted, match="free again in 60 s") as caught:
-        await send(three, patience=59.9)
+        await send(three, max_wait=59.9)
     assert (caught.value.eta_s, clock.ticks) == (60.0, FakeClock().ticks)
     assert await three.status() == RateLimitStatus(0, 60.0)
 
@@ -106,15 +104,17 @@ async def test_waiters_are_served_people_first_and_in_order_of_arrival() -> None
     one = quota(clock, Rate(1, 60.0))
     served: list[str] = []
 
-    async def ask(name: str, priority: int = 0) -> None:
-        async with one.slot(patience=9999, priority=priority) as slot:
+    async def ask(name: str, priority: Priority = Priority.INTERACTIVE) -> None:
+        async with one.slot(max_wait=9999, priority=priority) as slot:
             slot.sent = True
             served.append(name)
 
-    async with anyio.create_task_group() as tasks, one.slot(patience=0) as slot:
+    async with anyio.create_task_group() as tasks, one.slot(max_wait=0) as slot:
         slot.sent = True
         for name in ("sync", "first", "second", "third"):
-            tasks.start_soon(ask, name, BACKGROUND if name == "sync" else 0)
+            tasks.start_soon(
+                ask, name, Priority.BACKGROUND if name == "sync" else Priority.INTERACTIVE
+            )
             await checkpoint()
     assert served == ["first", "second", "third", "sync"]
 
@@ -131,7 +131,7 @@ async def test_r33_a_waiter_that_is_cancelled_leaves_the_queue_to_the_others() -
         tasks.cancel_scope.cancel()
     assert await one.status() == RateLimitStatus(0, 60.0)
     clock.pass_by(60)
-    await send(one, patience=0)
+    await send(one, max_wait=0)
 
 
 async def test_a_request_that_fails_pays_its_slot_all_the_same() -> None:
@@ -139,7 +139,7 @@ async def test_a_request_that_fails_pays_its_slot_all_the_same() -> None:
     one = quota(clock, Rate(1, 60.0))
 
     async def fail() -> None:
-        async with one.slot(patience=0) as slot:
+        async with one.slot(max_wait=0) as slot:
             slot.sent = True
             raise RuntimeError("down")
 
@@ -161,7 +161,7 @@ async def test_no_minute_at_the_api_ever_holds_more_than_the_rate(
     arrivals: list[float] = []
     for pause, length, part in asked:
         clock.pass_by(pause)
-        async with limited.slot(patience=1e9) as slot:
+        async with limited.slot(max_wait=1e9) as slot:
             slot.sent = True
             arrivals.append(clock.ticks + length * part)
             clock.pass_by(length)

@@ -14,7 +14,8 @@ from verify_mcp.database.migrations import MIGRATIONS
 from verify_mcp.database.resilient import ResilientDatabase, open_database
 from verify_mcp.errors import QuotaExhausted
 from verify_mcp.plivo.memory_rate_limit import InMemoryRateLimitStore
-from verify_mcp.plivo.rate_limiter import BACKGROUND, PEOPLE, RateLimiter, RateLimitStatus, Slot
+from verify_mcp.plivo.rate_limit_store import Priority, RateLimitStatus, Slot
+from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.plivo.shared_rate_limit import DatabaseRateLimitStore
 from verify_mcp.settings import Rate
 
@@ -44,7 +45,9 @@ def quota(ledger: DatabaseRateLimitStore, clock: FakeClock) -> RateLimiter:
     return RateLimiter(ledger, clock=lambda: clock.ticks, sleep=clock.sleep)
 
 
-async def acquire(ledger: DatabaseRateLimitStore, priority: int = PEOPLE) -> Slot:
+async def acquire(
+    ledger: DatabaseRateLimitStore, priority: Priority = Priority.INTERACTIVE
+) -> Slot:
     turn = await ledger.try_acquire(await ledger.enqueue(priority))
     assert isinstance(turn, Slot)
     return turn
@@ -71,7 +74,10 @@ async def test_r32_people_go_first_and_then_who_came_first_whichever_the_process
     names = ["sync", "first", "second", "third"]
     waiting = {}
     for name, ledger in zip(names, ledgers, strict=True):
-        waiting[name] = ledger, await ledger.enqueue(BACKGROUND if name == "sync" else PEOPLE)
+        waiting[name] = (
+            ledger,
+            await ledger.enqueue(Priority.BACKGROUND if name == "sync" else Priority.INTERACTIVE),
+        )
         clock.pass_by(0.25)
     served = []
     while waiting:
@@ -91,7 +97,7 @@ async def test_a_slot_comes_back_to_everybody_a_window_after_its_request_complet
     begin: Begin, clock: SharedClock
 ) -> None:
     one, other = begin(ONE), begin(ONE)
-    async with quota(one, clock).slot(patience=0) as slot:
+    async with quota(one, clock).slot(max_wait=0) as slot:
         slot.sent = True
         clock.pass_by(10)
     assert await other.status() == RateLimitStatus(0, 60.0, processes=2)
@@ -105,7 +111,7 @@ async def test_a_request_never_sent_gives_its_slot_back_to_everybody_at_once(
     begin: Begin, clock: SharedClock, place: Place
 ) -> None:
     one, other = begin(ONE), begin(ONE)
-    async with quota(one, clock).slot(patience=0):
+    async with quota(one, clock).slot(max_wait=0):
         assert await other.status() == RateLimitStatus(0, 60.0, processes=2)
     assert await other.status() == RateLimitStatus(1, 0.0, processes=1)
     assert rows(place) == (0, 0)
@@ -114,9 +120,9 @@ async def test_a_request_never_sent_gives_its_slot_back_to_everybody_at_once(
 async def test_r29_what_a_dead_process_held_lapses(begin: Begin, clock: SharedClock) -> None:
     dead, alive = begin(ONE), begin(ONE)
     await acquire(dead)
-    await dead.enqueue(PEOPLE)
+    await dead.enqueue(Priority.INTERACTIVE)
     clock.pass_by(0.5)
-    mine = await alive.enqueue(PEOPLE)
+    mine = await alive.enqueue(Priority.INTERACTIVE)
     waits = []
     for seconds in (0, 4, 1, 144.4):
         clock.pass_by(seconds)
@@ -132,9 +138,9 @@ async def test_a_waiter_that_was_held_up_longer_than_tickets_live_keeps_its_plac
 ) -> None:
     slow, quick = begin(ONE), begin(ONE)
     await send(slow)
-    early = await slow.enqueue(PEOPLE)
+    early = await slow.enqueue(Priority.INTERACTIVE)
     clock.pass_by(30)
-    late = await quick.enqueue(PEOPLE)
+    late = await quick.enqueue(Priority.INTERACTIVE)
     assert await quick.try_acquire(late) == 30.0
     assert await slow.try_acquire(early) == 30.0
     assert await quick.try_acquire(late) == 90.0
@@ -151,9 +157,9 @@ async def test_a_ticket_that_could_not_be_withdrawn_lapses_though_its_process_li
     begin: Begin, clock: SharedClock
 ) -> None:
     alive = begin(ONE)
-    await alive.enqueue(PEOPLE)  # forgotten: its withdrawal met a locked database
+    await alive.enqueue(Priority.INTERACTIVE)  # forgotten: its withdrawal met a locked database
     clock.pass_by(0.5)
-    mine = await alive.enqueue(PEOPLE)
+    mine = await alive.enqueue(Priority.INTERACTIVE)
     assert await alive.try_acquire(mine) == 60.0
     clock.pass_by(3)
     assert await alive.try_acquire(mine) == 60.0
@@ -181,7 +187,7 @@ async def test_the_standing_counts_requests_waiters_and_processes(
     await send(one)
     await acquire(two)
     assert await one.status() == RateLimitStatus(1, 0.0, processes=2)
-    await three.enqueue(PEOPLE)
+    await three.enqueue(Priority.INTERACTIVE)
     assert await one.status() == RateLimitStatus(0, 60.0, processes=3)
     clock.pass_by(6)
     assert await one.status() == RateLimitStatus(1, 0.0, processes=2)
@@ -196,11 +202,11 @@ async def test_r30_after_a_reboot_nobody_exceeds_the_rate_or_waits_longer_than_a
     clock.set(back + 500)
     before = begin(ONE)
     await send(before)
-    await before.enqueue(PEOPLE)
+    await before.enqueue(Priority.INTERACTIVE)
     await before.block(200)
     clock.set(20.0)
     after = begin(ONE)
-    mine = await after.enqueue(PEOPLE)
+    mine = await after.enqueue(Priority.INTERACTIVE)
     assert await after.try_acquire(mine) == 60.0
     clock.pass_by(60)
     assert isinstance(await after.try_acquire(mine), Slot)
@@ -215,7 +221,7 @@ async def test_r30_rows_of_a_short_uptime_are_known_by_their_date_too(
     await before.block(250)
     clock.set(20.0)
     after = begin(ONE)
-    mine = await after.enqueue(PEOPLE)
+    mine = await after.enqueue(Priority.INTERACTIVE)
     assert await after.try_acquire(mine) == 60.0
     clock.pass_by(60)
     assert isinstance(await after.try_acquire(mine), Slot)
@@ -231,7 +237,7 @@ async def test_r33_who_is_cancelled_or_told_to_come_later_leaves_no_trace(
     async with anyio.create_task_group() as tasks:
 
         async def wait() -> None:
-            async with patient.slot(patience=600, on_wait=lambda _: heard.set()):
+            async with patient.slot(max_wait=600, on_wait=lambda _: heard.set()):
                 pytest.fail("there is no slot")
 
         tasks.start_soon(wait)
@@ -240,7 +246,7 @@ async def test_r33_who_is_cancelled_or_told_to_come_later_leaves_no_trace(
         tasks.cancel_scope.cancel()
     assert rows(place) == (1, 0)
     with pytest.raises(QuotaExhausted, match="free again in 60 s"):
-        async with quota(ledger, clock).slot(patience=59):
+        async with quota(ledger, clock).slot(max_wait=59):
             pytest.fail("there is no slot")
     assert rows(place) == (1, 0)
 
@@ -261,7 +267,7 @@ async def test_r33_a_cancellation_at_any_step_costs_nothing(
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancel_soon)
-            async with mine.slot(patience=0):
+            async with mine.slot(max_wait=0):
                 await anyio.sleep_forever()
     assert rows(place) == (0, 0)
 
@@ -271,7 +277,7 @@ async def test_r39_accounts_and_endpoints_have_quotas_of_their_own(begin: Begin)
     ledgers = [begin(ONE, bucket) for bucket in buckets]
     await send(ledgers[0])
     await ledgers[0].block(90)
-    await ledgers[0].enqueue(PEOPLE)
+    await ledgers[0].enqueue(Priority.INTERACTIVE)
     await send(ledgers[1])
     assert [await each.status() for each in ledgers] == [
         RateLimitStatus(0, 120.0),
@@ -286,7 +292,7 @@ async def test_processes_with_different_rates_each_keep_to_their_own(begin: Begi
         await send(high)
     assert await low.status() == RateLimitStatus(0, 60.0, processes=2)
     assert (await high.status()).left == 1
-    assert isinstance(await high.try_acquire(await high.enqueue(PEOPLE)), Slot)
+    assert isinstance(await high.try_acquire(await high.enqueue(Priority.INTERACTIVE)), Slot)
 
 
 async def test_requests_made_while_the_ledger_was_out_of_reach_are_counted_afterwards(
@@ -296,10 +302,10 @@ async def test_requests_made_while_the_ledger_was_out_of_reach_are_counted_after
     access = ResilientDatabase(place.url, clock=lambda: clock.ticks, say=said.append)
     ledger = DatabaseRateLimitStore(access, "MA1:list", THREE)
     spare = InMemoryRateLimitStore(ONE, clock=lambda: clock.ticks)
-    mine = RateLimiter(ledger, spare=spare, clock=lambda: clock.ticks, sleep=clock.sleep)
+    mine = RateLimiter(ledger, fallback=spare, clock=lambda: clock.ticks, sleep=clock.sleep)
 
     async def ask() -> None:
-        async with mine.slot(patience=0) as slot:
+        async with mine.slot(max_wait=0) as slot:
             slot.sent = True
 
     await ask()

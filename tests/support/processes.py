@@ -182,7 +182,8 @@ async def _ask_until_stopped(member: Member) -> None:
     from verify_mcp.database.resilient import ResilientDatabase
     from verify_mcp.domain.filters import SessionFilter
     from verify_mcp.plivo.client import open_client
-    from verify_mcp.plivo.rate_limiter import RateLimiter, Slot, Ticket
+    from verify_mcp.plivo.rate_limit_store import Slot, Ticket
+    from verify_mcp.plivo.rate_limiter import RateLimiter
     from verify_mcp.plivo.shared_rate_limit import DatabaseRateLimitStore
     from verify_mcp.settings import Credentials, Rate, Settings
 
@@ -199,7 +200,7 @@ async def _ask_until_stopped(member: Member) -> None:
     class Observed(DatabaseRateLimitStore):
         """A ledger that tells when it granted, as it saw it itself."""
 
-        def _taken(self, connection: Connection, ticket: Ticket) -> Slot | float:
+        def _try_acquire(self, connection: Connection, ticket: Ticket) -> Slot | float:
             turn = super()._try_acquire(connection, ticket)
             if isinstance(turn, Slot):
                 granted[turn.key] = connection.read_clock()
@@ -208,12 +209,12 @@ async def _ask_until_stopped(member: Member) -> None:
     granted: dict[str, float] = {}
     access = ResilientDatabase(plan.url, clock=time.monotonic, say=warnings.warn)
     rate = Rate(REQUESTS, plan.window)
-    ledger = Observed(access, "fleet:list", rate, hold=plan.hold, lapse=plan.lapse)
+    ledger = Observed(access, "fleet:list", rate, lease=plan.hold, ticket_ttl=plan.lapse)
     quota = RateLimiter(ledger, clock=time.monotonic)
 
     async def ask() -> None:
         while (came := time.monotonic()) < until:
-            async with quota.slot(patience=3600) as slot:
+            async with quota.slot(max_wait=3600) as slot:
                 number = next(numbers)
                 sys.stdout.write(json.dumps([granted.pop(slot.key), came]) + "\n")
                 sys.stdout.flush()

@@ -30,7 +30,7 @@ from verify_mcp.errors import (
 )
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.rate_limiter import BACKGROUND
+from verify_mcp.plivo.rate_limit_store import Priority
 from verify_mcp.settings import Settings
 from verify_mcp.tools import chart_page
 from verify_mcp.tools.summarize_sessions import summarize_verify_sessions
@@ -174,7 +174,7 @@ async def _ask_until_complete(
 
 
 async def _ask_once(mirror: Mirror, arguments: Mapping[str, object]) -> Answer:
-    effort = CallContext(priority=BACKGROUND)
+    effort = CallContext(priority=Priority.BACKGROUND)
     return await summarize_verify_sessions(
         mirror, {**arguments, "max_requests": MAX_REQUESTS}, effort
     )

@@ -27,7 +27,7 @@ from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.mirror.store import Store
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.rate_limiter import BACKGROUND
+from verify_mcp.plivo.rate_limit_store import Priority
 from verify_mcp.settings import Settings, read_settings
 
 EXIT_DONE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 75, 78
@@ -114,7 +114,7 @@ async def _fetch_with_progress(
     mirror: Mirror, out: Console, wanted: SessionFilter, missing: Sequence[Window]
 ) -> tuple[int, list[Window]]:
     """How many sessions came, and the windows that could not be had whole."""
-    effort, fetched = CallContext(deadline=inf, priority=BACKGROUND), 0
+    effort, fetched = CallContext(deadline=inf, priority=Priority.BACKGROUND), 0
     lacking: list[Window] = []
     bar = Progress(
         TextColumn("{task.description}"),

@@ -7,7 +7,6 @@ for the keys that others need, and no caller can cause a second request soon aft
 import asyncio
 import json
 import logging
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +15,12 @@ from urllib.parse import urlsplit
 import anyio
 import jwt
 
-from verify_mcp import __version__
+from verify_mcp.plivo.transport import (
+    client_options,
+    content_coding,
+    quiet_http_logs,
+    read_raw,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -144,38 +148,21 @@ def _translate_network_errors(timeout: float) -> Iterator[None]:
 def _build_http_client(url: str, timeout: float) -> "httpx.AsyncClient":
     import httpx
 
-    for name in ("httpx", "httpcore"):  # one line of ours is enough
-        logging.getLogger(name).setLevel(logging.WARNING)
-    is_https = urlsplit(url).scheme == "https"
-    return httpx.AsyncClient(
-        headers={
-            "User-Agent": f"verify-mcp/{__version__}",
-            "Accept": "application/jwk-set+json, application/json",
-            "Accept-Encoding": "identity",
-        },
-        timeout=timeout,
-        follow_redirects=False,
-        verify=_ssl_context() if is_https else False,
-        # Proxies from the environment, but never for plain http on this machine.
-        trust_env=is_https,
+    quiet_http_logs()
+    options = client_options(
+        is_https=urlsplit(url).scheme == "https",
+        accept="application/jwk-set+json, application/json",
     )
-
-
-def _ssl_context() -> ssl.SSLContext:
-    import truststore
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncClient(timeout=timeout, **options)
 
 
 async def _read_limited(reply: "httpx.Response") -> bytes:
     """The body, unless it is compressed or grows past MAX_JWKS_BYTES. Raises JwksUnavailable."""
     if reply.status_code != 200:
         raise JwksUnavailable(f"status {reply.status_code}")
-    if reply.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if content_coding(reply) != "identity":
         raise JwksUnavailable("it is compressed, which was not asked for")
-    body = bytearray()
-    async for chunk in reply.aiter_raw():
-        body += chunk
-        if len(body) > MAX_JWKS_BYTES:
-            raise JwksUnavailable(f"more than {MAX_JWKS_BYTES} bytes")
-    return bytes(body)
+    body = await read_raw(reply, MAX_JWKS_BYTES)
+    if body is None:
+        raise JwksUnavailable(f"more than {MAX_JWKS_BYTES} bytes")
+    return body

@@ -12,7 +12,7 @@ from verify_mcp.domain.receipts import CLOCK_TOLERANCE, ReplyTime
 from verify_mcp.domain.times import SECOND
 
 CLOCK_JUMP = timedelta(seconds=5)
-"""This machine's clock was set when it moved by so much more or less than time passed."""
+"""This machine's clock was set when it moved by this much more or less than time passed."""
 
 
 class ApiClock:
@@ -22,12 +22,12 @@ class ApiClock:
         self._now = now
         self._monotonic = monotonic
         self.is_compared = False
-        """Whether a reply has told the API's time."""
+        """Whether a reply was compared with this machine's clock."""
         self._offset = timedelta()
         self._read_at = (now(), monotonic())
 
     def now(self) -> datetime:
-        """The API's time, aware UTC; this machine's until a reply tells otherwise."""
+        """The API's time, aware UTC; this machine's until a reply is compared with it."""
         return self._now() + self.offset
 
     @property
@@ -40,17 +40,17 @@ class ApiClock:
         return self._offset if abs(self._offset) > CLOCK_TOLERANCE else timedelta()
 
     def record_reply(self, date: datetime | None, *, elapsed: timedelta) -> ReplyTime:
-        """The receipt for a reply that has just come, `elapsed` after its request was sent."""
+        """The times of a reply that arrived now, `elapsed` after its request was sent."""
         if date is None:
             now = self.now()
             return ReplyTime(now - elapsed, now, is_dated=False)
-        # The reply was made when `date` says, and came at most `elapsed` later.
+        # The reply was made within the second of `date`, and arrived at most `elapsed` later.
         local = self._now()
         self._set_offset(min(max(local, date), date + SECOND + elapsed))
         return ReplyTime(date - elapsed, date + SECOND)
 
     def record_newest(self, receipt: ReplyTime, newest: datetime | None) -> ReplyTime:
-        """The same receipt, corrected by the newest session of its reply: it existed by then."""
+        """The same receipt, corrected by the newest session of its reply, which existed by then."""
         if newest is None or newest <= receipt.latest:
             return receipt
         if not receipt.is_dated:

@@ -1,10 +1,9 @@
-"""What a failed exchange with the API means, and to whom."""
+"""Statuses and network failures of the API translated into this package's errors."""
 
 import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.errors import (
@@ -16,10 +15,6 @@ from verify_mcp.errors import (
     RequestRejected,
 )
 
-if TYPE_CHECKING:
-    pass
-
-
 CA_REMEDY = (
     "Behind a company proxy, set SSL_CERT_FILE to a file with its CA certificate; "
     "`verify-mcp doctor` explains."
@@ -27,7 +22,7 @@ CA_REMEDY = (
 
 
 class NotFound(RequestRejected):
-    """404, whose meaning depends on what was asked."""
+    """The API answered 404, whose meaning depends on the request."""
 
 
 _ERRORS_BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
@@ -50,7 +45,7 @@ _ERRORS_BY_STATUS: dict[int, tuple[type[ApiError], str]] = {
 
 
 def error_for_status(status: int) -> ApiError:
-    """What a status other than 200 and 429 means, and to whom."""
+    """The error for a status other than 200 and 429."""
     if status in _ERRORS_BY_STATUS:
         kind, message = _ERRORS_BY_STATUS[status]
         return kind(message)
@@ -73,7 +68,7 @@ def error_for_status(status: int) -> ApiError:
 
 @contextmanager
 def name_filters_in_error(session_filter: SessionFilter) -> Iterator[None]:
-    """Name the filters, never their values, when a list request is refused."""
+    """Name the filters, never their values, in the error of a list request (400 and the like)."""
     try:
         yield
     except NotFound:
@@ -85,7 +80,7 @@ def name_filters_in_error(session_filter: SessionFilter) -> Iterator[None]:
 
 @contextmanager
 def translate_network_errors(timeout: float) -> Iterator[None]:
-    """Tell in our words what kind of network failure it was, and whether anything was sent."""
+    """Raise ApiUnreachable for a network failure, with `sent` False when no request was sent."""
     import httpx
 
     try:
@@ -133,7 +128,7 @@ def _connect_error(error: Exception) -> ApiUnreachable:
 
 
 def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()  # causes can run in a circle
+    seen: set[int] = set()  # causes can form a circle
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error

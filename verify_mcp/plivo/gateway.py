@@ -1,4 +1,4 @@
-"""One question to the API: its turn in the quota, its tries, and what they cost."""
+"""One request to the API with its wait for a slot, its retries and their cost."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,17 +14,18 @@ from verify_mcp.plivo import retry
 from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext, max_queue_wait
 from verify_mcp.plivo.client import VerifyClient
-from verify_mcp.plivo.rate_limiter import RateLimiter, Slot
+from verify_mcp.plivo.rate_limit_store import Slot
+from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.plivo.single_flight import SingleFlight
 from verify_mcp.settings import Settings
 
 Answer = TypeVar("Answer")
 MAX_ATTEMPTS = 3
-"""Requests spent on one question at most; only faults that another try can mend get one."""
+"""Requests at most for one answer; only an error that a retry can cure gets one."""
 
 
 class ApiGateway:
-    """The account's two endpoints, asked at the pace that their quotas allow."""
+    """The account's two endpoints, called at the pace that their rate limits allow."""
 
     def __init__(
         self,
@@ -34,14 +35,14 @@ class ApiGateway:
         get_limiter: RateLimiter,
         flights: SingleFlight,
         settings: Settings,
-        world: Clock,
+        clock: Clock,
     ) -> None:
         self._api = api
         self.list_limiter = list_limiter
         self.get_limiter = get_limiter
         self._flights = flights
         self._settings = settings
-        self._clock = world
+        self._clock = clock
 
     @property
     def api_clock(self) -> ApiClock:
@@ -57,16 +58,16 @@ class ApiGateway:
         effort: CallContext,
         cursor: str | None = None,
     ) -> Page:
-        """One page of the sessions wanted. Raises QuotaExhausted or ApiError."""
+        """One page of the sessions that match. Raises QuotaExhausted or ApiError."""
 
-        def ask() -> Awaitable[Page]:
+        def send() -> Awaitable[Page]:
             return self._api.list_sessions(
                 session_filter, limit=limit, offset=offset, cursor=cursor
             )
 
         return await self._flights.run(
             ("page", session_filter, limit, offset, cursor, effort.priority),
-            lambda: self._request_with_retries(self.list_limiter, ask, effort),
+            lambda: self._request_with_retries(self.list_limiter, send, effort),
         )
 
     async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
@@ -79,25 +80,25 @@ class ApiGateway:
         )
 
     async def _request_with_retries(
-        self, quota: RateLimiter, ask: Callable[[], Awaitable[Answer]], effort: CallContext
+        self, limiter: RateLimiter, send: Callable[[], Awaitable[Answer]], effort: CallContext
     ) -> Answer:
-        """The answer to one question, each try paying its slot."""
+        """The answer to one request, each try of which takes a slot."""
         self._api.ensure_ready()  # what can fail without a request fails before it waits for one
-        clock = self._clock.monotonic
-        deadline = effort.deadline or clock() + max_queue_wait(self._settings)
+        monotonic = self._clock.monotonic
+        deadline = effort.deadline or monotonic() + max_queue_wait(self._settings)
         failure: ApiError | None = None
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            came = clock()
+            queued_at = monotonic()
             try:
-                async with quota.slot(
-                    patience=deadline - clock(),
+                async with limiter.slot(
+                    max_wait=deadline - monotonic(),
                     priority=effort.priority,
                     on_wait=lambda seconds: _show_waiting(effort, seconds),
                 ) as slot:
-                    metrics.record_wait(clock() - came)
+                    metrics.record_wait(monotonic() - queued_at)
                     effort.activity = "asking the Verify API"
-                    answer = await _send(slot, ask, effort)
-                    quota.note_answer()
+                    answer = await _send(slot, send, effort)
+                    limiter.record_success()
                     return answer
             except QuotaExhausted:
                 if failure is None or isinstance(failure, RateLimited):
@@ -106,17 +107,18 @@ class ApiGateway:
             except ApiError as error:
                 failure, pause = error, retry.backoff(attempt, self._clock.random())
                 if isinstance(error, RateLimited):
-                    wish = min(error.retry_after or 0.0, retry.MAX_RETRY_AFTER)
-                    await quota.block_for(max(pause, wish), asked_for=error.retry_after or 0.0)
-                spent = attempt == MAX_ATTEMPTS or (error.once and attempt > 1)
-                if spent or not await self._may_retry(error, pause, deadline):
+                    retry_after = error.retry_after or 0.0
+                    seconds = max(pause, min(retry_after, retry.MAX_RETRY_AFTER))
+                    await limiter.block_for(seconds, retry_after=retry_after)
+                is_last = attempt == MAX_ATTEMPTS or (error.once and attempt > 1)
+                if is_last or not await self._may_retry(error, pause, deadline):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
 
     async def _may_retry(self, error: ApiError, pause: float, deadline: float) -> bool:
-        """Whether asking again can help in time; if so, after the pause it takes."""
+        """Whether a retry can help before the deadline; when it can, the pause is over."""
         if isinstance(error, RateLimited):
-            return True  # the quota's gate tells how long, and to everybody
+            return True  # the rate limit's block is the pause, for every process
         if not error.retryable or self._clock.monotonic() + pause > deadline:
             return False
         await self._clock.sleep(pause)
@@ -127,12 +129,12 @@ def _show_waiting(effort: CallContext, seconds: float) -> None:
     effort.activity = f"waiting for the API's quota, about {max(1, round(seconds))} s"
 
 
-async def _send(slot: Slot, ask: Callable[[], Awaitable[Answer]], effort: CallContext) -> Answer:
-    await checkpoint_if_cancelled()  # who left while the slot was granted has sent nothing
+async def _send(slot: Slot, send: Callable[[], Awaitable[Answer]], effort: CallContext) -> Answer:
+    await checkpoint_if_cancelled()  # a call cancelled while its slot was granted sends nothing
     slot.sent = True
     effort.requests_sent += 1
     try:
-        return await ask()
+        return await send()
     except ApiUnreachable as error:
         slot.sent = error.sent
         effort.requests_sent -= not error.sent

@@ -1,11 +1,12 @@
-"""The rate limit's slots of one process, in memory."""
+"""The rate limit's slots and tickets of one process, in memory."""
 
 from collections.abc import Callable, Mapping
 from itertools import count
 from uuid import uuid4
 
-from verify_mcp.plivo.rate_limiter import (
+from verify_mcp.plivo.rate_limit_store import (
     SLOT_LEASE_SECONDS,
+    Priority,
     RateLimitStatus,
     RateLimitStore,
     Slot,
@@ -18,25 +19,25 @@ from verify_mcp.settings import Rate
 
 
 class InMemoryRateLimitStore(RateLimitStore):
-    """The ledger of one process alone; `clock` is monotonic seconds."""
+    """The slots and tickets of one process alone; `clock` is monotonic seconds."""
 
     def __init__(self, rate: Rate, *, clock: Callable[[], float]) -> None:
         self.rate = rate
         self._clock = clock
-        self._numbers = count()
+        self._arrivals = count()
         self._free_at: dict[str, float] = {}
         self._tickets: list[Ticket] = []
         self._blocked_until = clock()
 
-    async def enqueue(self, priority: int) -> Ticket:
-        ticket = Ticket(priority, next(self._numbers))
+    async def enqueue(self, priority: Priority) -> Ticket:
+        ticket = Ticket(priority, next(self._arrivals))
         self._tickets.append(ticket)
         self._tickets.sort()
         return ticket
 
     async def try_acquire(self, ticket: Ticket) -> Slot | float:
         ahead = self._tickets.index(ticket)
-        seconds = self._wait(ahead + reserved_slots(ticket.priority, self.rate))
+        seconds = self._seconds_until_slot(ahead + reserved_slots(ticket.priority, self.rate))
         if seconds > 0 or ahead:
             return seconds
         self._tickets.remove(ticket)
@@ -60,17 +61,16 @@ class InMemoryRateLimitStore(RateLimitStore):
             self._free_at.setdefault(key, now - age + self.rate.window)
 
     async def status(self) -> RateLimitStatus:
-        free_at = list(self._taken().values())
+        free_at = list(self._taken_slots().values())
         return rate_limit_status(
             free_at, len(self._tickets), self._blocked_until, self.rate, self._clock()
         )
 
-    def _wait(self, ahead: int) -> float:
-        return seconds_until_slot(
-            list(self._taken().values()), ahead, self._blocked_until, self.rate, self._clock()
-        )
+    def _seconds_until_slot(self, ahead: int) -> float:
+        free_at = list(self._taken_slots().values())
+        return seconds_until_slot(free_at, ahead, self._blocked_until, self.rate, self._clock())
 
-    def _taken(self) -> dict[str, float]:
+    def _taken_slots(self) -> dict[str, float]:
         now = self._clock()
         self._free_at = {key: at for key, at in self._free_at.items() if at > now}
         return self._free_at

@@ -1,29 +1,29 @@
-"""When to try again: backoff and Retry-After arithmetic, with time and chance as arguments."""
+"""Backoff and Retry-After arithmetic, with time and randomness as arguments."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER = 300.0
-"""Seconds that the gate stays closed at most for a Retry-After; the API's window is 60 s.
+"""Seconds at most for which a Retry-After blocks requests; the API's own window is 60 s.
 
-Answers name the whole Retry-After; a request that leaves before it is over finds out whether it
-was meant.
+Answers name the full Retry-After. A request that is sent before it is over shows whether the API
+still refuses.
 """
 MAX_ETA = 86_400.0
-"""Seconds: a Retry-After beyond this is given as this."""
+"""Seconds that a longer Retry-After is cut to."""
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds asked for by a Retry-After header (seconds or HTTP date), None if it says nothing.
+    """The seconds of a Retry-After header (RFC 9110: seconds or an HTTP date), at most MAX_ETA.
 
-    Nonsense, negative numbers and dates in the past count as nothing; huge wishes are bounded.
+    None for a header that is missing, unreadable, negative or in the past.
     """
     if header is None or len(header) > 64:
         return None
-    wish = _parse_seconds(header.strip()) if header.strip().isascii() else None
-    if wish is None:
-        wish = _parse_date(header, now)
-    return min(wish, MAX_ETA) if wish is not None and wish >= 0 else None
+    seconds = _parse_seconds(header.strip()) if header.strip().isascii() else None
+    if seconds is None:
+        seconds = _parse_date(header, now)
+    return min(seconds, MAX_ETA) if seconds is not None and seconds >= 0 else None
 
 
 def _parse_seconds(text: str) -> float | None:

@@ -1,8 +1,8 @@
-"""The quota's ledger in the database: one queue and one set of slots for every process.
+"""The rate limit's slots and tickets in the database: one queue and one set for every process.
 
-Slots and tickets of processes that died lapse: a slot after the longest time a request can take,
-a ticket when nobody refreshed it. SQLite's clock starts anew when the machine does; what was noted
-before then lies in the future, and counts as if it had happened now.
+Slots and tickets of processes that died expire: a slot after the longest time that a request can
+take, a ticket when no heartbeat refreshed it. SQLite's clock restarts when the machine does; rows
+from before a restart lie in the future, and count as if they had been written now.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from verify_mcp.database.base import Connection, Value
 from verify_mcp.database.resilient import ResilientDatabase
-from verify_mcp.plivo.rate_limiter import (
+from verify_mcp.plivo.rate_limit_store import (
     SLOT_LEASE_SECONDS,
+    Priority,
     RateLimitStatus,
     RateLimitStore,
     Slot,
@@ -25,62 +26,62 @@ from verify_mcp.plivo.retry import MAX_RETRY_AFTER
 from verify_mcp.settings import Rate
 
 TICKET_TTL = 5.0
-"""Seconds after which a ticket that nobody refreshed is a dead process's."""
+"""Seconds after the last heartbeat at which a ticket counts as a dead process's."""
 CLOCK_TOLERANCE = 1.0
-"""Seconds that a clock may be set back without counting as started anew."""
+"""Seconds that a clock may be set back without counting as restarted."""
 
 
 class DatabaseRateLimitStore(RateLimitStore):
-    """One endpoint's quota of one account, shared by all who share the database.
+    """The slots and tickets of one endpoint of one account (`bucket`), shared through a database.
 
-    Slots lapse `hold` and a window after their grant, tickets `lapse` after their last refresh.
-    Methods raise DatabaseUnavailable.
+    A slot that nobody released expires `lease` seconds and a window after its grant, a ticket
+    `ticket_ttl` seconds after its last heartbeat. Methods raise DatabaseUnavailable.
     """
 
     def __init__(
         self,
-        access: ResilientDatabase,
+        database: ResilientDatabase,
         bucket: str,
         rate: Rate,
         *,
-        hold: float = SLOT_LEASE_SECONDS,
-        lapse: float = TICKET_TTL,
+        lease: float = SLOT_LEASE_SECONDS,
+        ticket_ttl: float = TICKET_TTL,
     ) -> None:
         self.rate = rate
-        self._access = access
+        self._database = database
         self._bucket = bucket
-        self._lease_seconds = hold
-        self._ticket_ttl = lapse
+        self._lease = lease
+        self._ticket_ttl = ticket_ttl
         self._owner = uuid4().hex
 
-    async def enqueue(self, priority: int) -> Ticket:
-        came = self._access.clock()
-        return await self._access.write(
-            lambda connection: self._enqueue(connection, priority, came)
+    async def enqueue(self, priority: Priority) -> Ticket:
+        queued_at = self._database.clock()
+        return await self._database.write(
+            lambda connection: self._enqueue(connection, priority, queued_at)
         )
 
     async def try_acquire(self, ticket: Ticket) -> Slot | float:
-        return await self._access.write(lambda connection: self._try_acquire(connection, ticket))
+        return await self._database.write(lambda connection: self._try_acquire(connection, ticket))
 
     async def dequeue(self, ticket: Ticket) -> None:
-        await self._access.write(lambda connection: self._drop_ticket(connection, ticket))
+        await self._database.write(lambda connection: self._drop_ticket(connection, ticket))
 
     async def release(self, slot: Slot) -> None:
-        await self._access.write(lambda connection: self._release(connection, slot))
+        await self._database.write(lambda connection: self._release(connection, slot))
 
     async def block(self, seconds: float) -> None:
-        await self._access.write(lambda connection: self._block(connection, seconds))
+        await self._database.write(lambda connection: self._block(connection, seconds))
 
     async def import_recent(self, ages: Mapping[str, float]) -> None:
-        await self._access.write(lambda connection: self._import_recent(connection, ages))
+        await self._database.write(lambda connection: self._import_recent(connection, ages))
 
     async def status(self) -> RateLimitStatus:
-        return await self._access.read_batched(self._status)
+        return await self._database.read_batched(self._status)
 
-    def _enqueue(self, connection: Connection, priority: int, came: float) -> Ticket:
+    def _enqueue(self, connection: Connection, priority: Priority, queued_at: float) -> Ticket:
         now = self._now(connection)
-        # Who waited for the database itself came as early as he came.
-        ticket = Ticket(priority, now - (self._access.clock() - came), uuid4().hex)
+        # The wait for the database itself does not make the arrival later.
+        ticket = Ticket(priority, now - (self._database.clock() - queued_at), uuid4().hex)
         self._heartbeat(connection, ticket, now)
         return ticket
 
@@ -96,7 +97,7 @@ class DatabaseRateLimitStore(RateLimitStore):
             return seconds
         slot = Slot(uuid4().hex)
         self._drop_ticket(connection, ticket)
-        self._upsert_slot(connection, slot.key, now, now + self._lease_seconds + self.rate.window)
+        self._upsert_slot(connection, slot.key, now, now + self._lease + self.rate.window)
         return slot
 
     def _release(self, connection: Connection, slot: Slot) -> None:
@@ -133,11 +134,11 @@ class DatabaseRateLimitStore(RateLimitStore):
         free_at, gate = self._slots(connection, now)
         waiting = connection.fetch_all(
             "SELECT owner FROM verify_tickets WHERE bucket = :bucket "
-            "AND seen_at BETWEEN :lapsed AND :soon",
+            "AND seen_at BETWEEN :oldest AND :newest",
             {
                 "bucket": self._bucket,
-                "lapsed": now - self._ticket_ttl,
-                "soon": now + CLOCK_TOLERANCE,
+                "oldest": now - self._ticket_ttl,
+                "newest": now + CLOCK_TOLERANCE,
             },
         )
         busy = connection.fetch_all(
@@ -145,16 +146,16 @@ class DatabaseRateLimitStore(RateLimitStore):
             {"bucket": self._bucket, "now": now},
         )
         owners = {self._owner, *(str(row[0]) for row in (*waiting, *busy))}
-        stands = rate_limit_status(free_at, len(waiting), gate, self.rate, now)
-        return replace(stands, processes=len(owners))
+        status = rate_limit_status(free_at, len(waiting), gate, self.rate, now)
+        return replace(status, processes=len(owners))
 
     def _now(self, connection: Connection) -> float:
-        """The ledger's time, once this transaction is alone with the bucket."""
+        """Lock the bucket until the transaction ends; the database's time then, in seconds."""
         connection.lock(f"verify_quota {self._bucket}")
         return connection.read_clock()
 
     def _heartbeat(self, connection: Connection, ticket: Ticket, now: float) -> None:
-        """Keep a ticket alive, or put it back if it lapsed while this process was held up."""
+        """Refresh a ticket, or insert it again if it expired while this process was slow."""
         self._run(
             connection,
             "INSERT INTO verify_tickets (bucket, ticket, owner, priority, arrival, seen_at) "
@@ -162,7 +163,7 @@ class DatabaseRateLimitStore(RateLimitStore):
             "ON CONFLICT (bucket, ticket) DO UPDATE SET seen_at = excluded.seen_at",
             ticket=ticket.key,
             owner=self._owner,
-            priority=ticket.priority,
+            priority=int(ticket.priority),
             arrival=ticket.arrival,
             now=now,
         )
@@ -188,22 +189,22 @@ class DatabaseRateLimitStore(RateLimitStore):
         )
 
     def _delete_expired(self, connection: Connection, now: float) -> None:
-        """Drop what the dead left behind, and bound what a clock started anew left ahead of it."""
+        """Delete the rows of dead processes, and bound times that lie ahead after a restart."""
         self._run(
             connection,
             "DELETE FROM verify_tickets WHERE bucket = :bucket "
-            "AND (seen_at < :lapsed OR seen_at > :soon)",
-            lapsed=now - self._ticket_ttl,
-            soon=now + CLOCK_TOLERANCE,
+            "AND (seen_at < :oldest OR seen_at > :newest)",
+            oldest=now - self._ticket_ttl,
+            newest=now + CLOCK_TOLERANCE,
         )
         self._run(
             connection,
-            "UPDATE verify_slots SET noted_at = :now, free_at = :later "
-            "WHERE bucket = :bucket AND (noted_at > :soon OR free_at > :latest)",
+            "UPDATE verify_slots SET noted_at = :now, free_at = :free_at "
+            "WHERE bucket = :bucket AND (noted_at > :newest OR free_at > :latest)",
             now=now,
-            later=now + self.rate.window,
-            soon=now + CLOCK_TOLERANCE,
-            latest=now + self._lease_seconds + self.rate.window + CLOCK_TOLERANCE,
+            free_at=now + self.rate.window,
+            newest=now + CLOCK_TOLERANCE,
+            latest=now + self._lease + self.rate.window + CLOCK_TOLERANCE,
         )
         self._run(
             connection,
@@ -219,7 +220,7 @@ class DatabaseRateLimitStore(RateLimitStore):
                 "OR (arrival = :arrival AND ticket < :ticket))))",
                 {
                     "bucket": self._bucket,
-                    "priority": ticket.priority,
+                    "priority": int(ticket.priority),
                     "arrival": ticket.arrival,
                     "ticket": ticket.key,
                 },
@@ -227,14 +228,14 @@ class DatabaseRateLimitStore(RateLimitStore):
         )
 
     def _slots(self, connection: Connection, now: float) -> tuple[list[float], float]:
-        """When each taken slot comes back, and when the gate opens."""
+        """When each taken slot comes back, and the time before which none is granted."""
         slots = connection.fetch_all(
             "SELECT free_at FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
             {"bucket": self._bucket, "now": now},
         )
         gate = connection.fetch_all(
-            "SELECT open_at FROM verify_gates WHERE bucket = :bucket AND noted_at <= :soon",
-            {"bucket": self._bucket, "soon": now + CLOCK_TOLERANCE},
+            "SELECT open_at FROM verify_gates WHERE bucket = :bucket AND noted_at <= :newest",
+            {"bucket": self._bucket, "newest": now + CLOCK_TOLERANCE},
         )
         return [float(row[0]) for row in slots], max([now, *(float(row[0]) for row in gate)])
 

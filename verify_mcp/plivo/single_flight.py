@@ -1,4 +1,4 @@
-"""Identical questions asked at the same time share one answer."""
+"""Identical requests made at the same time share one answer."""
 
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
@@ -20,45 +20,45 @@ class _Call:
 
 
 class SingleFlight:
-    """Work under way by its key, done in `tasks`, so that no single asker can cancel it."""
+    """Unfinished work by its key, run in `tasks` so that no caller alone cancels it."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
         self._calls: dict[Hashable, _Call] = {}
 
     async def run(self, key: Hashable, work: Callable[[], Awaitable[Answer]]) -> Answer:
-        """What `work` gives or raises, done once for all who ask for `key` meanwhile.
+        """The result or the error of `work`, run once for all callers of the same unfinished `key`.
 
-        The work is cancelled when the last of them is.
+        The work is cancelled when its last caller is.
         """
-        flight = self._calls.get(key)
-        if flight is None:
-            flight = self._calls[key] = _Call()
-            self._tasks.start_soon(self._execute, key, flight, work)
-        flight.waiters += 1
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = _Call()
+            self._tasks.start_soon(self._execute, key, call, work)
+        call.waiters += 1
         try:
-            await flight.done.wait()
+            await call.done.wait()
         finally:
-            flight.waiters -= 1
-            if not flight.waiters and not flight.done.is_set():
-                self._forget(key, flight)
-                flight.scope.cancel()
-        if flight.failure is not None:
-            raise flight.failure
-        answer: Answer = flight.answer
+            call.waiters -= 1
+            if not call.waiters and not call.done.is_set():
+                self._forget(key, call)
+                call.scope.cancel()
+        if call.failure is not None:
+            raise call.failure
+        answer: Answer = call.answer
         return answer
 
     async def _execute(
-        self, key: Hashable, flight: _Call, work: Callable[[], Awaitable[Any]]
+        self, key: Hashable, call: _Call, work: Callable[[], Awaitable[Any]]
     ) -> None:
-        with flight.scope:
+        with call.scope:
             try:
-                flight.answer = await work()
-            except Exception as error:  # noqa: BLE001 - raised again for each passenger
-                flight.failure = error
-            self._forget(key, flight)
-            flight.done.set()
+                call.answer = await work()
+            except Exception as error:  # noqa: BLE001 - raised again for each waiter
+                call.failure = error
+            self._forget(key, call)
+            call.done.set()
 
-    def _forget(self, key: Hashable, flight: _Call) -> None:
-        if self._calls.get(key) is flight:
+    def _forget(self, key: Hashable, call: _Call) -> None:
+        if self._calls.get(key) is call:
             del self._calls[key]

@@ -1,0 +1,56 @@
+"""What every HTTP client of this package has in common: certificates, proxies and raw bodies."""
+
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from verify_mcp import __version__
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def client_options(*, is_https: bool, accept: str) -> dict[str, Any]:
+    """The arguments of an httpx client: no redirects, no compression, the system's certificates."""
+    return {
+        "headers": {
+            "User-Agent": f"verify-mcp/{__version__}",
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+        },
+        "follow_redirects": False,
+        "verify": ssl_context() if is_https else False,
+        # Proxies from the environment, but never for plain http on this machine.
+        "trust_env": is_https,
+    }
+
+
+def ssl_context() -> ssl.SSLContext:
+    """The certificates that this machine trusts, and those of SSL_CERT_FILE."""
+    import truststore
+
+    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def quiet_http_logs() -> None:
+    """Keep the HTTP libraries from logging each request: a URL may hold a recipient."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def content_coding(reply: "httpx.Response") -> str:
+    """The coding of a reply's body (RFC 9110, section 8.4), `identity` when it names none."""
+    return reply.headers.get("content-encoding", "").strip().lower() or "identity"
+
+
+async def read_raw(reply: "httpx.Response", max_bytes: int) -> bytes | None:
+    """A reply's body as it was sent, None when it is longer than `max_bytes`.
+
+    httpx's own reading decompresses without a bound: 264 bytes can become 2 GB.
+    """
+    body = bytearray()
+    async for chunk in reply.aiter_raw():
+        body += chunk
+        if len(body) > max_bytes:
+            return None
+    return bytes(body)
