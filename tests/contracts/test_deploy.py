@@ -17,7 +17,7 @@ import yaml
 from tests.support.client import FakeClock, connect, emulator_with, list_sessions, make_record
 from tests.support.databases import Postgres, engines
 from verify_mcp import metrics
-from verify_mcp.cli import doctor
+from verify_mcp.settings_table import setting_names
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +51,7 @@ def test_every_setting_in_the_files_exists() -> None:
     named |= {each["name"] for each in container["env"]} | set(cluster()["ConfigMap"]["data"])
     dockerfile = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
     named |= set(re.findall(r"\b(?:PLIVO|VERIFY_MCP)_[A-Z_]+", dockerfile))
-    assert {name for name in named if name.startswith(OTHERS)} <= set(doctor.variables())
+    assert {name for name in named if name.startswith(OTHERS)} <= set(setting_names())
 
 
 def test_two_replicas_run_without_rights_they_do_not_need() -> None:

@@ -16,8 +16,9 @@ from rich.console import Console
 
 from tests.support import readme_tools
 from verify_mcp import __version__
-from verify_mcp.cli import demo, doctor
+from verify_mcp.cli import demo
 from verify_mcp.settings import read_settings
+from verify_mcp.settings_table import setting_names
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT.parent / "shared" / "reference" / "server.schema.json"
@@ -58,7 +59,7 @@ def settings_table() -> dict[str, str]:
 
 
 def test_the_readme_lists_every_setting_and_no_other() -> None:
-    assert list(settings_table()) == doctor.variables()
+    assert list(settings_table()) == setting_names()
 
 
 def test_the_defaults_in_the_readme_are_the_defaults() -> None:
@@ -73,7 +74,7 @@ def test_every_client_configuration_in_the_readme_is_json() -> None:
     assert len(servers) == 5
     assert {each["command"] for each in servers} == {"/absolute/path/to/.venv/bin/verify-mcp"}
     named = {name for each in servers for name in each.get("env", {})}
-    assert named <= set(doctor.variables())
+    assert named <= set(setting_names())
 
 
 @pytest.mark.anyio
@@ -117,7 +118,7 @@ def test_the_registry_entry_keeps_to_the_registrys_rules() -> None:
     assert 1 <= len(described["title"]) <= 100
     (package,) = described["packages"]
     asked = {each["name"]: each for each in package["environmentVariables"]}
-    assert set(asked) <= set(doctor.variables())
+    assert set(asked) <= set(setting_names())
     secret = {name for name, each in asked.items() if each.get("isSecret")}
     assert secret == {"PLIVO_AUTH_TOKEN", "VERIFY_MCP_DATABASE_URL"}
     assert all(each["description"] for each in asked.values())

@@ -30,6 +30,7 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.errors import CredentialsRejected, InvalidSetting, VerifyError
 from verify_mcp.plivo.client import open_client
 from verify_mcp.settings import API_URL, Settings, read_settings
+from verify_mcp.settings_table import setting_names
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 _STYLES = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
@@ -59,26 +60,6 @@ class ApiProbe:
 
     error: VerifyError | None
     server_time: datetime | None
-
-
-class _RecordingEnviron(dict[str, str]):
-    """An empty environment that remembers which variables were asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def get(self, key: str, default: Any = None) -> Any:
-        if key not in self.names:
-            self.names.append(key)
-        return default
-
-
-def variables() -> list[str]:
-    """Every environment variable that settings are read from."""
-    watched = _RecordingEnviron()
-    read_settings(watched)
-    return watched.names
 
 
 def run(
@@ -155,7 +136,7 @@ def _plain_token(path: str) -> CheckResult:
 
 def settings(environ: Environ) -> Iterator[CheckResult]:
     """The VERIFY_MCP_… variables: each readable, none misspelt."""
-    known = variables()
+    known = setting_names()
     problems = _setting_problems(environ)
     for name in sorted(_only(environ, "VERIFY_MCP_")):
         if name not in known:

@@ -26,7 +26,8 @@ from verify_mcp.http.listen import (
 from verify_mcp.http.timeouts import Acceptor, DeadlineProtocol
 from verify_mcp.http.tokens import TokenFile, default_path
 from verify_mcp.server.server import OpenMirror
-from verify_mcp.settings import Settings, is_loopback
+from verify_mcp.settings import Settings
+from verify_mcp.settings_parsers import is_loopback
 
 logger = logging.getLogger(__name__)
 
