@@ -15,7 +15,7 @@ from math import exp, expm1, floor, fsum, hypot, log, sqrt
 from statistics import NormalDist
 from typing import TypeVar
 
-from verify_mcp.summaries.exact_count import PAGE
+from verify_mcp.domain.api_limits import PAGE_SIZE
 
 Page = TypeVar("Page", int, int | None)
 Number = int | Decimal
@@ -107,7 +107,7 @@ class StratifiedSample:
         self, total: int, seen: Collection[int], chance: Callable[[], float]
     ) -> "StratifiedSample":
         """The same order for another total: pages that are new are drawn like those not `seen`."""
-        pages = range(0, total, PAGE)
+        pages = range(0, total, PAGE_SIZE)
         order = [page for page in self.offsets if page in pages]
         known = {*order, *self.known_offsets}
         added = [page for page in pages if page not in known]
@@ -138,7 +138,7 @@ class StratifiedSample:
         if not drawn.undrawn:
             return _exact(sure + drawn.sum, places)
         rest = float(drawn.sum)
-        below, above = drawn.room(float(each) * PAGE)
+        below, above = drawn.room(float(each) * PAGE_SIZE)
         most = rest + above
         if cap is not None or drawn.error:
             most = min(
@@ -151,39 +151,18 @@ class StratifiedSample:
             places,
         )
 
-    def ratio(self, tops: Values, bottoms: Values, *, each: Number) -> Estimate | None:
-        """One sum over another where neither is known, e.g. what a group paid per verified session.
-
-        `each` is the most that one session can add to the tops. None when fewer than two pages
-        drawn came in, or they show nothing of the bottoms. Where the lower sum is known exactly,
-        `estimate(...).per(...)` is surer.
-        """
-        parts = self._parts(tops, bottoms)
-        if parts is None:
-            return None
-        above, below, apart, rate = parts
-        if not above.undrawn:
-            return _exact(rate, -_RATE_PLACES)
-        scale, page = float(self._known_offsets(bottoms) + below.sum), float(each) * PAGE
-        reach = apart.margin_of_error / scale
-        more = hypot(_log_margin(float(rate), reach), above.missed_page_error(page) / scale)
-        if not rate:
-            more = (
-                above.undetected_pages * page / float(self._known_offsets(bottoms) + below.observed)
-            )
-        return _rounded(rate, rate - Decimal(reach), rate + Decimal(more), -_RATE_PLACES)
-
     def share(self, tops: Values, bottoms: Values) -> Estimate | None:
         """Which part of the bottoms are tops too, from 0 to 1, e.g. a group's conversion.
 
-        None as for `ratio`. Wilson's interval for as many sessions, drawn one by one, as the
-        pages are worth: none out of a few still leaves room for some. Pages that the draw missed
-        may be full of the bottoms, all of them tops or none.
+        None when fewer than two pages drawn came in, or they show nothing of the bottoms. It is
+        Wilson's interval for as many sessions, drawn one by one, as the pages are worth: none out
+        of a few still leaves room for some. Pages that the draw missed may be full of the bottoms,
+        all of them tops or none.
         """
         parts = self._parts(tops, bottoms)
         if parts is None:
             return None
-        _, below, apart, rate = parts
+        below, apart, rate = parts
         if not below.undrawn:
             return _exact(rate, -_RATE_PLACES)
         scale = float(self._known_offsets(bottoms) + below.sum)
@@ -193,15 +172,15 @@ class StratifiedSample:
         worth = p * (1 - p) / error**2 if error else float(holding)
         worth = min(worth, (1 - unseen) * scale / max(unseen, 1e-9))
         low, high = _wilson(p, worth, student_t_975(apart.degrees_of_freedom))
-        missed = _MISSED * PAGE * below.undrawn / (below.pages + 1) / scale
+        missed = _MISSED * PAGE_SIZE * below.undrawn / (below.pages + 1) / scale
         part = missed / (1 + missed)
         low, high = p - hypot(p - low, p * part), p + hypot(high - p, (1 - p) * part)
         return _rounded(rate, Decimal(low), Decimal(min(1.0, high)), -_RATE_PLACES)
 
     def _parts(
         self, tops: Values, bottoms: Values
-    ) -> "tuple[_StratifiedSum, _StratifiedSum, _StratifiedSum, Decimal] | None":
-        """Both sums, how far each page is from their rate (its error, made linear), the rate."""
+    ) -> "tuple[_StratifiedSum, _StratifiedSum, Decimal] | None":
+        """The bottoms' sum, how far each page is from the rate (its error, linear), the rate."""
         above, below = self._observe(tops), self._observe(bottoms)
         if above is None or below is None or not self._known_offsets(bottoms) + below.sum:
             return None
@@ -211,7 +190,7 @@ class StratifiedSample:
         )
         rate = _EXACTLY.divide(top, bottom)
         apart = self._observe({page: top - rate * bottoms[page] for page, top in tops.items()})
-        return None if apart is None else (above, below, apart, rate)
+        return None if apart is None else (below, apart, rate)
 
     def _observe(self, values: Values) -> "_StratifiedSum | None":
         """What came in of each stratum; one with too few pages drawn joins the next."""
@@ -235,7 +214,7 @@ class StratifiedSample:
 
     def rows(self, page: int) -> int:
         """How many sessions a page has by the total."""
-        return max(0, min(PAGE, self.total - page))
+        return max(0, min(PAGE_SIZE, self.total - page))
 
     def _rows_unseen(self, values: Values) -> int:
         return self.total - sum(map(self.rows, values))
@@ -247,7 +226,7 @@ def draw_sample(total: int, seen: Iterable[int], chance: Callable[[], float]) ->
     `seen` are the offsets of pages held already; those that do not start at a multiple of 20 are
     no use.
     """
-    pages = range(0, total, PAGE)
+    pages = range(0, total, PAGE_SIZE)
     sure = {page for page in seen if page in pages}
     rest = [page for page in pages if page not in sure]
     count = max(1, min(_MAX_STRATA, len(rest) // _MIN_STRATUM))
