@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from tests.support.traffic import READ, Answer, ask_again, run_count, traffic
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.sessions import Page, Session
+from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.exact_count import CountSearch
 from verify_mcp.summaries.figures import SampledPages
-from verify_mcp.summaries.sampling import Estimate, StratifiedSample, draw_sample, student_t_975
+from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
+from verify_mcp.summaries.strata import student_t_975
 
 CHANCE = Random(7).random  # noqa: S311 - made-up data
 LARGEST = 1 - 2**-53

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.sessions import Attempt, Page, Session
 from verify_mcp.domain.windows import Window
+from verify_mcp.summaries.estimate import Estimate, Number
 from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages
-from verify_mcp.summaries.sampling import Estimate, Number, draw_sample
+from verify_mcp.summaries.sampling import draw_sample
 
 END = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 SHARES = {"IN": 0.50, "US": 0.31, "BR": 0.12, "NG": 0.06, "MT": 0.01}

@@ -17,6 +17,7 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.errors import ApiError, ApiFailed, QuotaExhausted, RequestRejected
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.exact_count import CountSearch, Prior, reconcile
 from verify_mcp.summaries.figures import (
     MEASURES,
@@ -25,7 +26,7 @@ from verify_mcp.summaries.figures import (
     SampledPages,
     cost,
 )
-from verify_mcp.summaries.sampling import Estimate, StratifiedSample, draw_sample
+from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 
 ANY_STATUS = ""
 """The count of every status together."""
