@@ -2,8 +2,8 @@
 
     python -m benchmarks.estimates [--runs 1000] [--counts 200]
 
-From the root of a checkout. Counts: the mean requests, one at a time and up to three at a time,
-for all sessions and those of each status. Estimates: how many of the intervals (95 % is meant)
+From the root of a checkout. Counts: the mean requests for all sessions and those of each status,
+with what earlier counts found and without. Estimates: how many of the intervals (95 % is meant)
 hold the truth, and how wide they are on average, after one to six calls, with and without bursts.
 The exit code is 1 when fewer than 93 % hold it in any cell, when a mean width does not fall from a
 call to the next, or when a group vanishes.
@@ -16,7 +16,7 @@ from itertools import pairwise
 from random import Random
 from statistics import fmean
 
-from tests.support.traffic import READ, Answer, ask_again, counted, four_counts, traffic
+from tests.support.traffic import READ, Answer, ask_again, four_counts, run_count, traffic
 from verify_mcp.summaries.exact_count import CountSearch
 
 DAY, WEEK, REACH = 24, 7 * 24, 90 * 24
@@ -46,11 +46,11 @@ def main() -> int:
 
 
 def print_counts(times: int) -> None:
-    """The four counts by size of the account and by how much they may ask at a time."""
-    print("sessions  hints  width  requests  most  rounds  all  in-progress  verified  expired")
+    """The four counts by size of the account, with hints and without."""
+    print("sessions  hints  requests  most  all  in-progress  verified  expired")
     for size, repeat in ((1_000, times), (10_000, times // 4), (100_000, times // 20)):
         random = Random(size)
-        told = [
+        windows = [
             traffic(
                 random,
                 int(size * random.uniform(0.9, 1.1)),
@@ -58,13 +58,13 @@ def print_counts(times: int) -> None:
             )
             for _ in range(max(1, repeat))
         ]
-        for hints, width in ((True, 1), (True, 2), (True, 3), (False, 1)):
-            results = [four_counts(each, width=width, hints=hints) for each in told]
-            spent = [[len(count.probes) for count in counts] for counts, _ in results]
+        for hints in (True, False):
+            results = [four_counts(each, hints=hints) for each in windows]
+            spent = [[len(count.probes) for count in counts] for counts in results]
             each = "  ".join(f"{fmean(column):4.1f}" for column in zip(*spent, strict=True))
             print(
-                f"{size:8}  {'yes' if hints else 'no':5}  {width:5}  {fmean(map(sum, spent)):8.1f}"
-                f"  {max(map(sum, spent)):4}  {fmean(rounds for _, rounds in results):6.1f}  {each}"
+                f"{size:8}  {'yes' if hints else 'no':5}  {fmean(map(sum, spent)):8.1f}"
+                f"  {max(map(sum, spent)):4}  {each}"
             )
 
 
@@ -74,7 +74,7 @@ def print_estimates(runs: int, size: int, hours: int, burst: float) -> tuple[flo
     calls: list[dict[str, list[Answer]]] = [defaultdict(list) for _ in READ]
     for _ in range(max(1, runs // DRAWS_EACH)):
         told = traffic(random, int(size * random.uniform(0.9, 1.1)), hours=hours, burst=burst)
-        count, _ = counted(CountSearch(told.window), told.rows)
+        count = run_count(CountSearch(told.window), told.rows)
         for _ in range(DRAWS_EACH):
             answers = ask_again(told, count, random.random)
             vanished += sum(bool(set(a) - set(b)) for a, b in pairwise(answers))

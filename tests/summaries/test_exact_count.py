@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.traffic import counted, four_counts, traffic
+from tests.support.traffic import four_counts, traffic
+from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.windows import Window
 from verify_mcp.summaries.exact_count import (
-    PAGE,
     CountSearch,
     Prior,
-    Probe,
     max_requests_for,
     reconcile,
 )
@@ -32,7 +31,6 @@ ends = st.lists(st.floats(0, 1), min_size=2, max_size=8).map(sorted)
 totals = st.one_of(
     st.integers(0, 200_000), st.integers(0, 200), st.integers(0, 10_000).map((20).__mul__)
 )
-widths = st.integers(1, 4)
 
 
 @st.composite
@@ -54,7 +52,7 @@ def shapes(draw: st.DrawFn) -> Shape:
 
 def answered(count: CountSearch, offset: int, total: int, shape: Shape) -> CountSearch:
     """The count with the page at this offset, of so many sessions arriving in this shape."""
-    rows = max(0, min(PAGE, total - offset))
+    rows = max(0, min(PAGE_SIZE, total - offset))
     if not rows:
         return count.with_page(offset, 0)
     length = count.window.length
@@ -64,12 +62,10 @@ def answered(count: CountSearch, offset: int, total: int, shape: Shape) -> Count
     return count.with_page(offset, rows, oldest=oldest, newest=newest)
 
 
-def finished(count: CountSearch, total: int, shape: Shape, width: int = 1) -> CountSearch:
-    while offsets := count.next_offsets(width):
-        assert len(set(offsets)) == len(offsets) <= width
-        assert not {probe.offset for probe in count.probes} & set(offsets)
-        for offset in offsets:
-            count = answered(count, offset, total, shape)
+def finished(count: CountSearch, total: int, shape: Shape) -> CountSearch:
+    while (offset := count.next_offset()) is not None:
+        assert offset not in {probe.offset for probe in count.probes}
+        count = answered(count, offset, total, shape)
     return count
 
 
@@ -90,18 +86,11 @@ def test_the_promise_is_twice_the_logarithm_of_the_pages_and_four(total: int, mo
     assert max_requests_for(total) == most
 
 
-@given(totals, shapes(), widths)
-def test_asking_for_several_pages_at_a_time_ends_with_the_same_total(
-    total: int, shape: Shape, width: int
-) -> None:
-    assert finished(CountSearch(WEEK), total, shape, width).total == total
-
-
 @given(totals)
 def test_pages_without_times_are_counted_as_well(total: int) -> None:
     count = CountSearch(WEEK)
-    while offsets := count.next_offsets():
-        count = count.with_page(offsets[0], max(0, min(PAGE, total - offsets[0])))
+    while (offset := count.next_offset()) is not None:
+        count = count.with_page(offset, max(0, min(PAGE_SIZE, total - offset)))
     assert count.total == total
     assert len(count.probes) <= max_requests_for(total)
 
@@ -125,54 +114,32 @@ def test_a_count_said_to_be_alike_may_be_unlike(
     assert len(count.probes) <= max_requests_for(total)
 
 
-@given(totals, shapes(), st.lists(st.integers(0, 10_100).map((20).__mul__), max_size=5))
-def test_pages_known_before_are_not_asked_for_again(
-    total: int, shape: Shape, offsets: list[int]
-) -> None:
-    known = CountSearch(WEEK)
-    for offset in offsets:
-        known = answered(known, offset, total, shape)
-    count = finished(CountSearch(WEEK, known=known.probes), total, shape)
-    assert count.total == total
-    assert len(count.probes) <= max_requests_for(max(total, known.high or 0))
-    assert not {probe.offset for probe in count.probes} & set(offsets)
-
-
 def test_the_first_page_is_asked_for_first_and_may_be_all() -> None:
-    assert CountSearch(WEEK).next_offsets(width=4) == (0,)
+    assert CountSearch(WEEK).next_offset() == 0
     count = CountSearch(WEEK).with_page(0, 7)
-    assert (count.next_offsets(), count.total) == ((), 7)
+    assert (count.next_offset(), count.total) == (None, 7)
     assert CountSearch(WEEK).with_page(0, 0).total == 0
-
-
-def test_a_known_last_page_answers_without_a_request() -> None:
-    known = (Probe(400, 20), Probe(420, 3))
-    count = CountSearch(WEEK, known=known)
-    assert (count.next_offsets(), count.total) == ((), 423)
 
 
 def test_a_good_guess_takes_one_request() -> None:
     count = CountSearch(WEEK, prior=Prior(5_555))
-    assert count.next_offsets() == (5_540,)
+    assert count.next_offset() == 5_540
     assert count.with_page(5_540, 15).total == 5_555
 
 
-@given(st.lists(st.integers(0, 20), min_size=60, max_size=60), widths)
-def test_answers_without_sense_end_the_search_and_never_make_a_total(
-    rows: list[int], width: int
-) -> None:
+@given(st.lists(st.integers(0, 20), min_size=60, max_size=60))
+def test_answers_without_sense_end_the_search_and_never_make_a_total(rows: list[int]) -> None:
     count = CountSearch(WEEK)
     for came in rows:
-        offsets = count.next_offsets(width)
-        if not offsets:
+        offset = count.next_offset()
+        if offset is None:
             break
-        for offset in offsets:
-            count = count.with_page(offset, came)
-    assert count.next_offsets(width) == ()
+        count = count.with_page(offset, came)
+    assert count.next_offset() is None
     fits = [
         total
         for total in range(count.low, (count.high or count.low) + 1)
-        if all(max(0, min(PAGE, total - page.offset)) == page.rows for page in count.probes)
+        if all(max(0, min(PAGE_SIZE, total - page.offset)) == page.rows for page in count.probes)
     ]
     assert ([] if count.total is None else [count.total]) == fits
     assert count.contradiction == (fits == [])
@@ -181,19 +148,18 @@ def test_answers_without_sense_end_the_search_and_never_make_a_total(
 def test_a_page_that_is_full_and_then_empty_is_a_contradiction_with_bounds() -> None:
     count = CountSearch(WEEK).with_page(0, 20).with_page(100, 20).with_page(80, 0)
     assert count.contradiction
-    assert (count.total, count.low, count.high, count.next_offsets()) == (None, 80, 120, ())
-    assert count.restarted().next_offsets() == (80,)
+    assert (count.total, count.low, count.high, count.next_offset()) == (None, 80, 120, None)
+    assert count.restarted().next_offset() == 80
     assert count.restarted().probes == ()
 
 
 def test_an_api_that_refuses_deep_offsets_leaves_a_lower_bound() -> None:
     count = CountSearch(WEEK)
-    while offsets := count.next_offsets():
-        deep = offsets[0] >= 10_000
+    while (offset := count.next_offset()) is not None:
         count = (
-            count.with_refusal(offsets[0])
-            if deep
-            else answered(count, offsets[0], 50_000, shape=lambda rank: rank)
+            count.with_refusal(offset)
+            if offset >= 10_000
+            else answered(count, offset, 50_000, shape=lambda rank: rank)
         )
     assert (count.total, count.high, count.contradiction) == (None, None, False)
     assert 0 < count.low <= 10_000
@@ -206,8 +172,8 @@ def test_a_refusal_beyond_the_last_session_does_not_spoil_the_count(
 ) -> None:
     count = CountSearch(WEEK, prior=Prior(9_000, 2_000)).with_refusal(12_000)
     assert finished(count, total, shape).total in (total, None)
-    known = replace(count, prior=None, known=(Probe(0, min(total, PAGE)),))
-    assert finished(known, total, lambda rank: rank).total == total
+    begun = replace(count, prior=None).with_page(0, min(total, PAGE_SIZE))
+    assert finished(begun, total, lambda rank: rank).total == total
 
 
 @pytest.mark.parametrize(("offset", "rows"), [(-20, 3), (0, -1)])
@@ -227,26 +193,15 @@ def test_four_counts_of_lifelike_traffic_take_few_requests(
         told = traffic(
             random, int(size * random.uniform(0.9, 1.1)), hours=random.choice((24, 168, 2160))
         )
-        counts, _ = four_counts(told)
+        counts = four_counts(told)
         assert reconcile(counts[0], counts[1:], again=False) == "exact"
         assert counts[0].total == len(told.rows)
         spent.append(sum(len(count.probes) for count in counts))
     assert fmean(spent) <= most
 
 
-def test_more_at_a_time_takes_fewer_rounds_for_not_many_more_requests() -> None:
-    random = Random(3)  # noqa: S311 - made-up data
-    told = [traffic(random, 5_000 + seed, hours=168) for seed in range(12)]
-    one, three = (
-        [counted(CountSearch(each.window), each.rows, width) for each in told] for width in (1, 3)
-    )
-    assert fmean(rounds for _, rounds in three) < fmean(rounds for _, rounds in one)
-    requests = [fmean(len(count.probes) for count, _ in each) for each in (one, three)]
-    assert requests[1] < 1.7 * requests[0]
-
-
 def of(total: int) -> CountSearch:
-    return CountSearch(WEEK).with_page(total // PAGE * PAGE, total % PAGE)
+    return CountSearch(WEEK).with_page(total // PAGE_SIZE * PAGE_SIZE, total % PAGE_SIZE)
 
 
 def test_counts_that_add_up_are_exact() -> None:
@@ -267,5 +222,5 @@ def test_a_contradiction_is_counted_once_more_too() -> None:
 
 def test_counting_again_does_not_help_where_the_api_refuses() -> None:
     refused = CountSearch(WEEK).with_page(0, 20).with_refusal(20)
-    assert (refused.next_offsets(), refused.low) == ((), 20)
+    assert (refused.next_offset(), refused.low) == (None, 20)
     assert reconcile(refused, [of(4), of(90)], again=False) == "unknown"

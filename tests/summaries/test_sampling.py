@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.traffic import READ, Answer, ask_again, counted, traffic
+from tests.support.traffic import READ, Answer, ask_again, run_count, traffic
+from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.summaries.exact_count import PAGE, CountSearch
+from verify_mcp.summaries.estimate import Estimate
+from verify_mcp.summaries.exact_count import CountSearch
 from verify_mcp.summaries.figures import SampledPages
-from verify_mcp.summaries.sampling import Estimate, StratifiedSample, draw_sample, student_t_975
+from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
+from verify_mcp.summaries.strata import student_t_975
 
 CHANCE = Random(7).random  # noqa: S311 - made-up data
 LARGEST = 1 - 2**-53
@@ -30,7 +33,7 @@ FREE = [
             "created_at": "2026-11-20T09:30:00Z",
         }
     )
-    for number in range(PAGE)
+    for number in range(PAGE_SIZE)
 ]
 
 totals, budgets = st.integers(0, 3_000), st.integers(0, 30)
@@ -52,7 +55,7 @@ def test_a_sample_orders_every_page_not_seen_before(
     total: int, seen: list[int], chance: Callable[[], float]
 ) -> None:
     drawn = draw_sample(total, seen, chance)
-    pages = set(range(0, total, PAGE))
+    pages = set(range(0, total, PAGE_SIZE))
     assert set(drawn.known_offsets) == pages & set(seen)
     assert [page for stratum in drawn.strata for page in stratum] == sorted(pages - set(seen))
     assert sorted(drawn.offsets) == sorted(pages - set(seen))
@@ -70,7 +73,7 @@ def test_every_page_is_as_likely_to_be_drawn() -> None:
     draws = Counter(
         page for _ in range(4_000) for page in draw_sample(400, (40,), CHANCE).offsets[:8]
     )
-    assert set(draws) == set(range(0, 400, PAGE)) - {40}
+    assert set(draws) == set(range(0, 400, PAGE_SIZE)) - {40}
     assert all(1_500 < times < 1_900 for times in draws.values())
 
 
@@ -81,7 +84,7 @@ def test_r64_another_total_keeps_what_was_drawn_and_its_order(
     drawn = draw_sample(total, seen, chance)
     came = {*drawn.known_offsets, *drawn.offsets[:read]}
     resized = drawn.resized(later, came, chance)
-    pages = set(range(0, later, PAGE))
+    pages = set(range(0, later, PAGE_SIZE))
     assert {*resized.known_offsets, *resized.offsets} == pages
     assert sorted(page for stratum in resized.strata for page in stratum) == sorted(resized.offsets)
     assert len(resized.offsets) + len(resized.known_offsets) == len(pages)
@@ -107,7 +110,6 @@ def test_a_sum_over_pages_that_were_all_seen_is_exact() -> None:
     assert drawn.estimate(costs, each=Decimal("0.2")) == exactly("3.423")
     counts = {0: 20, 20: 20, 40: 20, 60: 10}
     assert drawn.estimate(counts, each=1) == exactly("70")
-    assert drawn.ratio(costs, counts, each=Decimal("0.2")) == exactly("0.048900")
     assert drawn.share(counts, counts) == exactly("1.000000")
     assert exactly("3.423").divided_by(7) == exactly("0.489000")
 
@@ -117,7 +119,7 @@ def test_nothing_counted_at_all_is_exactly_nothing() -> None:
 
 
 def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
-    near, far = tuple(range(20, 1_020, PAGE)), tuple(range(1_020, 3_020, PAGE))
+    near, far = tuple(range(20, 1_020, PAGE_SIZE)), tuple(range(1_020, 3_020, PAGE_SIZE))
     drawn = StratifiedSample(3_020, (0,), (near, far), (*near, *far))
     values = {0: 7, **dict(zip(near, (4, 5, 6, 5, 5), strict=False))}
     told = drawn.estimate(values | dict(zip(far, (10, 12, 14, 12, 12), strict=False)), each=1)
@@ -129,10 +131,10 @@ def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
 def test_r65_pages_that_may_all_lie_in_one_burst_do_not_seem_to_be_sure() -> None:
     drawn = draw_sample(6_000, (), CHANCE)
     burst = set(drawn.strata[0])
-    came = {page: PAGE if page in burst else 0 for page in drawn.offsets[:24]}
+    came = {page: PAGE_SIZE if page in burst else 0 for page in drawn.offsets[:24]}
     told = drawn.estimate(came, each=1, cap=1)
     assert told
-    assert told.low < PAGE * len(burst) / 2
+    assert told.low < PAGE_SIZE * len(burst) / 2
 
 
 @given(totals, st.integers(2, 30), held, st.lists(st.integers(0, 20), min_size=1), chances)
@@ -149,7 +151,7 @@ def test_an_interval_holds_its_value_and_is_never_below_what_was_seen(
         assert min(budget, len(drawn.offsets)) < 2
         return
     assert sum(values.values()) <= told.low <= told.value <= told.high <= total or told.exact
-    share = drawn.share(values, {page: min(PAGE, total - page) for page in values})
+    share = drawn.share(values, {page: min(PAGE_SIZE, total - page) for page in values})
     assert share is None or 0 <= share.low <= share.value <= share.high <= 1
 
 
@@ -176,7 +178,6 @@ def test_fewer_than_two_pages_drawn_tell_nothing(came: int) -> None:
     drawn = draw_sample(20_000, (0,), CHANCE)
     values = dict.fromkeys((*drawn.known_offsets, *drawn.offsets[:came]), 10)
     assert drawn.estimate(values, each=1) is None
-    assert drawn.ratio(values, values, each=1) is None
     assert drawn.share(values, values) is None
 
 
@@ -190,15 +191,11 @@ def test_a_group_never_seen_may_still_be_there() -> None:
 def test_a_rate_of_what_was_never_seen_has_room_above_and_of_nothing_is_unknown() -> None:
     drawn = draw_sample(20_000, (0,), CHANCE)
     none, some = every(drawn, 0, 15), every(drawn, 5, 15)
-    share, ratio = drawn.share(none, some), drawn.ratio(none, some, each=Decimal("0.2"))
+    share = drawn.share(none, some)
     assert share
-    assert ratio
     assert share.value == share.low == 0
     assert 0.3 < share.high < 0.4
-    assert ratio.value == ratio.low == 0
-    assert ratio.high > 1
     assert drawn.share(none, none) is None
-    assert drawn.ratio(some, none, each=1) is None
 
 
 def test_a_rate_of_all_seen_has_room_below() -> None:
@@ -239,7 +236,7 @@ def calls() -> list[dict[str, list[Answer]]]:
     figures: list[dict[str, list[Answer]]] = [defaultdict(list) for _ in READ]
     for number in range(45):
         told = traffic(random, 3_000, hours=168, burst=(0.0, 0.02, 0.05)[number % 3])
-        count, _ = counted(CountSearch(told.window), told.rows)
+        count = run_count(CountSearch(told.window), told.rows)
         for _ in range(3):
             for call, answers in zip(figures, ask_again(told, count, random.random), strict=True):
                 for name, answer in answers.items():
@@ -274,9 +271,9 @@ def test_r64_asked_again_every_interval_narrows_and_no_group_vanishes(
 
 
 def test_r65_an_interval_without_length_is_not_exact() -> None:
-    free = Page(tuple(FREE), received=PAGE)
+    free = Page(tuple(FREE), received=PAGE_SIZE)
     reading = SampledPages(
-        draw_sample(20_000, (), CHANCE), dict.fromkeys(range(0, 400, PAGE), free)
+        draw_sample(20_000, (), CHANCE), dict.fromkeys(range(0, 400, PAGE_SIZE), free)
     )
     figures = reading.totals()
     assert [name for name, each in figures.items() if each.exact] == []
@@ -288,11 +285,11 @@ def test_r65_an_interval_without_length_is_not_exact() -> None:
 
 def test_r66_rows_seen_twice_or_not_at_all_leave_room() -> None:
     told = traffic(Random(4), 200, hours=24)  # noqa: S311 - made-up data
-    pages = {offset: told.page(offset) for offset in range(0, 200, PAGE)}
+    pages = {offset: told.page(offset) for offset in range(0, 200, PAGE_SIZE)}
     drawn = draw_sample(200, (), CHANCE)
     assert SampledPages(drawn, pages).totals()["cost"] == Estimate.certain(told.truth["cost"])
-    moved = Page((pages[0].sessions[-1], *pages[20].sessions[:-1]), received=PAGE)
-    unreadable = Page(pages[40].sessions[1:], skipped=1, received=PAGE)
+    moved = Page((pages[0].sessions[-1], *pages[20].sessions[:-1]), received=PAGE_SIZE)
+    unreadable = Page(pages[40].sessions[1:], skipped=1, received=PAGE_SIZE)
     for page, offset in ((moved, 20), (unreadable, 40)):
         estimate = SampledPages(drawn, {**pages, offset: page}).totals()["cost"]
         assert not estimate.exact

@@ -11,11 +11,13 @@ from math import pi, sin
 from random import Random
 from typing import NamedTuple
 
+from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.sessions import Attempt, Page, Session
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.exact_count import PAGE, CountSearch, Prior
+from verify_mcp.summaries.estimate import Estimate, Number
+from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages
-from verify_mcp.summaries.sampling import Estimate, Number, draw_sample
+from verify_mcp.summaries.sampling import draw_sample
 
 END = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 SHARES = {"IN": 0.50, "US": 0.31, "BR": 0.12, "NG": 0.06, "MT": 0.01}
@@ -57,7 +59,7 @@ class Traffic:
     def page(self, offset: int) -> Page:
         """One page as the list endpoint gives it."""
         if offset not in self._pages:
-            rows = self.rows[offset : offset + PAGE]
+            rows = self.rows[offset : offset + PAGE_SIZE]
             sessions = tuple(_session(offset + index, row) for index, row in enumerate(rows))
             self._pages[offset] = Page(sessions, received=len(rows))
         return self._pages[offset]
@@ -121,42 +123,40 @@ def _session(number: int, row: Row) -> Session:
 _ATTEMPTS = {each: Attempt.model_validate({"channel": each}) for each in ("sms", "voice")}
 
 
-def counted(count: CountSearch, rows: Sequence[Row], width: int = 1) -> tuple[CountSearch, int]:
-    """A count seen through against these rows, and the rounds it took."""
-    rounds = 0
-    while offsets := count.next_offsets(width):
-        rounds += 1
-        for offset in offsets:
-            page = rows[offset : offset + PAGE]
-            ends = (page[-1].created, page[0].created) if page else (None, None)
-            count = count.with_page(offset, len(page), *ends)
-    return count, rounds
+def run_count(count: CountSearch, rows: Sequence[Row]) -> CountSearch:
+    """The finished count of these rows."""
+    while (offset := count.next_offset()) is not None:
+        page = rows[offset : offset + PAGE_SIZE]
+        ends = (page[-1].created, page[0].created) if page else (None, None)
+        count = count.with_page(offset, len(page), *ends)
+    return count
 
 
-def four_counts(
-    told: Traffic, *, width: int = 1, hints: bool = True
-) -> tuple[list[CountSearch], int]:
-    """All sessions and those of each status, counted one after the other, and the rounds taken.
+def four_counts(traffic: Traffic, *, hints: bool = True) -> list[CountSearch]:
+    """All sessions and those of each status, counted one after the other.
 
     With hints each count uses what those before it found; without, each starts anew.
     """
-    whole, rounds = counted(CountSearch(told.window), told.rows, width)
-    counts, spent = [whole], rounds
-    seen = [row for page in whole.pages for row in told.rows[page.offset : page.offset + PAGE]]
-    left = whole.total or 0
+    total = run_count(CountSearch(traffic.window), traffic.rows)
+    counts = [total]
+    seen = [
+        row
+        for probe in total.probes
+        for row in traffic.rows[probe.offset : probe.offset + PAGE_SIZE]
+    ]
+    left = total.total or 0
     for status in ("in-progress", "verified", "expired"):
-        start = CountSearch(told.window)
+        start = CountSearch(traffic.window)
         if hints and status == "verified":
             having = sum(row.status == status for row in seen)
             guess = Prior.by_share(left, having=having, seen=len(seen))
-            start = CountSearch(told.window, reference=whole, prior=guess)
+            start = CountSearch(traffic.window, reference=total, prior=guess)
         elif hints and status == "expired":
-            start = CountSearch(told.window, reference=whole, prior=Prior(left))
-        count, rounds = counted(start, told.of(status).rows, width)
+            start = CountSearch(traffic.window, reference=total, prior=Prior(left))
+        count = run_count(start, traffic.of(status).rows)
         counts.append(count)
-        spent += rounds
         left -= count.total or 0
-    return counts, spent
+    return counts
 
 
 class Answer(NamedTuple):
@@ -185,7 +185,7 @@ def ask_again(
     told: Traffic, count: CountSearch, chance: Callable[[], float], read: Sequence[int] = READ
 ) -> list[dict[str, Answer]]:
     """After each call every figure that is estimated, from the pages read by then."""
-    seen = [page.offset for page in count.pages if page.rows and page.offset % PAGE == 0]
+    seen = [page.offset for page in count.probes if page.rows and page.offset % PAGE_SIZE == 0]
     drawn = draw_sample(len(told.rows), seen, chance)
     pages = {page: told.page(page) for page in (*drawn.known_offsets, *drawn.offsets[: max(read)])}
     answers = []

@@ -17,6 +17,7 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.errors import ApiError, ApiFailed, QuotaExhausted, RequestRejected
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.exact_count import CountSearch, Prior, reconcile
 from verify_mcp.summaries.figures import (
     MEASURES,
@@ -25,7 +26,7 @@ from verify_mcp.summaries.figures import (
     SampledPages,
     cost,
 )
-from verify_mcp.summaries.sampling import Estimate, StratifiedSample, draw_sample
+from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 
 ANY_STATUS = ""
 """The count of every status together."""
@@ -285,19 +286,19 @@ class CountJob:
     async def _count(self, status: str, pages: dict[int, Page]) -> None:
         """Probe until the number of one status is known, or no more may be asked."""
         session_filter = replace(self._filter, status=status or self._filter.status)
-        while (offsets := self._counts[status].next_offsets()) and self._budget() > 0:
-            await self._fetch(offsets, session_filter, pages)
-            if isinstance(self.result.failure, RequestRejected) and offsets[0] > 0:
-                self._counts[status] = self._counts[status].with_refusal(offsets[0])
+        while (offset := self._counts[status].next_offset()) is not None and self._budget() > 0:
+            await self._fetch((offset,), session_filter, pages)
+            if isinstance(self.result.failure, RequestRejected) and offset > 0:
+                self._counts[status] = self._counts[status].with_refusal(offset)
                 self.result.failure = None
             elif self._is_stopped():
                 break
             else:
-                page = pages[offsets[0]]
+                page = pages[offset]
                 if page.repeats:
                     self.result.failure = ApiFailed("The Verify API's page holds rows twice.")
                     break
-                self._counts[status] = _with_page(self._counts[status], offsets[0], page)
+                self._counts[status] = _with_page(self._counts[status], offset, page)
         total = self._counts[status].total
         if status == ANY_STATUS:
             self.result.at_least = self._counts[ANY_STATUS].low

@@ -12,13 +12,11 @@ from datetime import datetime, timedelta
 from math import ceil, cos, exp, hypot, inf, log, log2, pi, sin, sqrt
 from typing import Literal
 
+from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.windows import Window
 
-PAGE = 20
-"""Sessions on a full page (documented)."""
-
-_TARGET_QUANTILES = ((0.3,), (0.2, 0.6), (0.15, 0.4, 0.75))
-"""Where in the likely totals to probe: below the middle, because a full page tells its times."""
+_TARGET_QUANTILE = 0.3
+"""Where in the likely totals to probe: below the middle, because a full page shows its times."""
 _DAILY_AMPLITUDE, _TREND_SD = 0.6, 0.15
 """How much busier than on average the busiest hour of a day is; what else moves the rate."""
 _REFERENCE_SD = 0.12
@@ -42,7 +40,7 @@ class Probe:
     @property
     def most(self) -> int | None:
         """The most sessions there can be, None when a full page leaves it open."""
-        return None if self.rows >= PAGE else self.offset + self.rows
+        return None if self.rows >= PAGE_SIZE else self.offset + self.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +62,21 @@ class Prior:
 class CountSearch:
     """The search for how many sessions one filter has in one window, whose bounds are pinned.
 
-    Ask for the pages that `asks` names, tell each answer with `learn`, until it names none. Then
-    `total` is the exact number, or None: the answers contradict each other (`contradiction`), or
-    the API would not go deep enough (`refused`); `low` and `high` bound it all the same.
+    Fetch the page at `next_offset` and add it with `with_page`, until the offset is None. Then
+    `total` is the exact number, or None: the pages contradict each other (`contradiction`), or
+    the API refused deep offsets (`refusals`); `low` and `high` bound it all the same.
 
-        count = Count(window)
-        while offsets := count.asks():
-            for offset in offsets:
-                page = ...  # 20 rows from this offset
-                count = count.learn(offset, page.received, oldest=..., newest=...)
+        count = CountSearch(window)
+        while (offset := count.next_offset()) is not None:
+            page = ...  # 20 rows from this offset
+            count = count.with_page(offset, page.received, oldest=..., newest=...)
 
-    One page at a time, a count takes at most `promise(total)` requests however sessions arrive
-    (or the promise of the guess, or of the most there can be by what is known, where that is
-    more); usually far fewer. What is known beforehand saves more: pages seen earlier with the same
-    filter and window (`known`), a finished count of the same window whose sessions come in the
-    same rhythm (`like`), a `guess`.
+    A count takes at most `max_requests_for(total)` requests however sessions arrive (or that of
+    `prior.total`, where it is more), usually far fewer. A `prior` saves more, and so does a
+    `reference`: a finished count of the same window whose sessions come in the same rhythm.
     """
 
     window: Window
-    known: tuple[Probe, ...] = ()
     prior: Prior | None = None
     reference: "CountSearch | None" = None
     probes: tuple[Probe, ...] = ()
@@ -106,11 +100,6 @@ class CountSearch:
         return replace(self, refusals=(*self.refusals, offset))
 
     @property
-    def pages(self) -> tuple[Probe, ...]:
-        """Every answer there is, known before or learnt."""
-        return self.known + self.probes
-
-    @property
     def contradiction(self) -> bool:
         """Whether no total fits all answers: sessions changed while they were counted."""
         return self._least() > self._most()
@@ -131,24 +120,18 @@ class CountSearch:
         most = max(self._least(), self._most())
         return None if most == inf else int(most)
 
-    def next_offsets(self, width: int = 1) -> tuple[int, ...]:
-        """The offsets to probe next, one or up to `width`; none when no more can be found out.
-
-        More at a time take fewer rounds but more requests in all.
-        """
-        first, last = self.low // PAGE, self._last_page()
+    def next_offset(self) -> int | None:
+        """The offset to probe next; None when no more can be found out."""
         if (
             self.total is not None
             or self.contradiction
-            or first > last
+            or self.low // PAGE_SIZE > self._last_page()
             or self._beyond_reachable_offsets()
         ):
-            return ()
-        if not self.pages and self.prior is None:
-            return (0,)
-        aims = self._probe_targets(width)
-        pages = {self._within_bound(aim // PAGE) for aim in aims}
-        return tuple(page * PAGE for page in sorted(pages))
+            return None
+        if not self.probes and self.prior is None:
+            return 0
+        return self._within_bound(self._probe_target() // PAGE_SIZE) * PAGE_SIZE
 
     def restarted(self) -> "CountSearch":
         """The same count from the start, knowing only about where it will end."""
@@ -156,10 +139,10 @@ class CountSearch:
         return CountSearch(self.window, prior=Prior(middle, 5.0), reference=self.reference)
 
     def _least(self) -> int:
-        return max((page.least for page in self.pages), default=0)
+        return max((page.least for page in self.probes), default=0)
 
     def _most(self) -> float:
-        return min((page.most for page in self.pages if page.most is not None), default=inf)
+        return min((page.most for page in self.probes if page.most is not None), default=inf)
 
     def _within(self) -> float:
         """The search goes on below this: there are no more sessions, or none to be seen."""
@@ -167,7 +150,7 @@ class CountSearch:
 
     def _last_page(self) -> float:
         within = self._within()
-        return inf if within == inf else (within - 1) // PAGE
+        return inf if within == inf else (within - 1) // PAGE_SIZE
 
     def _beyond_reachable_offsets(self) -> bool:
         """Whether the sessions most likely go on beyond what the API lets us see."""
@@ -175,11 +158,10 @@ class CountSearch:
         return bool(self.refusals and likely and likely.total >= min(self.refusals))
 
     def _within_bound(self, page: int) -> int:
-        """The page nearest to `page` after which the promise can be kept whatever it tells."""
-        first, last = self.low // PAGE, self._last_page()
+        """The page nearest to `page` after which the bound on requests holds whatever it shows."""
+        first, last = self.low // PAGE_SIZE, self._last_page()
         spent = len(self.probes) + len(self.refusals)
-        bounds = [page.most for page in self.known if page.most is not None]
-        allowed = max(self.low, self.prior.total if self.prior else 0, min(bounds, default=0))
+        allowed = max(self.low, self.prior.total if self.prior else 0)
         left = max(0, max_requests_for(allowed) - spent - 1)
         upper = min(last, first + 2**left - 1)
         lower = max(first, 2 ** (spent - 2) - 1 if last == inf else last + 1 - 2**left)
@@ -187,15 +169,13 @@ class CountSearch:
             return int((first + last) // 2 if last < inf else 2 * first + 1)
         return int(min(max(page, lower), upper))
 
-    def _probe_targets(self, width: int) -> list[int]:
-        """Totals that probing near would tell most about, by what is likely so far."""
-        likely = self._likely()
-        shares = _TARGET_QUANTILES[min(max(width, 1), len(_TARGET_QUANTILES)) - 1]
+    def _probe_target(self) -> int:
+        """The total near which a probe shows most, by what is likely so far."""
+        likely, within = self._likely(), self._within()
         if likely is None:
-            within = self._within()
-            room = within - self.low if within < inf else self.low + PAGE
-            return [int(self.low + share * room) for share in shares]
-        return [int(_quantile(share, likely, self.low, self._within())) for share in shares]
+            room = within - self.low if within < inf else self.low + PAGE_SIZE
+            return int(self.low + _TARGET_QUANTILE * room)
+        return int(_quantile(_TARGET_QUANTILE, likely, self.low, within))
 
     def _likely(self) -> Prior | None:
         """The total by the times seen or by the guess, whichever is the surer."""
@@ -213,7 +193,7 @@ class CountSearch:
         chords = (
             self._extended(depth, depth - rank, passed - share, rest)
             for rank, share in points
-            if depth - rank >= PAGE // 2 and passed > share
+            if depth - rank >= PAGE_SIZE // 2 and passed > share
         )
         return min(chords, key=lambda each: each.std_dev / (each.total - depth), default=None)
 
@@ -233,7 +213,7 @@ class CountSearch:
     def arrivals(self) -> list[tuple[int, float]]:
         """How many sessions lie in which share of the window, from its end backwards."""
         found = [(0, 0.0)]
-        for page in self.pages:
+        for page in self.probes:
             if page.rows and page.newest and page.oldest:
                 found.append((page.offset + 1, self._is_past_end(page.newest)))
                 found.append((page.offset + page.rows, self._is_past_end(page.oldest)))
@@ -255,7 +235,7 @@ class CountSearch:
 
 def max_requests_for(total: int) -> int:
     """The most requests that a count ending at `total` takes, one at a time."""
-    pages = max(1, -(-total // PAGE))
+    pages = max(1, -(-total // PAGE_SIZE))
     return int(2 * log2(pages)) + 4
 
 

@@ -11,7 +11,8 @@ from math import ceil
 from verify_mcp.domain import tallies
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import GroupKey
-from verify_mcp.summaries.sampling import Estimate, Number, StratifiedSample
+from verify_mcp.summaries.estimate import Estimate, Number
+from verify_mcp.summaries.sampling import StratifiedSample
 
 MAX_GROUPS = 200
 """Groups estimated, those seen most; an answer has room for a few of them."""

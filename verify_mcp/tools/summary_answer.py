@@ -9,8 +9,8 @@ from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, from_nanos, perc
 from verify_mcp.domain.times import format_api_time, format_time
 from verify_mcp.domain.windows import Window, join_closest
 from verify_mcp.summaries.count_job import CountResult
+from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.figures import GroupEstimate
-from verify_mcp.summaries.sampling import Estimate
 from verify_mcp.summaries.summarizer import SummaryResult
 from verify_mcp.tools.envelope import AnswerMeta
 from verify_mcp.tools.formatting import (
