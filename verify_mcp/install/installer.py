@@ -17,7 +17,6 @@ a desktop knows nothing of a shell's variables, and each client spells them diff
 
 import difflib
 import json
-import os
 import re
 import secrets
 import shutil
@@ -29,7 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from verify_mcp import keychain
+from verify_mcp import keychain, private_files
 from verify_mcp.errors import ConfigUnusable, InvalidSetting, VerifyError
 from verify_mcp.install import config_file
 from verify_mcp.install.clients import Client, UserDirs
@@ -303,13 +302,10 @@ def _is_stored(account: TokenPlacement) -> bool:
 
 def _store_in_file(file: Path, token: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Closed to others from its first moment, and never through somebody's link.
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        private_files.make_directory(file.parent)
+        private_files.create(file, f"{token}\n".encode())
     except OSError as error:
         raise InvalidSetting(f"{file} could not be written ({error.strerror}).") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        opened.write(token + "\n")
 
 
 def _token_places(client: Client, name: str, text: str) -> list[str]:
@@ -465,31 +461,10 @@ def _remove_empty(real: Path) -> None:
 def _back_up(real: Path, content: bytes, now: datetime) -> Path:
     # A client's file may hold secrets: the copy is for its owner, under a name nobody can prepare.
     backup = real.with_name(f"{real.name}.{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}.bak")
-    _write_atomically(backup, content, 0o600)
+    private_files.create(backup, content)
     return backup
 
 
 def _replace(real: Path, content: bytes) -> None:
     mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else 0o600
-    temporary = real.with_name(f".{real.name}.{secrets.token_hex(8)}")
-    _write_atomically(temporary, content, mode)
-    try:
-        temporary.replace(real)
-    except OSError:
-        temporary.unlink()
-        raise
-
-
-def _write_atomically(file: Path, content: bytes, mode: int) -> None:
-    """Write a new file whole, or leave none."""
-    # Made closed and opened to its mode at the end, so that nobody reads it in between.
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        file.chmod(mode)
-    except OSError:
-        file.unlink()
-        raise
+    private_files.replace(real, content, mode)
