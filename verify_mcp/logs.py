@@ -2,9 +2,7 @@
 
 import json
 import logging
-import os
 import re
-import stat
 import sys
 from contextvars import ContextVar
 from errno import ELOOP, EMLINK, ENXIO
@@ -13,6 +11,7 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from verify_mcp import private_files
 from verify_mcp.domain import phones
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.redaction import REDACTED, encoded_forms
@@ -48,8 +47,6 @@ _NUMBER = re.compile(
 )
 _ESCAPE = re.compile(r"%[0-9A-F]{2}|\\+(?:x[0-9a-f]{2}|u[0-9a-f]{4})|\D", re.IGNORECASE)
 _UNMASKED_FIELDS = ("time", "request_id", "caller", "issuer", "tool")
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads is refused at once
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)  # Windows has no such links
 
 
 class RedactingFormatter(logging.Formatter):
@@ -185,16 +182,7 @@ class PrivateFileHandler(WatchedFileHandler):
         logging.FileHandler.emit(self, record)
 
     def _open(self) -> TextIOWrapper:
-        flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | _NOFOLLOW | _NONBLOCK
-        descriptor = os.open(self.baseFilename, flags, 0o600)
-        try:
-            _check_plain(descriptor)
-            if _NOFOLLOW:  # where modes are POSIX's
-                os.fchmod(descriptor, 0o600)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return open(descriptor, "a", encoding="utf-8")  # noqa: PTH123 - a descriptor
+        return private_files.open_for_append(self.baseFilename)
 
     def _refuse(self, error: OSError, record: logging.LogRecord) -> None:
         if not self._is_refused:
@@ -206,16 +194,9 @@ class PrivateFileHandler(WatchedFileHandler):
         sys.stderr.write(f"{self.format(record)}\n")
 
 
-def _check_plain(descriptor: int) -> None:
-    """Raise OSError for what is no plain file, or has another name."""
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        raise OSError(ELOOP, "it is a link or not a plain file")
-
-
 def _reason(error: OSError) -> str:
     if error.errno in (ELOOP, EMLINK, ENXIO):
-        return "it is a link or not a plain file"
+        return private_files.NO_PLAIN_FILE
     return error.strerror or "unknown"
 
 

@@ -16,9 +16,9 @@ import keyring
 import pytest
 
 from tests.support.keyrings import Keyring
-from verify_mcp.install import installer
+from verify_mcp.install import installer, preview
 from verify_mcp.install.clients import BY_NAME, CLIENTS, Client, UserDirs
-from verify_mcp.install.installer import Environment, InstallOptions, Terminal
+from verify_mcp.install.environment import Environment, InstallOptions, Terminal
 
 FILES = Path(__file__).parent / "clients"
 SOUND = sorted(each for each in FILES.glob("*/*.*") if each.parent.name != "broken")
@@ -258,8 +258,8 @@ def test_secrets_of_other_servers_are_not_shown(source: str, tmp_path: Path) -> 
     client, file = copied(FILES / source, tmp_path)
     one_line = json.dumps(parsed(client, file.read_text()))
     assert "not-a-real-one" in one_line or "not_a_real_one" in one_line or "not-real" in one_line
-    shown = installer.change_text(file, one_line, one_line + " ")
-    shown += installer.change_text(file, file.read_text(), "")
+    shown = preview.change_text(file, one_line, one_line + " ")
+    shown += preview.change_text(file, file.read_text(), "")
     for secret in ("not-a-real-one", "not_a_real_one", "not-real"):
         assert secret not in shown
     assert "••••" in shown

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify_mcp.install import jsonc
+from verify_mcp.install import json_nodes, jsonc
 
 NAMES = st.sampled_from(["a", "b", "mcpServers", "", "é", 'q"', "x//y"])
 VALUES = st.recursive(
@@ -52,8 +52,8 @@ def keeps(before: str, after: str) -> bool:
 @given(documents(), VALUES)
 def test_a_new_member_leaves_every_other_character_as_it_was(text: str, value: Any) -> None:
     after = jsonc.set_value(text, ["new"], value)
-    old = jsonc.read(text).value
-    assert jsonc.read(after).value == {**old, "new": value}
+    old = json_nodes.read(text).value
+    assert json_nodes.read(after).value == {**old, "new": value}
     assert keeps(text, after)
     if old:
         assert jsonc.remove(after, ["new"]) == text
@@ -64,23 +64,23 @@ def test_a_nested_value_comes_to_what_merging_the_values_comes_to(
     text: str, value: dict[str, Any]
 ) -> None:
     path = ["mcpServers", "b"]
-    old = jsonc.read(text).value
+    old = json_nodes.read(text).value
     if not isinstance(old.get("mcpServers", {}), dict):
-        with pytest.raises(jsonc.NotJson, match='"mcpServers" is not an object'):
+        with pytest.raises(json_nodes.NotJson, match='"mcpServers" is not an object'):
             jsonc.set_value(text, path, value)
         return
     after = jsonc.set_value(text, path, value)
-    assert jsonc.read(after).value == jsonc.expected_value(old, path, value)
+    assert json_nodes.read(after).value == jsonc.expected_value(old, path, value)
     assert jsonc.set_value(after, path, value) == after
 
 
 @given(documents())
 def test_taking_a_member_out_leaves_the_others_and_every_comment(text: str) -> None:
-    old = jsonc.read(text).value
+    old = json_nodes.read(text).value
     for key in old:
         after = jsonc.remove(text, [key])
         rest = {name: each for name, each in old.items() if name != key}
-        assert jsonc.read(after).value == rest
+        assert json_nodes.read(after).value == rest
         assert keeps(after, text)
 
 
@@ -88,14 +88,14 @@ def test_taking_a_member_out_leaves_the_others_and_every_comment(text: str) -> N
 def test_an_item_is_appended_to_a_list_and_taken_out_again(text: str, item: Any) -> None:
     start = jsonc.set_value(text, ["list"], [1])
     after = jsonc.append(start, ["list"], item)
-    assert jsonc.read(after).value["list"] == [1, item]
+    assert json_nodes.read(after).value["list"] == [1, item]
     assert jsonc.remove(after, ["list", 1]) == start
 
 
 @given(VALUES)
 def test_plain_json_reads_as_the_standard_library_reads_it(value: Any) -> None:
     text = json.dumps(value, indent=2)
-    assert jsonc.read(text, comments=False).value == value
+    assert json_nodes.read(text, comments=False).value == value
 
 
 @pytest.mark.parametrize(
@@ -119,16 +119,16 @@ def test_plain_json_reads_as_the_standard_library_reads_it(value: Any) -> None:
     ],
 )
 def test_what_is_not_json_is_refused_where_it_goes_wrong(text: str, problem: str) -> None:
-    with pytest.raises(jsonc.NotJson) as refused:
-        jsonc.read(text)
+    with pytest.raises(json_nodes.NotJson) as refused:
+        json_nodes.read(text)
     assert problem in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ['{"a": 1} // x', '{"a": 1,}', "[/**/]"])
 def test_plain_json_has_no_comments_and_no_comma_before_the_end(text: str) -> None:
-    jsonc.read(text)
-    with pytest.raises(jsonc.NotJson, match="which this client does not read"):
-        jsonc.read(text, comments=False)
+    json_nodes.read(text)
+    with pytest.raises(json_nodes.NotJson, match="which this client does not read"):
+        json_nodes.read(text, comments=False)
 
 
 def test_a_new_member_is_written_as_its_neighbours_are() -> None:
@@ -145,7 +145,7 @@ def test_a_new_member_is_written_as_its_neighbours_are() -> None:
 
 
 def test_a_list_that_is_none_takes_no_item() -> None:
-    with pytest.raises(jsonc.NotJson, match='"a" is not an array'):
+    with pytest.raises(json_nodes.NotJson, match='"a" is not an array'):
         jsonc.append('{"a": 1}', ["a"], 2)
     assert jsonc.remove('{"a": 1}', ["b", "c"]) == '{"a": 1}'
 

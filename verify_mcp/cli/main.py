@@ -168,17 +168,17 @@ def _add_install(commands: Any) -> None:
 def _install(action: str, options: argparse.Namespace) -> int:
     from getpass import getpass
 
-    from verify_mcp.install import installer
+    from verify_mcp.install import environment, installer
     from verify_mcp.install.clients import BY_NAME
 
     replace_unencodable()
     given = {**vars(options), "client": BY_NAME[options.client]}
-    order = installer.InstallOptions(
-        **{name: given[name] for name in installer.OPTION_NAMES if name in given}
+    order = environment.InstallOptions(
+        **{name: given[name] for name in environment.OPTION_NAMES if name in given}
     )
     asking = (input, getpass) if sys.stdin.isatty() else (None, None)
-    person = installer.Terminal(sys.stdout.write, *asking)
-    machine = installer.detect_environment(os.environ, datetime.now(UTC))
+    person = environment.Terminal(sys.stdout.write, *asking)
+    machine = environment.detect_environment(os.environ, datetime.now(UTC))
     return (
         installer.run(order, machine, person)
         if action == "run"

@@ -1,7 +1,5 @@
 """A report: the answers about one window, fetched until they are whole, as a picture in a file."""
 
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ import anyio
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from verify_mcp import __version__, logs
+from verify_mcp import __version__, logs, private_files
 from verify_mcp.clock import Clock
 from verify_mcp.context import open_mirror
 from verify_mcp.domain.api_limits import REACH
@@ -209,17 +207,8 @@ def _bar(out: Console) -> Any:
 
 def save(path: Path, text: str, *, force: bool) -> None:
     """Write a file that only its owner may read, whole or not at all; never over another one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        if force:
-            draft.replace(path)
-        else:
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink(missing_ok=True)
+    write = private_files.replace if force else private_files.create_at_once
+    write(path, text.encode())
 
 
 def _print_results(totals: Answer, *, exact: bool) -> str:

@@ -16,6 +16,7 @@ from time import monotonic
 
 from filelock import FileLock, Timeout
 
+from verify_mcp import private_files
 from verify_mcp.database.base import BUSY_SECONDS, Connection, Database, Row, Values
 from verify_mcp.errors import DatabaseUnavailable
 
@@ -157,11 +158,12 @@ def ensure_private_file(path: Path, tries: int = 10) -> tuple[int, int]:
     Raises DatabaseUnavailable for a file or folder that is a link or somebody else's.
     """
     try:
-        _make_folder(path.parent)
+        if not path.parent.exists():
+            private_files.make_directory(path.parent)
         _check_owner(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
         # An existing file is never opened here: closing it would drop SQLite's own locks on it.
         with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            private_files.create_empty(path)
         found = os.lstat(path)
         _check_owner(found, stat.S_ISREG, str(path))
         mine = stat.S_IMODE(found.st_mode) & 0o700
@@ -183,11 +185,6 @@ def _need_rights(path: Path) -> None:
     if not os.access(path, os.R_OK | os.W_OK):
         path.lstat()  # is it there at all?
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def _make_folder(folder: Path) -> None:
-    for missing in [each for each in (folder, *folder.parents) if not each.exists()][::-1]:
-        missing.mkdir(exist_ok=True, mode=0o700)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from verify_mcp import private_files
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.http.callers import Caller, is_name, is_subaccount
 from verify_mcp.settings import data_directory
@@ -161,7 +162,7 @@ def _check(path: Path, found: os.stat_result) -> None:
 @contextmanager
 def _lock_file(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_files.make_directory(path.parent)
     except OSError as error:
         raise InvalidSetting(f"{path.parent} cannot be made ({error.strerror}).") from error
     lock = FileLock(path.with_name(path.name + ".lock"), mode=0o600)
@@ -180,15 +181,8 @@ def _lock_file(path: Path) -> Iterator[None]:
 
 def _write(path: Path, entries: list[TokenEntry]) -> None:
     """Replace the file whole, so that a server never reads half of it."""
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     text = json.dumps({"version": 1, "tokens": [asdict(each) for each in entries]}, indent=1)
     try:
-        descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        private_files.replace(path, f"{text}\n".encode())
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise InvalidSetting(f"{path} cannot be written ({error.strerror}).") from error

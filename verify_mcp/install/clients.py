@@ -1,6 +1,6 @@
-"""The MCP clients we can be installed into: where each keeps its servers, and in which form.
+"""The MCP clients that `install` knows: where each keeps its servers, and in which form.
 
-Facts only; `configs` edits the text and `install` does the deed.
+Facts only; `config_file` edits the text and `installer` writes it.
 """
 
 import ntpath
@@ -20,13 +20,13 @@ _STORE_CLAUDE = ("Packages", "Claude_pzs8sxrjxfjjc", "LocalCache", "Roaming", "C
 
 @dataclass(frozen=True, slots=True)
 class UserDirs:
-    """A person's folders, as the environment and the platform (`sys.platform`) tell them."""
+    """The user's folders on a platform (`sys.platform`), taken from the environment."""
 
     environ: Environ
     platform: str
 
     def join(self, *parts: str) -> str:
-        """A path in the platform's own way of writing it, whatever runs this."""
+        """A path as this platform writes it, also on another one."""
         return ntpath.join(*parts) if self.platform == "win32" else posixpath.join(*parts)
 
     def home(self, *parts: str) -> str:
@@ -43,7 +43,7 @@ class UserDirs:
         return self.xdg(*parts)
 
     def xdg(self, *parts: str) -> str:
-        """Inside ~/.config, or where the person moved it."""
+        """Inside ~/.config, or the folder that XDG_CONFIG_HOME names."""
         return self.join(self.environ.get("XDG_CONFIG_HOME") or self.home(".config"), *parts)
 
     def from_env(self, variable: str, usual: str, *parts: str) -> str:
@@ -53,9 +53,9 @@ class UserDirs:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client: the candidates for its file, the key its servers stand under, its own ways.
+    """One client: the candidates for its file, the key of its servers, and what is special to it.
 
-    Of the candidates the first whose folder exists is meant, else the last.
+    The file is the first candidate whose folder exists, else the last one.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Client:
     writes_type: bool = False
     """Whether an entry says `"type": "stdio"`."""
     prompts: bool = False
-    """Whether it asks the person for secrets and keeps them safe (VS Code's `inputs`)."""
+    """Whether it prompts for secrets and stores them safely (VS Code's `inputs`)."""
     restart: str = "Restart it, and ask it something."
 
     def entry(self, command: str, args: list[str], env: Mapping[str, str]) -> dict[str, Any]:
-        """What stands under our name in its file."""
+        """The value of our entry in its file."""
         entry: dict[str, Any] = {"type": "stdio"} if self.writes_type else {}
         entry |= {"command": command, "args": args}
         return entry | ({"env": dict(env)} if env else {})
@@ -96,6 +96,17 @@ def _cline(home: UserDirs) -> tuple[str, ...]:
     shared = home.home(".cline", "data", *_CLINE)
     return shared, home.config(*_CODE, "globalStorage", "saoudrizwan.claude-dev", *_CLINE), shared
 
+
+VSCODE_INPUTS = (
+    {"type": "promptString", "id": "plivo-id", "description": "Plivo auth id (MA… or SA…)"},
+    {
+        "type": "promptString",
+        "id": "plivo-token",
+        "description": "Plivo auth token",
+        "password": True,
+    },
+)
+"""The prompts that an entry of VS Code refers to."""
 
 _SERVERS = "mcpServers"
 CLIENTS = (

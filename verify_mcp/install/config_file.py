@@ -1,8 +1,8 @@
-"""A client's configuration as text: our entry put in or taken out, and nothing else touched.
+"""A client's configuration as text: our entry set or removed, and nothing else changed.
 
-JSON is edited by `jsonc`, TOML by tomlkit; both keep comments, order and spelling. Every edit is
-read again with another parser and compared with what it should have come to, so a mistake of ours
-becomes a refusal and never a broken file.
+JSON is edited by `jsonc`, TOML by tomlkit; both keep comments, order and spelling. The result of
+every edit is parsed again and compared with the expected values, so that a mistake of ours becomes
+a refusal and never a broken file.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify_mcp.errors import ConfigUnusable
-from verify_mcp.install import jsonc
+from verify_mcp.install import json_nodes, jsonc
 from verify_mcp.install.clients import Client
 
 BOM = "\ufeff"
@@ -23,14 +23,14 @@ OUR_VARIABLES = (
     "PLIVO_AUTH_TOKEN_FILE",
     "PLIVO_AUTH_TOKEN_KEYRING",
 )
-"""Variables of an entry that are ours to set and to take back."""
+"""Variables of an entry that `install` sets and removes."""
 INPUTS = "inputs"
 _UNSAFE = "it is written in a way that we cannot change safely"
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredEntry:
-    """What is to stand in a client's configuration."""
+    """The entry that a client's configuration shall have."""
 
     client: Client
     name: str
@@ -39,12 +39,12 @@ class DesiredEntry:
 
     @property
     def path(self) -> list[str]:
-        """Where the entry stands."""
+        """The keys that lead to the entry."""
         return [self.client.key, self.name]
 
 
 def entry(client: Client, name: str, text: str) -> dict[str, Any] | None:
-    """What stands there under this name now. Raises ConfigUnusable."""
+    """The entry of this name in the text, None when there is none. Raises ConfigUnusable."""
     servers = _parse(client, text).get(client.key)
     existing = servers.get(name) if isinstance(servers, dict) else None
     return existing if isinstance(existing, dict) else None
@@ -62,14 +62,17 @@ def with_entry(desired: DesiredEntry, text: str) -> str:
 
 
 def without_entry(client: Client, name: str, text: str) -> str:
-    """The text without the entry, and without the prompts that only it used."""
+    """The text without the entry, and without the prompts that only it used.
+
+    Raises ConfigUnusable, with the reason.
+    """
     bare, bom = _strip_bom(text)
     before = _parse(client, bare)
     if client.format == "toml":
         after = _toml_without_entry(client, name, bare)
     else:
         after = _json_without_entry(client, name, bare)
-    servers = {key: each for key, each in before[client.key].items() if key != name}
+    servers = {key: server for key, server in before[client.key].items() if key != name}
     expected = {**before, client.key: servers}
     if INPUTS in expected and client.prompts:
         expected[INPUTS] = _parse(client, after).get(INPUTS)
@@ -91,8 +94,8 @@ def _parse(client: Client, text: str) -> dict[str, Any]:
     try:
         if client.format == "toml":
             return tomllib.loads(bare)
-        empty = jsonc.is_blank(bare) if client.format == "jsonc" else not bare.strip()
-        value = {} if empty else jsonc.read(bare, comments=client.format == "jsonc").value
+        empty = json_nodes.is_blank(bare) if client.format == "jsonc" else not bare.strip()
+        value = {} if empty else json_nodes.read(bare, comments=client.format == "jsonc").value
     except ValueError as error:
         raise ConfigUnusable(f"it is not valid {client.format.upper()} ({error})") from None
     if not isinstance(value, dict):
@@ -112,7 +115,7 @@ def _check_shape(desired: DesiredEntry, before: Mapping[str, Any]) -> None:
 
 
 def _stale(desired: DesiredEntry, existing: Mapping[str, Any]) -> list[str]:
-    """Variables that an earlier entry of ours set and this one does not."""
+    """Variables that an earlier entry of ours has and this one does not."""
     new = desired.entry.get("env", {})
     return [name for name in existing.get("env", {}) if name in OUR_VARIABLES and name not in new]
 
@@ -120,8 +123,7 @@ def _stale(desired: DesiredEntry, existing: Mapping[str, Any]) -> list[str]:
 def _expected_config(desired: DesiredEntry, before: Mapping[str, Any]) -> dict[str, Any]:
     existing = before.get(desired.client.key, {}).get(desired.name, {})
     remaining = dict(existing)
-    if _stale(desired, existing):
-        stale = _stale(desired, existing)
+    if stale := _stale(desired, existing):
         remaining["env"] = {
             name: text for name, text in existing["env"].items() if name not in stale
         }
@@ -135,8 +137,8 @@ def _expected_config(desired: DesiredEntry, before: Mapping[str, Any]) -> dict[s
 
 
 def _missing_inputs(desired: DesiredEntry, before: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    there = [each.get("id") for each in before.get(INPUTS, []) if isinstance(each, dict)]
-    return [each for each in desired.inputs if each["id"] not in there]
+    present = [item.get("id") for item in before.get(INPUTS, []) if isinstance(item, dict)]
+    return [item for item in desired.inputs if item["id"] not in present]
 
 
 def _check(
@@ -147,7 +149,7 @@ def _check(
     except ConfigUnusable:
         raise ConfigUnusable(_UNSAFE) from None
     if emptied and not expected.get(emptied):
-        got, expected = ({**each, emptied: {}} for each in (got, expected))
+        got, expected = ({**config, emptied: {}} for config in (got, expected))
     if json.dumps(got, default=str, sort_keys=True) != json.dumps(
         expected, default=str, sort_keys=True
     ):
@@ -157,13 +159,13 @@ def _check(
 def _json_with_entry(desired: DesiredEntry, text: str) -> str:
     try:
         missing = _missing_inputs(desired, _parse(desired.client, text))
-        existing = jsonc.find(text, desired.path) if not jsonc.is_blank(text) else None
+        existing = json_nodes.find(text, desired.path) if not json_nodes.is_blank(text) else None
         for name in _stale(desired, existing.value) if existing else ():
             text = jsonc.remove(text, [*desired.path, "env", name])
         text = jsonc.set_value(text, desired.path, dict(desired.entry))
-        for each in missing:
-            text = jsonc.append(text, [INPUTS], dict(each))
-    except jsonc.NotJson as error:
+        for prompt in missing:
+            text = jsonc.append(text, [INPUTS], dict(prompt))
+    except json_nodes.NotJson as error:
         raise ConfigUnusable(f"its {error}") from None
     return text
 
@@ -171,14 +173,14 @@ def _json_with_entry(desired: DesiredEntry, text: str) -> str:
 def _json_without_entry(client: Client, name: str, text: str) -> str:
     try:
         text = jsonc.remove(text, [client.key, name])
-    except jsonc.NotJson as error:
+    except json_nodes.NotJson as error:
         raise ConfigUnusable(f"its {error}") from None
     if not client.prompts:
         return text
     inputs = _parse(client, text).get(INPUTS, [])
     for number in reversed(range(len(inputs))):
-        desired = str(inputs[number].get("id")) if isinstance(inputs[number], dict) else ""
-        if desired.startswith("plivo-") and f"${{input:{desired}}}" not in text:
+        prompt_id = str(inputs[number].get("id")) if isinstance(inputs[number], dict) else ""
+        if prompt_id.startswith("plivo-") and f"${{input:{prompt_id}}}" not in text:
             text = jsonc.remove(text, [INPUTS, number])
     return text
 
@@ -210,7 +212,7 @@ def _update(table: Any, values: Mapping[str, Any]) -> None:
 
 
 def _append_table(desired: DesiredEntry, text: str) -> str:
-    """The text with our table at its end, where a table can always stand."""
+    """The text with our table at its end, where TOML allows a table in every file."""
     import tomlkit
 
     table = tomlkit.table()
@@ -235,7 +237,7 @@ def _toml_without_entry(client: Client, name: str, text: str) -> str:
 
 
 def _with_newlines_of(text: str, new: str) -> str:
-    """The new text with the old one's line ends, when those are all CRLF."""
+    """The new text with CRLF line ends when the old one has only those."""
     if "\r\n" not in text or re.search(r"(?<!\r)\n", text):
         return new
     return re.sub(r"(?<!\r)\n", "\r\n", new)

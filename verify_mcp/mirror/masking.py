@@ -9,6 +9,7 @@ import stat
 from base64 import b32encode
 from pathlib import Path
 
+from verify_mcp import private_files
 from verify_mcp.database.resilient import sqlite_path
 from verify_mcp.domain.phones import MIN_HIDDEN
 from verify_mcp.errors import InvalidSetting
@@ -65,7 +66,7 @@ def load_or_create_key(settings: Settings) -> bytes:
         try:
             return _read_key(path)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_files.make_directory(path.parent)
             return _create_key(path) or _read_key(path)
     except OSError as error:
         raise InvalidSetting(
@@ -83,18 +84,10 @@ def _key_path(settings: Settings) -> Path:
 def _create_key(path: Path) -> bytes | None:
     """A new key, None when there is one already."""
     key = secrets.token_bytes(KEY_BYTES)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        os.write(descriptor, key)
-    finally:
-        os.close(descriptor)
-    try:
-        os.link(fresh, path)  # whole or not at all, and never over another's
+        private_files.create_at_once(path, key)
     except FileExistsError:
         return None
-    finally:
-        fresh.unlink()
     return key
 
 
