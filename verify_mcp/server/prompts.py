@@ -25,7 +25,7 @@ from verify_mcp.errors import InvalidArgument
 from verify_mcp.tools.arguments import Argument, ParseContext, parse
 from verify_mcp.tools.envelope import RequestContext, parse_context
 from verify_mcp.tools.get_session import GET_ARGUMENTS
-from verify_mcp.tools.list_sessions import LIST_ARGUMENTS
+from verify_mcp.tools.list_request import LIST_ARGUMENTS
 from verify_mcp.tools.summary_request import SUMMARIZE_ARGUMENTS
 
 _FENCE = "+++\n"

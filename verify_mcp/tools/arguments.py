@@ -1,8 +1,8 @@
-"""What a tool call may say: tolerant reading, precise refusal, portable schema.
+"""The arguments of tools: tolerant parsing, precise refusals, a portable JSON Schema.
 
-One entry per argument: its name, what a model reads about it, and how its value is read. The JSON
-Schema made of it keeps to what every client accepts: one `type` per node, no unions, references,
-defaults, nulls, titles or formats. Null and "" count as absent.
+An `Argument` has a name, the description that a model reads, and the function that parses its
+value. Its JSON Schema keeps to what every client accepts: one `type` per node, no unions,
+references, defaults, nulls, titles or formats. Null and "" count as absent.
 """
 
 import re
@@ -26,7 +26,7 @@ MAX_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class ParseContext:
-    """What reading an argument depends on besides its text."""
+    """What the parsing of an argument depends on besides its text."""
 
     now: datetime
     is_subaccount: bool = False
@@ -39,7 +39,7 @@ class ParseContext:
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of a tool; `read` raises InvalidArgument with the end of a sentence."""
+    """One argument of a tool; `parse` raises InvalidArgument with the end of a sentence."""
 
     name: str
     description: str
@@ -55,39 +55,43 @@ class Argument:
 
 def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
     """The JSON Schema of a tool's arguments, in the subset every client accepts."""
-    required = [each.name for each in arguments if each.required]
+    required = [argument.name for argument in arguments if argument.required]
     return {
         "type": "object",
-        "properties": {each.name: each.schema() for each in arguments},
+        "properties": {argument.name: argument.schema() for argument in arguments},
         **({"required": required} if required else {}),
     }
 
 
 def parse(
-    arguments: Sequence[Argument], said: Mapping[str, object] | None, reading: ParseContext
+    arguments: Sequence[Argument], raw: Mapping[str, object] | None, context: ParseContext
 ) -> dict[str, Any]:
-    """The values of the arguments said, by name. Raises InvalidArgument, naming the argument."""
-    known = {each.name: each for each in arguments}
-    for name in said or {}:
+    """The parsed values of the arguments that a call gives, by name.
+
+    Raises InvalidArgument with a sentence that begins with the argument's name.
+    """
+    known = {argument.name: argument for argument in arguments}
+    for name in raw or {}:
         if name not in known:
             raise InvalidArgument(_unknown_argument(name, list(known)))
     values = {}
     for name, argument in known.items():
-        value = (said or {}).get(name)
-        if not _is_absent(value):
-            values[name] = _value(argument, value, reading)
+        value = (raw or {}).get(name)
+        if not is_absent(value):
+            values[name] = _value(argument, value, context)
         elif argument.required:
             raise InvalidArgument(f"{name} is missing: {argument.description}")
     return values
 
 
-def _is_absent(value: object) -> bool:
+def is_absent(value: object) -> bool:
+    """Whether an argument's value counts as not given: null, or text without content."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _value(argument: Argument, value: object, reading: ParseContext) -> object:
+def _value(argument: Argument, value: object, context: ParseContext) -> object:
     try:
-        return argument.parse(value, reading)
+        return argument.parse(value, context)
     except InvalidArgument as error:
         raise InvalidArgument(f"{argument.name} {error}") from None
 
@@ -116,7 +120,8 @@ _NOT_FILTERABLE = dict.fromkeys(
 )
 
 
-def _text(value: object, _reading: ParseContext) -> str:
+def parse_text(value: object, _context: ParseContext) -> str:
+    """Printable text of at most `MAX_LENGTH` characters. Raises InvalidArgument."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):
@@ -129,8 +134,9 @@ def _text(value: object, _reading: ParseContext) -> str:
     return text
 
 
-def _uuid(value: object, reading: ParseContext) -> str:
-    text = _text(value, reading).lower()
+def parse_uuid(value: object, context: ParseContext) -> str:
+    """A UUID in lower case. Raises InvalidArgument."""
+    text = parse_text(value, context).lower()
     if not is_uuid(text):
         raise InvalidArgument("is not a UUID, such as ec66515e-86f6-4507-8620-31c039538d7a.")
     return text
@@ -140,11 +146,12 @@ def _normalize_choice(word: str) -> str:
     return re.sub(r"[\s_-]+", "_", word.strip().lower())
 
 
-def _choice(*choices: str, **synonyms: str) -> Callable[[object, ParseContext], str]:
+def parse_choice(*choices: str, **synonyms: str) -> Callable[[object, ParseContext], str]:
+    """A parser of one of some words; `synonyms` are other spellings of them."""
     canonical = {_normalize_choice(choice): choice for choice in choices}
 
-    def choose(value: object, reading: ParseContext) -> str:
-        word = _normalize_choice(_text(value, reading))
+    def choose(value: object, context: ParseContext) -> str:
+        word = _normalize_choice(parse_text(value, context))
         chosen = canonical.get(_normalize_choice(synonyms.get(word, word)))
         if chosen is None:
             raise InvalidArgument(f"is none of {', '.join(choices)}.")
@@ -153,8 +160,9 @@ def _choice(*choices: str, **synonyms: str) -> Callable[[object, ParseContext], 
     return choose
 
 
-def _recipient(value: object, reading: ParseContext) -> str:
-    text = _text(value, reading)
+def parse_recipient(value: object, context: ParseContext) -> str:
+    """A phone number's digits, or a pseudonym as it was given. Raises InvalidArgument."""
+    text = parse_text(value, context)
     if masking.parse_pseudonym(text):
         return text
     number = phones.normalize(text)
@@ -165,12 +173,13 @@ def _recipient(value: object, reading: ParseContext) -> str:
     return number
 
 
-def _subaccount(value: object, reading: ParseContext) -> str:
-    if reading.is_subaccount:
+def parse_subaccount(value: object, context: ParseContext) -> str:
+    """A subaccount's auth id. Raises InvalidArgument."""
+    if context.is_subaccount:
         raise InvalidArgument(
             "cannot be asked with a subaccount's own credentials: they see only that subaccount."
         )
-    text = _text(value, reading).upper()
+    text = parse_text(value, context).upper()
     if not re.fullmatch(r"SA[A-Z0-9]{18}", text, re.ASCII):
         raise InvalidArgument(
             "is not a subaccount's auth id: SA and 18 capitals or digits, "
@@ -179,12 +188,15 @@ def _subaccount(value: object, reading: ParseContext) -> str:
     return text
 
 
-def _time(value: object, reading: ParseContext) -> datetime:
-    return parse_time(_text(value, reading), now=reading.now)
+def parse_instant(value: object, context: ParseContext) -> datetime:
+    """An instant, aware UTC. Raises InvalidArgument."""
+    return parse_time(parse_text(value, context), now=context.now)
 
 
-def _integer(least: int, most: int, example: int) -> Callable[[object, ParseContext], int]:
-    def number(value: object, _reading: ParseContext) -> int:
+def parse_integer(least: int, most: int, example: int) -> Callable[[object, ParseContext], int]:
+    """A parser of whole numbers from `least` to `most`."""
+
+    def number(value: object, _context: ParseContext) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value, re.ASCII):
@@ -196,17 +208,16 @@ def _integer(least: int, most: int, example: int) -> Callable[[object, ParseCont
     return number
 
 
-def _choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
-    choose = _choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
+def parse_choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
+    """A parser of a list of at most `most` words, without repetitions."""
+    choose = parse_choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
 
-    def chosen(value: object, reading: ParseContext) -> tuple[str, ...]:
+    def chosen(value: object, context: ParseContext) -> tuple[str, ...]:
         if isinstance(value, str):
             value = re.split(r"[\s,]+", value.strip(" []\"'").replace('"', "").replace("'", ""))
         if not isinstance(value, list):
             raise InvalidArgument(f"is not a list. Give at most {most} of {', '.join(choices)}.")
-        words = tuple(
-            dict.fromkeys(choose(each, reading) for each in value if not _is_absent(each))
-        )
+        words = tuple(dict.fromkeys(choose(word, context) for word in value if not is_absent(word)))
         if len(words) > most:
             raise InvalidArgument(f"names {len(words)} groups; at most {most} go together.")
         return words
@@ -214,8 +225,9 @@ def _choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple
     return chosen
 
 
-def _time_zone(value: object, reading: ParseContext) -> ZoneInfo:
-    text = _text(value, reading)
+def parse_time_zone(value: object, context: ParseContext) -> ZoneInfo:
+    """An IANA time zone. Raises InvalidArgument."""
+    text = parse_text(value, context)
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -224,30 +236,31 @@ def _time_zone(value: object, reading: ParseContext) -> ZoneInfo:
         ) from None
 
 
-_TIMES = (
-    Argument("session_time", "Created exactly then.", _time),
-    Argument("session_time__gt", "Created after.", _time),
+TIME_ARGUMENTS = (
+    Argument("session_time", "Created exactly then.", parse_instant),
+    Argument("session_time__gt", "Created after.", parse_instant),
     Argument(
         "session_time__gte",
         "Created at or after: 24h or 7d (so long ago), 2026-11-01, 2026-11-01 09:30 (UTC) "
         "or ISO 8601 with an offset.",
-        _time,
+        parse_instant,
     ),
-    Argument("session_time__lt", "Created before; same forms.", _time),
-    Argument("session_time__lte", "Created at or before; same forms.", _time),
+    Argument("session_time__lt", "Created before; same forms.", parse_instant),
+    Argument("session_time__lte", "Created at or before; same forms.", parse_instant),
 )
 
 
-def _times_as_given(arguments: Mapping[str, object] | None) -> str:
+def recipient_as_written(arguments: Mapping[str, object] | None) -> str:
+    """The recipient as the caller wrote it, "" when there is none."""
     return str((arguments or {}).get("recipient") or "").strip()
 
 
-def _recipient_echo(recipient: str | None, written: str, reading: ParseContext) -> str:
+def echo_recipient(recipient: str | None, written: str, context: ParseContext) -> str:
     """The recipient for `applied`: with masking as it was written, never as its pseudonym.
 
-    A pseudonym beside the number that the caller gave would tell whose it is.
+    A pseudonym beside the number that the caller gave would reveal whose pseudonym it is.
     """
     if recipient is None:
         return ""
-    is_number = not reading.masks_recipients and phones.normalize(recipient) is not None
+    is_number = not context.masks_recipients and phones.normalize(recipient) is not None
     return phones.format_number(recipient) if is_number else written

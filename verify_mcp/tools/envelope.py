@@ -41,7 +41,7 @@ def to_json(answer: Mapping[str, Any]) -> str:
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
-def _pending_fields(eta_s: float) -> dict[str, Any]:
+def pending_fields(eta_s: float) -> dict[str, Any]:
     """That nothing could be asked, why, and when it can."""
     seconds = ceil_seconds(eta_s)
     why = (
@@ -55,7 +55,7 @@ RequestContext = ServerRequestContext[Mirror, Any]
 
 
 def parse_context(mirror: Mirror) -> ParseContext:
-    """What reading an argument depends on, here and now."""
+    """What context an argument depends on, here and now."""
     account = mirror.settings.credentials
     return ParseContext(
         mirror.now(),

@@ -9,9 +9,9 @@ from verify_mcp.domain.sessions import Session
 from verify_mcp.errors import InvalidArgument, QuotaExhausted
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.tools.arguments import Argument, ParseContext, _text, parse
-from verify_mcp.tools.definition import RawArguments
-from verify_mcp.tools.envelope import AnswerMeta, _pending_fields, answer_meta, parse_context
+from verify_mcp.tools.arguments import Argument, ParseContext, parse, parse_text
+from verify_mcp.tools.definition import RawArguments, ToolDefinition
+from verify_mcp.tools.envelope import AnswerMeta, answer_meta, parse_context, pending_fields
 from verify_mcp.tools.formatting import (
     RecipientFormatter,
     session_fields,
@@ -19,8 +19,8 @@ from verify_mcp.tools.formatting import (
 )
 
 
-def _session_id(value: object, reading: ParseContext) -> str:
-    text = _text(value, reading).lower()
+def _session_id(value: object, context: ParseContext) -> str:
+    text = parse_text(value, context).lower()
     if re.fullmatch(r"[0-9a-f]{32}", text, re.ASCII):  # written without its dashes
         text = "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
     if not re.fullmatch(r"[0-9a-f]{8}[0-9a-f-]{0,28}", text, re.ASCII) or (
@@ -43,41 +43,64 @@ GET_ARGUMENTS = (
 )
 
 
-def parse_get(arguments: Mapping[str, object] | None, reading: ParseContext) -> str:
+def parse_get(arguments: Mapping[str, object] | None, context: ParseContext) -> str:
     """A call of `get_verify_session`: the UUID or its beginning. Raises InvalidArgument."""
-    return str(parse(GET_ARGUMENTS, arguments, reading)["session_uuid"])
+    return str(parse(GET_ARGUMENTS, arguments, context)["session_uuid"])
 
 
-def session_pending_answer(reference: str, eta_s: float, footing: AnswerMeta) -> dict[str, Any]:
+def session_pending_answer(reference: str, eta_s: float, meta: AnswerMeta) -> dict[str, Any]:
     """The answer of `get_verify_session` when no request could leave in time."""
     return {
-        **_pending_fields(eta_s),
+        **pending_fields(eta_s),
         "session": reference,
-        **footing.fields(),
+        **meta.fields(),
     }
 
 
 def session_answer(
-    session: Session, footing: AnswerMeta, format_recipient: RecipientFormatter
+    session: Session, meta: AnswerMeta, format_recipient: RecipientFormatter
 ) -> dict[str, Any]:
     """The answer of `get_verify_session`."""
     return {
         "complete": True,
         "summary": session_sentence(session),
         **session_fields(session, format_recipient),
-        **footing.fields(),
+        **meta.fields(),
     }
 
 
 async def get_verify_session(
-    mirror: Mirror, arguments: RawArguments, effort: CallContext
+    mirror: Mirror, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """One session, every attempt of it."""
     reference = parse_get(arguments, parse_context(mirror))
     try:
-        session = await mirror.get_session(reference, effort=effort)
-    except QuotaExhausted as busy:
-        footing = await answer_meta(mirror, mirror.gateway.get_limiter, effort)
-        return session_pending_answer(reference, busy.eta_s, footing)
-    footing = await answer_meta(mirror, mirror.gateway.get_limiter, effort)
-    return session_answer(session, footing, mirror.format_recipient)
+        session = await mirror.get_session(reference, effort=call)
+    except QuotaExhausted as error:
+        meta = await answer_meta(mirror, mirror.gateway.get_limiter, call)
+        return session_pending_answer(reference, error.eta_s, meta)
+    meta = await answer_meta(mirror, mirror.gateway.get_limiter, call)
+    return session_answer(session, meta, mirror.format_recipient)
+
+
+GET_SESSION = ToolDefinition(
+    "get_verify_session",
+    "Get one Plivo Verify session",
+    "One Plivo Verify (OTP) session: status, every delivery attempt with channel, status, "
+    "time (UTC) and charge, costs, and a one-sentence summary. `updated` is the time of the "
+    "last attempt, not of verification. Delivered does not prove that the code was read. "
+    "`channel` is the last attempt's; statuses other than the usual, such as rejected, may "
+    "occur. `quota_left` counts get requests, which have a quota of their own.",
+    GET_ARGUMENTS,
+    {
+        "complete": "boolean",
+        "why": "string",
+        "summary": "string",
+        "session": "string",
+        "status": "string",
+        "attempts": "array",
+        "cost": "string",
+        "as_of": "string",
+    },
+    get_verify_session,
+)

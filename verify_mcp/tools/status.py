@@ -14,18 +14,18 @@ from verify_mcp.settings import API_URL
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
-    _choice,
-    _is_absent,
+    is_absent,
     parse,
+    parse_choice,
 )
-from verify_mcp.tools.definition import RawArguments
+from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import parse_context
 
 STATUS_ARGUMENTS = (
     Argument(
         "about",
         "What to tell.",
-        _choice("all", "quota", "mirror", "settings"),
+        parse_choice("all", "quota", "mirror", "settings"),
         extra_schema={"enum": ["all", "quota", "mirror", "settings"]},
         # Required on paper only: some clients refuse a tool without properties, and strict ones
         # count every optional one. Left out, it means all.
@@ -34,15 +34,15 @@ STATUS_ARGUMENTS = (
 )
 
 
-def parse_status(arguments: Mapping[str, object] | None, reading: ParseContext) -> str:
+def parse_status(arguments: Mapping[str, object] | None, context: ParseContext) -> str:
     """A call of `get_verify_status`: what to tell. Raises InvalidArgument."""
     return str(
-        parse(STATUS_ARGUMENTS, {"about": "all", **_status_topic(arguments)}, reading)["about"]
+        parse(STATUS_ARGUMENTS, {"about": "all", **_status_topic(arguments)}, context)["about"]
     )
 
 
 def _status_topic(arguments: Mapping[str, object] | None) -> dict[str, object]:
-    return {name: value for name, value in (arguments or {}).items() if not _is_absent(value)}
+    return {name: value for name, value in (arguments or {}).items() if not is_absent(value)}
 
 
 DAY = timedelta(days=1)
@@ -189,8 +189,20 @@ def _clock_problem(mirror: Mirror) -> str:
 
 
 async def get_verify_status(
-    mirror: Mirror, arguments: RawArguments, _effort: CallContext
+    mirror: Mirror, arguments: RawArguments, _call: CallContext
 ) -> dict[str, Any]:
     """How the server itself stands; costs no request."""
     about = parse_status(arguments, parse_context(mirror))
     return await server_status(mirror, about)
+
+
+GET_STATUS = ToolDefinition(
+    "get_verify_status",
+    "Get the server's status",
+    "How this server stands, without a request: account, both quotas (list requests; "
+    "`get_left` is of single sessions), seconds to the next free list request, days (UTC) held "
+    "whole or in part, settings in force, problems and their remedy.",
+    STATUS_ARGUMENTS,
+    {"complete": "boolean", "quota": "object", "mirror": "object", "problems": "array"},
+    get_verify_status,
+)

@@ -8,29 +8,66 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.summarizer import Summarizer, SummaryQuery, out_of_reach_result
-from verify_mcp.tools import summary_answer
-from verify_mcp.tools.definition import RawArguments
+from verify_mcp.tools import chart_page, summary_answer
+from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
-from verify_mcp.tools.summary_request import parse_summarize
+from verify_mcp.tools.summary_request import SUMMARIZE_ARGUMENTS, parse_summarize
 
 
 async def summarize_verify_sessions(
-    mirror: Mirror, arguments: RawArguments, effort: CallContext
+    mirror: Mirror, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    call = parse_summarize(arguments, parse_context(mirror))
-    call = replace(call, session_filter=await mirror.resolve_recipient(call.session_filter))
+    request = parse_summarize(arguments, parse_context(mirror))
+    request = replace(
+        request, session_filter=await mirror.resolve_recipient(request.session_filter)
+    )
     now = mirror.now()
-    end = min(call.end or now, now.replace(microsecond=0))
-    start = max(call.start, reach_edge(now))
-    pinned = call.end is not None and call.end <= now
-    if start < end or call.start >= end:
+    end = min(request.end or now, now.replace(microsecond=0))
+    start = max(request.start, reach_edge(now))
+    pinned = request.end is not None and request.end <= now
+    if start < end or request.start >= end:
         window = Window(min(start, end), end)
-        question = SummaryQuery(
-            call.session_filter, window, pinned, call.group_by, call.zone, call.max_requests
+        query = SummaryQuery(
+            request.session_filter,
+            window,
+            pinned,
+            request.group_by,
+            request.zone,
+            request.max_requests,
         )
-        finding = await Summarizer(mirror, question, effort).run()
+        result = await Summarizer(mirror, query, call).run()
     else:
-        finding = out_of_reach_result(Window(call.start, end), now)
-    footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
-    return summary_answer.summary_answer(call, finding, footing, mirror.format_recipient)
+        result = out_of_reach_result(Window(request.start, end), now)
+    meta = await answer_meta(mirror, mirror.gateway.list_limiter, call)
+    return summary_answer.summary_answer(request, result, meta, mirror.format_recipient)
+
+
+SUMMARIZE_SESSIONS = ToolDefinition(
+    "summarize_verify_sessions",
+    "Summarize Plivo Verify sessions",
+    "Totals over Plivo Verify (OTP) sessions: how many, verified, expired, conversion, "
+    "attempts, exact cost, cost per verified session, spend on expired ones, and rescued "
+    "(verified on another channel than the first); by up to two groups. `conversion_pct` is of "
+    "the sessions that ended: those in progress are left out. `basis` says how: held "
+    "and fetched are exact, counted has exact counts and marks what is `estimated` with 95 % "
+    "intervals. `complete: false` says what is missing and in how many seconds the same call "
+    "can go on; `missing` has at most five spans. `quota_left` counts list requests.",
+    SUMMARIZE_ARGUMENTS,
+    {
+        "complete": "boolean",
+        "basis": "string",
+        "why": "string",
+        "missing": "array",
+        "applied": "object",
+        "sessions": "integer",
+        "conversion_pct": "string",
+        "cost": "string",
+        "columns": "array",
+        "rows": "array",
+        "estimated": "object",
+        "as_of": "string",
+    },
+    summarize_verify_sessions,
+    chart_page.URI,
+)

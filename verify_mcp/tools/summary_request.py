@@ -1,4 +1,4 @@
-"""What a call of `summarize_verify_sessions` asks for."""
+"""The arguments of `summarize_verify_sessions`, and a call of it as a value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,40 +11,42 @@ from verify_mcp.domain.tallies import GROUPS
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
-    _choices,
-    _integer,
-    _recipient_echo,
-    _time,
-    _time_zone,
-    _times_as_given,
+    echo_recipient,
     parse,
+    parse_choices,
+    parse_instant,
+    parse_integer,
+    parse_time_zone,
+    recipient_as_written,
 )
-from verify_mcp.tools.list_sessions import LIST_ARGUMENTS
+from verify_mcp.tools.list_request import LIST_ARGUMENTS
 
 MAX_REQUESTS = 200
 """API requests that one call may ask to spend: ten minutes of quota."""
 
 SUMMARIZE_ARGUMENTS = (
-    Argument("session_time__gte", "Start of the window (default 24h): 7d, 2026-11-01, …", _time),
-    Argument("session_time__lt", "End of the window (default now).", _time),
-    *(each for each in LIST_ARGUMENTS if each.name in ("app_uuid", "recipient", "subaccount")),
-    *(each for each in LIST_ARGUMENTS if each.name in ("brand_name", "app_hash")),
+    Argument(
+        "session_time__gte", "Start of the window (default 24h): 7d, 2026-11-01, …", parse_instant
+    ),
+    Argument("session_time__lt", "End of the window (default now).", parse_instant),
+    *(rule for rule in LIST_ARGUMENTS if rule.name in ("app_uuid", "recipient", "subaccount")),
+    *(rule for rule in LIST_ARGUMENTS if rule.name in ("brand_name", "app_hash")),
     Argument(
         "group_by",
         "Groups, at most two; channel is the last attempt's.",
-        _choices(*GROUPS, most=2),
+        parse_choices(*GROUPS, most=2),
         "array",
         {"items": {"type": "string", "enum": list(GROUPS)}},
     ),
     Argument(
         "time_zone",
         "IANA zone of day and hour, e.g. Asia/Kolkata (default: the server's).",
-        _time_zone,
+        parse_time_zone,
     ),
     Argument(
         "max_requests",
         f"API requests to spend, 1 to {MAX_REQUESTS} (default {PAGE_SIZE}).",
-        _integer(1, MAX_REQUESTS, PAGE_SIZE),
+        parse_integer(1, MAX_REQUESTS, PAGE_SIZE),
         "integer",
         {"minimum": 1, "maximum": MAX_REQUESTS},
     ),
@@ -53,7 +55,7 @@ SUMMARIZE_ARGUMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class SummarizeRequest:
-    """What `summarize_verify_sessions` was asked; `wanted` holds no times."""
+    """A call of `summarize_verify_sessions`; its filter has no times."""
 
     session_filter: SessionFilter
     start: datetime
@@ -61,23 +63,21 @@ class SummarizeRequest:
     group_by: tuple[str, ...]
     zone: ZoneInfo
     max_requests: int
-    times_as_given: str = ""
-    """The recipient as the caller wrote it."""
     recipient_echo: str = ""
     """The recipient as `applied` repeats it."""
 
 
 def parse_summarize(
-    arguments: Mapping[str, object] | None, reading: ParseContext
+    arguments: Mapping[str, object] | None, context: ParseContext
 ) -> SummarizeRequest:
-    """A call of `summarize_verify_sessions`, read. Raises InvalidArgument."""
-    values = parse(SUMMARIZE_ARGUMENTS, arguments, reading)
+    """A call of `summarize_verify_sessions` from its raw arguments. Raises InvalidArgument."""
+    values = parse(SUMMARIZE_ARGUMENTS, arguments, context)
     by = values.pop("group_by", ())
-    zone = values.pop("time_zone", reading.zone)
+    zone = values.pop("time_zone", context.zone)
     most = values.pop("max_requests", PAGE_SIZE)
-    SessionFilter(**values).validate(now=reading.now)
+    SessionFilter(**values).validate(now=context.now)
     end = values.pop("session_time__lt", None)
-    start = values.pop("session_time__gte", None) or (end or reading.now) - DEFAULT_WINDOW
-    session_filter, written = SessionFilter(**values), _times_as_given(arguments)
-    echo = _recipient_echo(session_filter.recipient, written, reading)
-    return SummarizeRequest(session_filter, start, end, by, zone, most, written, echo)
+    start = values.pop("session_time__gte", None) or (end or context.now) - DEFAULT_WINDOW
+    session_filter, written = SessionFilter(**values), recipient_as_written(arguments)
+    echo = echo_recipient(session_filter.recipient, written, context)
+    return SummarizeRequest(session_filter, start, end, by, zone, most, echo)

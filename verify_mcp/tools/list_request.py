@@ -1,0 +1,90 @@
+"""The arguments of `list_verify_sessions`, and a call of it as a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from verify_mcp.domain.api_limits import PAGE_SIZE, STATUSES
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.times import is_relative_time
+from verify_mcp.tools.arguments import (
+    TIME_ARGUMENTS,
+    Argument,
+    ParseContext,
+    echo_recipient,
+    parse,
+    parse_choice,
+    parse_integer,
+    parse_recipient,
+    parse_subaccount,
+    parse_text,
+    parse_uuid,
+    recipient_as_written,
+)
+
+LIST_ARGUMENTS = (
+    Argument("app_uuid", "UUID of the Verify application.", parse_uuid),
+    Argument(
+        "status",
+        "Current status.",
+        parse_choice(
+            *STATUSES, pending="in-progress", inprogress="in-progress", validated="verified"
+        ),
+        extra_schema={"enum": list(STATUSES)},
+    ),
+    Argument("recipient", "Phone number with country code, e.g. +12025553434.", parse_recipient),
+    Argument("subaccount", "Auth id (SA…) of a subaccount.", parse_subaccount),
+    Argument(
+        "limit",
+        f"Rows, 1 to {PAGE_SIZE} (default {PAGE_SIZE}).",
+        parse_integer(1, PAGE_SIZE, PAGE_SIZE),
+        "integer",
+        {"minimum": 1, "maximum": PAGE_SIZE},
+    ),
+    Argument(
+        "offset",
+        "Rows to skip (default 0).",
+        parse_integer(0, 100_000_000, PAGE_SIZE),
+        "integer",
+        {"minimum": 0},
+    ),
+    *TIME_ARGUMENTS,
+    Argument("brand_name", "Brand given when the session was created.", parse_text),
+    Argument("app_hash", "App hash given when the session was created.", parse_text),
+    Argument(
+        "detail",
+        "concise (default): a table. full: whole objects with each attempt.",
+        parse_choice("concise", "full"),
+        extra_schema={"enum": ["concise", "full"]},
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """A call of `list_verify_sessions`."""
+
+    session_filter: SessionFilter
+    limit: int = PAGE_SIZE
+    offset: int = 0
+    detailed: bool = False
+    relative_times: tuple[str, ...] = ()
+    """Arguments given as `24h` or `7d`: for the next page they would mean another instant."""
+    recipient_echo: str = ""
+    """The recipient as `applied` repeats it."""
+
+
+def parse_list(arguments: Mapping[str, object] | None, context: ParseContext) -> ListRequest:
+    """A call of `list_verify_sessions` from its raw arguments. Raises InvalidArgument."""
+    values = parse(LIST_ARGUMENTS, arguments, context)
+    detailed = values.pop("detail", "concise") == "full"
+    limit, offset = values.pop("limit", PAGE_SIZE), values.pop("offset", 0)
+    session_filter = SessionFilter(**values)
+    session_filter.validate(now=context.now)
+    relative = tuple(
+        argument.name
+        for argument in TIME_ARGUMENTS
+        if is_relative_time(str((arguments or {}).get(argument.name, "")))
+    )
+    written = recipient_as_written(arguments)
+    echo = echo_recipient(session_filter.recipient, written, context)
+    return ListRequest(session_filter, limit, offset, detailed, relative, echo)
