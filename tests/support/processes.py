@@ -199,7 +199,7 @@ async def _ask_until_stopped(member: Member) -> None:
     class Observed(DatabaseRateLimitStore):
         """A ledger that tells when it granted, as it saw it itself."""
 
-        def _taken(self, connection: Connection, ticket: Ticket) -> Slot | float:
+        def _try_acquire(self, connection: Connection, ticket: Ticket) -> Slot | float:
             turn = super()._try_acquire(connection, ticket)
             if isinstance(turn, Slot):
                 granted[turn.key] = connection.read_clock()
