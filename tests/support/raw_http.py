@@ -18,13 +18,13 @@ from verify_mcp.http.timeouts import DeadlineProtocol
 class Hasty(DeadlineProtocol):
     """The real protocol in less of a hurry to wait."""
 
-    receipt_seconds = 0.4
+    request_seconds = 0.4
 
 
 class Small(DeadlineProtocol):
     """The real protocol with room for few."""
 
-    most_connections = 20
+    max_connections = 20
 
 
 @asynccontextmanager

@@ -287,7 +287,7 @@ class Provider(BaseHTTPRequestHandler):
 def provider() -> Iterator[tuple[str, list[tuple[str | None, dict[str, Any]]]]]:
     """The address of such an API, and what it was asked."""
     asked: list[tuple[str | None, dict[str, Any]]] = []
-    handler = type("Handler", (Provider,), {"asked": asked})
+    handler = type("Handler", (Provider,), {"requests": asked})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

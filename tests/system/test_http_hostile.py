@@ -187,7 +187,7 @@ async def test_an_answer_may_take_longer_than_its_request_had() -> None:
 
         tasks.start_soon(ask)
         await until(lambda: api.asked == 1)
-        await anyio.sleep(2 * Hasty.receipt_seconds)
+        await anyio.sleep(2 * Hasty.request_seconds)
         api.release.set()
     assert [reply.status_code for reply in replies] == [200]
 
@@ -256,16 +256,16 @@ async def test_r52_connections_beyond_the_room_there_is_are_told_so_at_once() ->
         async with anyio.create_task_group() as tasks:
             streams = [
                 await anyio.connect_tcp("127.0.0.1", here.port)
-                for _ in range(5 * Small.most_connections)
+                for _ in range(5 * Small.max_connections)
             ]
             replies: list[bytes] = []
 
             async def listen(stream: anyio.abc.SocketStream) -> None:
                 replies.append(await heard(stream))
 
-            for stream in streams[Small.most_connections :]:
+            for stream in streams[Small.max_connections :]:
                 tasks.start_soon(listen, stream)
-        assert len(replies) == 4 * Small.most_connections
+        assert len(replies) == 4 * Small.max_connections
         assert {each.split(b"\r\n")[0] for each in replies} == {b"HTTP/1.1 503 Service Unavailable"}
         assert all(b"retry-after: 1\r\n" in each for each in replies)
         for stream in streams:

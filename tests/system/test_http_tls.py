@@ -100,7 +100,7 @@ class HastyHandshake(Hasty):
     """The real protocol with little time for a handshake, and all of it for a request."""
 
     handshake_seconds = 0.4
-    receipt_seconds = 2.0 * PATIENCE
+    request_seconds = 2.0 * PATIENCE
 
 
 @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"], ids=repr)
@@ -148,7 +148,7 @@ async def test_r72_the_oldest_unfinished_handshake_makes_room(
         AsyncExitStack() as stack,
     ):
         streams = [
-            await stack.enter_async_context(connection(here)) for _ in range(Small.most_connections)
+            await stack.enter_async_context(connection(here)) for _ in range(Small.max_connections)
         ]
         async with connect_tls(here, certificate[0]):
             assert await heard(streams[0]) == b""
@@ -162,7 +162,7 @@ async def test_r72_finished_handshakes_keep_their_room(certificate: tuple[Path, 
         AsyncExitStack() as stack,
     ):
         first = await stack.enter_async_context(connect_tls(here, certificate[0]))
-        for _ in range(Small.most_connections - 1):
+        for _ in range(Small.max_connections - 1):
             await stack.enter_async_context(connect_tls(here, certificate[0]))
         async with connection(here) as stream:
             assert await heard(stream) == b""
