@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from verify_mcp import __version__
+from verify_mcp.cli.doctor import add_doctor_command
 from verify_mcp.cli.sandbox import unlimited_sandbox
 from verify_mcp.cli.serve import add_http_options, run_serve
 from verify_mcp.cli.terminal import print_err, replace_unencodable
@@ -55,9 +56,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     serve.set_defaults(command=run_serve)
     demo = commands.add_parser("demo", help="show four questions and their answers")
     demo.set_defaults(command=_demo)
-    doctor = commands.add_parser("doctor", help="check credentials, network and settings")
-    doctor.add_argument("--offline", action="store_true", help="check without asking the API")
-    doctor.set_defaults(command=_doctor)
+    add_doctor_command(commands)
     _add_report(commands)
     _add_mirror(commands)
     add_token_commands(commands)
@@ -191,13 +190,6 @@ def _demo(_options: argparse.Namespace) -> int:
 
     replace_unencodable()
     return run()
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from verify_mcp.cli.doctor import run
-
-    replace_unencodable()
-    return run(os.environ, offline=options.offline)
 
 
 def _emulator(options: argparse.Namespace) -> int:
