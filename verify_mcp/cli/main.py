@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from verify_mcp import __version__
+from verify_mcp.cli.demo import add_demo_command
 from verify_mcp.cli.doctor import add_doctor_command
 from verify_mcp.cli.sandbox import unlimited_sandbox
 from verify_mcp.cli.serve import add_http_options, run_serve
@@ -54,8 +55,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     add_http_options(serve)
     serve.set_defaults(command=run_serve)
-    demo = commands.add_parser("demo", help="show four questions and their answers")
-    demo.set_defaults(command=_demo)
+    add_demo_command(commands)
     add_doctor_command(commands)
     _add_report(commands)
     _add_mirror(commands)
@@ -183,13 +183,6 @@ def _install(action: str, options: argparse.Namespace) -> int:
         if action == "run"
         else installer.uninstall(order, machine, person)
     )
-
-
-def _demo(_options: argparse.Namespace) -> int:
-    from verify_mcp.cli.demo import run
-
-    replace_unencodable()
-    return run()
 
 
 def _emulator(options: argparse.Namespace) -> int:
