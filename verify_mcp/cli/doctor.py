@@ -8,26 +8,19 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from verify_mcp.cli import checks, network_checks
-from verify_mcp.cli.checks import OK, PROBLEM, WARNING, CheckResult, Environ
-from verify_mcp.cli.network_checks import ApiProbe
 from verify_mcp.cli.terminal import replace_unencodable
-from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.errors import InvalidSetting, VerifyError
-from verify_mcp.plivo.client import open_client
-from verify_mcp.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-_STYLES = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
+    from verify_mcp.cli.checks import CheckResult
+
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 def add_doctor_command(subparsers: Any) -> None:
@@ -43,7 +36,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def run(
-    environ: Environ,
+    environ: Mapping[str, str],
     *,
     offline: bool = False,
     app: Callable[..., Any] | None = None,
@@ -54,13 +47,15 @@ def run(
     """
     from rich.console import Console
 
+    from verify_mcp.cli import checks, network_checks
+
     results = [
         *checks.this_package(),
         *checks.account(environ),
         *checks.settings_variables(environ),
         *network_checks.network(environ),
     ]
-    probe = None if offline else _probe_api(environ, app)
+    probe = None if offline else network_checks.probe_api(environ, app)
     results += [
         network_checks.connection(probe, offline=offline),
         network_checks.clock(probe, datetime.now(UTC)),
@@ -69,7 +64,7 @@ def run(
     console = Console(highlight=False)
     _print_results(console, results)
     console.print(client_configuration(_command()), soft_wrap=True)
-    return int(any(result.level == PROBLEM for result in results))
+    return int(any(result.level == checks.PROBLEM for result in results))
 
 
 def client_configuration(command: Sequence[str]) -> str:
@@ -89,26 +84,11 @@ def _command() -> list[str]:
     return [str(Path(found).absolute())] if found else [sys.executable, "-m", "verify_mcp"]
 
 
-def _probe_api(environ: Environ, app: Callable[..., Any] | None) -> ApiProbe | None:
-    try:
-        settings = read_settings(environ)
-    except InvalidSetting:
-        return None
-    return None if settings.credentials is None else anyio.run(_request_once, settings, app)
-
-
-async def _request_once(settings: Settings, app: Callable[..., Any] | None) -> ApiProbe:
-    async with open_client(settings, now=lambda: datetime.now(UTC), app=app) as api:
-        try:
-            await api.list_sessions(SessionFilter(), limit=1, offset=0)
-        except VerifyError as error:
-            return ApiProbe(error, api.server_time)
-        return ApiProbe(None, api.server_time)
-
-
-def _print_results(console: "Console", results: Sequence[CheckResult]) -> None:
+def _print_results(console: "Console", results: Sequence["CheckResult"]) -> None:
     from rich.table import Table
     from rich.text import Text
+
+    from verify_mcp.cli.checks import OK
 
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
@@ -123,7 +103,9 @@ def _print_results(console: "Console", results: Sequence[CheckResult]) -> None:
     console.print(Text(_verdict(results), "bold"), end="\n\n")
 
 
-def _verdict(results: Sequence[CheckResult]) -> str:
+def _verdict(results: Sequence["CheckResult"]) -> str:
+    from verify_mcp.cli.checks import PROBLEM, WARNING
+
     levels = [result.level for result in results]
     problems, warnings = levels.count(PROBLEM), levels.count(WARNING)
     if problems:

@@ -1,15 +1,20 @@
 """The doctor's checks of what lies between this machine and the API: proxy, certificates, clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import proxy_bypass_environment
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # no stub
+
+import anyio
 
 from verify_mcp.cli.checks import OK, PROBLEM, WARNING, CheckResult, Environ, readable_settings
-from verify_mcp.errors import CredentialsRejected, VerifyError
-from verify_mcp.settings import API_URL
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.errors import CredentialsRejected, InvalidSetting, VerifyError
+from verify_mcp.plivo.client import open_client
+from verify_mcp.settings import API_URL, Settings, read_settings
 
 _SLOW_CLOCK, _WRONG_CLOCK = 30, 300
 """Seconds that the clock may differ from the API's before it is a warning, and a problem."""
@@ -85,6 +90,24 @@ def certificates(environ: Environ) -> CheckResult:
             "Name a PEM file with your company's CA certificate, or unset it.",
         )
     return CheckResult(OK, "Certificates", f"SSL_CERT_FILE: {path}")
+
+
+def probe_api(environ: Environ, app: Callable[..., Any] | None) -> ApiProbe | None:
+    """Send one request to the API, or to an ASGI application; None when settings prevent it."""
+    try:
+        settings = read_settings(environ)
+    except InvalidSetting:
+        return None
+    return None if settings.credentials is None else anyio.run(_request_once, settings, app)
+
+
+async def _request_once(settings: Settings, app: Callable[..., Any] | None) -> ApiProbe:
+    async with open_client(settings, now=lambda: datetime.now(UTC), app=app) as api:
+        try:
+            await api.list_sessions(SessionFilter(), limit=1, offset=0)
+        except VerifyError as error:
+            return ApiProbe(error, api.server_time)
+        return ApiProbe(None, api.server_time)
 
 
 def connection(probe: ApiProbe | None, *, offline: bool) -> CheckResult:
