@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify_mcp.cli import demo
+from verify_mcp.cli import demo, demo_output, demo_steps
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=30),
@@ -19,12 +19,12 @@ JSON = st.recursive(
 
 @given(JSON.filter(lambda value: isinstance(value, dict)), st.integers(20, 100))
 def test_an_answer_laid_out_is_still_the_same_json(value: object, width: int) -> None:
-    assert json.loads(demo.format_json(value, width)) == value
+    assert json.loads(demo_output.format_json(value, width)) == value
 
 
-def found(*answers: dict[str, Any]) -> list[demo.ToolCall]:
-    call = demo.PlannedCall("tool", {})
-    return [demo.ToolCall(call, json.dumps(each), 1, 9) for each in answers]
+def found(*answers: dict[str, Any]) -> list[demo_steps.ToolCall]:
+    call = demo_steps.PlannedCall("tool", {})
+    return [demo_steps.ToolCall(call, json.dumps(each), 1, 9) for each in answers]
 
 
 def attempt(channel: str, status: str, charge: str = "0") -> dict[str, str]:
@@ -34,7 +34,7 @@ def attempt(channel: str, status: str, charge: str = "0") -> dict[str, str]:
 def test_no_code_is_explained_by_what_the_networks_reported() -> None:
     listed = {"rows": [["60ea68db"]]}
     unreached = {"status": "expired", "attempts": [attempt("sms", "failed")]}
-    assert demo.no_code(found(listed, unreached)) == (
+    assert demo_steps.no_code(found(listed, unreached)) == (
         "1 session in 7 days. The latest one is expired, after 1 attempt: no network confirmed "
         "that a code arrived. A report is no proof that a person saw or heard the code."
     )
@@ -43,7 +43,7 @@ def test_no_code_is_explained_by_what_the_networks_reported() -> None:
 def test_a_list_of_expired_sessions_is_summed_up_from_its_rows() -> None:
     columns = ["attempts", "cost"]
     rows = [["voice answer; sms failed", "0.1"], ["sms undelivered", "0.25"], ["", ""]]
-    assert demo.expired_recently(found({"columns": columns, "rows": rows, "next": {}})) == (
+    assert demo_steps.expired_recently(found({"columns": columns, "rows": rows, "next": {}})) == (
         "The latest 3 sessions that expired cost 0.35 together. For 1 of them a network reported a "
         "delivery or an answered call: there the code probably arrived and was not entered in "
         "time. More follow: `next` says how to ask for them."

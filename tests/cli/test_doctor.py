@@ -9,8 +9,9 @@ from pathlib import Path
 import keyring
 import pytest
 
-from verify_mcp.cli import doctor, main
-from verify_mcp.cli.doctor import OK, PROBLEM, WARNING, ApiProbe, CheckResult
+from verify_mcp.cli import checks, doctor, main, network_checks
+from verify_mcp.cli.checks import OK, PROBLEM, WARNING, CheckResult
+from verify_mcp.cli.network_checks import ApiProbe
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator
 from verify_mcp.errors import ApiUnreachable
 
@@ -171,12 +172,12 @@ def test_what_is_wrong_with_settings_that_belong_together_is_one_problem(
 
 
 def test_an_address_that_is_no_address_is_a_problem() -> None:
-    found = list(doctor.settings({"VERIFY_MCP_API_URL": "http://api.plivo.com"}))
+    found = list(checks.settings_variables({"VERIFY_MCP_API_URL": "http://api.plivo.com"}))
     assert [(each.level, each.subject) for each in found] == [(PROBLEM, "VERIFY_MCP_API_URL")]
 
 
 def test_the_usual_address_is_well_and_settings_in_force_are_shown() -> None:
-    assert list(doctor.settings({"VERIFY_MCP_MAX_WAIT": "30", "PATH": "/bin"})) == [
+    assert list(checks.settings_variables({"VERIFY_MCP_MAX_WAIT": "30", "PATH": "/bin"})) == [
         CheckResult(OK, "VERIFY_MCP_MAX_WAIT", "30"),
         CheckResult(OK, "API address", "https://api.plivo.com"),
     ]
@@ -187,16 +188,16 @@ def test_a_token_in_a_file_should_be_readable_by_its_owner_only(tmp_path: Path) 
     file.write_text(SANDBOX_AUTH_TOKEN)
     environ = {"PLIVO_AUTH_ID": SANDBOX_AUTH_ID, "PLIVO_AUTH_TOKEN_FILE": str(file)}
     file.chmod(0o600)
-    assert list(doctor.account(environ))[1:] == [
+    assert list(checks.account(environ))[1:] == [
         CheckResult(OK, "PLIVO_AUTH_TOKEN", f"in {file} (not shown)")
     ]
     file.chmod(0o644)
     told = "in a file that other users of this machine can read"
-    assert list(doctor.account(environ))[1:] == [
+    assert list(checks.account(environ))[1:] == [
         CheckResult(WARNING, "PLIVO_AUTH_TOKEN", told, f"chmod 600 {file}")
     ]
     both = environ | {"PLIVO_AUTH_TOKEN": SANDBOX_AUTH_TOKEN}
-    assert levels(doctor.account(both))["PLIVO_AUTH_TOKEN"] == WARNING
+    assert levels(checks.account(both))["PLIVO_AUTH_TOKEN"] == WARNING
 
 
 def test_a_token_in_the_keyring_is_told_without_being_shown(
@@ -205,14 +206,14 @@ def test_a_token_in_the_keyring_is_told_without_being_shown(
     held = {("verify-mcp", SANDBOX_AUTH_ID): SANDBOX_AUTH_TOKEN}
     monkeypatch.setattr(keyring, "get_password", lambda *place: held.get(place))
     environ = {"PLIVO_AUTH_ID": SANDBOX_AUTH_ID, "PLIVO_AUTH_TOKEN_KEYRING": "verify-mcp"}
-    assert list(doctor.account(environ))[1:] == [
+    assert list(checks.account(environ))[1:] == [
         CheckResult(OK, "PLIVO_AUTH_TOKEN", "in the system's keyring (not shown)")
     ]
 
 
 def test_a_subaccounts_id_is_recognised() -> None:
     environ = GOOD | {"PLIVO_AUTH_ID": "SASANDBOXRETAIL00001"}
-    assert next(iter(doctor.account(environ))).message == "SASA…0001 (a subaccount)"
+    assert next(iter(checks.account(environ))).message == "SASA…0001 (a subaccount)"
 
 
 @pytest.mark.parametrize(
@@ -240,6 +241,16 @@ def test_a_subaccounts_id_is_recognised() -> None:
             "HTTPS_PROXY is set, but NO_PROXY leaves out api.plivo.com",
         ),
         (
+            {"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "*, localhost"},
+            OK,
+            "HTTPS_PROXY is set, but NO_PROXY leaves out api.plivo.com",
+        ),
+        (
+            {"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "ivo.com"},
+            OK,
+            "HTTPS_PROXY: requests to api.plivo.com go through proxy.example",
+        ),
+        (
             {"ALL_PROXY": "socks5://proxy.example:1080"},
             PROBLEM,
             "ALL_PROXY names a socks5 proxy, which is not supported",
@@ -249,24 +260,26 @@ def test_a_subaccounts_id_is_recognised() -> None:
 def test_the_proxy_in_force_is_named_without_its_password(
     environ: dict[str, str], level: str, told: str
 ) -> None:
-    found = doctor.proxy(environ, "api.plivo.com")
+    found = network_checks.proxy(environ, "api.plivo.com")
     assert (found.level, found.message) == (level, told)
 
 
 def test_no_proxy_lies_before_an_address_on_this_machine() -> None:
     environ = GOOD | {"HTTPS_PROXY": "http://proxy.example"}
-    assert levels(doctor.network(environ)) == {"Proxy": OK}
-    assert levels(doctor.network({})) == {"Proxy": OK, "Certificates": OK}
+    assert levels(network_checks.network(environ)) == {"Proxy": OK}
+    assert levels(network_checks.network({})) == {"Proxy": OK, "Certificates": OK}
 
 
 def test_a_certificate_file_must_hold_certificates(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     environ = {"SSL_CERT_FILE": str(file)}
-    assert doctor.certificates(environ).level == PROBLEM
+    assert network_checks.certificates(environ).level == PROBLEM
     file.write_text("nothing")
-    assert doctor.certificates(environ).level == PROBLEM
+    assert network_checks.certificates(environ).level == PROBLEM
     file.write_text("-----BEGIN CERTIFICATE-----")
-    assert doctor.certificates(environ) == CheckResult(OK, "Certificates", f"SSL_CERT_FILE: {file}")
+    assert network_checks.certificates(environ) == CheckResult(
+        OK, "Certificates", f"SSL_CERT_FILE: {file}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -279,36 +292,38 @@ def test_a_certificate_file_must_hold_certificates(tmp_path: Path) -> None:
 )
 def test_the_clock_is_compared_with_the_apis(seconds: int, level: str, told: str) -> None:
     reply = ApiProbe(None, NOW - timedelta(seconds=seconds))
-    found = doctor.clock(reply, NOW)
+    found = network_checks.clock(reply, NOW)
     assert (found.level, found.message) == (level, told)
 
 
 def test_an_api_out_of_reach_is_a_problem_and_its_clock_unknown() -> None:
     reply = ApiProbe(ApiUnreachable("No network."), None)
-    assert doctor.connection(reply, offline=False) == CheckResult(PROBLEM, "API", "No network.")
-    assert doctor.clock(reply, NOW).message == "2026-11-21 09:30 UTC (not compared)"
+    assert network_checks.connection(reply, offline=False) == CheckResult(
+        PROBLEM, "API", "No network."
+    )
+    assert network_checks.clock(reply, NOW).message == "2026-11-21 09:30 UTC (not compared)"
 
 
 def test_the_data_directory_is_checked_and_never_made(tmp_path: Path) -> None:
     data = tmp_path / "share" / "verify-mcp"
     told = f"{data} (not there yet; made when needed)"
-    assert doctor.data_directory(data) == CheckResult(OK, "Data directory", told)
+    assert checks.data_directory(data) == CheckResult(OK, "Data directory", told)
     assert list(tmp_path.iterdir()) == []
     data.mkdir(parents=True, mode=0o700)
-    assert doctor.data_directory(data) == CheckResult(OK, "Data directory", str(data))
+    assert checks.data_directory(data) == CheckResult(OK, "Data directory", str(data))
     data.chmod(0o755)
-    assert doctor.data_directory(data).remedy == f"chmod 700 {data}"
+    assert checks.data_directory(data).remedy == f"chmod 700 {data}"
 
 
 def test_a_file_in_place_of_the_data_directory_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "verify-mcp").touch()
-    assert doctor.data_directory(tmp_path / "verify-mcp").level == PROBLEM
+    assert checks.data_directory(tmp_path / "verify-mcp").level == PROBLEM
 
 
 def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "share").touch()
     data = tmp_path / "share" / "verify-mcp"
-    found = doctor.data_directory(data)
+    found = checks.data_directory(data)
     assert (found.level, found.message) == (WARNING, f"{data} cannot be created")
 
 
@@ -322,23 +337,23 @@ def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 )
 def test_where_data_is_kept_is_told_without_the_password(url: str, subject: str, told: str) -> None:
     environ = {"VERIFY_MCP_DATABASE_URL": url}
-    (found,) = doctor.database(environ)
+    (found,) = checks.database(environ)
     assert (found.level, found.subject) == (OK, subject)
     assert told in found.message
-    assert "secret" not in repr([found, *doctor.settings(environ)])
+    assert "secret" not in repr([found, *checks.settings_variables(environ)])
 
 
 def test_a_database_url_that_is_none_is_named() -> None:
     environ = {"VERIFY_MCP_DATABASE_URL": "mysql://db.example"}
-    assert list(doctor.database(environ)) == []
-    assert levels(doctor.settings(environ))["VERIFY_MCP_DATABASE_URL"] == PROBLEM
+    assert list(checks.database(environ)) == []
+    assert levels(checks.settings_variables(environ))["VERIFY_MCP_DATABASE_URL"] == PROBLEM
 
 
 def test_a_client_is_given_an_absolute_command_as_json() -> None:
-    assert doctor.client(["C:\\venv\\verify-mcp.exe"]).splitlines()[1] == (
+    assert doctor.client_configuration(["C:\\venv\\verify-mcp.exe"]).splitlines()[1] == (
         '  "command": "C:\\\\venv\\\\verify-mcp.exe"'
     )
-    assert doctor.client(["/bin/python", "-m", "verify_mcp"]).splitlines()[1] == (
+    assert doctor.client_configuration(["/bin/python", "-m", "verify_mcp"]).splitlines()[1] == (
         '  "command": "/bin/python", "args": ["-m", "verify_mcp"]'
     )
 

@@ -9,7 +9,7 @@ from keyring.backends.fail import Keyring as NoKeyring
 
 from tests.support.keyrings import Keyring
 from verify_mcp import keychain
-from verify_mcp.cli import doctor
+from verify_mcp.cli import checks
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.settings import Credentials, read_settings
 
@@ -75,5 +75,5 @@ def test_only_a_keyring_that_a_client_can_reach_and_that_hides_is_used(
 
 def test_the_doctor_says_where_the_token_is(stored_token: Keyring) -> None:
     stored_token.set_password("verify-mcp", ACCOUNT, TOKEN)
-    told = [each.message for each in doctor.account(ENVIRON)]
+    told = [each.message for each in checks.account(ENVIRON)]
     assert told[-1] == "in the system's keyring (not shown)"

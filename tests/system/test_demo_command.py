@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from verify_mcp.cli import demo, main
+from verify_mcp.cli import demo_client, demo_steps, main
 from verify_mcp.emulator import BEN_SESSION, SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, serve
 
 pytestmark = pytest.mark.anyio
@@ -34,7 +34,7 @@ def demo_output() -> str:
 
 
 def test_the_demo_asks_four_questions_and_ends_well(demo_output: str) -> None:
-    questions = [step.question for step in demo.steps()]
+    questions = [step.question for step in demo_steps.steps()]
     asked = [line for line in demo_output.splitlines() if line in questions]
     assert asked == questions
     assert demo_output.count("In words: ") == len(asked)
@@ -61,9 +61,9 @@ def test_a_demo_that_fails_says_so_in_a_sentence_and_exits_with_1(
 async def test_the_demo_counts_the_bytes_that_the_api_sent(tmp_path: Path) -> None:
     emulator = Emulator()
     with (tmp_path / "log").open("w+", encoding="utf-8") as log:
-        async with serve(emulator) as url, demo.connect_client(url, log) as client:
-            call = demo.PlannedCall("get_verify_session", {"session_uuid": BEN_SESSION})
-            told = await demo.call_tool(client, emulator, call)
+        async with serve(emulator) as url, demo_client.connect_client(url, log) as client:
+            call = demo_steps.PlannedCall("get_verify_session", {"session_uuid": BEN_SESSION})
+            told = await demo_client.call_tool(client, emulator, call)
     bodies = [each.sent for each in emulator.received]
     async with ask(emulator) as http:
         raw = (await http.get(emulator.received[0].path)).content
@@ -80,9 +80,11 @@ def ask(emulator: Emulator) -> httpx.AsyncClient:
 
 
 async def test_an_answer_that_is_not_as_it_should_be_stops_the_demo(tmp_path: Path) -> None:
-    misspelt = demo.DemoStep("?", [demo.PlannedCall("get_verify_session", {"id": 1})], demo.rescued)
+    misspelt = demo_steps.DemoStep(
+        "?", [demo_steps.PlannedCall("get_verify_session", {"id": 1})], demo_steps.rescued
+    )
     emulator = Emulator()
     with (tmp_path / "log").open("w+", encoding="utf-8") as log:
-        async with serve(emulator) as url, demo.connect_client(url, log) as client:
-            with pytest.raises(demo.DemoFailed, match="There is no argument id"):
-                await demo.answer_step(client, emulator, misspelt)
+        async with serve(emulator) as url, demo_client.connect_client(url, log) as client:
+            with pytest.raises(demo_steps.DemoFailed, match="There is no argument id"):
+                await demo_client.answer_step(client, emulator, misspelt)

@@ -1,19 +1,25 @@
-"""The command line: serve (the default) and the other commands that `--help` lists."""
+"""The command line: serve (the default) and the other commands that `--help` lists.
+
+Every command has a file here, whose imports at the top are few: each start of a server loads them
+all. What a command needs beyond them is imported when it runs.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from verify_mcp import __version__
+from verify_mcp.cli.demo import add_demo_command
+from verify_mcp.cli.doctor import add_doctor_command
+from verify_mcp.cli.emulator import add_emulator_command
+from verify_mcp.cli.install import add_install_commands
 from verify_mcp.cli.sandbox import unlimited_sandbox
-from verify_mcp.cli.serve import add_http_options, run_serve
-from verify_mcp.cli.terminal import print_err, replace_unencodable
-from verify_mcp.cli.tokens import add_token_commands
+from verify_mcp.cli.serve import add_serve_command, run_serve
+from verify_mcp.cli.terminal import print_err
+from verify_mcp.cli.tokens import add_token_command
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.settings import read_settings
 
@@ -22,8 +28,8 @@ EXIT_PROBLEM, EXIT_USAGE = 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code."""
-    said = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(said).parse_args(said)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(given).parse_args(given)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         sys.exit(command(options))
@@ -34,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(130)
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """The parser; what other commands import is left out where it would slow a server's start."""
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="verify-mcp",
         description="Answers about Plivo Verify (OTP) sessions for AI assistants, over MCP.",
@@ -45,30 +50,15 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"verify-mcp {__version__}")
     parser.set_defaults(command=run_serve, sandbox=False, http=False)
     commands = parser.add_subparsers(title="commands", metavar="")
-    serve = commands.add_parser("serve", help="serve MCP over stdin and stdout (the default)")
-    serve.add_argument(
-        "--sandbox",
-        action="store_true",
-        help="answer from made-up sessions, without credentials or network",
-    )
-    add_http_options(serve)
-    serve.set_defaults(command=run_serve)
-    demo = commands.add_parser("demo", help="show four questions and their answers")
-    demo.set_defaults(command=_demo)
-    doctor = commands.add_parser("doctor", help="check credentials, network and settings")
-    doctor.add_argument("--offline", action="store_true", help="check without asking the API")
-    doctor.set_defaults(command=_doctor)
+    add_serve_command(commands)
+    add_demo_command(commands)
+    add_doctor_command(commands)
     _add_report(commands)
     _add_mirror(commands)
-    add_token_commands(commands)
-    if not arguments or arguments[0] != "serve":
-        _add_install(commands)
-    emulator = commands.add_parser("emulator", help="run the pretend Verify API on this machine")
-    if "emulator" in arguments:
-        from verify_mcp.emulator.cli import add_arguments
-
-        add_arguments(emulator)
-    emulator.set_defaults(command=_emulator)
+    add_token_command(commands)
+    if arguments[:1] != ["serve"]:  # the list of clients would slow the start of a server
+        add_install_commands(commands)
+    add_emulator_command(commands, arguments)
     return parser
 
 
@@ -141,68 +131,3 @@ def _purge(options: argparse.Namespace) -> int:
     from verify_mcp.cli import sync
 
     return sync.run(os.environ, sync.purge_command(options.older_than))
-
-
-def _add_install(commands: Any) -> None:
-    from verify_mcp.install.clients import BY_NAME
-
-    installer = commands.add_parser("install", help="add this server to an MCP client")
-    uninstall = commands.add_parser("uninstall", help="take it out of the client again")
-    for each in (installer, uninstall):
-        each.add_argument("client", choices=BY_NAME, metavar="CLIENT", help=", ".join(BY_NAME))
-        each.add_argument("--config", type=Path, help="another file than the client's usual one")
-        each.add_argument("--name", help="name of the entry (verify, or verify-sandbox)")
-        each.add_argument("--yes", action="store_true", help="do it without asking")
-        each.add_argument(
-            "--sandbox", action="store_true", help="made-up sessions, without credentials"
-        )
-    installer.add_argument("--uvx", action="store_true", help="start it with `uvx verify-mcp`")
-    installer.add_argument("--auth-id", help="the account (else PLIVO_AUTH_ID, or a question)")
-    installer.add_argument(
-        "--print", action="store_true", dest="only_print", help="only show what to paste"
-    )
-    installer.set_defaults(command=partial(_install, "run"))
-    uninstall.set_defaults(command=partial(_install, "undo"))
-
-
-def _install(action: str, options: argparse.Namespace) -> int:
-    from getpass import getpass
-
-    from verify_mcp.install import environment, installer
-    from verify_mcp.install.clients import BY_NAME
-
-    replace_unencodable()
-    given = {**vars(options), "client": BY_NAME[options.client]}
-    order = environment.InstallOptions(
-        **{name: given[name] for name in environment.OPTION_NAMES if name in given}
-    )
-    asking = (input, getpass) if sys.stdin.isatty() else (None, None)
-    person = environment.Terminal(sys.stdout.write, *asking)
-    machine = environment.detect_environment(os.environ, datetime.now(UTC))
-    return (
-        installer.run(order, machine, person)
-        if action == "run"
-        else installer.uninstall(order, machine, person)
-    )
-
-
-def _demo(_options: argparse.Namespace) -> int:
-    from verify_mcp.cli.demo import run
-
-    replace_unencodable()
-    return run()
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    from verify_mcp.cli.doctor import run
-
-    replace_unencodable()
-    return run(os.environ, offline=options.offline)
-
-
-def _emulator(options: argparse.Namespace) -> int:
-    from verify_mcp.emulator.cli import from_arguments
-    from verify_mcp.emulator.serve import run
-
-    run(from_arguments(options), options.host, options.port)
-    return 0

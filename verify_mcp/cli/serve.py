@@ -12,8 +12,19 @@ from verify_mcp.cli.terminal import print_err
 from verify_mcp.settings import Settings, read_settings
 
 
-def add_http_options(serve: argparse.ArgumentParser) -> None:
-    """Add the options of `serve --http`."""
+def add_serve_command(subparsers: Any) -> None:
+    """Add the command `serve`."""
+    serve = subparsers.add_parser("serve", help="serve MCP over stdin and stdout (the default)")
+    serve.add_argument(
+        "--sandbox",
+        action="store_true",
+        help="answer from made-up sessions, without credentials or network",
+    )
+    _add_http_options(serve)
+    serve.set_defaults(command=run_serve)
+
+
+def _add_http_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--http", action="store_true", help="serve a team over HTTP instead")
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default %(default)s)"

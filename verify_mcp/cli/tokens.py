@@ -11,18 +11,18 @@ from verify_mcp.cli.terminal import print_err
 from verify_mcp.settings import read_settings
 
 
-def add_token_commands(commands: Any) -> None:
+def add_token_command(subparsers: Any) -> None:
     """Add the command `token` and its own commands."""
-    token = commands.add_parser("token", help="who may ask over HTTP")
-    deeds = token.add_subparsers(title="commands", metavar="", required=True)
-    add = deeds.add_parser("add", help="make a token and show it, this once")
+    token = subparsers.add_parser("token", help="who may ask over HTTP")
+    actions = token.add_subparsers(title="commands", metavar="", required=True)
+    add = actions.add_parser("add", help="make a token and show it, this once")
     add.add_argument("name", help="whom it is for, e.g. support")
     add.add_argument("--budget", type=int, default=120, help="calls a minute (default %(default)s)")
     add.add_argument("--subaccount", default="", help="auth id (SA…) that is all it may see")
     add.set_defaults(command=_token_add)
-    listing = deeds.add_parser("list", help="show the tokens' names, never the tokens")
-    listing.set_defaults(command=_token_list)
-    revoke = deeds.add_parser("revoke", help="make a token worthless, at once")
+    list_ = actions.add_parser("list", help="show the tokens' names, never the tokens")
+    list_.set_defaults(command=_token_list)
+    revoke = actions.add_parser("revoke", help="make a token worthless, at once")
     revoke.add_argument("name")
     revoke.set_defaults(command=_token_revoke)
 
@@ -40,9 +40,9 @@ def _token_add(options: argparse.Namespace) -> int:
 def _token_list(_options: argparse.Namespace) -> int:
     from verify_mcp.http import tokens
 
-    for each in tokens.list_tokens(_tokens_path()):
-        sees = each.subaccount or "everything"
-        line = f"{each.name}  {each.budget}/minute  sees {sees}  made {each.created}\n"
+    for entry in tokens.list_tokens(_tokens_path()):
+        sees = entry.subaccount or "everything"
+        line = f"{entry.name}  {entry.budget}/minute  sees {sees}  made {entry.created}\n"
         sys.stdout.write(line)
     return 0
 

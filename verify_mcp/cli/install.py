@@ -1,0 +1,63 @@
+"""The commands `install` and `uninstall`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from verify_mcp.cli.terminal import replace_unencodable
+
+
+def add_install_commands(subparsers: Any) -> None:
+    """Add the commands `install` and `uninstall`."""
+    from verify_mcp.install.clients import BY_NAME
+
+    install = subparsers.add_parser("install", help="add this server to an MCP client")
+    uninstall = subparsers.add_parser("uninstall", help="take it out of the client again")
+    for command in (install, uninstall):
+        command.add_argument("client", choices=BY_NAME, metavar="CLIENT", help=", ".join(BY_NAME))
+        command.add_argument("--config", type=Path, help="another file than the client's usual one")
+        command.add_argument("--name", help="name of the entry (verify, or verify-sandbox)")
+        command.add_argument("--yes", action="store_true", help="do it without asking")
+        command.add_argument(
+            "--sandbox", action="store_true", help="made-up sessions, without credentials"
+        )
+    install.add_argument("--uvx", action="store_true", help="start it with `uvx verify-mcp`")
+    install.add_argument("--auth-id", help="the account (else PLIVO_AUTH_ID, or a question)")
+    install.add_argument(
+        "--print", action="store_true", dest="only_print", help="only show what to paste"
+    )
+    install.set_defaults(command=_install)
+    uninstall.set_defaults(command=_uninstall)
+
+
+def _install(options: argparse.Namespace) -> int:
+    from verify_mcp.install import installer
+
+    return _run(installer.run, options)
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    from verify_mcp.install import installer
+
+    return _run(installer.uninstall, options)
+
+
+def _run(action: Callable[..., int], options: argparse.Namespace) -> int:
+    from getpass import getpass
+
+    from verify_mcp.install import environment
+    from verify_mcp.install.clients import BY_NAME
+
+    replace_unencodable()
+    given = {**vars(options), "client": BY_NAME[options.client]}
+    install_options = environment.InstallOptions(
+        **{name: given[name] for name in environment.OPTION_NAMES if name in given}
+    )
+    questions = (input, getpass) if sys.stdin.isatty() else (None, None)
+    terminal = environment.Terminal(sys.stdout.write, *questions)
+    machine = environment.detect_environment(os.environ, datetime.now(UTC))
+    return action(install_options, machine, terminal)
