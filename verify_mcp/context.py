@@ -1,8 +1,10 @@
-"""The composition root: opens the API client, the database and the mirror."""
+"""The composition root: opens the API client and the database, and composes the parts of a call."""
 
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -10,9 +12,17 @@ import anyio.abc
 
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
 from verify_mcp.mirror.mirror import Mirror
-from verify_mcp.plivo.client import open_client
+from verify_mcp.mirror.recent import RecentSessions
+from verify_mcp.mirror.recipients import Recipients
+from verify_mcp.mirror.resumable_jobs import ResumableJobs
+from verify_mcp.mirror.session_source import SessionSource
+from verify_mcp.mirror.store import Store
+from verify_mcp.plivo.api_clock import ApiClock
+from verify_mcp.plivo.client import VerifyClient, open_client
 from verify_mcp.plivo.gateway import ApiGateway
 from verify_mcp.plivo.memory_rate_limit import InMemoryRateLimitStore
 from verify_mcp.plivo.rate_limiter import RateLimiter
@@ -22,44 +32,113 @@ from verify_mcp.settings import IN_MEMORY, Rate, Settings
 
 logger = logging.getLogger(__name__)
 OFFLINE_RATE_DIVISOR = 4
-"""Without the shared ledger a process keeps to this fraction of the rate: others may be there."""
+"""Without the shared state of the rate limit a process uses this part of the rate: other processes
+may be running."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppContext:
+    """The parts that answer a call, as its caller may use them."""
+
+    clock: Clock
+    settings: Settings
+    gateway: SessionSource
+    """The API's endpoints, their rate limits and the API's clock."""
+    database: DatabaseStatus
+    mirror: Mirror
+    recent: RecentSessions
+    recipients: Recipients
+    resumable_jobs: ResumableJobs
+
+    @property
+    def api_clock(self) -> ApiClock:
+        """The API's clock, which decides what a window has."""
+        return self.gateway.api_clock
+
+    def now(self) -> datetime:
+        """The API's time, aware UTC."""
+        return self.api_clock.now()
+
+
+def compose(
+    *,
+    clock: Clock,
+    settings: Settings,
+    gateway: SessionSource,
+    database: DatabaseStatus,
+    store: Store | None,
+    recent: RecentSessions,
+    recipients: Recipients,
+) -> AppContext:
+    """A context of these parts, with a mirror and resumable jobs for it alone."""
+    jobs = ResumableJobs()
+    mirror = Mirror(
+        gateway, store, recent, settings, clock=clock, database=database, resumable_jobs=jobs
+    )
+    return AppContext(clock, settings, gateway, database, mirror, recent, recipients, jobs)
 
 
 @asynccontextmanager
-async def open_mirror(
+async def open_context(
     settings: Settings, *, world: Clock | None = None, app: Callable[..., Any] | None = None
-) -> AsyncIterator[Mirror]:
-    """The mirror and the doors behind it, for as long as the block.
+) -> AsyncIterator[AppContext]:
+    """The context of a process, whose API client and database are open as long as the block.
 
-    `app` is an ASGI application asked in process instead of the API, such as the emulator.
+    `app` is an ASGI application that is called in process instead of the API, such as the emulator.
+    Raises InvalidSetting when recipients are masked and their key cannot be used.
     """
     # Before any task: its error would otherwise come out as a group of them.
     key = load_or_create_key(settings) if settings.masked else None
-    world = world or Clock()
-    access = ResilientDatabase(settings.database_url, clock=world.monotonic, say=_warn)
+    clock = world or Clock()
+    database = ResilientDatabase(settings.database_url, clock=clock.monotonic, say=_warn)
     try:
         async with (
-            open_client(settings, now=world.now, monotonic=world.monotonic, app=app) as api,
+            open_client(settings, now=clock.now, monotonic=clock.monotonic, app=app) as client,
             _background_tasks() as tasks,
         ):
-            exchange = ApiGateway(
-                api,
-                list_limiter=_rate_limiter("list", settings.rate_limit, access, settings, world),
-                get_limiter=_rate_limiter(
-                    "get", settings.retrieve_rate_limit, access, settings, world
-                ),
-                flights=SingleFlight(tasks),
+            store = _open_store(database, settings)
+            recent = RecentSessions(store)
+            yield compose(
+                clock=clock,
                 settings=settings,
-                clock=world,
+                gateway=_open_gateway(client, database, tasks, settings, clock),
+                database=database,
+                store=store,
+                recent=recent,
+                recipients=Recipients(key, RecipientLookups(clock.monotonic), recent),
             )
-            yield Mirror(exchange, access, settings, world, key)
     finally:
-        access.close()
+        database.close()
+
+
+def _open_store(database: ResilientDatabase, settings: Settings) -> Store | None:
+    """The account's sessions; None without an account, or when the mirror is off."""
+    account = settings.credentials
+    if account is None or not settings.mirror:
+        return None
+    return Store(database, account.auth_id, settle=settings.settle)
+
+
+def _open_gateway(
+    client: VerifyClient,
+    database: ResilientDatabase,
+    tasks: anyio.abc.TaskGroup,
+    settings: Settings,
+    clock: Clock,
+) -> ApiGateway:
+    return ApiGateway(
+        client,
+        list_limiter=_rate_limiter("list", settings.rate_limit, database, settings, clock),
+        get_limiter=_rate_limiter("get", settings.retrieve_rate_limit, database, settings, clock),
+        flights=SingleFlight(tasks),
+        settings=settings,
+        clock=clock,
+    )
 
 
 @asynccontextmanager
 async def _background_tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
-    """Work that outlives a single call, but not the mirror."""
+    """Tasks that outlive a single call, but not the context."""
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
         try:

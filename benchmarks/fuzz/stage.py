@@ -21,9 +21,9 @@ from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
 from tests.support.client import SANDBOX, FakeClock
 from verify_mcp.clock import Clock as Surroundings
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.emulator import Options
-from verify_mcp.server.server import OpenMirror, build_server
+from verify_mcp.server.server import OpenContext, build_server
 
 SUMMARIZE, LIST, GET = "summarize_verify_sessions", "list_verify_sessions", "get_verify_session"
 MOST_PAGES = 60
@@ -157,7 +157,7 @@ class _Served:
     task: asyncio.Task[None]
 
     @classmethod
-    async def start_server(cls, opened: OpenMirror) -> Self:
+    async def start_server(cls, opened: OpenContext) -> Self:
         """Start it."""
         over = asyncio.Event()
         ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
@@ -231,7 +231,7 @@ class Stage(Asking):
         """A client of that server, started if need be."""
         if number not in self._servers:
             opened = partial(
-                open_mirror, self._settings, world=self._surroundings(number), app=self.api
+                open_context, self._settings, world=self._surroundings(number), app=self.api
             )
             self._servers[number] = await _Served.start_server(opened)
         return self._servers[number].client

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.support.client import FakeClock, emulator_with, make_record
 from tests.support.databases import sqlite_url
-from tests.support.mirror import open_mirror_of
+from tests.support.mirror import open_context_of
 from verify_mcp.cli.sync import EXIT_DONE, EXIT_TRY_LATER, purge_command, sync_command
 from verify_mcp.emulator import Emulator, Fault
 from verify_mcp.errors import DatabaseUnavailable
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.anyio
 
 async def run_sync(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
     out = Console(file=io.StringIO(), width=200)
-    async with open_mirror_of(emulator, FakeClock(), database_url=url) as mirror:
-        code = await sync_command(since, None, "")(mirror, out)
+    async with open_context_of(emulator, FakeClock(), database_url=url) as context:
+        code = await sync_command(since, None, "")(context, out)
     assert isinstance(out.file, io.StringIO)
     return code, out.file.getvalue().split("\n", 1)[1]
 
@@ -67,9 +67,9 @@ async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_pat
         spoil(place)  # as another program may, while the API is asked
         await emulator(scope, receive, send)
 
-    async with open_mirror_of(serve, FakeClock(), database_url=sqlite_url(place)) as mirror:
+    async with open_context_of(serve, FakeClock(), database_url=sqlite_url(place)) as context:
         with pytest.raises(DatabaseUnavailable):
-            await sync_command("24h", None, "")(mirror, out)
+            await sync_command("24h", None, "")(context, out)
 
 
 async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> None:
@@ -77,10 +77,12 @@ async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> 
     await run_sync(old(), url)
     out = Console(file=io.StringIO(), width=200)
     another = Credentials("MAANOTHERACCOUNT0000", "another-token")
-    async with open_mirror_of(old(), FakeClock(), database_url=url, credentials=another) as mirror:
-        assert await purge_command(None)(mirror, out) == EXIT_DONE
-    async with open_mirror_of(old(), FakeClock(), database_url=url) as mirror:
-        assert mirror.store is not None
-        assert await mirror.store.stats("") == (0, ())
+    async with open_context_of(
+        old(), FakeClock(), database_url=url, credentials=another
+    ) as context:
+        assert await purge_command(None)(context, out) == EXIT_DONE
+    async with open_context_of(old(), FakeClock(), database_url=url) as context:
+        assert context.mirror.store is not None
+        assert await context.mirror.store.stats("") == (0, ())
     assert isinstance(out.file, io.StringIO)
     assert out.file.getvalue().startswith("Removed 2 sessions from ")

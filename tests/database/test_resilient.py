@@ -28,10 +28,9 @@ from tests.support.databases import (
     sqlite_url,
     steered,
 )
-from verify_mcp.context import open_mirror
+from verify_mcp.context import AppContext, open_context
 from verify_mcp.database.migrations import MIGRATIONS, TABLES
 from verify_mcp.database.resilient import open_database
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.rate_limit_store import RateLimitStatus
 from verify_mcp.server.server import build_server
 
@@ -46,7 +45,7 @@ class Running:
     """A server with its client, and what it has written to its log."""
 
     client: Client
-    mirror: Mirror
+    context: AppContext
     clock: FakeClock
     log: pytest.LogCaptureFixture
 
@@ -56,11 +55,11 @@ class Running:
         return sum(answer["complete"] for answer in answers)
 
     async def read_status(self) -> RateLimitStatus:
-        return await self.mirror.gateway.list_limiter.status()
+        return await self.context.gateway.list_limiter.status()
 
     @property
     def problem(self) -> str:
-        return self.mirror.database.problem
+        return self.context.database.problem
 
     @property
     def problem_of(self) -> list[str]:
@@ -74,12 +73,12 @@ async def run_until(
 ) -> AsyncIterator[Running]:
     clock = clock or FakeClock()
     settings = replace(SANDBOX, database_url=url, mirror=False, max_wait=0.0)
-    opened: list[Mirror] = []
+    opened: list[AppContext] = []
     api = emulator_with(*(make_record(n) for n in range(30)), clock=clock)
 
     @asynccontextmanager
-    async def open_late() -> AsyncIterator[Mirror]:
-        async with open_mirror(settings, world=clock.clock(), app=api) as one:
+    async def open_late() -> AsyncIterator[AppContext]:
+        async with open_context(settings, world=clock.clock(), app=api) as one:
             opened.append(one)
             yield one
 

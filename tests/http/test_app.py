@@ -40,14 +40,13 @@ from tests.support.http_server import (
 )
 from verify_mcp import logs
 from verify_mcp import metrics as metrics_module
-from verify_mcp.context import open_mirror
+from verify_mcp.context import AppContext, open_context
 from verify_mcp.emulator import SANDBOX_AUTH_TOKEN
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.http import tokens
 from verify_mcp.http.callers import MINUTE, Caller, CallerRateLimits
 from verify_mcp.http.listen import ListenAddress, uvicorn_config
 from verify_mcp.http.serve import require_auth_if_exposed
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -102,13 +101,13 @@ async def test_r71_over_http_too_the_instructions_name_the_configured_rate(era: 
 
 
 async def test_the_doors_are_opened_once_for_all_requests() -> None:
-    opened: list[Mirror] = []
+    opened: list[AppContext] = []
 
     @asynccontextmanager
-    async def count_calls() -> AsyncIterator[Mirror]:
-        async with open_mirror(SANDBOX, world=FakeClock().clock(), app=emulator_with()) as mirror:
-            opened.append(mirror)
-            yield mirror
+    async def count_calls() -> AsyncIterator[AppContext]:
+        async with open_context(SANDBOX, world=FakeClock().clock(), app=emulator_with()) as context:
+            opened.append(context)
+            yield context
 
     async with run_server(None, open_doors=count_calls) as here:
         for _ in range(3):

@@ -28,16 +28,16 @@ from tests.support.client import (
     uuid,
 )
 from tests.support.http_server import RunningServer, create_token, http_client, run_server
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
+from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.emulator import SANDBOX_AUTH_TOKEN, SUBACCOUNTS, Emulator
 from verify_mcp.errors import AccessDenied, InvalidArgument
 from verify_mcp.http.callers import Caller
 from verify_mcp.http.subaccounts import (
-    MAX_SUBACCOUNT_MIRRORS,
-    MirrorsByCaller,
+    MAX_SUBACCOUNT_CONTEXTS,
+    ContextsByCaller,
     SubaccountGateway,
-    SubaccountMirror,
 )
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.settings import Credentials
@@ -236,14 +236,15 @@ async def test_r55_the_work_for_anothers_session_is_the_work_for_none(tmp_path: 
     """Statements and rows, because a clock in a test would only tell how busy the machine is."""
     file = tmp_path / "m.sqlite3"
     settings = replace(SANDBOX, database_url=f"sqlite:///{file}")
-    async with open_mirror(settings, world=FakeClock().clock(), app=world()) as whole:
-        await whole.list_page(SessionFilter(), limit=20, offset=0, effort=CallContext())
-        view = MirrorsByCaller(whole).for_caller(Caller("x", 1, MINE))
-        store = view.store
+    async with open_context(settings, world=FakeClock().clock(), app=world()) as whole:
+        await whole.mirror.list_page(SessionFilter(), limit=20, offset=0, effort=CallContext())
+        view = ContextsByCaller(whole).for_caller(Caller("x", 1, MINE))
+        store = view.mirror.store
         assert store is not None
         for number in (OTHER, PARENTS, NOBODYS):
             assert await store.get_final(uuid(number)) is None
             assert await store.ids_starting_with(uuid(number)) == []
+        assert isinstance(whole.database, ResilientDatabase)
         held = await whole.database.read(
             lambda connection: connection.fetch_all(
                 "SELECT DISTINCT account FROM verify_sessions ORDER BY account"
@@ -264,7 +265,7 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
     async def is_known(_: str) -> bool:
         return False
 
-    async with open_mirror(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
+    async with open_context(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
         confined = SubaccountGateway(whole.gateway, MINE, is_known)
         with pytest.raises(InvalidArgument):
             await confined.list_sessions(
@@ -274,8 +275,8 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
 
 async def test_r55_a_subaccounts_own_server_serves_only_that_subaccount() -> None:
     settings = replace(SANDBOX, credentials=Credentials(MINE, SANDBOX_AUTH_TOKEN))
-    async with open_mirror(settings, world=FakeClock().clock(), app=world()) as whole:
-        views = MirrorsByCaller(whole)
+    async with open_context(settings, world=FakeClock().clock(), app=world()) as whole:
+        views = ContextsByCaller(whole)
         assert views.for_caller(Caller("x", 1, MINE)) is whole
         with pytest.raises(AccessDenied):
             views.for_caller(Caller("x", 1, THEIRS))
@@ -299,12 +300,12 @@ async def test_r55_a_token_for_another_subaccount_than_the_servers_is_told_so(
 
 
 async def test_views_are_kept_by_subaccount_and_bounded() -> None:
-    async with open_mirror(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
-        views = MirrorsByCaller(whole)
+    async with open_context(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
+        views = ContextsByCaller(whole)
         first = views.for_caller(Caller("a", 1, MINE))
-        assert isinstance(first, SubaccountMirror)
+        assert first is not whole
         assert views.for_caller(Caller("b", 1, MINE)) is first
-        for number in range(MAX_SUBACCOUNT_MIRRORS):
+        for number in range(MAX_SUBACCOUNT_CONTEXTS):
             views.for_caller(Caller("c", 1, f"SA{number:018d}"))
         assert views.for_caller(Caller("a", 1, MINE)) is not first
 

@@ -12,7 +12,7 @@ from mcp import Client
 
 from tests.support.client import SANDBOX, emulator_with, list_sessions, make_record
 from verify_mcp.clock import Clock
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.emulator import Emulator, Options
 from verify_mcp.emulator.app import real_clock
 from verify_mcp.server.server import build_server
@@ -35,7 +35,7 @@ async def test_sixty_callers_at_once_are_all_answered_in_order_without_a_429() -
         # Different questions, because the same one asked at once is asked of the API once.
         answers[number] = await list_sessions(client, offset=number)
 
-    server = build_server(partial(open_mirror, hurried(), world=Clock(), app=api))
+    server = build_server(partial(open_context, hurried(), world=Clock(), app=api))
     async with Client(server) as client, anyio.create_task_group() as tasks:
         for number in range(CALLERS):
             tasks.start_soon(ask, client, number)
@@ -53,7 +53,7 @@ async def test_the_same_question_asked_at_once_costs_one_request() -> None:
     async def ask(client: Client) -> None:
         answers.append(await list_sessions(client))
 
-    server = build_server(partial(open_mirror, hurried(), app=api))
+    server = build_server(partial(open_context, hurried(), app=api))
     async with Client(server) as client, anyio.create_task_group() as tasks:
         for _ in range(10):
             tasks.start_soon(ask, client)
@@ -64,7 +64,7 @@ async def test_the_same_question_asked_at_once_costs_one_request() -> None:
 
 async def test_r33_a_cancelled_call_stops_and_the_next_is_answered() -> None:
     api = Emulator(behaviour=Options(latency=30.0))
-    server = build_server(partial(open_mirror, hurried(), app=api))
+    server = build_server(partial(open_context, hurried(), app=api))
     async with Client(server) as client:
         with anyio.move_on_after(0.2) as abandoned:
             await list_sessions(client)

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from mcp import Client
 
 from verify_mcp.clock import Clock as Surroundings
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.emulator import (
     SANDBOX_AUTH_ID,
     SANDBOX_AUTH_TOKEN,
@@ -128,7 +128,7 @@ async def connect(
     """A client of the real server, whose API is `app`."""
     surroundings = (clock or FakeClock()).clock()
     chosen = replace(SANDBOX, **settings)
-    opened = partial(open_mirror, chosen, world=surroundings, app=app)
+    opened = partial(open_context, chosen, world=surroundings, app=app)
     try:
         async with Client(build_server(opened, chosen.rate_limit), mode=era) as client:
             yield client

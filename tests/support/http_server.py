@@ -24,7 +24,7 @@ from mcp_types import CLIENT_CAPABILITIES_META_KEY, CLIENT_INFO_META_KEY, PROTOC
 
 from tests.support.client import NOW, SANDBOX, App, Era, FakeClock
 from tests.support.stdio import environment
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.http import tokens
 from verify_mcp.http.app import HttpApp
 from verify_mcp.http.listen import PATH, ListenAddress, bound_socket, uvicorn_config
@@ -33,7 +33,7 @@ from verify_mcp.http.oauth import JwtVerifier
 from verify_mcp.http.serve import HttpServer
 from verify_mcp.http.timeouts import DeadlineProtocol
 from verify_mcp.http.tokens import TokenFile
-from verify_mcp.server.server import OpenMirror
+from verify_mcp.server.server import OpenContext
 
 MODERN = "2026-07-28"
 PATIENCE = 30
@@ -73,7 +73,7 @@ async def run_server(
     clock: FakeClock | None = None,
     file: Path | None = None,
     guarded_by: JwtVerifier | None = None,
-    open_doors: OpenMirror | None = None,
+    open_doors: OpenContext | None = None,
     protocol: type[DeadlineProtocol] = DeadlineProtocol,
     certificate: tuple[Path, Path] | None = None,
     **changes: Any,
@@ -81,7 +81,7 @@ async def run_server(
     """The real server, whose API is `app`, with the tokens in `file`."""
     clock = clock or FakeClock()
     settings = replace(SANDBOX, **changes)
-    opened = open_doors or partial(open_mirror, settings, world=clock.clock(), app=app)
+    opened = open_doors or partial(open_context, settings, world=clock.clock(), app=app)
     keepers = TokenFile(file) if file else None
     guarded = keepers is not None or settings.oauth is not None
     reception = CallerMiddleware(

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.client import SANDBOX, App, FakeClock
-from verify_mcp.context import open_mirror
+from verify_mcp.context import AppContext, open_context
+from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.windows import Window
 from verify_mcp.emulator import AccountData
 from verify_mcp.emulator.account import microseconds
@@ -21,11 +22,18 @@ ALL_TIME = Window(datetime(2001, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=
 
 
 @asynccontextmanager
+async def open_context_of(app: App, clock: FakeClock, **settings: Any) -> AsyncIterator[AppContext]:
+    """A context whose API is `app`, with quota enough for everything."""
+    chosen = replace(SANDBOX, **{"rate_limit": UNLIMITED, **settings})
+    async with open_context(chosen, world=clock.clock(), app=app) as context:
+        yield context
+
+
+@asynccontextmanager
 async def open_mirror_of(app: App, clock: FakeClock, **settings: Any) -> AsyncIterator[Mirror]:
-    """A mirror whose API is `app`, with quota enough for everything."""
-    wished = replace(SANDBOX, **{"rate_limit": UNLIMITED, **settings})
-    async with open_mirror(wished, world=clock.clock(), app=app) as mirror:
-        yield mirror
+    """The mirror of such a context."""
+    async with open_context_of(app, clock, **settings) as context:
+        yield context.mirror
 
 
 def created_in(world: AccountData, window: Window) -> set[str]:
@@ -39,6 +47,7 @@ async def check_claims(mirror: Mirror, world: AccountData, now: datetime) -> Non
     assert mirror.store is not None
     settled = (await mirror.store.stats(""))[1]
     walks = await mirror.store.recently_fetched("", ALL_TIME, now - timedelta(days=99))
+    assert isinstance(mirror.database, ResilientDatabase)
     rows = await mirror.database.read(
         lambda connection: connection.fetch_all(
             "SELECT created, session, status FROM verify_sessions"

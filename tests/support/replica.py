@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from verify_mcp.clock import Clock
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.http import listen, serve
 from verify_mcp.settings import read_settings
 
@@ -19,7 +19,7 @@ def main(seconds: str, port: str) -> int:
     settings = read_settings(os.environ)
     world = Clock(now=lambda: datetime.now(UTC) + ahead)
     return serve.run(
-        settings, listen.ListenAddress(port=int(port)), partial(open_mirror, settings, world=world)
+        settings, listen.ListenAddress(port=int(port)), partial(open_context, settings, world=world)
     )
 
 

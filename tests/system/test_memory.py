@@ -24,14 +24,14 @@ import json, resource, sys
 from functools import partial
 import anyio
 from mcp import Client
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.server.server import build_server
 from verify_mcp.settings import Credentials, Settings
 
 async def main(url, calls):
     mine = Settings(credentials=Credentials("MASANDBOXACCOUNT0000", "sandbox-token-not-a-secret"),
                     api_url=url)
-    async with Client(build_server(partial(open_mirror, mine))) as client:
+    async with Client(build_server(partial(open_context, mine))) as client:
         await client.call_tool("list_verify_sessions", {})
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         answers = [await client.call_tool("list_verify_sessions", {}) for _ in range(calls)]

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from verify_mcp import __version__, logs, private_files
 from verify_mcp.clock import Clock
-from verify_mcp.context import open_mirror
+from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.times import format_api_time, parse_time
 from verify_mcp.domain.windows import Window
@@ -26,7 +26,6 @@ from verify_mcp.errors import (
     InvalidSetting,
     QuotaExhausted,
 )
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.rate_limit_store import Priority
 from verify_mcp.settings import Settings
@@ -91,37 +90,37 @@ async def _run_async(
 ) -> int:
     if order.path.exists() and not order.force:
         raise FileExistsError
-    async with open_mirror(settings, world=world, app=app) as mirror:
-        report = await build_report(mirror, order, out)
+    async with open_context(settings, world=world, app=app) as context:
+        report = await build_report(context, order, out)
     save(order.path, chart_page.html_with_data(report), force=order.force)
     exact = all(answer["complete"] for answer in report["answers"])
     out.print(f"{order.path}: {_print_results(report['answers'][0], exact=exact)}", markup=False)
     return EXIT_EXACT if exact else EXIT_INCOMPLETE
 
 
-async def build_report(mirror: Mirror, order: ReportOptions, out: Console) -> dict[str, Any]:
+async def build_report(context: AppContext, order: ReportOptions, out: Console) -> dict[str, Any]:
     """The report's data: the totals, then an answer for each chart, all of the same window."""
-    if mirror.store is None:
-        mirror.settings.account()
+    if context.mirror.store is None:
+        context.settings.account()
         raise InvalidSetting(
             "VERIFY_MCP_MIRROR is off, and a report takes many requests whose sessions must be "
             "kept meanwhile. Set it to on; VERIFY_MCP_DATABASE_URL=sqlite:// keeps them in memory."
         )
-    window = _window(order, mirror)
+    window = _window(order, context)
     arguments = {
         "session_time__gte": format_api_time(window.start),
         "session_time__lt": format_api_time(window.end),
     }
-    deadline = mirror.clock.monotonic() + order.within
+    deadline = context.clock.monotonic() + order.within
     with _bar(out) as tell:
-        answers = [await _ask_until_complete(mirror, arguments, window, deadline, tell)]
+        answers = [await _ask_until_complete(context, arguments, window, deadline, tell)]
         for groups in order.charts or default_charts(window):
             tables = {**arguments, "group_by": list(groups)}
-            answers.append(await _ask_until_complete(mirror, tables, window, deadline, tell))
+            answers.append(await _ask_until_complete(context, tables, window, deadline, tell))
     return {
         "version": __version__,
-        "made": f"{format_api_time(mirror.now().replace(microsecond=0))}Z",
-        "sandbox": mirror.settings.sandbox,
+        "made": f"{format_api_time(context.now().replace(microsecond=0))}Z",
+        "sandbox": context.settings.sandbox,
         "answers": answers,
     }
 
@@ -135,9 +134,9 @@ def default_charts(window: Window) -> tuple[Groups, ...]:
     )
 
 
-def _window(order: ReportOptions, mirror: Mirror) -> Window:
+def _window(order: ReportOptions, context: AppContext) -> Window:
     """Whole seconds, so that every answer is about the very same window."""
-    now = mirror.now().replace(microsecond=0)
+    now = context.now().replace(microsecond=0)
     start = max(_parse_time("--since", order.since, now), now - REACH)
     end = min(_parse_time("--until", order.until, now), now) if order.until else now
     if start >= end:
@@ -153,7 +152,7 @@ def _parse_time(option: str, text: str, now: datetime) -> datetime:
 
 
 async def _ask_until_complete(
-    mirror: Mirror,
+    context: AppContext,
     arguments: Mapping[str, object],
     window: Window,
     deadline: float,
@@ -161,20 +160,20 @@ async def _ask_until_complete(
 ) -> Answer:
     """The answer to one question, asked again until it is whole, or estimated, or too late."""
     while True:
-        answer = await _ask_once(mirror, arguments)
+        answer = await _ask_once(context, arguments)
         tell("fetching", _share(answer, window))
         pause = max(MIN_PAUSE, float(answer.get("eta_s", 0)))
-        left = deadline - mirror.clock.monotonic()
+        left = deadline - context.clock.monotonic()
         if answer["complete"] or _is_estimated(answer) or pause > left:
             return answer
         tell(f"waiting {pause:.0f} s for the API's quota", _share(answer, window))
-        await mirror.clock.sleep(pause)
+        await context.clock.sleep(pause)
 
 
-async def _ask_once(mirror: Mirror, arguments: Mapping[str, object]) -> Answer:
+async def _ask_once(context: AppContext, arguments: Mapping[str, object]) -> Answer:
     effort = CallContext(priority=Priority.BACKGROUND)
     return await summarize_verify_sessions(
-        mirror, {**arguments, "max_requests": MAX_REQUESTS}, effort
+        context, {**arguments, "max_requests": MAX_REQUESTS}, effort
     )
 
 

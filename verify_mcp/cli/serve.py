@@ -37,7 +37,7 @@ def _add_http_options(serve: argparse.ArgumentParser) -> None:
 def run_serve(options: argparse.Namespace) -> int:
     """Run the command `serve`; the exit code. Raises InvalidSetting."""
     from verify_mcp import logs
-    from verify_mcp.context import open_mirror
+    from verify_mcp.context import open_context
     from verify_mcp.mirror.masking import load_or_create_key
     from verify_mcp.server import stdio
     from verify_mcp.server.server import build_server
@@ -51,16 +51,16 @@ def run_serve(options: argparse.Namespace) -> int:
     if settings.masked:
         load_or_create_key(settings)  # one that cannot be used ends the start here, in a sentence
     if options.http:
-        return _serve_http(options, settings, partial(open_mirror, settings, app=app))
+        return _serve_http(options, settings, partial(open_context, settings, app=app))
     if sys.stdin.isatty():
         print_err(
             "verify-mcp serves MCP on stdin and stdout: an MCP client starts it, not a person. "
             "Try `verify-mcp demo`. Ctrl-C ends it."
         )
-    return stdio.run(build_server(partial(open_mirror, settings, app=app), settings.rate_limit))
+    return stdio.run(build_server(partial(open_context, settings, app=app), settings.rate_limit))
 
 
-def _serve_http(options: argparse.Namespace, settings: Settings, open_mirror: Any) -> int:
+def _serve_http(options: argparse.Namespace, settings: Settings, open_context: Any) -> int:
     from verify_mcp import metrics
     from verify_mcp.http import listen
     from verify_mcp.http import serve as serve_module
@@ -71,4 +71,4 @@ def _serve_http(options: argparse.Namespace, settings: Settings, open_mirror: An
     if message := metrics.configure(os.environ, names):
         print_err(message)
     place = listen.ListenAddress(options.host, options.port, options.tls_cert, options.tls_key)
-    return serve_module.run(settings, place, open_mirror)
+    return serve_module.run(settings, place, open_context)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from verify_mcp import logs
-from verify_mcp.context import open_mirror
+from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import REACH_TOLERANCE, reach_edge
@@ -24,7 +24,6 @@ from verify_mcp.errors import (
     InvalidSetting,
 )
 from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.mirror.store import Store
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.rate_limit_store import Priority
@@ -33,7 +32,7 @@ from verify_mcp.settings import Settings, read_settings
 EXIT_DONE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 75, 78
 """Exit codes: done; the API or the database is away (EX_TEMPFAIL); something to set (EX_CONFIG)."""
 
-Command = Callable[[Mirror, Console], Awaitable[int]]
+Command = Callable[[AppContext, Console], Awaitable[int]]
 
 
 def run(environ: Mapping[str, str], work: Command) -> int:
@@ -42,7 +41,7 @@ def run(environ: Mapping[str, str], work: Command) -> int:
     try:
         settings = read_settings(environ)
         logs.configure(settings)
-        return anyio.run(_with_mirror, settings, work, out)
+        return anyio.run(_with_context, settings, work, out)
     except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
         out.print(str(error), markup=False)
         return EXIT_CONFIGURE
@@ -51,32 +50,32 @@ def run(environ: Mapping[str, str], work: Command) -> int:
         return EXIT_TRY_LATER
 
 
-async def _with_mirror(settings: Settings, work: Command, out: Console) -> int:
-    async with open_mirror(settings) as mirror:
-        return await work(mirror, out)
+async def _with_context(settings: Settings, work: Command, out: Console) -> int:
+    async with open_context(settings) as app:
+        return await work(app, out)
 
 
 def sync_command(since: str, until: str | None, subaccount: str) -> Command:
     """Fetch what the mirror lacks of a period, the youngest part first, behind people's calls."""
 
-    async def work(mirror: Mirror, out: Console) -> int:
-        now = mirror.now()
-        start = max(_time("--since", since, mirror), reach_edge(now))
-        end = min(_time("--until", until, mirror), now) if until else now
+    async def work(app: AppContext, out: Console) -> int:
+        now = app.now()
+        start = max(_time("--since", since, app), reach_edge(now))
+        end = min(_time("--until", until, app), now) if until else now
         if end <= now - REACH:
             raise InvalidArgument("--until lies before the 90 days that the API reaches back.")
         if start >= end:
             raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")
         wanted, period = SessionFilter(subaccount=subaccount or None), Window(start, end)
-        missing = gaps(period, await _store(mirror).cached_windows(subaccount, period))
-        fetched, left = await _fetch_with_progress(mirror, out, wanted, missing)
-        if mirror.database.problem:
-            raise DatabaseUnavailable(mirror.database.problem)
+        missing = gaps(period, await _store(app).cached_windows(subaccount, period))
+        fetched, left = await _fetch_with_progress(app, out, wanted, missing)
+        if app.database.problem:
+            raise DatabaseUnavailable(app.database.problem)
         message = "Held in part" if left else "Held"
         out.print(f"{message}: {period} UTC. Fetched {fetched} sessions.", markup=False)
         for window in left:
             out.print(f"  missing: {window} UTC", markup=False)
-        within_reach = mirror.now() - REACH + REACH_TOLERANCE
+        within_reach = app.now() - REACH + REACH_TOLERANCE
         return EXIT_TRY_LATER if any(each.end > within_reach for each in left) else EXIT_DONE
 
     return work
@@ -85,9 +84,9 @@ def sync_command(since: str, until: str | None, subaccount: str) -> Command:
 def status_command(subaccount: str) -> Command:
     """Show what the mirror holds, and which spans of time are complete."""
 
-    async def work(mirror: Mirror, out: Console) -> int:
-        sessions, windows = await _store(mirror).stats(subaccount)
-        out.print(f"{sessions} sessions in {mirror.database.location}", markup=False)
+    async def work(app: AppContext, out: Console) -> int:
+        sessions, windows = await _store(app).stats(subaccount)
+        out.print(f"{sessions} sessions in {app.database.location}", markup=False)
         for window in windows:
             out.print(f"  complete: {window} UTC", markup=False)
         return EXIT_DONE
@@ -101,17 +100,17 @@ def purge_command(older_than: str | None) -> Command:
     What is held for callers confined to a subaccount lies under an account of its own.
     """
 
-    async def work(mirror: Mirror, out: Console) -> int:
-        edge = _time("--older-than", older_than, mirror) if older_than else None
-        gone = sum([await each.purge(edge) for each in await _store(mirror).for_each_account()])
-        out.print(f"Removed {gone} sessions from {mirror.database.location}.", markup=False)
+    async def work(app: AppContext, out: Console) -> int:
+        edge = _time("--older-than", older_than, app) if older_than else None
+        gone = sum([await each.purge(edge) for each in await _store(app).for_each_account()])
+        out.print(f"Removed {gone} sessions from {app.database.location}.", markup=False)
         return EXIT_DONE
 
     return work
 
 
 async def _fetch_with_progress(
-    mirror: Mirror, out: Console, wanted: SessionFilter, missing: Sequence[Window]
+    app: AppContext, out: Console, wanted: SessionFilter, missing: Sequence[Window]
 ) -> tuple[int, list[Window]]:
     """How many sessions came, and the windows that could not be had whole."""
     effort, fetched = CallContext(deadline=inf, priority=Priority.BACKGROUND), 0
@@ -126,7 +125,7 @@ async def _fetch_with_progress(
     with bar:
         task = bar.add_task("fetching", total=_seconds(missing))
         for window in reversed(missing):
-            walker = Backfill(mirror, wanted, window)
+            walker = Backfill(app.mirror, wanted, window)
             while not walker.done:
                 await walker.step(effort, budget=CONCURRENT_PAGES)
                 if walker.progress.failure is not None:
@@ -142,16 +141,16 @@ async def _fetch_with_progress(
     return fetched, lacking
 
 
-def _store(mirror: Mirror) -> Store:
-    if mirror.store is None:
-        mirror.settings.account()
+def _store(app: AppContext) -> Store:
+    if app.mirror.store is None:
+        app.settings.account()
         raise InvalidSetting("VERIFY_MCP_MIRROR is off, so nothing is kept. Set it to on.")
-    return mirror.store
+    return app.mirror.store
 
 
-def _time(option: str, text: str, mirror: Mirror) -> datetime:
+def _time(option: str, text: str, app: AppContext) -> datetime:
     try:
-        return parse_time(text, now=mirror.now())
+        return parse_time(text, now=app.now())
     except InvalidArgument as error:
         raise InvalidArgument(f"{option} {error}") from None
 

@@ -77,6 +77,10 @@ class ResilientDatabase:
         except DatabaseUnavailable:
             return None
 
+    async def check(self) -> None:
+        """Read from it. Raises DatabaseUnavailable."""
+        await self.read(lambda connection: connection.fetch_all("SELECT 1"))
+
     async def _read_with(self, look: Callable[[Database], Awaitable[Result]]) -> Result:
         database = await self._open()
         try:

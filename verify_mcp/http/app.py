@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from verify_mcp.context import AppContext
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.http.auth import CallerTokenVerifier
 from verify_mcp.http.listen import PATH, ListenAddress
@@ -20,8 +21,7 @@ from verify_mcp.http.middleware import CallerMiddleware
 from verify_mcp.http.oauth import JwtVerifier
 from verify_mcp.http.request_guard import RequestGuard, hosts_of
 from verify_mcp.http.tokens import TokenFile
-from verify_mcp.mirror.mirror import Mirror
-from verify_mcp.server.server import OpenMirror, build_server
+from verify_mcp.server.server import OpenContext, build_server
 from verify_mcp.settings import Settings
 from verify_mcp.tools import registry
 
@@ -38,15 +38,15 @@ class HttpApp:
         self,
         settings: Settings,
         place: ListenAddress,
-        open_mirror: OpenMirror,
+        open_context: OpenContext,
         tokens: TokenFile | None,
         *,
         middleware: CallerMiddleware | None = None,
         issuer: JwtVerifier | None = None,
     ) -> None:
         self._settings = settings
-        self._open_mirror = open_mirror
-        self._mirror: Mirror | None = None
+        self._open_context = open_context
+        self._context: AppContext | None = None
         oauth = settings.oauth
         if oauth is not None and issuer is None:
             issuer = JwtVerifier(oauth, settings.caller_budget)
@@ -88,10 +88,10 @@ class HttpApp:
         return app
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[Mirror]:
-        async with self._open_mirror() as mirror:
-            self._mirror = mirror
-            yield mirror
+    async def _open(self) -> AsyncIterator[AppContext]:
+        async with self._open_context() as context:
+            self._context = context
+            yield context
 
     async def _answer_readiness(self, _request: Request) -> Response:
         """Whether calls can be answered in full, in words that hold no secret."""
@@ -103,10 +103,10 @@ class HttpApp:
         return JSONResponse({"ready": ready, **state}, 200 if ready else 503)
 
     async def _database_state(self) -> str:
-        if self._mirror is None:
+        if self._context is None:
             return "not open"
         try:
-            await self._mirror.database.read(lambda connection: connection.fetch_all("SELECT 1"))
+            await self._context.database.check()
         except DatabaseUnavailable:
             return "unreachable"
         return "reachable"

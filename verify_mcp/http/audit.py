@@ -7,10 +7,10 @@ from typing import Any
 
 from mcp.server.context import ServerRequestContext
 
+from verify_mcp.context import AppContext
 from verify_mcp.domain import phones
 from verify_mcp.http.callers import Caller
 from verify_mcp.mirror import masking
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.tools.registry import TOOLS
 
 audit_logger = logging.getLogger("verify_mcp.audit")
@@ -19,7 +19,7 @@ _LISTINGS = ("tools/list", "prompts/list", "resources/list", "resources/template
 _TOOLS = {offer.name: {each.name for each in offer.arguments} for offer in TOOLS}
 _HIDDEN = "?"
 
-Context = ServerRequestContext[Mirror, Any]
+Context = ServerRequestContext[AppContext, Any]
 
 
 @dataclass(frozen=True, slots=True)

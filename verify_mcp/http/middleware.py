@@ -23,7 +23,7 @@ from verify_mcp.errors import AccessDenied
 from verify_mcp.http.audit import _AUDITED, _TOOLS, AuditEntry, Context, _audit_entry, audit_logger
 from verify_mcp.http.auth import CallerToken
 from verify_mcp.http.callers import LOCAL_CALLER, Caller, CallerRateLimits
-from verify_mcp.http.subaccounts import MirrorsByCaller
+from verify_mcp.http.subaccounts import ContextsByCaller
 from verify_mcp.logs import request_id
 from verify_mcp.mirror.lookups import current_caller
 
@@ -47,22 +47,22 @@ class CallerMiddleware:
         self._clock = clock
         self._now = now
         self._rate_limits = CallerRateLimits(clock)
-        self._mirrors: MirrorsByCaller | None = None
+        self._contexts: ContextsByCaller | None = None
         self._running: set[anyio.CancelScope] = set()
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Answer one message as its caller may have it answered."""
         caller = self._caller(ctx)
         full = ctx.lifespan_context
-        if self._mirrors is None:
-            self._mirrors = MirrorsByCaller(full)
+        if self._contexts is None:
+            self._contexts = ContextsByCaller(full)
         if not _is_metered(ctx.method):
             return await call_next(ctx)
         began = self._clock()
         entry = _audit_entry(caller, ctx)
         outcome, answer, refusal = "failed", None, ""
         try:
-            outcome, answer, refusal = await self._handle(caller, self._mirrors, ctx, call_next)
+            outcome, answer, refusal = await self._handle(caller, self._contexts, ctx, call_next)
         except anyio.get_cancelled_exc_class():
             outcome = "abandoned"
             raise
@@ -77,7 +77,7 @@ class CallerMiddleware:
             scope.cancel()
 
     async def _handle(
-        self, caller: Caller, views: MirrorsByCaller, context: Context, call_next: CallNext
+        self, caller: Caller, views: ContextsByCaller, context: Context, call_next: CallNext
     ) -> tuple[str, HandlerResult, str]:
         """How it went, the answer, and why there is none."""
         if seconds := self._rate_limits.acquire(caller):

@@ -25,14 +25,14 @@ from verify_mcp.http.listen import (
 )
 from verify_mcp.http.timeouts import Acceptor, DeadlineProtocol
 from verify_mcp.http.tokens import TokenFile, default_path
-from verify_mcp.server.server import OpenMirror
+from verify_mcp.server.server import OpenContext
 from verify_mcp.settings import Settings
 from verify_mcp.settings_parsers import is_loopback
 
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings, place: ListenAddress, open_mirror: OpenMirror) -> int:
+def run(settings: Settings, place: ListenAddress, open_context: OpenContext) -> int:
     """Serve until a signal comes; the exit code. Raises InvalidSetting."""
     from sse_starlette.sse import AppStatus
 
@@ -45,7 +45,7 @@ def run(settings: Settings, place: ListenAddress, open_mirror: OpenMirror) -> in
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # its own gap
     with bound_socket(place) as listener:
         bound = replace(place, port=listener.getsockname()[1])
-        house = HttpApp(settings, bound, open_mirror, tokens)
+        house = HttpApp(settings, bound, open_context, tokens)
         server = HttpServer(uvicorn_config(house.app, bound), house)
         _print_err(
             f"verify-mcp serves MCP on {_url_of(bound)}{PATH} ({_access_text(settings, tokens)})."

@@ -1,44 +1,52 @@
-"""The mirror as one subaccount's own credentials would show it.
+"""The context of a caller whose token is confined to one subaccount.
 
-Confinement sits in the two doors that everything goes through. What is held lies under the
-subaccount's own id, so that no query, present or future, reaches another's rows. What is asked of
-the API carries the subaccount, and a session is asked for by its id only after the API listed it
-for this subaccount. Somebody else's session and one that does not exist are the same, in words and
-in work.
+Two parts confine such a caller. The store has rows under the subaccount's own id only, so that no
+query, present or future, reaches another's rows. The gateway adds the subaccount to every list
+request, and requests a single session only after the API listed it for this subaccount. A session
+of somebody else and a session that does not exist get the same words and cost the same work.
 """
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import cast
 
-from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.context import AppContext, compose
+from verify_mcp.database.status import DatabaseStatus
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.errors import AccessDenied, InvalidArgument, SessionNotFound
 from verify_mcp.http.callers import Caller
-from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.mirror.recent import RecentSessions
+from verify_mcp.mirror.session_source import SessionSource
 from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.gateway import ApiGateway
+from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.settings import Credentials
 
-MAX_SUBACCOUNT_MIRRORS = 256
+MAX_SUBACCOUNT_CONTEXTS = 256
 """Subaccounts whose recently seen sessions are remembered."""
 
 
-class SubaccountGateway(ApiGateway):
-    """The API, asked about one subaccount only; `known` says whether a session is its own."""
+class SubaccountGateway:
+    """The API, of which one subaccount's sessions are requested only.
+
+    `is_listed` says whether the API listed a session, by its UUID, for this subaccount.
+    """
 
     def __init__(
-        self, parent: ApiGateway, subaccount: str, known: Callable[[str], Awaitable[bool]]
+        self, parent: SessionSource, subaccount: str, is_listed: Callable[[str], Awaitable[bool]]
     ) -> None:
-        # Without the parent's constructor: what is not confined below does not work at all.
         self._parent = parent
         self._subaccount = subaccount
-        self._known = known
-        self.list_limiter = parent.list_limiter
-        self.get_limiter = parent.get_limiter
+        self._is_listed = is_listed
+
+    @property
+    def list_limiter(self) -> RateLimiter:
+        return self._parent.list_limiter
+
+    @property
+    def get_limiter(self) -> RateLimiter:
+        return self._parent.get_limiter
 
     @property
     def api_clock(self) -> ApiClock:
@@ -55,58 +63,67 @@ class SubaccountGateway(ApiGateway):
     ) -> Page:
         if session_filter.subaccount not in (None, self._subaccount):
             raise InvalidArgument("subaccount cannot be asked for: your token sees only its own.")
-        own_calls = replace(session_filter, subaccount=self._subaccount)
+        confined_filter = replace(session_filter, subaccount=self._subaccount)
         return await self._parent.list_sessions(
-            own_calls, limit=limit, offset=offset, cursor=cursor, effort=effort
+            confined_filter, limit=limit, offset=offset, cursor=cursor, effort=effort
         )
 
     async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
-        if not await self._known(uuid):
+        if not await self._is_listed(uuid):
             raise SessionNotFound(
                 "No such session was listed for you here. Find it with list_verify_sessions first."
             )
         return await self._parent.get_session(uuid, effort=effort)
 
 
-class _HiddenDatabase:
+class SharedDatabaseStatus:
     """What a confined caller may know of the database: whether it works, not where or how big."""
 
     location = "shared"
 
-    def __init__(self, access: ResilientDatabase) -> None:
-        self._database = access
+    def __init__(self, parent: DatabaseStatus) -> None:
+        self._parent = parent
 
     @property
     def problem(self) -> str:
-        return "The database cannot be used now; answers go on." if self._database.problem else ""
+        return "The database cannot be used now; answers go on." if self._parent.problem else ""
 
     async def size(self) -> None:
         return None
 
-
-class SubaccountMirror(Mirror):
-    """One subaccount's part of the mirror `whole`."""
-
-    def __init__(self, parent: Mirror, subaccount: str) -> None:
-        exchange = SubaccountGateway(parent.gateway, subaccount, self._is_listed)
-        own_calls = replace(parent.settings, credentials=Credentials(subaccount, ""))
-        super().__init__(exchange, parent.database, own_calls, parent.clock, parent.mask_key)
-        self.database = cast("ResilientDatabase", _HiddenDatabase(parent.database))
-        self.lookups = parent.lookups
-
-    async def _is_listed(self, uuid: str) -> bool:
-        return uuid in await self.ids_starting_with(uuid)
+    async def check(self) -> None:
+        await self._parent.check()
 
 
-class MirrorsByCaller:
-    """The mirror as each caller may see it."""
+def subaccount_context(parent: AppContext, subaccount: str) -> AppContext:
+    """The parts of `parent`, narrowed to one subaccount's sessions."""
+    parent_store = parent.mirror.store
+    store = parent_store.for_account(subaccount) if parent_store else None
+    recent = RecentSessions(store)
 
-    def __init__(self, parent: Mirror) -> None:
+    async def is_listed(uuid: str) -> bool:
+        return uuid in await recent.ids_starting_with(uuid)
+
+    return compose(
+        clock=parent.clock,
+        settings=replace(parent.settings, credentials=Credentials(subaccount, "")),
+        gateway=SubaccountGateway(parent.gateway, subaccount, is_listed),
+        database=SharedDatabaseStatus(parent.database),
+        store=store,
+        recent=recent,
+        recipients=replace(parent.recipients, recent=recent),
+    )
+
+
+class ContextsByCaller:
+    """The context that each caller may use."""
+
+    def __init__(self, parent: AppContext) -> None:
         self._parent = parent
-        self._by_subaccount: OrderedDict[str, SubaccountMirror] = OrderedDict()
+        self._by_subaccount: OrderedDict[str, AppContext] = OrderedDict()
 
-    def for_caller(self, caller: Caller) -> Mirror:
-        """The caller's view. Raises AccessDenied when there is none."""
+    def for_caller(self, caller: Caller) -> AppContext:
+        """The caller's context. Raises AccessDenied when there is none."""
         account = self._parent.settings.credentials
         if not caller.subaccount:
             return self._parent
@@ -116,10 +133,14 @@ class MirrorsByCaller:
             raise AccessDenied(
                 "Your token is for another subaccount than this server's. Ask its operator."
             )
-        view = self._by_subaccount.setdefault(
-            caller.subaccount, SubaccountMirror(self._parent, caller.subaccount)
-        )
-        self._by_subaccount.move_to_end(caller.subaccount)
-        if len(self._by_subaccount) > MAX_SUBACCOUNT_MIRRORS:
+        return self._for_subaccount(caller.subaccount)
+
+    def _for_subaccount(self, subaccount: str) -> AppContext:
+        context = self._by_subaccount.get(subaccount)
+        if context is None:
+            context = subaccount_context(self._parent, subaccount)
+            self._by_subaccount[subaccount] = context
+        self._by_subaccount.move_to_end(subaccount)
+        if len(self._by_subaccount) > MAX_SUBACCOUNT_CONTEXTS:
             self._by_subaccount.popitem(last=False)
-        return view
+        return context

@@ -261,6 +261,10 @@ class Store:
 
         return await self._database.read(work)
 
+    def for_account(self, account: str) -> "Store":
+        """The sessions of another account in the same database."""
+        return Store(self._database, account, settle=self._settle)
+
     async def for_each_account(self) -> list["Store"]:
         """A store for each account of which this database holds anything."""
         rows = await self._database.read(
@@ -268,7 +272,7 @@ class Store:
                 "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage"
             )
         )
-        return [Store(self._database, str(row[0]), settle=self._settle) for row in rows]
+        return [self.for_account(str(row[0])) for row in rows]
 
     async def purge(self, before: datetime | None) -> int:
         """Forget sessions created before then, or everything; how many there were."""

@@ -21,9 +21,9 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from verify_mcp.context import AppContext
 from verify_mcp.domain.api_limits import STATUSES
 from verify_mcp.errors import InvalidArgument, SessionNotFound, VerifyError
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools import chart_page, envelope, formatting, status
 from verify_mcp.tools.envelope import RequestContext, parse_context
@@ -98,15 +98,15 @@ async def on_read_resource(
     raise MCPError(INVALID_PARAMS, f"Unknown resource. Try {GUIDE}.", {"uri": uri})
 
 
-async def _session(mirror: Mirror, uri: str) -> str:
+async def _session(app: AppContext, uri: str) -> str:
     try:
-        reference = parse_get({"session_uuid": uri.removeprefix(SESSION)}, parse_context(mirror))
-        session = await mirror.get_session(reference, effort=CallContext())
+        reference = parse_get({"session_uuid": uri.removeprefix(SESSION)}, parse_context(app))
+        session = await app.mirror.get_session(reference, effort=CallContext())
     except (InvalidArgument, SessionNotFound) as error:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
     except VerifyError as error:
         raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
-    return envelope.to_json(formatting.session_fields(session, mirror.format_recipient))
+    return envelope.to_json(formatting.session_fields(session, app.recipients.format))
 
 
 def _document(
@@ -119,15 +119,15 @@ def _document(
 
 async def on_completion(context: RequestContext, params: CompleteRequestParams) -> CompleteResult:
     """What an argument can be: statuses, and the ids of sessions seen here lately."""
-    typed = params.argument.value.strip().lower()
+    typed, recent = params.argument.value.strip().lower(), context.lifespan_context.recent
     match params.argument.name:
         case "session_uuid":
             is_start = re.fullmatch(r"[0-9a-f-]{0,36}", typed, re.ASCII)
-            values = await context.lifespan_context.ids_starting_with(typed) if is_start else []
+            values = await recent.ids_starting_with(typed) if is_start else []
         case "status":
             values = [each for each in STATUSES if each.startswith(typed)]
         case "country":
-            values = context.lifespan_context.countries_starting_with(typed.upper())
+            values = recent.countries_starting_with(typed.upper())
         case _:
             values = []
     first = values[:MOST_COMPLETIONS]

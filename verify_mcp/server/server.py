@@ -8,7 +8,7 @@ from mcp.server.caching import CacheHint
 from mcp_types.methods import CacheableMethod
 
 from verify_mcp import __version__
-from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.context import AppContext
 from verify_mcp.server import prompts, resources
 from verify_mcp.settings import Rate, Settings
 from verify_mcp.tools import registry
@@ -27,7 +27,7 @@ _CACHED: dict[CacheableMethod, CacheHint] = {
 
 _DEFAULT_RATE = Settings().rate_limit
 
-OpenMirror = Callable[[], AbstractAsyncContextManager[Mirror]]
+OpenContext = Callable[[], AbstractAsyncContextManager[AppContext]]
 
 
 def instructions(rate: Rate) -> str:
@@ -44,16 +44,16 @@ def instructions(rate: Rate) -> str:
     )
 
 
-def build_server(open_mirror: OpenMirror, rate: Rate = _DEFAULT_RATE) -> Server[Mirror]:
-    """The server; `open_mirror` opens the doors behind it when a connection begins.
+def build_server(open_context: OpenContext, rate: Rate = _DEFAULT_RATE) -> Server[AppContext]:
+    """The server; `open_context` opens what its tools use when a connection begins.
 
     `rate` is the configured one of list requests, which the instructions name.
     """
 
     @asynccontextmanager
-    async def lifespan(_server: Server[Mirror]) -> AsyncIterator[Mirror]:
-        async with open_mirror() as mirror:
-            yield mirror
+    async def lifespan(_server: Server[AppContext]) -> AsyncIterator[AppContext]:
+        async with open_context() as app:
+            yield app
 
     return Server(
         NAME,

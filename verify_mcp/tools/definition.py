@@ -9,7 +9,7 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.context import AppContext
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools.arguments import Argument, input_schema
 
@@ -25,7 +25,7 @@ class ToolDefinition:
     description: str
     arguments: Sequence[Argument]
     output_fields: Mapping[str, str]
-    handler: Callable[[Mirror, RawArguments, CallContext], Awaitable[dict[str, Any]]]
+    handler: Callable[[AppContext, RawArguments, CallContext], Awaitable[dict[str, Any]]]
     chart_uri: str = ""
     """Where a host that shows pictures finds the one of its answers."""
 

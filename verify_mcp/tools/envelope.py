@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from mcp.server.context import ServerRequestContext
 
+from verify_mcp.context import AppContext
 from verify_mcp.domain.times import format_time
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.tools.arguments import ParseContext
@@ -51,21 +51,21 @@ def pending_fields(eta_s: float) -> dict[str, Any]:
     return {"complete": False, "why": why, "eta_s": seconds}
 
 
-RequestContext = ServerRequestContext[Mirror, Any]
+RequestContext = ServerRequestContext[AppContext, Any]
 
 
-def parse_context(mirror: Mirror) -> ParseContext:
+def parse_context(app: AppContext) -> ParseContext:
     """What context an argument depends on, here and now."""
-    account = mirror.settings.credentials
+    account = app.settings.credentials
     return ParseContext(
-        mirror.now(),
+        app.now(),
         is_subaccount=account is not None and account.is_subaccount,
-        zone=ZoneInfo(mirror.settings.time_zone),
-        masks_recipients=mirror.mask_key is not None,
+        zone=ZoneInfo(app.settings.time_zone),
+        masks_recipients=app.recipients.are_masked,
     )
 
 
-async def answer_meta(mirror: Mirror, quota: RateLimiter, effort: CallContext) -> AnswerMeta:
+async def answer_meta(app: AppContext, quota: RateLimiter, effort: CallContext) -> AnswerMeta:
     """The time, the requests spent and the slots left after a call."""
     standing = await quota.status()
-    return AnswerMeta(mirror.now(), effort.requests_sent, standing.left)
+    return AnswerMeta(app.now(), effort.requests_sent, standing.left)

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from verify_mcp.context import AppContext
 from verify_mcp.domain.field_types import is_uuid
 from verify_mcp.domain.sessions import Session
 from verify_mcp.errors import InvalidArgument, QuotaExhausted
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools.arguments import Argument, ParseContext, parse, parse_text
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
@@ -70,17 +70,17 @@ def session_answer(
 
 
 async def get_verify_session(
-    mirror: Mirror, arguments: RawArguments, call: CallContext
+    app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """One session, every attempt of it."""
-    reference = parse_get(arguments, parse_context(mirror))
+    reference = parse_get(arguments, parse_context(app))
     try:
-        session = await mirror.get_session(reference, effort=call)
+        session = await app.mirror.get_session(reference, effort=call)
     except QuotaExhausted as error:
-        meta = await answer_meta(mirror, mirror.gateway.get_limiter, call)
+        meta = await answer_meta(app, app.gateway.get_limiter, call)
         return session_pending_answer(reference, error.eta_s, meta)
-    meta = await answer_meta(mirror, mirror.gateway.get_limiter, call)
-    return session_answer(session, meta, mirror.format_recipient)
+    meta = await answer_meta(app, app.gateway.get_limiter, call)
+    return session_answer(session, meta, app.recipients.format)
 
 
 GET_SESSION = ToolDefinition(

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from verify_mcp.context import AppContext
 from verify_mcp.errors import QuotaExhausted
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
@@ -14,31 +14,31 @@ from verify_mcp.tools.list_request import LIST_ARGUMENTS, parse_list
 
 
 async def list_verify_sessions(
-    mirror: Mirror, arguments: RawArguments, call: CallContext
+    app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """One page of sessions, newest first."""
-    request = parse_list(arguments, parse_context(mirror))
-    request = replace(
-        request, session_filter=await mirror.resolve_recipient(request.session_filter)
-    )
-    now = mirror.now()
+    request = parse_list(arguments, parse_context(app))
+    request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
+    now = app.now()
     if request.session_filter.is_out_of_reach(now=now):
         return out_of_reach_answer(
             request,
-            await answer_meta(mirror, mirror.gateway.list_limiter, call),
-            mirror.format_recipient,
+            await answer_meta(app, app.gateway.list_limiter, call),
+            app.recipients.format,
         )
     sent_filter = request.session_filter.clipped_to_reach(now=now)
     try:
         limit = request_limit(request)
-        page = await mirror.list_page(sent_filter, limit=limit, offset=request.offset, effort=call)
+        page = await app.mirror.list_page(
+            sent_filter, limit=limit, offset=request.offset, effort=call
+        )
     except QuotaExhausted as error:
-        meta = await answer_meta(mirror, mirror.gateway.list_limiter, call)
-        return list_pending_answer(request, sent_filter, error.eta_s, meta, mirror.format_recipient)
-    meta = await answer_meta(mirror, mirror.gateway.list_limiter, call)
+        meta = await answer_meta(app, app.gateway.list_limiter, call)
+        return list_pending_answer(request, sent_filter, error.eta_s, meta, app.recipients.format)
+    meta = await answer_meta(app, app.gateway.list_limiter, call)
     if page.receipt is not None:
         meta = replace(meta, now=page.receipt.earliest)
-    return list_answer(request, sent_filter, page, meta, mirror.format_recipient)
+    return list_answer(request, sent_filter, page, meta, app.recipients.format)
 
 
 LIST_SESSIONS = ToolDefinition(

@@ -14,9 +14,9 @@ from mcp_types import (
 )
 
 from verify_mcp import metrics
+from verify_mcp.context import AppContext
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.errors import VerifyError
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools import envelope
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
@@ -46,17 +46,17 @@ async def on_call_tool(context: RequestContext, params: CallToolRequestParams) -
     definition = _TOOLS_BY_NAME.get(params.name)
     if definition is None:
         raise MCPError(INVALID_PARAMS, f"No such tool. Tools: {', '.join(_TOOLS_BY_NAME)}.")
-    mirror, call = context.lifespan_context, CallContext()
+    app, call = context.lifespan_context, CallContext()
     wants_progress = "progress_token" in (context.meta or {})
     async with report_progress(context.session, call, enabled=wants_progress):
-        return await _run_tool(definition, mirror, params.arguments, call)
+        return await _run_tool(definition, app, params.arguments, call)
 
 
 async def _run_tool(
-    definition: ToolDefinition, mirror: Mirror, arguments: RawArguments, call: CallContext
+    definition: ToolDefinition, app: AppContext, arguments: RawArguments, call: CallContext
 ) -> CallToolResult:
     try:
-        answer = await _call_handler(definition, mirror, arguments, call)
+        answer = await _call_handler(definition, app, arguments, call)
     except VerifyError as error:
         metrics.record_error(type(error).__name__)
         return _error_result(str(error))
@@ -70,14 +70,14 @@ async def _run_tool(
 
 
 async def _call_handler(
-    definition: ToolDefinition, mirror: Mirror, arguments: RawArguments, call: CallContext
+    definition: ToolDefinition, app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """The answer; once more where the first reply showed that this machine's clock is wrong."""
-    clock = mirror.gateway.api_clock
+    clock = app.api_clock
     offset = clock.offset
-    answer = await definition.handler(mirror, arguments, call)
+    answer = await definition.handler(app, arguments, call)
     if abs(clock.offset - offset) > CLOCK_TOLERANCE:
-        answer = await definition.handler(mirror, arguments, call)
+        answer = await definition.handler(app, arguments, call)
     return answer
 
 

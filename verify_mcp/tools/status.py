@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from verify_mcp.context import AppContext
 from verify_mcp.domain.windows import Window, merge
 from verify_mcp.errors import DatabaseUnavailable
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.settings import API_URL
 from verify_mcp.tools.arguments import (
@@ -50,9 +50,9 @@ MAX_RUNS, SHORT_RUNS = 8, 1
 """Lines about days held: when asked about the mirror, and when asked about all."""
 
 
-async def server_status(mirror: Mirror, about: str) -> dict[str, Any]:
+async def server_status(app: AppContext, about: str) -> dict[str, Any]:
     """The answer of `get_verify_status`; `about` is all, quota, mirror or settings."""
-    settings, account = mirror.settings, mirror.settings.credentials
+    settings, account = app.settings, app.settings.credentials
     answer: dict[str, Any] = {"complete": True}
     if about == "all":
         answer |= {
@@ -60,19 +60,19 @@ async def server_status(mirror: Mirror, about: str) -> dict[str, Any]:
             "api": "sandbox" if settings.sandbox else settings.api_url,
         }
     if about in ("all", "quota"):
-        answer["quota"] = await _rate_limit_fields(mirror)
+        answer["quota"] = await _rate_limit_fields(app)
     if about in ("all", "mirror"):
-        answer["mirror"] = await _mirror_fields(mirror, SHORT_RUNS if about == "all" else MAX_RUNS)
+        answer["mirror"] = await _mirror_fields(app, SHORT_RUNS if about == "all" else MAX_RUNS)
     if about in ("all", "settings"):
-        answer["settings"] = _settings_fields(mirror)
-    return {**answer, "problems": _problems(mirror)}
+        answer["settings"] = _settings_fields(app)
+    return {**answer, "problems": _problems(app)}
 
 
-async def _rate_limit_fields(mirror: Mirror) -> dict[str, Any]:
-    standing = await mirror.gateway.list_limiter.status()
-    gets = await mirror.gateway.get_limiter.status()
+async def _rate_limit_fields(app: AppContext) -> dict[str, Any]:
+    standing = await app.gateway.list_limiter.status()
+    gets = await app.gateway.get_limiter.status()
     return {
-        "limit": str(mirror.settings.rate_limit),
+        "limit": str(app.settings.rate_limit),
         "left": standing.left,
         "next_free_s": round(standing.eta_s),
         "processes": max(1, standing.processes),
@@ -80,20 +80,20 @@ async def _rate_limit_fields(mirror: Mirror) -> dict[str, Any]:
     }
 
 
-async def _mirror_fields(mirror: Mirror, most: int) -> dict[str, Any]:
-    if mirror.store is None:
+async def _mirror_fields(app: AppContext, most: int) -> dict[str, Any]:
+    if app.mirror.store is None:
         return {"on": False}
     try:
-        sessions, windows = await mirror.store.stats("")
+        sessions, windows = await app.mirror.store.stats("")
     except DatabaseUnavailable:
-        return {"on": False, "place": mirror.database.location}
+        return {"on": False, "place": app.database.location}
     return {
         "on": True,
         "sessions": sessions,
         "covers": describe_days(windows, most),
         **({"until": f"{windows[-1].end:%m-%d %H:%M}"} if windows else {}),
-        "bytes": await mirror.database.size(),
-        "place": mirror.database.location,
+        "bytes": await app.database.size(),
+        "place": app.database.location,
     }
 
 
@@ -157,8 +157,8 @@ def _format_run(first: date, last: date) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
-def _settings_fields(mirror: Mirror) -> dict[str, Any]:
-    settings = mirror.settings
+def _settings_fields(app: AppContext) -> dict[str, Any]:
+    settings = app.settings
     return {
         "max_wait_s": round(settings.max_wait),
         "recipients": "masked" if settings.masked else "full",
@@ -167,18 +167,18 @@ def _settings_fields(mirror: Mirror) -> dict[str, Any]:
     }
 
 
-def _problems(mirror: Mirror) -> list[str]:
+def _problems(app: AppContext) -> list[str]:
     """What is wrong now, each with its remedy."""
-    settings = mirror.settings
-    found = [settings.credentials_problem, mirror.database.problem, _clock_problem(mirror)]
+    settings = app.settings
+    found = [settings.credentials_problem, app.database.problem, _clock_problem(app)]
     if settings.api_url != API_URL and not settings.sandbox:
         found.append(f"Requests go to {settings.api_url}, not to {API_URL}.")
     return [problem for problem in found if problem]
 
 
-def _clock_problem(mirror: Mirror) -> str:
+def _clock_problem(app: AppContext) -> str:
     """That this machine's clock is wrong, as the API's replies tell; empty when it is not."""
-    seconds = round(mirror.gateway.api_clock.offset.total_seconds())
+    seconds = round(app.api_clock.offset.total_seconds())
     if not seconds:
         return ""
     side = "behind" if seconds > 0 else "ahead of"
@@ -189,11 +189,11 @@ def _clock_problem(mirror: Mirror) -> str:
 
 
 async def get_verify_status(
-    mirror: Mirror, arguments: RawArguments, _call: CallContext
+    app: AppContext, arguments: RawArguments, _call: CallContext
 ) -> dict[str, Any]:
     """How the server itself stands; costs no request."""
-    about = parse_status(arguments, parse_context(mirror))
-    return await server_status(mirror, about)
+    about = parse_status(arguments, parse_context(app))
+    return await server_status(app, about)
 
 
 GET_STATUS = ToolDefinition(

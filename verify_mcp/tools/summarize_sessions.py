@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.summarizer import Summarizer, SummaryQuery, out_of_reach_result
 from verify_mcp.tools import chart_page, summary_answer
@@ -15,14 +15,12 @@ from verify_mcp.tools.summary_request import SUMMARIZE_ARGUMENTS, parse_summariz
 
 
 async def summarize_verify_sessions(
-    mirror: Mirror, arguments: RawArguments, call: CallContext
+    app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    request = parse_summarize(arguments, parse_context(mirror))
-    request = replace(
-        request, session_filter=await mirror.resolve_recipient(request.session_filter)
-    )
-    now = mirror.now()
+    request = parse_summarize(arguments, parse_context(app))
+    request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
+    now = app.now()
     end = min(request.end or now, now.replace(microsecond=0))
     start = max(request.start, reach_edge(now))
     pinned = request.end is not None and request.end <= now
@@ -36,11 +34,11 @@ async def summarize_verify_sessions(
             request.zone,
             request.max_requests,
         )
-        result = await Summarizer(mirror, query, call).run()
+        result = await Summarizer(app.mirror, query, call).run()
     else:
         result = out_of_reach_result(Window(request.start, end), now)
-    meta = await answer_meta(mirror, mirror.gateway.list_limiter, call)
-    return summary_answer.summary_answer(request, result, meta, mirror.format_recipient)
+    meta = await answer_meta(app, app.gateway.list_limiter, call)
+    return summary_answer.summary_answer(request, result, meta, app.recipients.format)
 
 
 SUMMARIZE_SESSIONS = ToolDefinition(

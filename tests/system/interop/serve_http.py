@@ -11,7 +11,7 @@ import anyio
 import uvicorn
 
 from verify_mcp.cli.sandbox import sandbox
-from verify_mcp.context import open_mirror
+from verify_mcp.context import open_context
 from verify_mcp.server.server import build_server
 
 
@@ -27,7 +27,7 @@ class Announced(uvicorn.Server):
 
 async def main() -> None:
     settings, app = sandbox()
-    server = build_server(partial(open_mirror, settings, app=app))
+    server = build_server(partial(open_context, settings, app=app))
     web = server.streamable_http_app()
     config = uvicorn.Config(web, host="127.0.0.1", port=0, log_level="warning")
     await Announced(config).serve()

@@ -1,0 +1,39 @@
+"""What the mirror fetches sessions from: the account's API, or the part of it a caller may see."""
+
+from typing import Protocol
+
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.sessions import Page, Session
+from verify_mcp.plivo.api_clock import ApiClock
+from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.rate_limiter import RateLimiter
+
+
+class SessionSource(Protocol):
+    """The two endpoints of the API, with the rate limit of each."""
+
+    @property
+    def list_limiter(self) -> RateLimiter:
+        """The rate limit of list requests."""
+
+    @property
+    def get_limiter(self) -> RateLimiter:
+        """The rate limit of requests for single sessions."""
+
+    @property
+    def api_clock(self) -> ApiClock:
+        """The API's clock."""
+
+    async def list_sessions(
+        self,
+        session_filter: SessionFilter,
+        *,
+        limit: int,
+        offset: int,
+        effort: CallContext,
+        cursor: str | None = None,
+    ) -> Page:
+        """One page of the filtered sessions. Raises QuotaExhausted or ApiError."""
+
+    async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
+        """One session. Raises QuotaExhausted, SessionNotFound or ApiError."""
