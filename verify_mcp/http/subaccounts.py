@@ -7,10 +7,11 @@ for this subaccount. Somebody else's session and one that does not exist are the
 in work.
 """
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import cast
+
+from cachetools import LRUCache
 
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.filters import SessionFilter
@@ -103,7 +104,7 @@ class MirrorsByCaller:
 
     def __init__(self, parent: Mirror) -> None:
         self._parent = parent
-        self._by_subaccount: OrderedDict[str, SubaccountMirror] = OrderedDict()
+        self._by_subaccount: LRUCache[str, SubaccountMirror] = LRUCache(MAX_SUBACCOUNT_MIRRORS)
 
     def for_caller(self, caller: Caller) -> Mirror:
         """The caller's view. Raises AccessDenied when there is none."""
@@ -116,10 +117,6 @@ class MirrorsByCaller:
             raise AccessDenied(
                 "Your token is for another subaccount than this server's. Ask its operator."
             )
-        view = self._by_subaccount.setdefault(
+        return self._by_subaccount.setdefault(
             caller.subaccount, SubaccountMirror(self._parent, caller.subaccount)
         )
-        self._by_subaccount.move_to_end(caller.subaccount)
-        if len(self._by_subaccount) > MAX_SUBACCOUNT_MIRRORS:
-            self._by_subaccount.popitem(last=False)
-        return view
