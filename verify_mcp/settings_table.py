@@ -83,7 +83,7 @@ class Setting:
 # fmt: off
 SETTINGS = (
     Setting("PLIVO_AUTH_ID", "",
-            "Auth id of the account (`MA…`) or of a subaccount (`SA…`)"),
+            "Auth id of the account (`MA…`) or, narrower, of a subaccount (`SA…`)"),
     Setting("PLIVO_AUTH_TOKEN", "", "Auth token that belongs to the auth id"),
     Setting("PLIVO_AUTH_TOKEN_FILE", "",
             "A file that holds the token, instead of `PLIVO_AUTH_TOKEN`"),
@@ -122,7 +122,8 @@ SETTINGS = (
             "`masked` shows pseudonyms such as `+91…3443~k7q2`, understood as filters too",
             field="masked", parse=lambda text: text == "masked", choices=("full", "masked"),
             example="masked", restricts=True),
-    Setting("VERIFY_MCP_LOG_LEVEL", "WARNING", "`DEBUG`, `INFO`, `WARNING` or `ERROR`",
+    Setting("VERIFY_MCP_LOG_LEVEL", "WARNING",
+            "How much goes to stderr: `DEBUG`, `INFO`, `WARNING` or `ERROR`",
             field="log_level", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
     Setting("VERIFY_MCP_LOG_FORMAT", "text", "`json` writes one JSON object a line",
             field="log_format", choices=("text", "json")),

@@ -47,6 +47,7 @@ from verify_mcp.http import tokens
 from verify_mcp.http.callers import MINUTE, Caller, CallerRateLimits
 from verify_mcp.http.listen import ListenAddress, uvicorn_config
 from verify_mcp.http.serve import require_auth_if_exposed
+from verify_mcp.mirror.lookups import MAX_CALLERS
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -264,16 +265,26 @@ async def test_a_budget_is_a_number_of_calls_a_minute(
     ]  # fmt: skip
 
 
-def test_a_budget_slides_and_forgets_whom_it_has_not_seen_for_long() -> None:
+def test_the_calls_of_the_last_minute_count() -> None:
     now = [0.0]
-    budgets = CallerRateLimits(lambda: now[0])
+    limits = CallerRateLimits(lambda: now[0])
     caller = Caller("a", 2)
-    assert [budgets.acquire(caller) for _ in range(3)] == [0, 0, MINUTE]
+    assert [limits.acquire(caller) for _ in range(3)] == [0, 0, MINUTE]
     now[0] = 59.0
-    assert budgets.acquire(caller) == 1.0
+    assert limits.acquire(caller) == 1.0
     now[0] = 60.0
-    assert [budgets.acquire(caller), budgets.acquire(caller)] == [0, 0]
-    assert budgets.acquire(Caller("local", 0)) == 0
+    assert [limits.acquire(caller), limits.acquire(caller)] == [0, 0]
+    assert limits.acquire(Caller("local", 0)) == 0
+
+
+def test_the_caller_who_called_longest_ago_is_forgotten_when_there_are_too_many() -> None:
+    limits = CallerRateLimits(lambda: 0.0)
+    first, second = Caller("first", 1), Caller("second", 1)
+    assert [limits.acquire(first), limits.acquire(second), limits.acquire(first)] == [0, 0, MINUTE]
+    for number in range(MAX_CALLERS - 1):
+        limits.acquire(Caller(f"other{number}", 1))
+    assert limits.acquire(first) == MINUTE
+    assert limits.acquire(second) == 0
 
 
 async def test_a_response_carries_its_requests_id_and_so_does_the_log(

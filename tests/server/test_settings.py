@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
 from verify_mcp.logs import secret_values
 from verify_mcp.settings import Credentials, Rate, Settings, read_settings
+from verify_mcp.settings_table import SETTINGS, Setting
 
 AUTH_ID, TOKEN = "MAXYZABCDEFGHIJKLMNO", "c2VjcmV0LXRva2VuLW9mLXRoZS1hY2NvdW50"
 MEMORY = {"VERIFY_MCP_DATABASE_URL": "sqlite://"}
@@ -69,6 +70,20 @@ RESTRICTIONS = (
     "VERIFY_MCP_OAUTH_JWKS_URL", "VERIFY_MCP_OAUTH_AUDIENCE", "VERIFY_MCP_OAUTH_ALGORITHMS",
     "VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM",
 )  # fmt: skip
+
+
+def test_the_table_names_the_settings_that_restrict() -> None:
+    assert {setting.name for setting in SETTINGS if setting.restricts} == set(RESTRICTIONS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_a_row_of_the_table_has_a_field_of_the_settings_and_an_example_that_can_be_read(
+    setting: Setting,
+) -> None:
+    assert setting.field in {"", *(field.name for field in fields(Settings))}
+    assert setting.read({}) == setting.read({setting.name: setting.default})
+    assert setting.read({setting.name: setting.example}) is not None or not setting.example
+    assert setting.example or not setting.restricts
 
 
 @pytest.mark.parametrize("name", RESTRICTIONS)
@@ -143,7 +158,7 @@ def test_a_value_that_cannot_be_used_is_refused_by_name_and_unquoted(name: str, 
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "message"),
     [
         ({}, "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN not set. Set "),
         ({"PLIVO_AUTH_ID": AUTH_ID}, "PLIVO_AUTH_TOKEN not set. Set "),
@@ -169,13 +184,13 @@ def test_a_value_that_cannot_be_used_is_refused_by_name_and_unquoted(name: str, 
     ids=str,
 )
 def test_r47_missing_credentials_are_told_at_the_first_call_not_at_the_start(
-    environ: dict[str, str], told: str
+    environ: dict[str, str], message: str
 ) -> None:
     settings = read_settings(environ)
     assert settings.credentials is None
     with pytest.raises(CredentialsMissing) as caught:
         settings.account()
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert TOKEN not in str(caught.value)
 
 
@@ -213,7 +228,7 @@ def test_the_token_shows_in_no_repr_and_the_id_only_in_part() -> None:
 
 
 @pytest.mark.parametrize(("auth_id", "confined"), [(AUTH_ID, False), ("SA" + AUTH_ID[2:], True)])
-def test_a_subaccount_is_told_by_its_id(auth_id: str, *, confined: bool) -> None:
+def test_a_subaccount_is_known_by_its_id(auth_id: str, *, confined: bool) -> None:
     assert read_settings({**SET, "PLIVO_AUTH_ID": auth_id}).account().is_subaccount is confined
 
 

@@ -1,9 +1,11 @@
-"""Who asks over HTTP: a name, a budget, and perhaps one subaccount that is all they may see."""
+"""Callers over HTTP: a name, calls a minute, and perhaps one subaccount as their bound."""
 
 import re
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from cachetools import LRUCache
 
 from verify_mcp.mirror.lookups import MAX_CALLERS
 
@@ -18,10 +20,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:-]{0,127}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody whose token was checked; `subaccount` is "" for those who may see everything.
+    """The holder of a valid token; `subaccount` is "" when they may see the whole account.
 
-    `issuer` is the authorization server that named them, "" for a token of the tokens file: the
-    same name from both stands for two callers.
+    `calls_per_minute` is 0 for a caller without a limit. `issuer` is the authorization server that
+    issued the token, "" for a token of the tokens file: the same name from both is two callers.
     """
 
     name: str
@@ -31,12 +33,12 @@ class Caller:
 
     @property
     def key(self) -> str:
-        """What tells this caller from every other one."""
+        """The caller's identity: no other caller has this text."""
         return f"{self.issuer} {self.name}"
 
 
 LOCAL_CALLER = Caller("local", 0)
-"""Whoever asks a server that checks no tokens, because only this machine reaches it."""
+"""The caller of a server that checks no tokens, because only this machine reaches it."""
 
 
 def is_subaccount(text: object) -> bool:
@@ -52,22 +54,19 @@ def is_name(text: object) -> bool:
 class CallerRateLimits:
     """How many calls each caller made in the last minute; `clock` is monotonic seconds.
 
-    Each process counts for itself, so that a call needs no database to be let in.
+    Each process counts its own calls, so that accepting a call takes no database.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._calls: OrderedDict[str, deque[float]] = OrderedDict()
+        self._calls: LRUCache[str, deque[float]] = LRUCache(MAX_CALLERS)
 
     def acquire(self, caller: Caller) -> float:
-        """0 when the caller may call now, which counts; else seconds until they may."""
+        """Count a call and return 0, or return the seconds until the caller may make one."""
         if not caller.calls_per_minute:
             return 0.0
         now = self._clock()
         calls = self._calls.setdefault(caller.key, deque())
-        self._calls.move_to_end(caller.key)
-        if len(self._calls) > MAX_CALLERS:
-            self._calls.popitem(last=False)
         while calls and calls[0] <= now - MINUTE:
             calls.popleft()
         if len(calls) >= caller.calls_per_minute:

@@ -6,9 +6,10 @@ request, and requests a single session only after the API listed it for this sub
 of somebody else and a session that does not exist get the same words and cost the same work.
 """
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+
+from cachetools import LRUCache
 
 from verify_mcp.context import AppContext, compose
 from verify_mcp.database.status import DatabaseStatus
@@ -120,7 +121,7 @@ class ContextsByCaller:
 
     def __init__(self, parent: AppContext) -> None:
         self._parent = parent
-        self._by_subaccount: OrderedDict[str, AppContext] = OrderedDict()
+        self._by_subaccount: LRUCache[str, AppContext] = LRUCache(MAX_SUBACCOUNT_CONTEXTS)
 
     def for_caller(self, caller: Caller) -> AppContext:
         """The caller's context. Raises AccessDenied when there is none."""
@@ -140,7 +141,4 @@ class ContextsByCaller:
         if context is None:
             context = subaccount_context(self._parent, subaccount)
             self._by_subaccount[subaccount] = context
-        self._by_subaccount.move_to_end(subaccount)
-        if len(self._by_subaccount) > MAX_SUBACCOUNT_CONTEXTS:
-            self._by_subaccount.popitem(last=False)
         return context

@@ -1,8 +1,9 @@
 """How many recipients a caller may look up while they are masked."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
+
+from cachetools import LRUCache
 
 HOUR = 3600.0
 MAX_CALLERS = 10_000
@@ -24,7 +25,7 @@ class RecipientLookups:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._callers: OrderedDict[str, dict[str, float]] = OrderedDict()
+        self._callers: LRUCache[str, dict[str, float]] = LRUCache(MAX_CALLERS)
 
     def seconds_until_lookup(self, caller: str, recipient: str) -> float:
         """Seconds until this caller may look up this recipient, 0 when they may now."""
@@ -40,8 +41,6 @@ class RecipientLookups:
     def _recent(self, caller: str) -> dict[str, float]:
         edge = self._clock() - HOUR
         recent = self._callers.get(caller, {})
-        self._callers[caller] = {name: at for name, at in recent.items() if at > edge}
-        self._callers.move_to_end(caller)
-        if len(self._callers) > MAX_CALLERS:
-            self._callers.popitem(last=False)
-        return self._callers[caller]
+        recent = {name: at for name, at in recent.items() if at > edge}
+        self._callers[caller] = recent
+        return recent
