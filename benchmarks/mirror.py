@@ -67,7 +67,7 @@ def moved(pattern: Session, created: datetime, random: Random) -> Session:
 
 async def fill(url: str, sessions: int, copies: int, end: datetime) -> datetime:
     """Keep so many sessions of 90 days, unless they are there; when the last of them ends."""
-    access = ResilientDatabase(url, clock=time.monotonic, say=print)
+    access = ResilientDatabase(url, clock=time.monotonic, on_problem=print)
     store = Store(access, SANDBOX_AUTH_ID, settle=timedelta(hours=1))
     held, _ = await store.stats("")
     if held < sessions:

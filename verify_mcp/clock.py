@@ -11,7 +11,7 @@ import anyio
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Time, patience and chance, as the process around us has them."""
+    """The time, the sleep and the random numbers of this process, which a test replaces."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = monotonic

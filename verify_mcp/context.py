@@ -90,7 +90,7 @@ async def open_context(
     # Before any task: its error would otherwise come out as a group of them.
     key = load_or_create_key(settings) if settings.masked else None
     clock = world or Clock()
-    database = ResilientDatabase(settings.database_url, clock=clock.monotonic, say=_warn)
+    database = ResilientDatabase(settings.database_url, clock=clock.monotonic, on_problem=_warn)
     try:
         async with (
             open_client(settings, now=clock.now, monotonic=clock.monotonic, app=app) as client,

@@ -1,32 +1,32 @@
-"""What can go wrong, told to the reader who can act.
+"""The errors of this package, one class for each reader and remedy.
 
 VerifyError
-├── InvalidArgument       the caller: what was wrong, what is valid, an example
+├── InvalidArgument       the caller: the mistake, what is valid, an example
 ├── SessionNotFound       the caller: no such session, and how to find one
 ├── InvalidSetting        the operator: a setting that cannot be used
 ├── ConfigUnusable        the operator: a client's file that cannot be read or changed
-├── QuotaExhausted        the caller: no request may leave yet; try again in `eta_s`
-├── DatabaseUnavailable   the operator: no ledger and no mirror for now; answers go on without
-└── ApiError              the exchange with the Verify API failed
+├── QuotaExhausted        the caller: no request may be sent yet; try again in `eta_s`
+├── DatabaseUnavailable   the operator: no mirror and no shared rate limit for now
+└── ApiError              a request to the Verify API failed
     ├── CredentialsMissing    the operator: which variables to set
     ├── CredentialsRejected   the operator: the API refused them (401)
     ├── AccessDenied          the operator: known, but not allowed (403)
     ├── RequestRejected       the caller: the API refused the request (400, 404, 405)
     ├── RateLimited           the API said "too many requests" (429)
     ├── ApiUnreachable        the network: refused, reset, timed out, TLS
-    └── ApiFailed             the API answered, but not with an answer
+    └── ApiFailed             the API answered with an error or with something unreadable
 
-Messages are sentences for whoever can act. They never quote what the API sent, a recipient or a
-secret; what an exception carries besides its message is for the code that catches it.
+A message is a sentence for the reader who can act. It never quotes the API's reply, a recipient or
+a secret. The attributes of an exception are for the code that catches it.
 """
 
 
 class VerifyError(Exception):
-    """Base of everything this package raises on purpose; its text is safe to show."""
+    """Base of every error that this package raises on purpose; its text is safe to show."""
 
 
 class InvalidArgument(VerifyError):
-    """A tool, prompt or resource was asked something it cannot mean."""
+    """An argument of a tool, prompt or resource is not valid."""
 
 
 class SessionNotFound(VerifyError):
@@ -38,11 +38,11 @@ class InvalidSetting(VerifyError):
 
 
 class ConfigUnusable(VerifyError):
-    """A client's configuration cannot be read, understood or changed; it is left as it was."""
+    """A client's configuration cannot be read, parsed or changed; it stays as it was."""
 
 
 class QuotaExhausted(VerifyError):
-    """No request may leave within the time this call may wait."""
+    """No request may be sent within the time that this call may wait."""
 
     def __init__(self, eta_s: float) -> None:
         super().__init__(f"The account's request quota is used up; free again in {eta_s:.0f} s.")
@@ -50,11 +50,11 @@ class QuotaExhausted(VerifyError):
 
 
 class ApiError(VerifyError):
-    """The exchange with the Verify API failed; `retryable` says whether asking again can help."""
+    """A request to the Verify API failed; `retryable` says whether a retry can help."""
 
     retryable = False
     once = False
-    """Whether one more request is all that is worth spending on it."""
+    """Whether only one retry is worth its request."""
 
 
 class CredentialsMissing(ApiError):
@@ -74,7 +74,7 @@ class RequestRejected(ApiError):
 
 
 class RateLimited(ApiError):
-    """The API answered 429; `retry_after` is its wish in seconds, None when it named none."""
+    """The API answered 429; `retry_after` is its Retry-After in seconds, None when it had none."""
 
     def __init__(self, retry_after: float | None) -> None:
         super().__init__(
@@ -95,7 +95,7 @@ class ApiUnreachable(ApiError):
 
 
 class ApiFailed(ApiError):
-    """The API answered with a server error or with something that is no answer."""
+    """The API answered with a server error or with something unreadable."""
 
     def __init__(self, message: str, *, retryable: bool = False, once: bool = False) -> None:
         super().__init__(message)
@@ -106,8 +106,8 @@ class ApiFailed(ApiError):
 class DatabaseUnavailable(VerifyError):
     """The database cannot be used now.
 
-    `damaged` says that it never will be again as it is, and `reason` why; `gone` that it was
-    replaced or removed, so that opening it again helps at once.
+    `damaged` says that the file as it is stays unusable, and `reason` why. `gone` says that the
+    file was replaced or removed, so that opening it again helps at once.
     """
 
     def __init__(

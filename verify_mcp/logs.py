@@ -1,4 +1,4 @@
-"""Logs on stderr, without secrets and without whole phone numbers."""
+"""Logs on stderr without secrets and without complete phone numbers."""
 
 import json
 import logging
@@ -20,8 +20,8 @@ from verify_mcp.settings import Settings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the HTTP request that is being answered."""
 
-# What may stand between two digits of a number: as it is, escaped in a URL, or as repr() and JSON
-# escape it.
+# The characters between two digits of a number: plain, escaped in a URL, or escaped by repr() or
+# JSON.
 _GAP = (
     r"(?:[^\S\r\n]|[().\-/+\u2010-\u2015\u2212\u200b-\u200f\u2060\ufeff]"
     r"|%(?:2[0789BDEF]|0[9AD]|C2|E2|EF|[89AB][0-9A-F])"
@@ -34,12 +34,13 @@ _DATE = (
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _UUID = r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"
 _NEXT = rf"(?:{_GAP}(?!{_DATE})\d)"
-# Behind the name of a recipient, and behind a plus, seven digits are a number, however they are
-# spaced; elsewhere seven in a row or eight. Whole UUIDs, times and IPv4 addresses stay.
+# After the name of a recipient field and after a plus, seven digits are a number, with or without
+# gaps; elsewhere seven digits without gaps or eight with gaps. UUIDs, times and IPv4 addresses stay
+# as they are.
 _NUMBER = re.compile(
     rf"(?P<lead>(?:recipient|phone)[a-z_]*(?:[\s\"'\\:=\[({{>]|%[0-9A-F]{{2}}){{1,12}})"
     rf"(?!{_UUID})\+?{_GAP}\d{_NEXT}{{6,}}"
-    rf"|(?P<whole>{_UUID}|(?<!\d){_DATE}|(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d.]))"
+    rf"|(?P<unmasked>{_UUID}|(?<!\d){_DATE}|(?<![\d.])(?:{_OCTET}\.){{3}}{_OCTET}(?![\d.]))"
     rf"|(?:\+|(?<=%2B))\(?\d{_NEXT}{{6,}}"
     rf"|\+?\d{{7,}}"
     rf"|\d{_NEXT}{{7,}}",
@@ -50,14 +51,14 @@ _UNMASKED_FIELDS = ("time", "request_id", "caller", "issuer", "tool")
 
 
 class RedactingFormatter(logging.Formatter):
-    """A formatter through which no secret and no whole phone number passes, tracebacks included."""
+    """Formats a record without secrets and complete phone numbers, in tracebacks too."""
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets = tuple(secret for secret in secrets if secret)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as text, its line breaks kept only in a traceback."""
+        """One record as text, with line breaks only in its traceback."""
         return self.redact(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
@@ -65,26 +66,26 @@ class RedactingFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def redact(self, text: str) -> str:
-        """A text without secrets, its phone numbers masked."""
+        """A text without secrets and with masked phone numbers."""
         return _NUMBER.sub(_mask_numbers, str(self.without_secrets(text)))
 
     def without_secrets(self, value: object) -> object:
-        """A text without secrets; another value as it is."""
+        """A text without secrets; a value of another type stays as it is."""
         if isinstance(value, str):
             for secret in self._secrets:
                 value = value.replace(secret, REDACTED)
         return value
 
 
-def _mask_numbers(found: re.Match[str]) -> str:
-    if found["whole"]:
-        return found["whole"]
-    lead = found["lead"] or ""
-    return lead + phones.mask_for_logs(_ESCAPE.sub("", found[0][len(lead) :]))
+def _mask_numbers(match: re.Match[str]) -> str:
+    if match["unmasked"]:
+        return match["unmasked"]
+    lead = match["lead"] or ""
+    return lead + phones.mask_for_logs(_ESCAPE.sub("", match[0][len(lead) :]))
 
 
 class JsonFormatter(RedactingFormatter):
-    """The same as one JSON object on one line."""
+    """Formats a record as one JSON object on one line, redacted in the same way."""
 
     def format(self, record: logging.LogRecord) -> str:
         message = record.getMessage()
@@ -97,14 +98,14 @@ class JsonFormatter(RedactingFormatter):
             "request_id": request_id.get(),
             "message": self.redact(message),
         }
-        value = {name: each for name, each in fields.items() if each is not None}
-        return json.dumps(value, ensure_ascii=False)
+        present = {name: value for name, value in fields.items() if value is not None}
+        return json.dumps(present, ensure_ascii=False)
 
 
 def secret_values(settings: Settings) -> tuple[str, ...]:
-    """The forms in which the account's token or the database's password could turn up."""
-    word = urlsplit(settings.database_url).password
-    database = tuple({word, unquote(word)}) if word else ()
+    """The forms in which the account's token or the database's password can appear."""
+    password = urlsplit(settings.database_url).password
+    database = tuple({password, unquote(password)}) if password else ()
     account = settings.credentials
     if account is None:
         return database
@@ -112,19 +113,19 @@ def secret_values(settings: Settings) -> tuple[str, ...]:
 
 
 def configure(settings: Settings) -> None:
-    """Send this process's logs to stderr, from the level that the settings ask for."""
+    """Send this process's logs to stderr, from the level of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     kind = JsonFormatter if settings.log_format == "json" else RedactingFormatter
     handler.setFormatter(kind(secret_values(settings)))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
-    # At DEBUG it logs every answer, recipients included.
+    # At DEBUG sse_starlette logs every answer with its recipients.
     logging.getLogger("sse_starlette").setLevel(logging.INFO)
 
 
 def configure_audit(settings: Settings, name: str) -> None:
-    """Send the audit lines of logger `name`, JSON already, to their file or to stderr."""
+    """Send the JSON lines of the audit logger `name` to its file or to stderr."""
     audit = logging.getLogger(name)
     handler = (
         _open_for_append(settings.audit_file) if settings.audit_file else logging.StreamHandler()
@@ -136,9 +137,9 @@ def configure_audit(settings: Settings, name: str) -> None:
 
 
 class MessageFormatter(RedactingFormatter):
-    """An audit line, JSON already: its values without secrets and with phone numbers masked.
+    """Formats an audit line, which is JSON: values without secrets and with masked phone numbers.
 
-    What tells callers and requests apart stays whole, though it may look like a number.
+    Fields that identify callers and requests are not masked, even if a value looks like a number.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -162,9 +163,9 @@ class MessageFormatter(RedactingFormatter):
 
 
 class PrivateFileHandler(WatchedFileHandler):
-    """A file that grows, readable by this user only; it may be rotated away under us.
+    """Appends to a file that only this user can read, and reopens it after a rotation.
 
-    A link, a pipe or a file with another name in its place is refused: lines go to stderr then.
+    A link, a pipe or a file with a second name is refused; its lines go to stderr.
     """
 
     _is_refused = False
@@ -188,23 +189,23 @@ class PrivateFileHandler(WatchedFileHandler):
         if not self._is_refused:
             self._is_refused = True
             sys.stderr.write(
-                f"VERIFY_MCP_AUDIT_FILE cannot be written ({_reason(error)}); until it can be, "
-                "audit lines are written here.\n"
+                f"VERIFY_MCP_AUDIT_FILE cannot be written ({_describe_error(error)}); "
+                "until it can be, audit lines are written here.\n"
             )
         sys.stderr.write(f"{self.format(record)}\n")
 
 
-def _reason(error: OSError) -> str:
+def _describe_error(error: OSError) -> str:
     if error.errno in (ELOOP, EMLINK, ENXIO):
         return private_files.NO_PLAIN_FILE
     return error.strerror or "unknown"
 
 
 def _open_for_append(path: Path) -> logging.Handler:
-    """The audit's file. Raises InvalidSetting when it cannot be written."""
+    """The handler of the audit file. Raises InvalidSetting when it cannot be written."""
     try:
         return PrivateFileHandler(path, encoding="utf-8")
     except OSError as error:
         raise InvalidSetting(
-            f"VERIFY_MCP_AUDIT_FILE cannot be written ({_reason(error)})."
+            f"VERIFY_MCP_AUDIT_FILE cannot be written ({_describe_error(error)})."
         ) from error

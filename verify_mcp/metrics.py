@@ -1,7 +1,7 @@
-"""What can be measured, told to OpenTelemetry: counts, durations, kinds; no number, no token.
+"""OpenTelemetry metrics: counts, durations and kinds, but no phone number and no token.
 
-Only its API is needed here, which does nothing until an SDK is set up. The operator does that with
-the extra `otel` and the usual OTEL_… variables; see `configure`.
+This module needs only OpenTelemetry's API, which does nothing until an SDK is set up. The operator
+sets it up with the extra `otel` and the usual OTEL_… variables; see `configure`.
 """
 
 from collections.abc import Collection, Mapping
@@ -33,7 +33,7 @@ _HISTOGRAMS = {DURATION: "s", API_REQUESTS: "", QUOTA_WAIT: "s"}
 
 @cache
 def instrument(name: str) -> Any:
-    """What measures it; made at its first use, once an SDK had its chance to be set up."""
+    """The instrument of this name, built at its first use, after `configure` set up an SDK."""
     from opentelemetry import metrics
 
     meter = metrics.get_meter("verify_mcp")
@@ -45,7 +45,7 @@ def instrument(name: str) -> Any:
 
 
 def record_call(tool: str, outcome: str, seconds: float, answer: Mapping[str, Any]) -> None:
-    """A tool was called; `answer` is empty when it gave none."""
+    """Record a call of a tool; `answer` is empty when the call failed."""
     instrument(CALLS).add(1, {"tool": tool, "outcome": outcome})
     instrument(DURATION).record(seconds, {"tool": tool})
     if isinstance(requests := answer.get("api_requests"), int):
@@ -59,25 +59,25 @@ def record_call(tool: str, outcome: str, seconds: float, answer: Mapping[str, An
 
 
 def record_error(kind: str) -> None:
-    """A call failed; `kind` is the name of an error class of ours."""
+    """Record a failed call; `kind` is the name of a class in `errors`."""
     instrument(ERRORS).add(1, {"kind": kind})
 
 
 def record_wait(seconds: float) -> None:
-    """A request to the API waited so long for its turn."""
+    """Record the seconds that a request to the API waited for its slot."""
     instrument(QUOTA_WAIT).record(seconds)
 
 
 def record_refusal(reason: str) -> None:
-    """An HTTP request was refused; `reason` is one of a few words."""
+    """Record a refused HTTP request; `reason` is one of a fixed set of words."""
     instrument(REFUSED).add(1, {"reason": reason})
 
 
 def configure(environ: Mapping[str, str], names: Collection[str]) -> str:
-    """Send metrics and traces where OTEL_EXPORTER_OTLP_ENDPOINT says; what came of it, in words.
+    """Send metrics and traces to OTEL_EXPORTER_OTLP_ENDPOINT. Returns the outcome as a sentence.
 
-    `names` are the tools and prompts that a span may name. Nothing is set up, and the text is
-    empty, when no endpoint is named.
+    `names` are the tools and prompts that a span may name. Without an endpoint nothing is set up,
+    and the text is empty.
     """
     if not environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip():
         return ""
@@ -97,17 +97,17 @@ def configure(environ: Mapping[str, str], names: Collection[str]) -> str:
             "OTEL_EXPORTER_OTLP_ENDPOINT is set, but its exporter is not installed. "
             "Install verify-mcp[otel]."
         )
-    here = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME", "verify-mcp")})
+    resource = Resource.create({"service.name": environ.get("OTEL_SERVICE_NAME", "verify-mcp")})
     reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-    metrics.set_meter_provider(MeterProvider([reader], resource=here))
-    traces = TracerProvider(resource=here)
+    metrics.set_meter_provider(MeterProvider([reader], resource=resource))
+    traces = TracerProvider(resource=resource)
     traces.add_span_processor(BatchSpanProcessor(RedactingExporter(OTLPSpanExporter(), names)))
     trace.set_tracer_provider(traces)
     return "Metrics and traces go to OTEL_EXPORTER_OTLP_ENDPOINT."
 
 
 def flush() -> None:
-    """Send what was measured and not sent yet; nothing where no SDK is set up."""
+    """Send the metrics and spans that were not sent yet; without an SDK do nothing."""
     from opentelemetry import metrics, trace
 
     for provider in (metrics.get_meter_provider(), trace.get_tracer_provider()):

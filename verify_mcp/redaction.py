@@ -1,4 +1,4 @@
-"""The account's own credentials, removed from whatever repeats them."""
+"""Removes the account's credentials from text and from JSON that repeats them."""
 
 import json
 from base64 import b64encode, urlsafe_b64encode
@@ -12,30 +12,30 @@ REDACTED = "[hidden]"
 
 
 def encoded_forms(account: Credentials) -> tuple[str, ...]:
-    """The forms in which an account's token can turn up, the longest first."""
+    """The forms in which an account's token can appear, the longest first."""
     token = account.auth_token
     encoded = [
         encode(text.encode()).decode()
         for encode in (b64encode, urlsafe_b64encode)
         for text in (f"{account.auth_id}:{token}", token)
     ]
-    unpadded = [each.rstrip("=") for each in encoded]
-    found = {token, quote(token, safe=""), *encoded, *unpadded} - {""}
-    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+    unpadded = [form.rstrip("=") for form in encoded]
+    forms = {token, quote(token, safe=""), *encoded, *unpadded} - {""}
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
 class Redactor:
-    """Removes an account's credentials from the JSON that its API sends."""
+    """Removes an account's credentials from the replies of its API."""
 
     def __init__(self, account: Credentials) -> None:
         self._forms = encoded_forms(account)
         self._bytes = tuple(form.encode() for form in self._forms)
 
     def __call__(self, body: bytes) -> bytes:
-        """A reply's body without the credentials; what is not JSON is returned unchanged.
+        """A reply's body without the credentials; a body that is not JSON is returned unchanged.
 
-        Only a body with an escape or in UTF-16 or UTF-32, in which a credential could be written in
-        another way, is parsed for it; the usual body costs one search for each form.
+        Only a body that contains a credential, an escape, or UTF-16 or UTF-32 is parsed: an escape
+        or an encoding can hide a credential. The usual body costs one search for each form.
         """
         is_plain = b"\\" not in body and b"\0" not in body
         if is_plain and not any(form in body for form in self._bytes):
@@ -58,7 +58,7 @@ class Redactor:
             case str():
                 return self.redact_text(value)
             case list():
-                return [self._redact(each) for each in value]
+                return [self._redact(item) for item in value]
             case dict():
-                return {name: self._redact(each) for name, each in value.items()}
+                return {name: self._redact(item) for name, item in value.items()}
         return value

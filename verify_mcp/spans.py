@@ -1,7 +1,7 @@
-"""Spans without what a caller wrote: only known names and codes reach the collector.
+"""Spans without text from callers: only known names and codes reach the collector.
 
-The protocol's library names a span after the method and the tool of a message, and puts the
-message's id and the error's text on it. All of these a caller may write freely.
+The protocol's library names a span after the method and the tool of a message, and adds the
+message's id and the error's text to it. A caller chooses all of these freely.
 """
 
 import re
@@ -26,14 +26,14 @@ _CODES = {
 
 
 class RedactingExporter(SpanExporter):
-    """Passes spans on to another exporter; `names` are the tools and prompts that exist."""
+    """Passes spans to another exporter; `names` are the tools and prompts that exist."""
 
     def __init__(self, exporter: SpanExporter, names: Collection[str]) -> None:
         self._exporter = exporter
         self._names = frozenset(names)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Export the spans without what a caller wrote."""
+        """Export the spans without text from callers."""
         return self._exporter.export([redact(span, self._names) for span in spans])
 
     def shutdown(self) -> None:
@@ -47,7 +47,7 @@ class RedactingExporter(SpanExporter):
 
 def redact(span: ReadableSpan, names: frozenset[str]) -> ReadableSpan:
     """A copy of a span with known names and codes, without events and status text."""
-    attributes = _known(span.attributes, names)
+    attributes = _known_attributes(span.attributes, names)
     parts = [attributes.get(_METHOD, UNKNOWN), *(attributes.get(name) for name in _NAMES)]
     return ReadableSpan(
         name=" ".join(str(part) for part in parts if part),
@@ -55,7 +55,7 @@ def redact(span: ReadableSpan, names: frozenset[str]) -> ReadableSpan:
         parent=_without_state(span.parent),
         resource=span.resource,
         attributes=attributes,
-        links=[Link(link) for each in span.links if (link := _without_state(each.context))],
+        links=[Link(context) for link in span.links if (context := _without_state(link.context))],
         kind=span.kind,
         status=Status(span.status.status_code),
         start_time=span.start_time,
@@ -64,7 +64,9 @@ def redact(span: ReadableSpan, names: frozenset[str]) -> ReadableSpan:
     )
 
 
-def _known(attributes: Attributes, names: frozenset[str]) -> Mapping[str, AttributeValue]:
+def _known_attributes(
+    attributes: Attributes, names: frozenset[str]
+) -> Mapping[str, AttributeValue]:
     known: dict[str, AttributeValue] = {}
     for name, value in (attributes or {}).items():
         if name == _METHOD:
@@ -77,7 +79,7 @@ def _known(attributes: Attributes, names: frozenset[str]) -> Mapping[str, Attrib
 
 
 def _without_state(context: SpanContext | None) -> SpanContext | None:
-    """A span's ids without `tracestate`, which is free text of whoever sent it."""
+    """A span's ids without `tracestate`, which is free text from the sender."""
     if context is None:
         return None
     return SpanContext(

@@ -80,11 +80,13 @@ class Account(AccountData):
 class WorldApi(Emulator):
     """The pretend API with the world's peculiarities."""
 
-    def _written(self, record: SessionRecord, now: datetime, endpoint: Any) -> dict[str, Any]:
-        written = super()._written(record, now, endpoint)
+    def _session_payload(
+        self, record: SessionRecord, now: datetime, endpoint: Any
+    ) -> dict[str, Any]:
+        payload = super()._session_payload(record, now, endpoint)
         if isinstance(record, Life) and record.is_unreadable(now) and endpoint == "list":
-            written["created_at"] = "yesterday-ish"
-        return written
+            payload["created_at"] = "yesterday-ish"
+        return payload
 
 
 def life(created: datetime, chance: Random, **changes: Any) -> Life:

@@ -72,7 +72,7 @@ async def test_every_question_goes_by_an_index(
         found = await ask_everything(store)
     assert all(found.values()), found
 
-    access = ResilientDatabase(place.url, clock=lambda: 0.0, say=pytest.fail)
+    access = ResilientDatabase(place.url, clock=lambda: 0.0, on_problem=pytest.fail)
     explain = "EXPLAIN QUERY PLAN " if place.server is None else "EXPLAIN "
     ours = [(sql, values) for sql, values in asked if any(table in sql for table in LARGE)]
     assert {table for table in LARGE for sql, _ in ours if table in sql} == set(LARGE)

@@ -200,7 +200,7 @@ def test_claims_of_any_order_and_overlap_become_the_fewest_windows(
     ]
 
     async def claim_window() -> tuple[Window, ...]:
-        access = ResilientDatabase("sqlite://", clock=monotonic, say=pytest.fail)
+        access = ResilientDatabase("sqlite://", clock=monotonic, on_problem=pytest.fail)
         store = Store(access, ACCOUNT, settle=HOUR)
         for window in windows:
             await store.save([], "", window, NOW)

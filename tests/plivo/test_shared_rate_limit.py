@@ -33,7 +33,9 @@ def begin(place: Place, clock: SharedClock) -> Iterator[Begin]:
     opened: list[ResilientDatabase] = []
 
     def begun(rate: Rate = THREE, bucket: str = "MA1:list") -> DatabaseRateLimitStore:
-        opened.append(ResilientDatabase(place.url, clock=lambda: clock.ticks, say=pytest.fail))
+        opened.append(
+            ResilientDatabase(place.url, clock=lambda: clock.ticks, on_problem=pytest.fail)
+        )
         return DatabaseRateLimitStore(opened[-1], bucket, rate)
 
     yield begun
@@ -299,7 +301,7 @@ async def test_requests_made_while_the_ledger_was_out_of_reach_are_counted_after
     place: Place, clock: SharedClock
 ) -> None:
     said: list[str] = []
-    access = ResilientDatabase(place.url, clock=lambda: clock.ticks, say=said.append)
+    access = ResilientDatabase(place.url, clock=lambda: clock.ticks, on_problem=said.append)
     ledger = DatabaseRateLimitStore(access, "MA1:list", THREE)
     spare = InMemoryRateLimitStore(ONE, clock=lambda: clock.ticks)
     mine = RateLimiter(ledger, fallback=spare, clock=lambda: clock.ticks, sleep=clock.sleep)

@@ -207,7 +207,7 @@ async def _ask_until_stopped(member: Member) -> None:
             return turn
 
     granted: dict[str, float] = {}
-    access = ResilientDatabase(plan.url, clock=time.monotonic, say=warnings.warn)
+    access = ResilientDatabase(plan.url, clock=time.monotonic, on_problem=warnings.warn)
     rate = Rate(REQUESTS, plan.window)
     ledger = Observed(access, "fleet:list", rate, lease=plan.hold, ticket_ttl=plan.lapse)
     quota = RateLimiter(ledger, clock=time.monotonic)

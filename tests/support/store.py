@@ -32,7 +32,7 @@ _opened: list[ResilientDatabase] = []
 
 
 def store_in(place: Place, account: str = ACCOUNT) -> Store:
-    access = ResilientDatabase(place.url, clock=monotonic, say=pytest.fail)
+    access = ResilientDatabase(place.url, clock=monotonic, on_problem=pytest.fail)
     _opened.append(access)
     return Store(access, account, settle=HOUR)
 

@@ -1,4 +1,4 @@
-"""One dialect for both databases: statements with `:name` values, in short transactions."""
+"""The protocol of both databases: statements with `:name` parameters in short transactions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -17,46 +17,46 @@ FileIdentity = tuple[int, int]
 Result = TypeVar("Result")
 
 BUSY_SECONDS = 2.0
-"""How long a statement waits for another process's transaction."""
+"""Seconds that a statement waits for another process's transaction."""
 
 
 class Connection(ABC):
-    """One transaction: statements in, rows out."""
+    """One transaction, which runs statements and returns rows."""
 
     @abstractmethod
     def fetch_all(self, sql: str, values: Values | None = None) -> list[Row]:
-        """The rows a statement gives."""
+        """The rows that a statement returns."""
 
     @abstractmethod
     def execute(self, sql: str, values: Values | None = None) -> int:
-        """Run a statement; the number of rows it touched."""
+        """Run a statement. Returns the number of rows that it changed."""
 
     @abstractmethod
     def execute_many(self, sql: str, values: Iterable[Values]) -> int:
-        """Run a statement once for each set of values; the number of rows touched."""
+        """Run a statement once for each set of values. Returns the number of rows changed."""
 
     @abstractmethod
     def lock(self, name: str) -> None:
-        """Hold off everybody else who locks `name`, until the transaction ends."""
+        """Make other transactions that lock `name` wait until this one ends."""
 
     @abstractmethod
     def read_clock(self) -> float:
-        """Seconds on a clock that all who share this database read alike."""
+        """Seconds of a clock that is the same for every process that shares this database."""
 
 
 class Database(ABC):
-    """Where the quota ledger and the mirror live; every method raises DatabaseUnavailable."""
+    """The database of the rate limit and the mirror. Every method raises DatabaseUnavailable."""
 
     location: str
-    """Where it is, in words that hold no secret."""
+    """The file or the address, without user and password."""
     blob_type: str
-    """This engine's type for bytes."""
+    """This engine's column type for bytes."""
     table_options: str
-    """What makes this engine keep a table's rows in the order of its key."""
+    """The clause that makes this engine store a table's rows in the order of its key."""
     readers, writers = 4, 4
-    """Transactions of one process at a time."""
+    """The number of transactions that one process runs at a time."""
     identity: FileIdentity | None = None
-    """What tells its file from another one of the same name."""
+    """The device and inode of its file, which differ after the file was replaced."""
 
     def __init__(self) -> None:
         self._limiters: dict[bool, anyio.CapacityLimiter] = {}
@@ -65,84 +65,84 @@ class Database(ABC):
 
     @abstractmethod
     def transaction(self, *, write: bool) -> AbstractContextManager[Connection]:
-        """One transaction, committed at the end of the block, undone if it raises.
+        """One transaction, committed at the end of the block and rolled back if the block raises.
 
-        One that only reads sees the database as it was at a single instant.
+        A transaction that only reads sees the database as it was at a single instant.
         """
 
     @abstractmethod
     def size(self) -> int:
-        """Bytes it takes."""
+        """The bytes that the database takes."""
 
     @abstractmethod
     def close(self) -> None:
         """Close every connection."""
 
     def run_sync(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
-        """Do `work` in a transaction, in this thread."""
+        """Run `work` in a transaction, in this thread."""
         with self.transaction(write=write) as connection:
             return work(connection)
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a transaction that may write, in a worker thread."""
+        """Run `work` in a transaction that may write, in a worker thread."""
         return await self._run_in_thread(work, write=True)
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a transaction that only reads, in a worker thread."""
+        """Run `work` in a transaction that only reads, in a worker thread."""
         return await self._run_in_thread(work, write=False)
 
     async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` that reads a few rows, in one thread and transaction with others that wait.
+        """Run `work`, which reads a few rows, in one thread and transaction with other such reads.
 
-        A thread each would cost many callers at once more than their reading does.
+        A thread for each read would cost more than the read itself. A batch is as slow as its
+        slowest read, so a query without an index is not batched.
         """
-        glances, leads = self._next_batch, self._next_batch is None
-        if glances is None:
-            glances = self._next_batch = _ReadBatch()
-        outcome = glances.join(work)
-        if leads:
-            with anyio.CancelScope(shield=True):  # others wait for it
+        batch, is_first = self._next_batch, self._next_batch is None
+        if batch is None:
+            batch = self._next_batch = _ReadBatch()
+        outcome = batch.add(work)
+        if is_first:
+            with anyio.CancelScope(shield=True):  # the other reads of the batch wait for this one
                 async with self._batch_lock:
                     self._next_batch = None
-                    await anyio.to_thread.run_sync(glances.execute, self)
-                glances.over.set()
+                    await anyio.to_thread.run_sync(batch.execute, self)
+                batch.done.set()
             await anyio.lowlevel.checkpoint_if_cancelled()
         else:
-            await glances.over.wait()
+            await batch.done.wait()
         return outcome.result()
 
     async def _run_in_thread(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
         if write not in self._limiters:
-            most = self.writers if write else self.readers
-            self._limiters[write] = anyio.CapacityLimiter(most)
+            self._limiters[write] = anyio.CapacityLimiter(self.writers if write else self.readers)
         return await anyio.to_thread.run_sync(
             lambda: self.run_sync(work, write=write), limiter=self._limiters[write]
         )
 
 
 class _ReadBatch:
-    """Short readings that are done together."""
+    """Short reads that share one thread and one transaction."""
 
     def __init__(self) -> None:
-        self._works: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
-        self.over = anyio.Event()
+        self._reads: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
+        self.done = anyio.Event()
 
-    def join(self, work: Callable[[Connection], Result]) -> Future[Result]:
-        """Add one; where its outcome will be."""
+    def add(self, work: Callable[[Connection], Result]) -> Future[Result]:
+        """Add a read. Returns the future of its result."""
         outcome: Future[Result] = Future()
-        self._works.append((work, outcome))
+        self._reads.append((work, outcome))
         return outcome
 
     def execute(self, database: Database) -> None:
-        """Do all of them; what keeps one from being done is told to its asker."""
+        """Run every read. An error becomes the result of each read that has none yet."""
         try:
-            database.run_sync(self._execute_one, write=False)
-        except BaseException as error:  # noqa: BLE001 - raised where it was asked
-            for _, outcome in self._works:
+            database.run_sync(self._execute_all, write=False)
+        except BaseException as error:  # noqa: BLE001 - raised where each read was added
+            for _, outcome in self._reads:
                 if not outcome.done():
                     outcome.set_exception(error)
 
-    def _execute_one(self, connection: Connection) -> None:
-        for work, outcome in self._works:
+    def _execute_all(self, connection: Connection) -> None:
+        for work, outcome in self._reads:
             if not outcome.done():
                 outcome.set_result(work(connection))

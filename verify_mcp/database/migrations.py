@@ -1,10 +1,11 @@
-"""The database's tables, and how an older database becomes a current one.
+"""The database's tables, as migrations from an empty database to the current one.
 
-Steps are appended, never changed: a database remembers how many it has taken. Times are integers:
-microseconds since 1970, UTC. Money is an integer of 10⁻⁹, so that sums are exact in SQL.
+Migrations are appended and never changed: a database stores how many were applied. Times are
+integers, microseconds since 1970 in UTC. Money is an integer of 10⁻⁹, so that SQL adds it exactly.
 """
 
 import re
+from itertools import chain
 
 from verify_mcp.database.base import Connection
 from verify_mcp.errors import DatabaseUnavailable
@@ -30,24 +31,24 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             recipient TEXT NOT NULL, country TEXT NOT NULL, channel TEXT NOT NULL,
             brand TEXT NOT NULL, outcomes TEXT NOT NULL, attempts INTEGER NOT NULL, cost BIGINT,
             rescued INTEGER NOT NULL, final INTEGER NOT NULL, fetched BIGINT NOT NULL,
-            PRIMARY KEY (account, scope, created, session)) {clustered}""",
+            PRIMARY KEY (account, scope, created, session)) {table_options}""",
         "CREATE INDEX verify_sessions_by_id ON verify_sessions (account, session)",
         """CREATE INDEX verify_sessions_by_recipient
             ON verify_sessions (account, recipient, scope, created)""",
         """CREATE TABLE verify_bodies (
             account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, created BIGINT NOT NULL,
-            session VARCHAR(36) NOT NULL, body {blob} NOT NULL,
-            PRIMARY KEY (account, scope, created, session)) {clustered}""",
+            session VARCHAR(36) NOT NULL, body {blob_type} NOT NULL,
+            PRIMARY KEY (account, scope, created, session)) {table_options}""",
         """CREATE TABLE verify_coverage (
             account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL,
             starts BIGINT NOT NULL, ends BIGINT NOT NULL,
-            PRIMARY KEY (account, scope, starts)) {clustered}""",
+            PRIMARY KEY (account, scope, starts)) {table_options}""",
     ),
     (
         """CREATE TABLE verify_walks (
             account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, starts BIGINT NOT NULL,
             ends BIGINT NOT NULL, walked BIGINT NOT NULL,
-            PRIMARY KEY (account, scope, starts, ends)) {clustered}""",
+            PRIMARY KEY (account, scope, starts, ends)) {table_options}""",
     ),
     (
         """CREATE TABLE verify_days (
@@ -61,27 +62,28 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
-TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(text for step in MIGRATIONS for text in step))
+TABLES = re.findall(r"CREATE TABLE (\w+)", " ".join(chain.from_iterable(MIGRATIONS)))
 
 
-def migrate(connection: Connection, *, blob: str, clustered: str) -> None:
-    """Take the steps that the database has not taken yet, all in the caller's transaction.
+def migrate(connection: Connection, *, blob_type: str, table_options: str) -> None:
+    """Apply the migrations that the database lacks, all in the caller's transaction.
 
-    Raises DatabaseUnavailable when it has taken more than there are.
+    Raises DatabaseUnavailable when a newer version applied more than this one knows.
     """
     connection.lock("verify_schema")
     connection.execute("CREATE TABLE IF NOT EXISTS verify_schema (step INTEGER NOT NULL)")
-    taken = int(connection.fetch_all("SELECT count(*) FROM verify_schema")[0][0])
-    if taken > len(MIGRATIONS):
+    applied = int(connection.fetch_all("SELECT count(*) FROM verify_schema")[0][0])
+    if applied > len(MIGRATIONS):
         raise DatabaseUnavailable(
             "The database was made by a newer verify-mcp. Upgrade this one, or name another "
             "database in VERIFY_MCP_DATABASE_URL.",
             damaged=True,
             reason="newer",
         )
-    for number, statements in enumerate(MIGRATIONS[taken:], start=taken + 1):
+    for number, statements in enumerate(MIGRATIONS[applied:], start=applied + 1):
         for statement in statements:
-            connection.execute(statement.format(blob=blob, clustered=clustered))
+            sql = statement.format(blob_type=blob_type, table_options=table_options)
+            connection.execute(sql)
         connection.execute("INSERT INTO verify_schema (step) VALUES (:step)", {"step": number})
-    for table in TABLES:  # half a database is found here, not in the middle of a call
+    for table in TABLES:  # an incomplete database fails here, not in the middle of a call
         connection.fetch_all(f"SELECT 1 FROM {table} WHERE 1 = 0")  # noqa: S608 - names from above

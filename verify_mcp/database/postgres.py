@@ -1,4 +1,4 @@
-"""The PostgreSQL engine: one server, shared by the processes of several machines."""
+"""The PostgreSQL engine: one server that the processes of several machines share."""
 
 import logging
 import re
@@ -20,13 +20,13 @@ except ImportError as error:
         "Install verify-mcp[postgres]."
     ) from error
 
-# The pool tells of every try to connect, with user and host; what fails is told once, by us.
+# The pool logs every try to connect, with user and host; ResilientDatabase reports a failure once.
 logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 STATEMENT_SECONDS = 30
 POOL_SECONDS = 5.0
 LOST_SECONDS = 5.0
-"""After which a server that acknowledges nothing counts as gone."""
+"""Seconds after which a server that acknowledges nothing counts as unreachable."""
 _NAMED_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 
 
@@ -63,7 +63,9 @@ class PostgresDatabase(Database):
     """A pool of connections to one database."""
 
     blob_type = "BYTEA"
-    table_options = ""  # a table is a heap there; the primary key's index serves
+    table_options = (
+        ""  # PostgreSQL's tables are heaps; the index of the primary key gives the order
+    )
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -72,11 +74,11 @@ class PostgresDatabase(Database):
         self._pool: ConnectionPool[psycopg.Connection[Row]] = ConnectionPool(
             url,
             min_size=0,
-            max_size=self.readers + self.writers + 1,  # one for glances
+            max_size=self.readers + self.writers + 1,  # one for batched reads
             timeout=POOL_SECONDS,
             kwargs={
                 "connect_timeout": int(POOL_SECONDS),
-                # Packets that vanish are noticed: else a thread would wait for many minutes.
+                # Without this a thread would wait many minutes for packets that are lost.
                 "tcp_user_timeout": int(LOST_SECONDS * 1000),
                 "keepalives_idle": int(LOST_SECONDS),
                 "keepalives_interval": 1,
@@ -108,9 +110,8 @@ class PostgresDatabase(Database):
         except DatabaseUnavailable as error:
             if not isinstance(error.__cause__, errors.TransactionRollback):
                 raise
-        return super().run_sync(
-            work, write=write
-        )  # two writers met; by now the other one is through
+        # Two transactions conflicted; the other one has ended by now.
+        return super().run_sync(work, write=write)
 
     def size(self) -> int:
         with self.transaction(write=False) as connection:
@@ -121,7 +122,7 @@ class PostgresDatabase(Database):
 
 
 def _describe_error(error: Exception) -> str:
-    words: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    reasons: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
         (PoolTimeout, "no connection in time; check that it runs, its address, user and password"),
         ((errors.LockNotAvailable, errors.QueryCanceled), "it is locked by another program"),
         ((errors.DiskFull, errors.OutOfMemory, errors.TooManyConnections), "it is full"),
@@ -130,4 +131,4 @@ def _describe_error(error: Exception) -> str:
         (psycopg.ProgrammingError, "its tables are not those of this version"),
         (psycopg.OperationalError, "the connection broke"),
     )
-    return next((text for kinds, text in words if isinstance(error, kinds)), "SQL failed")
+    return next((text for kinds, text in reasons if isinstance(error, kinds)), "SQL failed")

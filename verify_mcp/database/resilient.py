@@ -1,4 +1,4 @@
-"""The product's database: opened at first use, and left alone for a while when it fails."""
+"""A database that may be unavailable: opened at first use, left unused after a failure."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,29 +17,31 @@ from verify_mcp.errors import DatabaseUnavailable
 Result = TypeVar("Result")
 
 RETRY_SECONDS = 10.0
-"""How long a database that failed is left alone."""
+"""Seconds for which a database is not used after a failure."""
 
 
 class ResilientDatabase:
-    """The database as this process finds it; callers go on without it when it is unavailable.
+    """The database of this process. Callers go on without it while it is unavailable.
 
-    `clock` is monotonic seconds; `say` is told once of each new problem, in a sentence.
+    `clock` is monotonic seconds. `on_problem` is called once for each new problem, with a sentence.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], float], say: Callable[[str], None]) -> None:
+    def __init__(
+        self, url: str, *, clock: Callable[[], float], on_problem: Callable[[str], None]
+    ) -> None:
         self._url = url
         self.clock = clock
-        self._on_problem = say
+        self._on_problem = on_problem
         self._database: Database | None = None
         self._opening = anyio.Lock()
         self._retry_at = self._opened_at = clock()
         self._reported: set[str] = set()
         self._damaged_file: FileIdentity | None = None
         self.problem = ""
-        """What is wrong now, in a sentence; empty when nothing is."""
+        """The present problem in a sentence, empty while there is none."""
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a transaction that may write. Raises DatabaseUnavailable."""
+        """Run `work` in a transaction that may write. Raises DatabaseUnavailable."""
         database = await self._open()
         try:
             result = await database.write(work)
@@ -50,26 +52,26 @@ class ResilientDatabase:
         return result
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` in a transaction that only reads. Raises DatabaseUnavailable."""
+        """Run `work` in a transaction that only reads. Raises DatabaseUnavailable."""
         return await self._read_with(lambda database: database.read(work))
 
     async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
-        """Do `work` that reads a few rows, together with others'. Raises DatabaseUnavailable."""
+        """Run `work`, which reads a few rows, in a batch of reads. Raises DatabaseUnavailable."""
         return await self._read_with(lambda database: database.read_batched(work))
 
     def close(self) -> None:
-        """Close it; a later use opens it again."""
+        """Close the database; a later use opens it again."""
         database, self._database = self._database, None
         if database is not None:
             database.close()
 
     @property
     def location(self) -> str:
-        """Where it is, without secrets."""
+        """The file or the address, without user and password."""
         return self._database.location if self._database else location(self._url)
 
     async def size(self) -> int | None:
-        """Bytes it takes, None while it is unavailable."""
+        """The bytes that the database takes, None while it is unavailable."""
         if self._database is None:
             return None
         try:
@@ -78,13 +80,13 @@ class ResilientDatabase:
             return None
 
     async def check(self) -> None:
-        """Read from it. Raises DatabaseUnavailable."""
+        """Read from the database. Raises DatabaseUnavailable."""
         await self.read(lambda connection: connection.fetch_all("SELECT 1"))
 
-    async def _read_with(self, look: Callable[[Database], Awaitable[Result]]) -> Result:
+    async def _read_with(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         database = await self._open()
         try:
-            return await look(database)
+            return await read(database)
         except DatabaseUnavailable as error:
             raise await self._mark_unavailable(error, database) from error
 
@@ -107,13 +109,13 @@ class ResilientDatabase:
     def _mark_available(self) -> None:
         self.problem = ""
         if self.clock() >= self._opened_at + RETRY_SECONDS:
-            self._reported.clear()  # it lasts: not just one write that went well
+            self._reported.clear()  # more than one write succeeded since it was opened
 
     async def _mark_unavailable(
         self, error: DatabaseUnavailable, database: Database | None
     ) -> DatabaseUnavailable:
         if database is not self._database:
-            return error  # a straggler: the database it used is closed already
+            return error  # a late caller: the database that it used is closed already
         self._database = None
         self.problem = str(error)
         self._retry_at = self.clock() + (0 if error.gone else RETRY_SECONDS)
@@ -121,9 +123,9 @@ class ResilientDatabase:
             self._reported.add(self.problem)
             self._on_problem(f"{error} Going on without it.")
         if database is not None:
-            # What is merely unfinished shows again when it is opened, and is then set aside.
-            is_spoiled = error.damaged and error.reason == "damaged"
-            self._damaged_file = database.identity if is_spoiled else None
+            # An incomplete file fails again when it is opened, and is then set aside.
+            is_damaged = error.damaged and error.reason == "damaged"
+            self._damaged_file = database.identity if is_damaged else None
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(database.close)
         return error
@@ -131,47 +133,51 @@ class ResilientDatabase:
 
 def open_database(
     url: str,
-    say: Callable[[str], None],
+    on_problem: Callable[[str], None],
     clock: Callable[[], float] = monotonic,
-    spoiled: FileIdentity | None = None,
+    damaged_file: FileIdentity | None = None,
 ) -> Database:
-    """The database at `url`, its schema brought up to date. Raises DatabaseUnavailable.
+    """The database at `url` with every migration applied. Raises DatabaseUnavailable.
 
-    A SQLite file that is damaged (or known to be: `spoiled`), or was made by a newer version, is
-    set aside and begun anew.
+    A SQLite file that is damaged, that is the `damaged_file`, or that a newer version made is
+    renamed, and an empty one replaces it.
     """
     if urlsplit(url).scheme.startswith("postgres"):
-        from verify_mcp.database.postgres import PostgresDatabase  # an extra
+        from verify_mcp.database.postgres import PostgresDatabase  # needs the extra `postgres`
 
         return _migrate(PostgresDatabase(url))
     path = sqlite_path(url)
 
-    def fresh() -> Database:
+    def open_file() -> Database:
         database = sqlite.SqliteDatabase(path, clock=clock)
-        if spoiled is not None and database.identity == spoiled:
+        if damaged_file is not None and database.identity == damaged_file:
             raise DatabaseUnavailable(f"The database {database.location} is damaged.", damaged=True)
         return _migrate(database)
 
     try:
-        return fresh()
+        return open_file()
     except DatabaseUnavailable as error:
         if path is None or not error.damaged:
             raise
     with sqlite.recovery_lock(path):
         try:
-            return fresh()  # another process may have set it aside meanwhile
+            return open_file()  # another process may have set it aside meanwhile
         except DatabaseUnavailable as error:
             if not error.damaged:
                 raise
             aside = sqlite.quarantine(path, error.reason)
-            say(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
-        return fresh()
+            on_problem(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
+        return open_file()
 
 
 def _migrate(database: Database) -> Database:
     try:
         with database.transaction(write=True) as connection:
-            migrate(connection, blob=database.blob_type, clustered=database.table_options)
+            migrate(
+                connection,
+                blob_type=database.blob_type,
+                table_options=database.table_options,
+            )
     except BaseException:
         database.close()
         raise
@@ -179,16 +185,16 @@ def _migrate(database: Database) -> Database:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file a `sqlite:///path` URL names; None for `sqlite://`, a database in memory."""
-    named = unquote(url.removeprefix("sqlite://")).lstrip("/")
-    if not named:
+    """The file that a `sqlite:///path` URL names; None for `sqlite://`, a database in memory."""
+    path = unquote(url.removeprefix("sqlite://")).lstrip("/")
+    if not path:
         return None
-    on_a_drive = named[1:2] == ":" or named.startswith("~")
-    return Path(named if on_a_drive else f"/{named}").expanduser()
+    is_complete = path[1:2] == ":" or path.startswith("~")  # a drive's, or the user's
+    return Path(path if is_complete else f"/{path}").expanduser()
 
 
 def location(url: str) -> str:
-    """A database URL without user and password, for people."""
+    """A database URL without user and password, for messages."""
     parts = urlsplit(url)
     if parts.scheme.startswith("postgres"):
         return f"{parts.scheme}://{parts.hostname or 'localhost'}{parts.path}"

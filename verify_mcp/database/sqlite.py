@@ -1,6 +1,7 @@
-"""The SQLite engine: one private file, shared by the processes of one machine.
+"""The SQLite engine: one private file that the processes of one machine share.
 
-The file is a cache and a short-lived ledger, so a damaged one is set aside and begun anew.
+The file is a cache and the short-lived state of the rate limit, so a damaged file is renamed and an
+empty one replaces it.
 """
 
 import errno
@@ -50,13 +51,15 @@ class SqliteConnection(Connection):
 class SqliteDatabase(Database):
     """One file, or with `path` None a database in this process's memory.
 
-    `clock` must be the same for all who share the file: time.monotonic is system-wide on one
-    machine, and deaf to changes of the wall clock.
+    `clock` must be the same for every process that shares the file: time.monotonic is system-wide
+    on one machine, and changes of the wall clock do not affect it.
     """
 
     blob_type = "BLOB"
     table_options = "WITHOUT ROWID"
-    writers = 1  # SQLite has one writer at a time; here they queue in order, there they do not
+    writers = (
+        1  # SQLite has one writer at a time; threads queue in order, SQLite's own waiters do not
+    )
 
     def __init__(self, path: Path | None, *, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ class SqliteDatabase(Database):
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._writes = 0
         if path is None:
-            self._idle.put(self._connect())  # another one would be another database
+            self._idle.put(self._connect())  # a second connection would open a second database
         else:
             self.identity = ensure_private_file(path)
 
@@ -96,11 +99,11 @@ class SqliteDatabase(Database):
     def size(self) -> int:
         if self.path is None:
             return 0
-        names = (self.path, *(self.path.with_name(self.path.name + end) for end in ("-wal",)))
-        return sum(name.stat().st_size for name in names if name.exists())
+        paths = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def close(self) -> None:
-        # A connection in use by another thread is closed when that is done with it.
+        # The thread that uses a connection closes it at the end of its transaction.
         self._closed = True
         with suppress(queue.Empty):
             while True:
@@ -121,7 +124,7 @@ class SqliteDatabase(Database):
             cached_statements=256,
         )
         try:
-            # Checkpoints are ours: SQLite before 3.51.3 can lose a WAL to two at once.
+            # Checkpoints run under a lock: in SQLite before 3.51.3 two at once can lose a WAL.
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "wal_autocheckpoint=0"):
                 raw.execute(f"PRAGMA {pragma}").fetchall()
         except BaseException:
@@ -130,21 +133,21 @@ class SqliteDatabase(Database):
         return raw
 
     def _check_location(self) -> None:
-        """Refuse to go on with a file that is no longer the one others see under its name."""
+        """Raise DatabaseUnavailable when the path no longer names the file that is open."""
         if self.path is None:
             return
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except OSError:
-            found = None
-        if found is None or (found.st_dev, found.st_ino) != self.identity:
+            status = None
+        if status is None or (status.st_dev, status.st_ino) != self.identity:
             raise DatabaseUnavailable(f"The database {self.path} was removed.", gone=True)
 
     def _checkpoint(self, raw: sqlite3.Connection) -> None:
         self._writes = 0
         if self.path is None:
             return
-        # Without the lock (a link lies in its place, say) the log merely grows.
+        # Without the lock (a link in its place, for example) the log only grows.
         with (
             suppress(Timeout, sqlite3.Error, OSError),
             FileLock(f"{self.path}.lock", timeout=0, mode=0o600),
@@ -153,45 +156,45 @@ class SqliteDatabase(Database):
 
 
 def ensure_private_file(path: Path, tries: int = 10) -> tuple[int, int]:
-    """Make sure that only this user can read the file; its device and inode.
+    """Make sure that only this user can read the file. Returns its device and inode.
 
-    Raises DatabaseUnavailable for a file or folder that is a link or somebody else's.
+    Raises DatabaseUnavailable for a file or folder that is a link or belongs to another user.
     """
     try:
         if not path.parent.exists():
             private_files.make_directory(path.parent)
         _check_owner(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
-        # An existing file is never opened here: closing it would drop SQLite's own locks on it.
+        # An existing file is never opened here: closing it would release SQLite's locks on it.
         with suppress(FileExistsError):
             private_files.create_empty(path)
-        found = os.lstat(path)
-        _check_owner(found, stat.S_ISREG, str(path))
-        mine = stat.S_IMODE(found.st_mode) & 0o700
-        if os.name == "posix" and stat.S_IMODE(found.st_mode) != mine:
-            path.chmod(mine)
-        _need_rights(path)
+        status = os.lstat(path)
+        _check_owner(status, stat.S_ISREG, str(path))
+        private_mode = stat.S_IMODE(status.st_mode) & 0o700
+        if os.name == "posix" and stat.S_IMODE(status.st_mode) != private_mode:
+            path.chmod(private_mode)
+        _check_access(path)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and tries:
-            return ensure_private_file(path, tries - 1)  # set aside by another process meanwhile
+            return ensure_private_file(path, tries - 1)  # another process renamed it meanwhile
         raise DatabaseUnavailable(
             f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
             "set VERIFY_MCP_DATABASE_URL."
         ) from error
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
-def _need_rights(path: Path) -> None:
-    # Opened for reading only, SQLite would leave read-only files beside it.
+def _check_access(path: Path) -> None:
+    # A file that SQLite opens for reading only gets read-only files beside it.
     if not os.access(path, os.R_OK | os.W_OK):
-        path.lstat()  # is it there at all?
+        path.lstat()  # raises FileNotFoundError for a missing file
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextmanager
 def recovery_lock(path: Path) -> Iterator[None]:
-    """Hold off every other process that would set this database aside.
+    """Let no other process rename or replace this database for as long as the block.
 
-    Raises DatabaseUnavailable.
+    Raises DatabaseUnavailable when another process does so for longer than BUSY_SECONDS.
     """
     lock = FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600)
     try:
@@ -209,11 +212,11 @@ def recovery_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _check_owner(found: os.stat_result, kind: object, name: str) -> None:
-    is_kind = kind(found.st_mode)  # type: ignore[operator]  # one of stat's S_IS functions
-    theirs = os.name == "posix" and found.st_uid != os.getuid()
-    linked = stat.S_ISREG(found.st_mode) and found.st_nlink > 1
-    if not is_kind or theirs or linked:
+def _check_owner(status: os.stat_result, kind: object, name: str) -> None:
+    is_kind = kind(status.st_mode)  # type: ignore[operator]  # one of stat's S_IS functions
+    is_foreign = os.name == "posix" and status.st_uid != os.getuid()
+    has_links = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
+    if not is_kind or is_foreign or has_links:
         raise DatabaseUnavailable(
             f"{name} is a link, of another kind or belongs to somebody else, so it is not used. "
             "Remove it, or name another in VERIFY_MCP_DATABASE_URL."
@@ -221,12 +224,12 @@ def _check_owner(found: os.stat_result, kind: object, name: str) -> None:
 
 
 def quarantine(path: Path, reason: str, now: datetime | None = None) -> Path | None:
-    """Rename a database that cannot be used, so that a fresh one can begin; its new name.
+    """Rename a database that cannot be used, so that an empty one can replace it.
 
-    None when another process did it first.
+    Returns the new path, None when another process renamed it first.
     """
-    when = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.name}.{reason}-{when}")
+    timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    aside = path.with_name(f"{path.name}.{reason}-{timestamp}")
     try:
         path.rename(aside)
     except FileNotFoundError:
@@ -238,23 +241,23 @@ def quarantine(path: Path, reason: str, now: datetime | None = None) -> Path | N
 
 
 @contextmanager
-def _translate_errors(place: str) -> Iterator[None]:
+def _translate_errors(location: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        undecoded = isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)
-        name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT" if undecoded else "")
+        is_undecodable = isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)
+        name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT" if is_undecodable else "")
         if not name or isinstance(error, sqlite3.IntegrityError):
-            raise  # a mistake of ours, not a state of the file
+            raise  # a programming error, not a state of the file
         raise DatabaseUnavailable(
-            f"The database in {place} cannot be used: {_describe_error(name)}.",
+            f"The database in {location} cannot be used: {_describe_error(name)}.",
             damaged=name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")),
             reason="unfinished" if name == "SQLITE_ERROR" else "damaged",
         ) from error
 
 
 def _describe_error(name: str) -> str:
-    words = {
+    reasons = {
         "SQLITE_BUSY": "it is locked by another program",
         "SQLITE_READONLY": "it cannot be written",
         "SQLITE_FULL": "the disk is full",
@@ -264,4 +267,4 @@ def _describe_error(name: str) -> str:
         "SQLITE_NOTADB": "it is damaged",
         "SQLITE_ERROR": "its tables are not those of this version",
     }
-    return next((text for code, text in words.items() if name.startswith(code)), "SQL failed")
+    return next((text for code, text in reasons.items() if name.startswith(code)), "SQL failed")

@@ -1,6 +1,7 @@
-"""A pretend Plivo Verify Session API, seeded and steerable, for tests, demos and rehearsals.
+"""A pretend Plivo Verify Session API with seeded data and faults on demand.
 
-It imports nothing of this project, so that it cannot share its mistakes.
+It serves tests, the demo and the sandbox. It imports nothing of this package, so that it cannot
+share the package's mistakes.
 """
 
 from .account import AccountData, AttemptRecord, SessionRecord

@@ -1,4 +1,4 @@
-"""Sessions as the pretend account remembers them, and the order it lists them in."""
+"""The sessions of the pretend account, in the order of its list."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(moment: datetime) -> int:
-    """Whole microseconds since 1970, the unit the API compares times in."""
+    """Microseconds since 1970 as an integer, the unit in which the API compares times."""
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
@@ -35,7 +35,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """One session's whole life, future included: what shows depends on the clock."""
+    """One session from its start to its outcome; the clock decides how much of it is visible."""
 
     uuid: str
     recipient: str
@@ -58,17 +58,17 @@ class SessionRecord:
     requestor_ip: str = "192.0.2.10"
 
     def status_at(self, now: datetime) -> Status:
-        """Where the session stands at `now`: it resolves when the clock gets there."""
+        """The session's status at `now`: its outcome from `resolved_at` on."""
         return "in-progress" if now < self.resolved_at else self.outcome
 
     def attempts_at(self, now: datetime) -> tuple[AttemptRecord, ...]:
-        """The attempts already made at `now`."""
+        """The attempts made until `now`."""
         return tuple(attempt for attempt in self.attempts if attempt.time <= now)
 
     def shifted(self, to: datetime) -> SessionRecord:
-        """The same life, begun at another moment."""
+        """The same session, created at `to`."""
         shift = to - self.created_at
-        attempts = tuple(replace(one, time=one.time + shift) for one in self.attempts)
+        attempts = tuple(replace(item, time=item.time + shift) for item in self.attempts)
         return replace(self, created_at=to, resolved_at=self.resolved_at + shift, attempts=attempts)
 
 
@@ -77,24 +77,29 @@ def _newest_first(record: SessionRecord) -> tuple[int, str]:
 
 
 class AccountData:
-    """Every record of the account, newest first; `verbatim` replies are served byte for byte."""
+    """The records of an account, newest first.
+
+    `verbatim` has replies that are sent byte for byte: by session UUID, and the list by "".
+    """
 
     def __init__(
         self, records: Iterable[SessionRecord], *, verbatim: Mapping[str, bytes] | None = None
     ) -> None:
         self.records = tuple(sorted(records, key=_newest_first))
         self.verbatim = dict(verbatim or {})
-        self._ages = [-microseconds(record.created_at) for record in self.records]
+        self._sort_keys = [-microseconds(record.created_at) for record in self.records]
         self._by_uuid = {record.uuid: record for record in self.records}
 
     def find(self, uuid: str) -> SessionRecord | None:
-        """The record with this UUID, however its letters are cased."""
+        """The record with this UUID, in upper or lower case; None if there is none."""
         return self._by_uuid.get(uuid.lower())
 
     def between(self, low: int, high: int) -> tuple[SessionRecord, ...]:
-        """Records created from `low` to `high` microseconds, both included, newest first."""
-        return self.records[bisect_left(self._ages, -high) : bisect_right(self._ages, -low)]
+        """The records created from `low` to `high` microseconds, both included, newest first."""
+        return self.records[
+            bisect_left(self._sort_keys, -high) : bisect_right(self._sort_keys, -low)
+        ]
 
     def with_records(self, *records: SessionRecord) -> AccountData:
-        """A world with these records too: set it on a running emulator to make them arrive."""
+        """The same account with more records; assign it to `Emulator.data` to add them."""
         return AccountData((*self.records, *records), verbatim=self.verbatim)

@@ -13,6 +13,7 @@ from . import payloads, responses
 from .asgi_io import AsgiIo, Message, Receive, Request, Scope, Send, Sleep, drain, lifespan, request
 from .auth import SANDBOX_TOKENS, auth_error
 from .documented_sessions import DOCUMENTED_NOW, documented_payload
+from .fault_queue import FaultQueue, QueuedFault
 from .faults import FaultContext, apply_fault
 from .generate import generate
 from .limiter import SlidingWindow
@@ -32,7 +33,7 @@ _MAX_RECEIVED = 20_000
 
 @dataclass
 class ReceivedRequest:
-    """A request as it came; `status` is None until its reply begins."""
+    """A request that the emulator received; `status` is None until its reply begins."""
 
     at: float
     method: str
@@ -42,14 +43,7 @@ class ReceivedRequest:
     endpoint: Endpoint
     status: int | None = None
     sent: int = 0
-    """Bytes of its reply's body."""
-
-
-@dataclass(frozen=True)
-class _QueuedFault:
-    fault: Fault
-    endpoint: Endpoint | None
-    retry_after: str | None
+    """Bytes of the reply's body sent so far."""
 
 
 async def real_sleep(seconds: float) -> None:
@@ -60,7 +54,7 @@ async def real_sleep(seconds: float) -> None:
 
 
 def real_clock() -> datetime:
-    """The time it is."""
+    """The present time, aware UTC."""
     return datetime.now(UTC)
 
 
@@ -69,7 +63,7 @@ class Emulator:
 
     def __init__(
         self,
-        world: AccountData | Callable[[datetime], AccountData] | None = None,
+        data: AccountData | Callable[[datetime], AccountData] | None = None,
         *,
         behaviour: Options | None = None,
         clock: Callable[[], datetime] = real_clock,
@@ -85,13 +79,11 @@ class Emulator:
         self.tokens = dict(tokens)
         self.received: list[ReceivedRequest] = []
         self._seed = seed
-        self._world = world
-        self._queued: list[_QueuedFault] = []
+        self._data = data
         self._limiter = SlidingWindow()
-        # Chance is split, so that a switch of one kind leaves the others' draws alone.
-        self._ids, self._random, self._delays = (
-            Random(f"{seed} {use}") for use in ("ids", "luck", "delays")
-        )
+        # Three generators, so that an option of one kind does not change the others' draws.
+        self._ids, self._delays = Random(f"{seed} ids"), Random(f"{seed} delays")
+        self._faults = FaultQueue(Random(f"{seed} luck"))
 
     @classmethod
     def documented(
@@ -102,7 +94,7 @@ class Emulator:
         sleep: Sleep = real_sleep,
         seed: int = 7,
     ) -> Self:
-        """The documented account, its clock pinned to the day of the documentation."""
+        """The documented account, with its clock at the day of the documentation."""
         return cls(
             documented_payload(),
             behaviour=behaviour,
@@ -114,16 +106,16 @@ class Emulator:
 
     @property
     def data(self) -> AccountData:
-        """What the account holds, made at the first look; set it to change it while running."""
-        if self._world is None:
-            self._world = generate(seed=self._seed, now=self.clock())
-        elif callable(self._world):
-            self._world = self._world(self.clock())
-        return self._world
+        """The account's sessions, generated at the first use; assign to it to change them."""
+        if self._data is None:
+            self._data = generate(seed=self._seed, now=self.clock())
+        elif callable(self._data):
+            self._data = self._data(self.clock())
+        return self._data
 
     @data.setter
-    def data(self, world: AccountData) -> None:
-        self._world = world
+    def data(self, data: AccountData) -> None:
+        self._data = data
 
     def fail_next(
         self,
@@ -133,8 +125,8 @@ class Emulator:
         endpoint: Endpoint | None = None,
         retry_after: str | None = None,
     ) -> None:
-        """Let the next `times` requests that would be answered (of `endpoint`) fail like this."""
-        self._queued += [_QueuedFault(fault, endpoint, retry_after)] * times
+        """Make the next `times` accepted requests (of `endpoint`, if given) fail with `fault`."""
+        self._faults.add(QueuedFault(fault, endpoint, retry_after), times)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI scope."""
@@ -144,11 +136,11 @@ class Emulator:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = request(scope)
-        where = route(asked.path)
-        received = self._note(asked, where)
+        parsed = request(scope)
+        where = route(parsed.path)
+        received = self._record(parsed, where)
 
-        async def send_and_note(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             received.status = message.get("status", received.status)
             received.sent += len(message.get("body", b""))
             await send(message)
@@ -156,15 +148,15 @@ class Emulator:
         await drain(receive)
         api_id = uuid4(self._ids)
         behaviour = self.behaviour
-        reply = self._reply(asked, where, received.at, api_id)
+        reply = self._reply(parsed, where, received.at, api_id)
         if delay := self._delay(behaviour):
             await self.sleep(delay)
         if behaviour.date_header:
             reply = reply.with_headers("date", _http_date(self.clock()))
-        wire = AsgiIo(receive, send_and_note, self.sleep)
-        await wire.deliver(reply.with_headers("x-request-id", api_id), behaviour)
+        asgi_io = AsgiIo(receive, send_and_record, self.sleep)
+        await asgi_io.deliver(reply.with_headers("x-request-id", api_id), behaviour)
 
-    def _note(self, request: Request, where: Route) -> ReceivedRequest:
+    def _record(self, request: Request, where: Route) -> ReceivedRequest:
         received = ReceivedRequest(
             self.monotonic(),
             request.method,
@@ -192,13 +184,13 @@ class Emulator:
         refused = refused or self._too_many(where, at, api_id)
         if refused is not None:
             return refused
-        fault = self._fault(where.endpoint)
+        fault = self._faults.pop(where.endpoint, self.behaviour.chances())
         good = self._good_reply(request, where, api_id)
         if fault is None:
             return good
         host = request.headers.get("host", "localhost")
-        scene = FaultContext(good, request.path, host, self.behaviour, fault.retry_after)
-        return apply_fault(fault.fault, scene)
+        context = FaultContext(good, request.path, host, self.behaviour, fault.retry_after)
+        return apply_fault(fault.fault, context)
 
     def _without_slash(self, request: Request, api_id: str) -> responses.Response:
         if self.behaviour.missing_slash == "redirect":
@@ -206,19 +198,19 @@ class Emulator:
         return responses.error(404, "not found", api_id)
 
     def _too_many(self, where: Route, at: float, api_id: str) -> responses.Response | None:
-        switches = self.behaviour
-        one = where.endpoint == "get"
+        options = self.behaviour
+        is_get = where.endpoint == "get"
         wait = self._limiter.wait(
             (where.account, where.endpoint),
             at,
-            limit=switches.get_limit if one else switches.list_limit,
-            window=switches.get_window if one else switches.list_window,
-            counts_refused=switches.limit_counts_refused,
+            limit=options.get_limit if is_get else options.list_limit,
+            window=options.get_window if is_get else options.list_window,
+            counts_refused=options.limit_counts_refused,
         )
         if not wait:
             return None
         reply = responses.error(429, "too many requests", api_id)
-        if switches.retry_after is None:
+        if options.retry_after is None:
             return reply
         return reply.with_headers("retry-after", self._retry_after(wait))
 
@@ -229,45 +221,33 @@ class Emulator:
         # A date has whole seconds: one more, so that it is never too early.
         return _http_date(self.clock() + timedelta(seconds=seconds + 1))
 
-    def _fault(self, endpoint: Endpoint) -> _QueuedFault | None:
-        for index, queued in enumerate(self._queued):
-            if queued.endpoint in {None, endpoint}:
-                return self._queued.pop(index)
-        chances = self.behaviour.chances()
-        draw = self._random.random() if chances else 1.0
-        for fault, probability in chances:
-            draw -= probability
-            if draw < 0:
-                return _QueuedFault(fault, None, None)
-        return None
-
     def _good_reply(self, request: Request, where: Route, api_id: str) -> responses.Response:
         try:
-            answer = self._one if where.endpoint == "get" else self._many
+            answer = self._get if where.endpoint == "get" else self._list
             return answer(request, where, api_id)
         except QueryError as problem:
             return responses.error(400, str(problem), api_id)
 
     def _documented_reply(self, key: str) -> bytes | None:
-        switches = self.behaviour
-        documented = (switches.shape, switches.casing) == ("lean", "docs")
-        return self.data.verbatim.get(key) if documented else None
+        options = self.behaviour
+        is_documented = (options.shape, options.casing) == ("lean", "docs")
+        return self.data.verbatim.get(key) if is_documented else None
 
-    def _many(self, request: Request, where: Route, api_id: str) -> responses.Response:
+    def _list(self, request: Request, where: Route, api_id: str) -> responses.Response:
         verbatim = None if request.query else self._documented_reply("")
         if verbatim is not None and where.account.startswith("MA"):
             return responses.Response(200, verbatim)
-        switches, now = self.behaviour, self.clock()
-        query = parse(request.query, switches, subaccount=where.account.startswith("SA"))
-        found = page(self.data, query, now, account=where.account, behaviour=switches)
-        rows = [self._written(record, now, "list") for record in found.records]
-        empty: list[payloads.Payload] | None = None if switches.empty_list == "null" else []
-        links = meta(found, query, path=request.path, pairs=request.query, behaviour=switches)
+        options, now = self.behaviour, self.clock()
+        query = parse(request.query, options, subaccount=where.account.startswith("SA"))
+        found = page(self.data, query, now, account=where.account, behaviour=options)
+        rows = [self._session_payload(record, now, "list") for record in found.records]
+        empty: list[payloads.Payload] | None = None if options.empty_list == "null" else []
+        links = meta(found, query, path=request.path, pairs=request.query, behaviour=options)
         return responses.json_reply(
             200, {"api_id": api_id, "meta": links, "sessions": rows or empty}
         )
 
-    def _one(self, _request: Request, where: Route, api_id: str) -> responses.Response:
+    def _get(self, _request: Request, where: Route, api_id: str) -> responses.Response:
         if self.behaviour.malformed_uuid == "refuse" and not UUID.fullmatch(where.uuid):
             return responses.error(400, "session_uuid is not a UUID", api_id)
         now = self.clock()
@@ -277,19 +257,21 @@ class Emulator:
         verbatim = self._documented_reply(record.uuid)
         if verbatim is not None:
             return responses.Response(200, verbatim)
-        return responses.json_reply(200, {"api_id": api_id} | self._written(record, now, "get"))
+        return responses.json_reply(
+            200, {"api_id": api_id} | self._session_payload(record, now, "get")
+        )
 
     def _reachable(self, record: SessionRecord, account: str, now: datetime) -> bool:
         in_reach = now - REACH <= record.created_at <= now
-        # A parent may look at a session of a subaccount whose UUID it holds.
+        # A parent can get the session of a subaccount if it knows its UUID.
         return in_reach and visible(record, account, replace(self.behaviour, parent_sees="all"))
 
-    def _written(
+    def _session_payload(
         self, record: SessionRecord, now: datetime, endpoint: Endpoint
     ) -> payloads.Payload:
-        switches = self.behaviour
+        options = self.behaviour
         return payloads.session(
-            record, now, endpoint=endpoint, shape=switches.shape, casing=switches.casing
+            record, now, endpoint=endpoint, shape=options.shape, casing=options.casing
         )
 
 

@@ -1,4 +1,4 @@
-"""Requests off the ASGI wire and replies onto it, in every manner a network knows."""
+"""Reads requests from ASGI and sends replies to it, with the faults of a network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_CONTENT = 204
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request, its path as it was written."""
+    """A request without its body; `path` keeps its percent-escapes."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Request:
 
 
 def request(scope: Scope) -> Request:
-    """The request of an HTTP scope; later headers of a name are joined to the first."""
+    """The request of an HTTP scope; repeated headers are joined with a comma."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -43,13 +43,13 @@ def request(scope: Scope) -> Request:
 
 
 async def drain(receive: Receive) -> None:
-    """Read the body to its end, so that the next request on the connection is understood."""
+    """Read the body to its end, so that the next request on the connection can be parsed."""
     while (await receive()).get("more_body"):
         pass
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
-    """Agree to whatever the server announces: there is nothing to open or close."""
+    """Confirm startup and shutdown: there is nothing to open or close."""
     kind = ""
     while kind != "lifespan.shutdown":
         kind = (await receive())["type"]
@@ -58,64 +58,69 @@ async def lifespan(receive: Receive, send: Send) -> None:
 
 @dataclass(frozen=True)
 class AsgiIo:
-    """One connection's two ends, and a way to be slow."""
+    """The two ASGI channels of one request, and a sleep for slow replies."""
 
     receive: Receive
     send: Send
     sleep: Sleep
 
     async def deliver(self, reply: Response, behaviour: Options) -> None:
-        """Send the reply in its manner, unless the client has left."""
-        if reply.delivery is Delivery.HANG and await self._left_during(behaviour.hang_seconds):
+        """Send the reply by its `delivery`, unless the client disconnects."""
+        if reply.delivery is Delivery.HANG and await self._disconnects_during(
+            behaviour.hang_seconds
+        ):
             return
-        await self._start(reply)
+        await self._send_head(reply)
         if reply.stream is not None:
-            await self._stream(reply.stream())
+            await self._send_stream(reply.stream())
         elif reply.delivery is Delivery.SHORT:
-            await self._part(reply.body[: len(reply.body) // 2])
+            await self._send_part(reply.body[: len(reply.body) // 2])
         elif reply.delivery is Delivery.RESET:
-            await self._part(reply.body[: len(reply.body) // 2], more=True)
+            await self._send_part(reply.body[: len(reply.body) // 2], more=True)
             raise ConnectionResetError("the pretend connection was reset")
         elif reply.delivery is Delivery.DRIP:
-            await self._drip(reply.body, behaviour.drip_seconds)
+            await self._send_drops(reply.body, behaviour.drip_seconds)
         else:
-            await self._part(reply.body)
+            await self._send_part(reply.body)
 
-    async def _start(self, reply: Response) -> None:
+    async def _send_head(self, reply: Response) -> None:
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
         if reply.stream is None and reply.status != NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(reply.body)))
         await self.send({"type": "http.response.start", "status": reply.status, "headers": headers})
 
-    async def _part(self, body: bytes, *, more: bool = False) -> None:
+    async def _send_part(self, body: bytes, *, more: bool = False) -> None:
         await self.send({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def _stream(self, chunks: Iterable[bytes]) -> None:
+    async def _send_stream(self, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
-            await self._part(chunk, more=True)
-        await self._part(b"")
+            await self._send_part(chunk, more=True)
+        await self._send_part(b"")
 
-    async def _drip(self, body: bytes, seconds: float) -> None:
+    async def _send_drops(self, body: bytes, seconds: float) -> None:
         for index in range(len(body)):
-            if await self._left_during(seconds):
+            if await self._disconnects_during(seconds):
                 return
-            await self._part(body[index : index + 1], more=True)
-        await self._part(b"")
+            await self._send_part(body[index : index + 1], more=True)
+        await self._send_part(b"")
 
-    async def _left_during(self, seconds: float) -> bool:
+    async def _disconnects_during(self, seconds: float) -> bool:
         import asyncio
 
         async def pause() -> None:
             await self.sleep(seconds)
 
-        async def departure() -> None:
+        async def disconnect() -> None:
             while (await self.receive())["type"] != "http.disconnect":
                 pass
 
-        pausing, leaving = asyncio.create_task(pause()), asyncio.create_task(departure())
+        pause_task, disconnect_task = (
+            asyncio.create_task(pause()),
+            asyncio.create_task(disconnect()),
+        )
         try:
-            await asyncio.wait({pausing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({pause_task, disconnect_task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            pausing.cancel()
-            leaving.cancel()
-        return leaving.done() and not leaving.cancelled()
+            pause_task.cancel()
+            disconnect_task.cancel()
+        return disconnect_task.done() and not disconnect_task.cancelled()

@@ -1,4 +1,4 @@
-"""Who may ask: the sandbox credentials, and HTTP Basic read strictly."""
+"""The sandbox credentials, and a strict check of HTTP Basic."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _AUTH_ID = re.compile(r"(?:MA|SA)[A-Z0-9]{18}", re.ASCII)
 def auth_error(
     headers: Mapping[str, str], requested_account: str, tokens: Mapping[str, str]
 ) -> Response | None:
-    """The 401 these headers deserve on the account `asked` for, or None if they open it."""
+    """The 401 for a request to `requested_account` with these headers, None if they are valid."""
     user, token = _basic(headers.get("authorization", ""))
     if user is None:
         return json_reply(401, {"error": "authentication credentials were not provided"})

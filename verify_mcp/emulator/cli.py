@@ -1,4 +1,4 @@
-"""The emulator's command line: options in, an emulator out."""
+"""The emulator's command line: an Emulator from its options."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 NOW_VARIABLE = "EMULATOR_NOW"
 MAX_PORT = 65535
-LONG = 86_400.0
+MAX_SECONDS = 86_400.0
 
 
 def add_arguments(parser: ArgumentParser, environ: Mapping[str, str] = os.environ) -> None:
-    """Put the emulator's options on `parser`; EMULATOR_NOW is the default of `--now`."""
+    """Add the emulator's options to `parser`; EMULATOR_NOW is the default of `--now`."""
     parser.set_defaults(emulator_refuses=parser.error)
     parser.add_argument("--host", type=_host, default="127.0.0.1", help="loopback address")
     parser.add_argument("--port", type=_port, default=0, help="port (0: any free one)")
@@ -78,7 +78,7 @@ def _add_switches(parser: ArgumentParser) -> None:
 
 
 def from_arguments(namespace: Namespace) -> Emulator:
-    """The emulator these options ask for."""
+    """The emulator that the options describe."""
     options = namespace
     if options.last_day > options.total:
         options.emulator_refuses("argument --last-day: must not be above --total")
@@ -147,9 +147,9 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _number(text: str, least: float, most: float) -> float:
+def _number(text: str, minimum: float, maximum: float) -> float:
     number = float(text)
-    if not least <= number <= most:
+    if not minimum <= number <= maximum:
         raise ValueError
     return number
 
@@ -159,7 +159,7 @@ def _limit(text: str) -> tuple[int | None, float]:
         return None, 60.0
     count, _, window = text.partition("/")
     try:
-        return _natural(count), _number(window, 0, LONG)
+        return _natural(count), _number(window, 0, MAX_SECONDS)
     except (ValueError, ArgumentTypeError):
         raise ArgumentTypeError(
             f"{text!r} is not a limit. Write 20/60 for twenty in sixty seconds, or off"
@@ -169,8 +169,8 @@ def _limit(text: str) -> tuple[int | None, float]:
 def _latency(text: str) -> float | tuple[float, float]:
     low, dash, high = text.partition("-")
     try:
-        least = _number(low, 0, LONG)
-        return (least, _number(high, least, LONG)) if dash else least
+        minimum = _number(low, 0, MAX_SECONDS)
+        return (minimum, _number(high, minimum, MAX_SECONDS)) if dash else minimum
     except ValueError:
         raise ArgumentTypeError(
             f"{text!r} is not a latency. Write seconds, as 0.2, or a span, as 0.1-0.5"

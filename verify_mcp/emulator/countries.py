@@ -1,4 +1,4 @@
-"""Countries of the pretend account: numbering, networks, prices and habits."""
+"""The countries of the pretend account: numbers, networks, prices and conversion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """A mobile operator and the national prefixes it hands out."""
+    """A mobile operator and the national prefixes of its numbers."""
 
     name: str
     prefixes: tuple[str, ...]
@@ -20,7 +20,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Country:
-    """Where codes go: `digits` counts the national number, `weight` its share of traffic."""
+    """A destination: `digits` is the length of national numbers, `weight` its share of sessions."""
 
     iso2: str
     calling_code: str
@@ -34,7 +34,7 @@ class Country:
 
 @dataclass(frozen=True)
 class Recipient:
-    """Somebody who can receive a code."""
+    """A person who can receive a code."""
 
     recipient: str
     country: Country
@@ -144,9 +144,9 @@ def make_number(random: Random, country: Country, prefix: str) -> str:
 def make_recipient(
     random: Random, country: Country | None = None, network: str | None = None
 ) -> Recipient:
-    """Somebody anywhere, or in `country`, or on `network` of that country."""
+    """A person in any country, or in `country`, or on `network` of that country."""
     country = country or random.choices(COUNTRIES, _WEIGHTS)[0]
-    operators = [one for one in country.networks if network in {None, one.name}]
+    operators = [item for item in country.networks if network in {None, item.name}]
     operator = random.choice(operators)
     return Recipient(
         make_number(random, country, random.choice(operator.prefixes)), country, operator.name

@@ -1,4 +1,4 @@
-"""Opaque cursors: the place of a row in the list, wrapped so that nobody computes with it."""
+"""Opaque cursors: the position of a row in the list, encoded so that clients cannot compute it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def cursor(created: int, uuid: str) -> str:
 
 
 def position(text: str) -> tuple[int, str] | None:
-    """The row a cursor continues after, or None if it is none of ours."""
+    """The row that a cursor continues after, None for a text that is no cursor."""
     try:
         plain = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
         created, bar, uuid = plain.partition("|")

@@ -1,4 +1,4 @@
-"""The two documented sessions: their bytes, and the records behind them."""
+"""The two documented sessions as bytes and as records."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def documented_get() -> bytes:
 
 
 def documented_payload() -> AccountData:
-    """The documented account: two sessions of 2023, and the exact bytes that tell them."""
+    """The documented account: two sessions of 2023 with their exact replies."""
     return AccountData(
         documented_sessions(), verbatim={"": documented_list(), ASHA_SESSION: documented_get()}
     )
@@ -63,14 +63,16 @@ def _record(row: dict[str, Any]) -> SessionRecord:
 
 
 def _attempts(row: dict[str, Any]) -> tuple[AttemptRecord, ...]:
-    charges = {one["attempt_uuid"]: one["charge"] for one in row["charges"]["attempt_charges"]}
+    charges = {
+        charge["attempt_uuid"]: charge["charge"] for charge in row["charges"]["attempt_charges"]
+    }
     return tuple(
         AttemptRecord(
-            uuid=one["attempt_uuid"],
-            channel=one["channel"],
-            status=one["status"].lower(),
-            time=datetime.fromisoformat(one["time"]),
-            charge=Decimal(charges[one["attempt_uuid"]]),
+            uuid=attempt["attempt_uuid"],
+            channel=attempt["channel"],
+            status=attempt["status"].lower(),
+            time=datetime.fromisoformat(attempt["time"]),
+            charge=Decimal(charges[attempt["attempt_uuid"]]),
         )
-        for one in row["attempt_details"]
+        for attempt in row["attempt_details"]
     )

@@ -1,4 +1,4 @@
-"""Real pages and rows with one thing wrong in them."""
+"""Faults inside a payload: pages and rows with one mistake in them."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _ROW_START = b'{"session_uuid":"%08x-0000-4000-8000-000000000000",'
 
 
 def fault_payload(body: bytes, fault: Fault, path: str) -> bytes:
-    """The body after the fault, or as it was where the fault has nothing to bite on."""
+    """The body with the fault, unchanged where the fault does not apply."""
     payload = json.loads(body)
     if fault in PAGE_FAULTS:
         PAGE_FAULTS[fault](payload, path)
         return dump(payload)
     for row in _rows(payload)[:1]:
         ROW_FAULTS[fault](row)
-    # A lone surrogate has no UTF-8: it can only travel as an escape.
+    # A lone surrogate has no UTF-8 form: JSON can only escape it.
     return json.dumps(payload).encode() if fault is Fault.LONE_SURROGATE else dump(payload)
 
 
 def many_rows(body: bytes, size: int) -> Iterator[bytes]:
-    """The page's first row again and again under new UUIDs, as pieces of one body."""
+    """The page's first row `size` times under new UUIDs, as chunks of one body."""
     payload = json.loads(body)
     row = dict((_rows(payload) or [{"status": "expired"}])[0])
     rest = dump({key: value for key, value in row.items() if key != "session_uuid"})[1:]
     yield b'{"sessions":['
     for start in range(0, size, _ROWS_AT_ONCE):
         numbers = range(start, min(size, start + _ROWS_AT_ONCE))
-        rows = b",".join(_ROW_START % one + rest for one in numbers)
+        rows = b",".join(_ROW_START % number + rest for number in numbers)
         yield b"," + rows if start else rows
     yield b"]," + dump({"meta": payload.get("meta")})[1:]
 
@@ -62,14 +62,14 @@ def _duplicate_rows(payload: Payload, _path: str) -> None:
 
 
 def _next(origin: str, step: int) -> Callable[[Payload, str], None]:
-    def point(payload: Payload, path: str) -> None:
+    def set_next(payload: Payload, path: str) -> None:
         meta = payload.get("meta")
         if meta is not None:
             limit, offset = meta["limit"], meta.get("offset", 0)
             query = urlencode({"limit": limit, "offset": offset + step * limit})
             meta["next"] = f"{origin}{path}?{query}"
 
-    return point
+    return set_next
 
 
 PAGE_FAULTS: dict[Fault, Callable[[Payload, str], None]] = {
@@ -82,24 +82,24 @@ PAGE_FAULTS: dict[Fault, Callable[[Payload, str], None]] = {
 
 
 def _without(key: str) -> Callable[[Payload], None]:
-    def drop(row: Payload) -> None:
+    def remove(row: Payload) -> None:
         row.pop(key, None)
 
-    return drop
+    return remove
 
 
 def _with(key: str, value: object) -> Callable[[Payload], None]:
-    def put(row: Payload) -> None:
+    def set_value(row: Payload) -> None:
         row[key] = value
 
-    return put
+    return set_value
 
 
 def _charge(text: str) -> Callable[[Payload], None]:
-    def put(row: Payload) -> None:
+    def set_value(row: Payload) -> None:
         row["charges"]["total_charge"] = text
 
-    return put
+    return set_value
 
 
 def _garbage_time(row: Payload) -> None:

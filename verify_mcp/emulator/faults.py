@@ -1,4 +1,4 @@
-"""Replies gone wrong: what a fault makes of the reply that would have been."""
+"""Faults of a reply: each turns a good reply into a bad one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FAULT_ID = "00000000-0000-4000-8000-00000000fa17"
 
 @dataclass(frozen=True)
 class FaultContext:
-    """What a fault may know of the request and of the reply it replaces."""
+    """The good reply, and what a fault needs of its request."""
 
     good: Response
     path: str
@@ -29,15 +29,15 @@ class FaultContext:
     retry_after: str | None = None
 
 
-def apply_fault(fault: Fault, scene: FaultContext) -> Response:
-    """The reply this fault sends instead."""
+def apply_fault(fault: Fault, context: FaultContext) -> Response:
+    """The reply that this fault sends instead of the good one."""
     if fault in PAGE_FAULTS or fault in ROW_FAULTS:
-        return replace(scene.good, body=fault_payload(scene.good.body, fault, scene.path))
-    reply = _FIXED[fault] if fault in _FIXED else _BUILT[fault](scene)
-    return reply if scene.retry_after is None else _asks_to_wait(reply, scene.retry_after)
+        return replace(context.good, body=fault_payload(context.good.body, fault, context.path))
+    reply = _FIXED[fault] if fault in _FIXED else _BUILT[fault](context)
+    return reply if context.retry_after is None else _with_retry_after(reply, context.retry_after)
 
 
-def _asks_to_wait(reply: Response, retry_after: str) -> Response:
+def _with_retry_after(reply: Response, retry_after: str) -> Response:
     others = tuple(pair for pair in reply.headers if pair[0] != "retry-after")
     return replace(reply, headers=(*others, ("retry-after", retry_after)))
 
@@ -71,16 +71,16 @@ _FIXED = {
 }
 
 
-def _too_many(scene: FaultContext) -> Response:
-    return _FIXED[Fault.TOO_MANY].with_headers("retry-after", scene.behaviour.fault_retry_after)
+def _too_many(context: FaultContext) -> Response:
+    return _FIXED[Fault.TOO_MANY].with_headers("retry-after", context.behaviour.fault_retry_after)
 
 
-def _delivery(manner: Delivery) -> Callable[[FaultContext], Response]:
-    return lambda scene: replace(scene.good, delivery=manner)
+def _deliver_by(delivery: Delivery) -> Callable[[FaultContext], Response]:
+    return lambda context: replace(context.good, delivery=delivery)
 
 
 def _rewrite(rewrite: Callable[[bytes], bytes]) -> Callable[[FaultContext], Response]:
-    return lambda scene: replace(scene.good, body=rewrite(scene.good.body))
+    return lambda context: replace(context.good, body=rewrite(context.good.body))
 
 
 def _halve(body: bytes) -> bytes:
@@ -106,44 +106,46 @@ def _huge(size: int, body: bytes) -> Iterator[bytes]:
     yield body
 
 
-def _huge_body(scene: FaultContext) -> Response:
-    chunks = partial(_huge, scene.behaviour.huge_bytes, scene.good.body)
-    return replace(scene.good, stream=chunks)
+def _huge_body(context: FaultContext) -> Response:
+    chunks = partial(_huge, context.behaviour.huge_bytes, context.good.body)
+    return replace(context.good, stream=chunks)
 
 
-def _gzip_bomb(scene: FaultContext) -> Response:
+def _gzip_bomb(context: FaultContext) -> Response:
     packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-    plain_chunks = _huge(scene.behaviour.huge_bytes, scene.good.body)
+    plain_chunks = _huge(context.behaviour.huge_bytes, context.good.body)
     packed = b"".join(packer.compress(chunk) for chunk in plain_chunks) + packer.flush()
-    return replace(scene.good, body=packed).with_headers("content-encoding", "gzip")
+    return replace(context.good, body=packed).with_headers("content-encoding", "gzip")
 
 
-def _deep_json(scene: FaultContext) -> Response:
-    depth = scene.behaviour.huge_depth
-    return replace(scene.good, body=b'{"sessions":' + b"[" * depth + b"]" * depth + b"}")
+def _deep_json(context: FaultContext) -> Response:
+    depth = context.behaviour.huge_depth
+    return replace(context.good, body=b'{"sessions":' + b"[" * depth + b"]" * depth + b"}")
 
 
-def _many_rows(scene: FaultContext) -> Response:
-    pieces = partial(many_rows, scene.good.body, scene.behaviour.huge_rows)
-    return replace(scene.good, stream=pieces)
+def _many_rows(context: FaultContext) -> Response:
+    pieces = partial(many_rows, context.good.body, context.behaviour.huge_rows)
+    return replace(context.good, stream=pieces)
 
 
 _BUILT: dict[Fault, Callable[[FaultContext], Response]] = {
     Fault.TOO_MANY_RETRY_AFTER: _too_many,
     Fault.TRUNCATED_JSON: _rewrite(_halve),
-    Fault.TRUNCATED_BODY: _delivery(Delivery.SHORT),
-    Fault.SLOW_BODY: _delivery(Delivery.DRIP),
-    Fault.HANG: _delivery(Delivery.HANG),
-    Fault.RESET: _delivery(Delivery.RESET),
-    Fault.REDIRECT_OTHER_HOST: lambda scene: redirect(302, f"https://{FOREIGN_HOST}{scene.path}"),
-    Fault.REDIRECT_HTTP: lambda scene: redirect(301, f"http://{scene.host}{scene.path}"),
-    Fault.REDIRECT_LOOP: lambda scene: redirect(302, scene.path),
+    Fault.TRUNCATED_BODY: _deliver_by(Delivery.SHORT),
+    Fault.SLOW_BODY: _deliver_by(Delivery.DRIP),
+    Fault.HANG: _deliver_by(Delivery.HANG),
+    Fault.RESET: _deliver_by(Delivery.RESET),
+    Fault.REDIRECT_OTHER_HOST: lambda context: redirect(
+        302, f"https://{FOREIGN_HOST}{context.path}"
+    ),
+    Fault.REDIRECT_HTTP: lambda context: redirect(301, f"http://{context.host}{context.path}"),
+    Fault.REDIRECT_LOOP: lambda context: redirect(302, context.path),
     Fault.GZIP_BOMB: _gzip_bomb,
     Fault.HUGE_BODY: _huge_body,
     Fault.DEEP_JSON: _deep_json,
     Fault.MANY_ROWS: _many_rows,
-    Fault.BIG_HEADER: lambda scene: scene.good.with_headers(
-        "x-padding", "x" * scene.behaviour.huge_header
+    Fault.BIG_HEADER: lambda context: context.good.with_headers(
+        "x-padding", "x" * context.behaviour.huge_header
     ),
     Fault.INVALID_UTF8: _rewrite(_invalid_utf8),
     Fault.BOM: _rewrite(lambda body: b"\xef\xbb\xbf" + body),

@@ -1,4 +1,4 @@
-"""A seeded account: ninety days of sessions, and the hour to come."""
+"""Generates a seeded account: ninety days of sessions and the next hour."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 REACH = timedelta(days=90)
-RETURNING = 0.25
+RETURNING_SHARE = 0.25
 
 
 def generate(
@@ -39,39 +39,41 @@ def generate(
     total: int = 6000,
     hostile: bool = False,
 ) -> AccountData:
-    """An account with `total` sessions in ninety days, `last_day` of them in the last one.
+    """An account with `total` sessions in ninety days, `last_day` of them in the last day.
 
-    The same arguments give the same account. Some more sessions lie in the hour after `now`,
-    and `hostile` adds one.
+    The same arguments give the same account. It has more sessions in the hour after `now`, and
+    `hostile` adds one with misleading text.
     """
     if not 0 <= last_day <= total:
         raise ValueError(f"last_day must be from 0 to total ({total}), not {last_day}.")
     random = Random(seed)
-    recent, older = _stories(random, now, last_day, total)
+    recent, older = _scripted(random, now, last_day, total)
     fresh = _in_progress(random, now, (last_day - len(recent)) // 20)
     recent += fresh
     recent += _background(random, now, (now - DAY, now), last_day - len(recent))
     older += _background(random, now, (now - REACH, now - DAY), total - last_day - len(older))
-    coming = _background(random, now, (now, now + DAY / 24), max(12, last_day // 12) * (total > 0))
-    return AccountData([*recent, *older, *coming, *([hostile_record(now)] if hostile else [])])
+    upcoming = _background(
+        random, now, (now, now + DAY / 24), max(12, last_day // 12) * (total > 0)
+    )
+    return AccountData([*recent, *older, *upcoming, *([hostile_record(now)] if hostile else [])])
 
 
-def _stories(
+def _scripted(
     random: Random, now: datetime, last_day: int, total: int
 ) -> tuple[list[SessionRecord], list[SessionRecord]]:
-    scripted = [
+    records = [
         *people(now),
         *burst(random, now, min(60, total // 20)),
         *incident(random, now, min(40, last_day // 4)),
     ]
-    recent = [record for record in scripted if record.created_at >= now - DAY]
-    older = [record for record in scripted if record.created_at < now - DAY]
+    recent = [record for record in records if record.created_at >= now - DAY]
+    older = [record for record in records if record.created_at < now - DAY]
     return recent[:last_day], older[: total - last_day]
 
 
 def _in_progress(random: Random, now: datetime, size: int) -> list[SessionRecord]:
-    begun = [now - timedelta(seconds=random.uniform(15, 200)) for _ in range(min(4, size))]
-    records = [simulate_session(random, moment) for moment in begun]
+    moments = [now - timedelta(seconds=random.uniform(15, 200)) for _ in range(min(4, size))]
+    records = [simulate_session(random, moment) for moment in moments]
     return [
         record
         if record.resolved_at > now
@@ -83,13 +85,17 @@ def _in_progress(random: Random, now: datetime, size: int) -> list[SessionRecord
 def _background(
     random: Random, now: datetime, span: tuple[datetime, datetime], size: int
 ) -> list[SessionRecord]:
-    failing = incident_span(now)
-    met: list[Recipient] = []
+    incident_start, incident_end = incident_span(now)
+    known: list[Recipient] = []
     records: list[SessionRecord] = []
     for _, moment in zip(range(size), _moments(random, span), strict=False):
-        who = random.choice(met) if met and random.random() < RETURNING else make_recipient(random)
-        met.append(who)
-        hit = failing[0] <= moment < failing[1] and _is_hit(who)
+        who = (
+            random.choice(known)
+            if known and random.random() < RETURNING_SHARE
+            else make_recipient(random)
+        )
+        known.append(who)
+        hit = incident_start <= moment < incident_end and _is_hit(who)
         records.append(
             simulate_session(random, moment, who=who, odds=INCIDENT_ODDS if hit else TYPICAL)
         )

@@ -1,4 +1,4 @@
-"""Arrivals counted in a sliding window, per account and endpoint."""
+"""The API's rate limit: arrivals in a sliding window, per account and endpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 
 
 class SlidingWindow:
-    """Remembers when requests came, and says how long one too many would have to wait."""
+    """The arrivals of the last window, by key."""
 
     def __init__(self) -> None:
         self._arrivals: dict[object, deque[float]] = {}
@@ -14,15 +14,15 @@ class SlidingWindow:
     def wait(
         self, key: object, now: float, *, limit: int | None, window: float, counts_refused: bool
     ) -> float:
-        """Seconds until there is room again, or 0.0 if this request is let in."""
+        """Record a request. Returns 0.0 if it is accepted, else seconds until one would be."""
         if limit is None:
             return 0.0
         arrivals = self._arrivals.setdefault(key, deque())
         while arrivals and arrivals[0] <= now - window:
             arrivals.popleft()
-        refused = len(arrivals) >= limit
-        wait = _room_at(arrivals, limit, now) + window - now if refused else 0.0
-        if counts_refused or not refused:
+        is_refused = len(arrivals) >= limit
+        wait = _room_at(arrivals, limit, now) + window - now if is_refused else 0.0
+        if counts_refused or not is_refused:
             arrivals.append(now)
         return wait
 

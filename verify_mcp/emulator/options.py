@@ -1,4 +1,4 @@
-"""Switches of the pretend API: what its documentation leaves open, and what may go wrong."""
+"""Options of the pretend API: behaviour that its documentation leaves open, and faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pagination = Literal["offset", "cursor", "hybrid"]
 
 
 class Fault(StrEnum):
-    """One way for a single reply to go wrong."""
+    """One fault of a single reply."""
 
     # Refusals
     BAD_REQUEST = "bad-request"
@@ -34,7 +34,7 @@ class Fault(StrEnum):
     UNAVAILABLE = "unavailable"
     GATEWAY_TIMEOUT = "gateway-timeout"
 
-    # Successes that are none
+    # Status 200 without an answer
     NO_CONTENT = "no-content"
     OK_EMPTY = "ok-empty"
     OK_HTML = "ok-html"
@@ -45,7 +45,7 @@ class Fault(StrEnum):
     OK_ERROR = "ok-error"
     OK_ERROR_TEXT = "ok-error-text"
 
-    # Cut or delayed on the wire
+    # Cut or delayed in transit
     TRUNCATED_JSON = "truncated-json"
     TRUNCATED_BODY = "truncated-body"
     SLOW_BODY = "slow-body"
@@ -92,14 +92,14 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How the API behaves where nobody can know; the defaults follow its documentation."""
+    """How the API behaves; the defaults follow its documentation as far as it goes."""
 
     # How sessions are written
     shape: Shape = "lean"
     casing: Casing = "docs"
     empty_list: Literal["null", "empty"] = "null"
 
-    # How questions are read
+    # How queries are read
     unknown_params: Literal["ignore", "refuse"] = "ignore"
     clamp: bool = False
     any_case_status: bool = False
@@ -111,12 +111,12 @@ class Options:
     missing_slash: Literal["refuse", "redirect"] = "refuse"
     max_offset: int | None = None
 
-    # How pages follow each other
+    # How pages are linked
     pagination: Pagination = "offset"
     next_echo_filters: bool = False
     absolute_next: bool = False
 
-    # How fast one may ask; None lifts a limit
+    # Requests per window in seconds; None removes a limit
     list_limit: int | None = 20
     list_window: float = 60.0
     get_limit: int | None = 300
@@ -124,18 +124,18 @@ class Options:
     limit_counts_refused: bool = False
     retry_after: Literal["seconds", "date"] | None = None
 
-    # How long a reply takes, in seconds or between two
+    # Seconds that a reply takes, or a range of them
     latency: float | tuple[float, float] = 0.0
 
     # Whether replies carry a Date, by the account's clock
     date_header: bool = True
 
-    # What goes wrong by chance: one of `faults` at `fault_rate`, and each of `fault_chances`
+    # Random faults: one of `faults` at `fault_rate`, and each of `fault_chances`
     fault_rate: float = 0.0
     faults: tuple[Fault, ...] = ()
     fault_chances: tuple[tuple[Fault, float], ...] = ()
 
-    # How far a fault goes
+    # The sizes and times of faults
     fault_retry_after: str = "3"
     drip_seconds: float = 1.0
     hang_seconds: float = 3600.0
@@ -145,6 +145,6 @@ class Options:
     huge_header: int = 10_000_000
 
     def chances(self) -> tuple[tuple[Fault, float], ...]:
-        """Every fault that may come unasked, with its probability."""
+        """The random faults with their probabilities."""
         shared = tuple((fault, self.fault_rate / len(self.faults)) for fault in self.faults)
         return (*shared, *self.fault_chances)

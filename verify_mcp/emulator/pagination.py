@@ -1,4 +1,4 @@
-"""A page of the list: which records, and what points to the pages around it."""
+"""A page of the list: its records, and the links to the pages around it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PUBLIC_ORIGIN = "https://api.plivo.com"
 
 @dataclass(frozen=True)
 class RecordPage:
-    """Some records, newest first, and whether more follow."""
+    """The records of a page, newest first, and whether more follow."""
 
     records: tuple[SessionRecord, ...]
     more: bool
 
 
 def span(query: Query, now: datetime, behaviour: Options) -> tuple[int, int]:
-    """The inclusive microseconds a question covers: a day unless asked, ninety at most."""
+    """The inclusive microseconds that a query covers: one day by default, ninety at most."""
     reach, latest = microseconds(now - REACH), microseconds(now)
     if not query.timed:
         return microseconds(now - DAY), latest
@@ -42,14 +42,14 @@ def span(query: Query, now: datetime, behaviour: Options) -> tuple[int, int]:
 
 
 def visible(record: SessionRecord, account: str, behaviour: Options) -> bool:
-    """Whether these credentials may see the record."""
+    """Whether the credentials of `account` may see the record."""
     if account.startswith("SA"):
         return record.subaccount == account
     return behaviour.parent_sees == "all" or record.subaccount is None
 
 
 def matches(record: SessionRecord, query: Query, now: datetime) -> bool:
-    """Whether the record answers every filter."""
+    """Whether the record matches every filter."""
     return all(
         (record.status_at(now) if name == "status" else getattr(record, name)) == value
         for name, value in query.equal
@@ -57,32 +57,36 @@ def matches(record: SessionRecord, query: Query, now: datetime) -> bool:
 
 
 def _scope(query: Query, behaviour: Options) -> Options:
-    # Naming a subaccount is how a parent that sees only its own rows asks for others.
-    account_id = any(name == "subaccount" for name, _ in query.equal)
-    return replace(behaviour, parent_sees="all") if account_id else behaviour
+    # A parent that sees only its own rows gets those of a subaccount with this filter.
+    has_subaccount = any(name == "subaccount" for name, _ in query.equal)
+    return replace(behaviour, parent_sees="all") if has_subaccount else behaviour
 
 
 def page(
-    world: AccountData, query: Query, now: datetime, *, account: str, behaviour: Options
+    data: AccountData, query: Query, now: datetime, *, account: str, behaviour: Options
 ) -> RecordPage:
     """The records of one page."""
-    found: Iterable[SessionRecord] = (
-        () if query.nothing else world.between(*span(query, now, behaviour))
+    records: Iterable[SessionRecord] = (
+        () if query.nothing else data.between(*span(query, now, behaviour))
     )
-    found = _after(found, query)
+    records = _after(records, query)
     if query.equal or account.startswith("SA") or behaviour.parent_sees == "own":
         scope = _scope(query, behaviour)
-        found = (one for one in found if visible(one, account, scope) and matches(one, query, now))
-    rows = tuple(islice(found, query.offset, query.offset + query.limit + 1))
+        records = (
+            record
+            for record in records
+            if visible(record, account, scope) and matches(record, query, now)
+        )
+    rows = tuple(islice(records, query.offset, query.offset + query.limit + 1))
     return RecordPage(rows[: query.limit], more=len(rows) > query.limit)
 
 
-def _after(found: Iterable[SessionRecord], query: Query) -> Iterable[SessionRecord]:
+def _after(records: Iterable[SessionRecord], query: Query) -> Iterable[SessionRecord]:
     if query.after is None:
-        return found
+        return records
     created, uuid = query.after
-    passed = (-created, uuid)
-    return (one for one in found if (-microseconds(one.created_at), one.uuid) > passed)
+    last_key = (-created, uuid)
+    return (item for item in records if (-microseconds(item.created_at), item.uuid) > last_key)
 
 
 def meta(
@@ -93,14 +97,12 @@ def meta(
     pairs: list[tuple[str, str]],
     behaviour: Options,
 ) -> dict[str, object]:
-    """The page's `meta`, keys in the order the API writes them."""
-    account_id = (
-        [pair for pair in pairs if pair[0] in FILTERS] if behaviour.next_echo_filters else []
-    )
+    """The page's `meta`, with its keys in the API's order."""
+    filters = [pair for pair in pairs if pair[0] in FILTERS] if behaviour.next_echo_filters else []
     origin = PUBLIC_ORIGIN if behaviour.absolute_next else ""
 
     def link(name: str, value: object) -> str:
-        return f"{origin}{path}?{urlencode([('limit', query.limit), *account_id, (name, value)])}"
+        return f"{origin}{path}?{urlencode([('limit', query.limit), *filters, (name, value)])}"
 
     if behaviour.pagination != "offset":
         return _cursor_meta(page, query, link, behaviour)
@@ -117,6 +119,8 @@ def _cursor_meta(
     page: RecordPage, query: Query, link: Callable[[str, object], str], behaviour: Options
 ) -> dict[str, object]:
     last = page.records[-1] if page.more else None
-    following = last and link("cursor", cursor(microseconds(last.created_at), last.uuid))
-    place: dict[str, object] = {"offset": query.offset} if behaviour.pagination == "hybrid" else {}
-    return {"limit": query.limit, **place, "next": following, "previous": None}
+    next_link = last and link("cursor", cursor(microseconds(last.created_at), last.uuid))
+    position: dict[str, object] = (
+        {"offset": query.offset} if behaviour.pagination == "hybrid" else {}
+    )
+    return {"limit": query.limit, **position, "next": next_link, "previous": None}

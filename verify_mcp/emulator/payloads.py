@@ -1,4 +1,4 @@
-"""Records as the API writes them: lean or rich, in either casing."""
+"""Session records as JSON objects, in the API's lean or rich shape and in either casing."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ _ZERO_TIMES: dict[Shape, str] = {
 def session(
     record: SessionRecord, now: datetime, *, endpoint: Endpoint, shape: Shape, casing: Casing
 ) -> Payload:
-    """One session as it stands at `now`."""
+    """One session as the API writes it at `now`."""
     attempts = record.attempts_at(now)
-    rich = shape == "rich"
+    is_rich = shape == "rich"
     last = attempts[-1].time if attempts else None
     return {
         "session_uuid": record.uuid,
         "app_uuid": record.app_uuid,
-        **({"alias": record.alias} if rich else {}),
+        **({"alias": record.alias} if is_rich else {}),
         "recipient": record.recipient,
         "channel": attempts[-1].channel if attempts else record.channel,
         "status": _session_status(record.status_at(now), endpoint, casing),
         "count": len(attempts),
-        **(_origin(record) if rich else {}),
+        **(_origin(record) if is_rich else {}),
         "attempt_details": [
-            _attempt(record, one, endpoint=endpoint, casing=casing, rich=rich) for one in attempts
+            _attempt(record, item, endpoint=endpoint, casing=casing, rich=is_rich)
+            for item in attempts
         ]
         or None,
-        "charges": _charges(record, attempts, now, rich=rich),
+        "charges": _charges(record, attempts, now, rich=is_rich),
         "created_at": timestamp(record.created_at, shape),
         "updated_at": timestamp(last, shape) if last else _ZERO_TIMES[shape],
     }
 
 
 def timestamp(moment: datetime, shape: Shape) -> str:
-    """RFC 3339 with the fraction's trailing zeros cut, in UTC or Indian time."""
+    """RFC 3339 without trailing zeros of the fraction, in UTC (lean) or Indian time (rich)."""
     local = moment.astimezone(UTC if shape == "lean" else _INDIA)
     text = local.strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{local.microsecond:06d}".rstrip("0").rstrip(".")
@@ -54,7 +55,7 @@ def timestamp(moment: datetime, shape: Shape) -> str:
 
 
 def trimmed(amount: Decimal) -> str:
-    """Money without trailing zeros, as in `0.113` and `0`."""
+    """An amount without trailing zeros, such as `0.113` and `0`."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -64,8 +65,8 @@ def _session_status(status: str, endpoint: Endpoint, casing: Casing) -> str:
 
 
 def _attempt_status(attempt: AttemptRecord, endpoint: Endpoint, casing: Casing) -> str:
-    shouted = casing == "docs" and endpoint == "list" and attempt.channel == "voice"
-    return attempt.status.upper() if shouted else attempt.status
+    is_upper = casing == "docs" and endpoint == "list" and attempt.channel == "voice"
+    return attempt.status.upper() if is_upper else attempt.status
 
 
 def _origin(record: SessionRecord) -> Payload:
@@ -100,15 +101,15 @@ def _attempt(
 def _charges(
     record: SessionRecord, attempts: tuple[AttemptRecord, ...], now: datetime, *, rich: bool
 ) -> Payload:
-    verified = record.status_at(now) == "verified"
-    validation = record.validation_charge if verified else None
-    total = sum((one.charge for one in attempts), validation or Decimal(0))
+    is_verified = record.status_at(now) == "verified"
+    validation = record.validation_charge if is_verified else None
+    total = sum((attempt.charge for attempt in attempts), validation or Decimal(0))
     return {
         "total_charge": f"{total:.5f}" if rich else trimmed(total),
         "validation_charge": f"{validation:f}" if validation else "0.0000",
         "attempt_charges": [
-            {"attempt_uuid": one.uuid, "channel": one.channel, "charge": f"{one.charge:.5f}"}
-            for one in attempts
+            {"attempt_uuid": item.uuid, "channel": item.channel, "charge": f"{item.charge:.5f}"}
+            for item in attempts
         ]
         or None,
     }

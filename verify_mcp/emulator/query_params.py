@@ -1,4 +1,4 @@
-"""A list question: its parameters read, or refused with a reason."""
+"""The query parameters of the list endpoint: parsed, or refused with a reason."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from .options import Options
 
 MAX_LIMIT = 20
-TIME_FORMS = (
+TIME_FILTERS = (
     "session_time",
     "session_time__gt",
     "session_time__gte",
     "session_time__lt",
     "session_time__lte",
 )
-MATCHED = ("brand_name", "app_hash", "country", "alias")
-FILTERS = ("app_uuid", "status", "recipient", "subaccount", *TIME_FORMS, *MATCHED)
+EXACT_FILTERS = ("brand_name", "app_hash", "country", "alias")
+FILTERS = ("app_uuid", "status", "recipient", "subaccount", *TIME_FILTERS, *EXACT_FILTERS)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 _STATUSES = ("in-progress", "verified", "expired")
@@ -35,12 +35,12 @@ _SUBACCOUNT = re.compile(r"SA[A-Z0-9]{18}", re.ASCII)
 
 
 class QueryError(Exception):
-    """A parameter the API answers with 400; the text is the reply's."""
+    """A parameter that the API refuses with 400; the text goes into the reply."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A list question that made sense. Times are inclusive microseconds, None is unbounded."""
+    """A valid list query. Times are inclusive microseconds, None is unbounded."""
 
     limit: int = MAX_LIMIT
     offset: int = 0
@@ -52,12 +52,12 @@ class Query:
 
     @property
     def timed(self) -> bool:
-        """Whether any time was asked for, which lifts the default of one day."""
+        """Whether the query has a time, which replaces the default of one day."""
         return self.low is not None or self.high is not None
 
 
 def parse(pairs: list[tuple[str, str]], behaviour: Options, *, subaccount: bool) -> Query:
-    """The question asked by these parameters; the first of a repeated name counts."""
+    """The query of these parameters; the first of a repeated name counts."""
     given = {name: value for name, value in reversed(pairs) if value}
     if behaviour.unknown_params == "refuse":
         _refuse_unknown(given, behaviour)
@@ -78,8 +78,8 @@ def parse(pairs: list[tuple[str, str]], behaviour: Options, *, subaccount: bool)
     )
 
 
-def _refuse(name: str, why: str) -> NoReturn:
-    raise QueryError(f"{name} {why}")
+def _refuse(name: str, reason: str) -> NoReturn:
+    raise QueryError(f"{name} {reason}")
 
 
 def _refuse_unknown(given: Mapping[str, str], behaviour: Options) -> None:
@@ -151,7 +151,7 @@ _BOUNDS: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
 
 
 def _span(given: Mapping[str, str]) -> tuple[int | None, int | None]:
-    bounds = [_BOUNDS[name](_moment(name, given[name])) for name in TIME_FORMS if name in given]
+    bounds = [_BOUNDS[name](_moment(name, given[name])) for name in TIME_FILTERS if name in given]
     lows = [low for low, _ in bounds if low is not None]
     highs = [high for _, high in bounds if high is not None]
     return max(lows, default=None), min(highs, default=None)
@@ -160,16 +160,16 @@ def _span(given: Mapping[str, str]) -> tuple[int | None, int | None]:
 def _equal(
     given: Mapping[str, str], behaviour: Options, *, subaccount: bool
 ) -> list[tuple[str, str]]:
-    status = [(name, given[name]) for name in MATCHED if name in given]
+    equal = [(name, given[name]) for name in EXACT_FILTERS if name in given]
     if "app_uuid" in given:
-        status.append(("app_uuid", given["app_uuid"].lower()))
+        equal.append(("app_uuid", given["app_uuid"].lower()))
     if "status" in given:
-        status.append(("status", _status(given["status"], behaviour)))
+        equal.append(("status", _status(given["status"], behaviour)))
     if "recipient" in given:
-        status.append(("recipient", _recipient(given["recipient"])))
+        equal.append(("recipient", _recipient(given["recipient"])))
     if "subaccount" in given:
-        status += _subaccount(given["subaccount"], behaviour, by_subaccount=subaccount)
-    return status
+        equal += _subaccount(given["subaccount"], behaviour, by_subaccount=subaccount)
+    return equal
 
 
 def _status(text: str, behaviour: Options) -> str:

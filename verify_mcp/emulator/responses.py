@@ -1,4 +1,4 @@
-"""Replies before they are sent, and the envelopes they come in."""
+"""The replies of the pretend API as values, before they are sent."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 class Delivery(Enum):
-    """How a reply goes over the wire."""
+    """How a reply is sent."""
 
-    WHOLE = auto()
+    COMPLETE = auto()
     SHORT = auto()
     DRIP = auto()
     HANG = auto()
@@ -23,12 +23,12 @@ class Delivery(Enum):
 
 @dataclass(frozen=True)
 class Response:
-    """Status, headers and body; `stream` replaces the body when it is too long to hold."""
+    """Status, headers and body; `stream` replaces a body that is too long for memory."""
 
     status: int
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
-    delivery: Delivery = Delivery.WHOLE
+    delivery: Delivery = Delivery.COMPLETE
     stream: Callable[[], Iterable[bytes]] | None = None
 
     def with_headers(self, name: str, value: str) -> Response:
@@ -47,21 +47,21 @@ def json_reply(status: int, value: object) -> Response:
 
 
 def error(status: int, text: str, api_id: str) -> Response:
-    """The API's error envelope."""
+    """An error in the API's form."""
     return json_reply(status, {"api_id": api_id, "error": text})
 
 
 def plain(status: int, text: str) -> Response:
-    """A reply in plain text, as gateways write it."""
+    """A reply in plain text, as gateways send it."""
     return Response(status, text.encode(), (("content-type", "text/plain; charset=utf-8"),))
 
 
 def html(status: int, title: str) -> Response:
-    """A page for people, as gateways write it."""
+    """A reply in HTML, as gateways send it."""
     text = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return Response(status, text.encode(), (("content-type", "text/html"),))
 
 
 def redirect(status: int, location: str) -> Response:
-    """A reply that points elsewhere."""
+    """A redirect to `location`."""
     return Response(status, b"", (("location", location),))

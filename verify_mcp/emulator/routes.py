@@ -1,4 +1,4 @@
-"""Paths of the two resources, matched as strictly as the client should write them."""
+"""The paths of the two endpoints, matched strictly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GET = re.compile(r"/v1/Account/([^/]+)/Verify/Session/([^/]+)(/?)", re.ASCII)
 
 @dataclass(frozen=True)
 class Route:
-    """What a path asks for, of whom, and whether it ends in its slash."""
+    """The endpoint, the account and the session UUID of a path, and whether it ends in a slash."""
 
     endpoint: Endpoint
     account: str = ""
@@ -22,7 +22,7 @@ class Route:
 
 
 def route(path: str) -> Route:
-    """The resource at this path, its percent-escapes left as they are."""
+    """The route of a path, whose percent-escapes stay as they are."""
     if match := _LIST.fullmatch(path):
         return Route("list", match[1], slash=bool(match[2]))
     if match := _GET.fullmatch(path):

@@ -1,4 +1,4 @@
-"""Things worth finding in the data: two people, a fraud burst, a delivery incident."""
+"""Scenarios in the data: two people, a fraud burst, a delivery incident, hostile text."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ _HOSTILE_TEXT = (
 
 
 def burst_span(now: datetime) -> tuple[datetime, datetime]:
-    """When the fraud burst ran: forty minutes, three days before `now`."""
+    """The time of the fraud burst: forty minutes, three days before `now`."""
     start = now - timedelta(days=3)
     return start, start + timedelta(minutes=40)
 
 
 def incident_span(now: datetime) -> tuple[datetime, datetime]:
-    """When delivery failed: 10:00 to 12:00 UTC on the day before `now`."""
+    """The time of the delivery incident: 10:00 to 12:00 UTC on the day before `now`."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     start = midnight - timedelta(hours=14)
     return start, start + timedelta(hours=2)
 
 
 def within(random: Random, span: tuple[datetime, datetime]) -> datetime:
-    """A moment of the span, to the microsecond."""
+    """A random moment of the span, to the microsecond."""
     start, end = span
     return start + random.randrange(1, (end - start) // timedelta(microseconds=1)) * timedelta(
         microseconds=1
@@ -75,19 +75,19 @@ def within(random: Random, span: tuple[datetime, datetime]) -> datetime:
 
 
 def burst(random: Random, now: datetime, size: int) -> list[SessionRecord]:
-    """Neighbouring numbers in one expensive country, asking for codes nobody types."""
+    """Sessions of neighbouring numbers in one expensive country, whose codes nobody enters."""
     country, span = BY_ISO2[BURST_COUNTRY], burst_span(now)
     numbers = [f"{BURST_PREFIX}{4000 + index}" for index in range(size)]
     return [
         simulate_session(
-            random, within(random, span), who=Recipient(one, country, BURST_NETWORK), odds=_FRAUD
+            random, within(random, span), who=Recipient(number, country, BURST_NETWORK), odds=_FRAUD
         )
-        for one in numbers
+        for number in numbers
     ]
 
 
 def incident(random: Random, now: datetime, size: int) -> list[SessionRecord]:
-    """One network's texts failing for two hours, some people saved by a call."""
+    """Sessions of one network whose messages fail for two hours; a call reaches some people."""
     country, span = BY_ISO2[INCIDENT_COUNTRY], incident_span(now)
     return [
         simulate_session(
@@ -100,7 +100,7 @@ def incident(random: Random, now: datetime, size: int) -> list[SessionRecord]:
     ]
 
 
-def _parse_day(
+def _scripted_record(
     uuid: str,
     recipient: str,
     created_at: datetime,
@@ -117,16 +117,16 @@ def _parse_day(
         )
         for index, (channel, status, after, charge) in enumerate(steps, start=1)
     )
-    verified = outcome == "verified"
+    is_verified = outcome == "verified"
     last = attempts[-1]
     return SessionRecord(
         uuid=uuid,
         recipient=recipient,
         created_at=created_at,
-        resolved_at=last.time + timedelta(seconds=17) if verified else created_at + EXPIRY,
+        resolved_at=last.time + timedelta(seconds=17) if is_verified else created_at + EXPIRY,
         outcome=outcome,
         attempts=attempts,
-        validation_charge=VALIDATION_CHARGE if verified else Decimal(0),
+        validation_charge=VALIDATION_CHARGE if is_verified else Decimal(0),
         channel=last.channel,
         app_uuid=APPS[0].uuid,
         alias=APPS[0].alias,
@@ -136,17 +136,21 @@ def _parse_day(
 
 
 def people(now: datetime) -> list[SessionRecord]:
-    """Asha, whose last code expired after she was verified two days before, and Ben."""
+    """The sessions of Asha and Ben, and the other documented session.
+
+    Asha was verified two days before her last session, which expired. Two messages to Ben failed
+    before a call reached him.
+    """
     other, asha = documented_sessions()
     asha = asha.shifted(now - timedelta(minutes=70))
-    before = _parse_day(
+    before = _scripted_record(
         ASHA_VERIFIED_SESSION,
         ASHA,
         asha.created_at - timedelta(days=2),
         (("sms", "delivered", 0, "0.08"),),
         "verified",
     )
-    ben = _parse_day(
+    ben = _scripted_record(
         BEN_SESSION,
         BEN,
         now - timedelta(hours=3),
@@ -162,8 +166,8 @@ def people(now: datetime) -> list[SessionRecord]:
 
 
 def hostile_record(now: datetime) -> SessionRecord:
-    """A session whose every free text is written to mislead whoever reads it."""
-    record = _parse_day(
+    """A session whose free texts all try to mislead a model or a terminal."""
+    record = _scripted_record(
         HOSTILE_SESSION,
         "447400123456",
         now - timedelta(minutes=10),

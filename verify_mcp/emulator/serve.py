@@ -1,4 +1,4 @@
-"""The emulator on a loopback port, for a command line or inside a test."""
+"""Serves the emulator on a loopback port, for the command line and for tests."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 def loopback(host: str) -> str:
-    """The host, if it can be reached from this machine only; anything else is a ValueError."""
+    """A loopback address for `host`. Raises ValueError for any other address."""
     from ipaddress import ip_address
 
     try:
-        safe = host == "localhost" or ip_address(host).is_loopback
+        is_loopback = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
-        safe = False
-    if not safe:
+        is_loopback = False
+    if not is_loopback:
         raise ValueError(f"{host!r} is not a loopback address. Write 127.0.0.1, ::1 or localhost.")
     return "127.0.0.1" if host == "localhost" else host
 
 
-def tell(base_url: str) -> None:
-    """Say on standard error where the emulator listens."""
+def print_address(base_url: str) -> None:
+    """Print the emulator's address on standard error."""
     sys.stderr.write(f"Pretend Verify API on {base_url}\n")
     sys.stderr.flush()
 
@@ -40,12 +40,12 @@ def run(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    on_bound: Callable[[str], None] = tell,
+    on_bound: Callable[[str], None] = print_address,
 ) -> None:
-    """Serve until interrupted; `on_bound` hears the address once connections are accepted."""
+    """Serve until interrupted; `on_bound` gets the base URL once connections are accepted."""
     import uvicorn
 
-    with _listening(host, port) as listener, suppress(KeyboardInterrupt):
+    with _bound_socket(host, port) as listener, suppress(KeyboardInterrupt):
         server = uvicorn.Server(_config(emulator))
         on_bound(_base_url(listener))
         server.run(sockets=[listener])
@@ -53,13 +53,13 @@ def run(
 
 @asynccontextmanager
 async def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
-    """Serve in the running event loop, giving the base URL; signals stay as they were."""
+    """Serve in the running event loop and yield the base URL; signal handlers stay as they were."""
     import asyncio
 
-    with _listening(host, port) as listener:
+    with _bound_socket(host, port) as listener:
         server = _quiet_server(emulator)
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        # A listening socket queues connections, so nobody has to wait for the server to start.
+        # A listening socket queues connections, so clients need not wait for the server's start.
         try:
             yield _base_url(listener)
         finally:
@@ -87,7 +87,7 @@ def _quiet_server(emulator: Emulator) -> uvicorn.Server:
 def _config(emulator: Emulator) -> uvicorn.Config:
     import uvicorn
 
-    # Some faults are exceptions on purpose: their tracebacks would alarm for nothing.
+    # Some faults are exceptions on purpose, and their tracebacks are no use in a log.
     return uvicorn.Config(
         emulator,
         interface="asgi3",
@@ -95,13 +95,13 @@ def _config(emulator: Emulator) -> uvicorn.Config:
         log_config=None,
         log_level="critical",
         access_log=False,
-        date_header=False,  # the account's clock makes it
+        date_header=False,  # the emulator's clock gives the date
         timeout_graceful_shutdown=1,
     )
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Generator[socket.socket]:
+def _bound_socket(host: str, port: int) -> Generator[socket.socket]:
     import socket
 
     address = loopback(host)

@@ -1,4 +1,4 @@
-"""Ways a session can go: what is tried, what arrives, whether the code comes back."""
+"""Simulates a session: its attempts, their delivery, and whether the code is entered."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BRANDS = ("Acme", "Globex Wallet", "Initech & Co")
 
 @dataclass(frozen=True)
 class App:
-    """A Verify application: its friendly name, and the hash its Android build sends."""
+    """A Verify application: its display name, and the hash of its Android build."""
 
     uuid: str
     alias: str
@@ -49,7 +49,7 @@ APPS = (
 
 @dataclass(frozen=True)
 class Probabilities:
-    """Chances along the way; `conversion` None means the country's own."""
+    """The probabilities of a simulated session; `conversion` None means the country's."""
 
     delivered: float = 0.90
     undelivered: float = 0.055
@@ -66,8 +66,8 @@ TYPICAL = Probabilities()
 
 
 def uuid4(random: Random) -> str:
-    """A version 4 UUID out of seeded bits."""
-    # Twice as fast as uuid.UUID, and a large account needs a hundred thousand.
+    """A version 4 UUID from seeded bits."""
+    # Twice as fast as uuid.UUID; a large account needs a hundred thousand of them.
     digits = f"{random.getrandbits(128):032x}"
     variant = "89ab"[int(digits[16], 16) % 4]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
@@ -92,8 +92,8 @@ def _attempt(
     random: Random, odds: Probabilities, who: Recipient, channel: str, at: datetime
 ) -> AttemptRecord:
     status = _attempt_status(random, odds, channel)
-    charged = (channel, status) in CHARGED
-    charge = who.country.prices[channel] if charged else Decimal(0)
+    is_charged = (channel, status) in CHARGED
+    charge = who.country.prices[channel] if is_charged else Decimal(0)
     return AttemptRecord(uuid=uuid4(random), channel=channel, status=status, time=at, charge=charge)
 
 
@@ -104,7 +104,7 @@ def _next_channel(random: Random, odds: Probabilities, last: str) -> str:
 def simulate_attempts(
     random: Random, who: Recipient, odds: Probabilities, created_at: datetime
 ) -> tuple[tuple[AttemptRecord, ...], Outcome, datetime]:
-    """Attempts, outcome, and the moment it was known."""
+    """The attempts, the outcome, and the time of the outcome."""
     expires = created_at + EXPIRY
     conversion = who.country.conversion if odds.conversion is None else odds.conversion
     channel = random.choices(("sms", "voice", "whatsapp"), odds.first_channels)[0]
@@ -112,12 +112,12 @@ def simulate_attempts(
     attempts: list[AttemptRecord] = []
     while at < expires and len(attempts) < MAX_ATTEMPTS:
         attempts.append(_attempt(random, odds, who, channel, at))
-        reached = (channel, attempts[-1].status) in REACHED
-        typed = at + _pause(random, 14.0)
-        if typed < expires and random.random() < (
-            conversion if reached else odds.converts_unreached
+        is_reached = (channel, attempts[-1].status) in REACHED
+        entered_at = at + _pause(random, 14.0)
+        if entered_at < expires and random.random() < (
+            conversion if is_reached else odds.converts_unreached
         ):
-            return tuple(attempts), "verified", typed
+            return tuple(attempts), "verified", entered_at
         if random.random() < odds.gives_up:
             break
         at += _pause(random, 20.0)
@@ -132,7 +132,7 @@ def simulate_session(
     who: Recipient | None = None,
     odds: Probabilities = TYPICAL,
 ) -> SessionRecord:
-    """One session of somebody, begun at `created_at`."""
+    """A random session of `who`, or of any person, created at `created_at`."""
     who = who or make_recipient(random)
     app = random.choice(APPS)
     attempts: tuple[AttemptRecord, ...] = ()
