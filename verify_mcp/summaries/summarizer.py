@@ -5,9 +5,8 @@ partial: what a finding does not cover is in `missing`.
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta, tzinfo
-from math import ceil, inf
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
@@ -15,16 +14,21 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import Tallies, Tally
-from verify_mcp.domain.times import format_time
 from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
 from verify_mcp.plivo.call import MAX_CALL_SECONDS, CallContext, max_queue_wait
-from verify_mcp.summaries.count_job import ANY_STATUS, CountJob, CountResult, CountScope
+from verify_mcp.summaries.count_job import CountJob
+from verify_mcp.summaries.count_result import ANY_STATUS, CountScope
+from verify_mcp.summaries.explain import (
+    expected_pages,
+    explain_count,
+    explain_missing,
+    seconds_until_exact,
+)
+from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS, SummaryQuery, SummaryResult
 
-DEFAULT_REQUESTS = 20
-"""Requests a question may cost unless it says otherwise: one minute's quota."""
 RESUME_TOLERANCE = timedelta(seconds=2)
 """How far a relative window asked again may be from where the clock moved it."""
 MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
@@ -35,44 +39,6 @@ MIN_EDGE, MAX_EDGE = timedelta(minutes=5), timedelta(hours=1)
 """How much of a window is fetched where the API's reach ends, before the rest is counted."""
 MAX_EDGE_REQUESTS = 2
 """Requests that this part may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryQuery:
-    """What is asked about which sessions; `wanted` holds no times, `window` does.
-
-    `pinned` says that the asker named the window's end; otherwise it is now, and an answer may be
-    a little older.
-    """
-
-    session_filter: SessionFilter
-    window: Window
-    is_end_pinned: bool
-    group_by: tuple[str, ...] = ()
-    zone: tzinfo = UTC
-    max_requests: int = DEFAULT_REQUESTS
-
-
-@dataclass(frozen=True, slots=True)
-class SummaryResult:
-    """What was found: `tallies` of all sessions in `window` but those in `missing`."""
-
-    basis: str
-    window: Window
-    tallies: Tallies
-    as_of: datetime
-    missing: tuple[Window, ...] = ()
-    why: str = ""
-    eta_s: float | None = None
-    eta_exact_s: float | None = None
-    """Seconds until repeated calls can have an exact answer, at the present quota."""
-    skipped: int = 0
-    count: CountResult | None = None
-    """What was counted, besides the tally (of no group) of what is known around it."""
-    groups_around: Tallies | None = None
-    """The groups of what is known around it; None when they are not known."""
-    groups_inside: Tallies = field(default_factory=dict)
-    """The groups of what is held inside the part that was counted, which has these at least."""
 
 
 class Summarizer:
@@ -274,8 +240,8 @@ class Summarizer:
         """
         if self._stopped_early(left[0].progress):
             return True  # nothing more can be asked either way
-        generous = self._question.max_requests > DEFAULT_REQUESTS
-        return _pages_of([walker.progress for walker in left]) <= self._requests_left() * (
+        generous = self._question.max_requests > DEFAULT_MAX_REQUESTS
+        return expected_pages([walker.progress for walker in left]) <= self._requests_left() * (
             3 if generous else 0.6
         )
 
@@ -302,7 +268,7 @@ class Summarizer:
             left,
             self._explain_fetch(left, done, is_over=is_over),
             None if is_over else await self._estimate_eta(),
-            None if is_over else await self._estimate_eta_exact(_pages_of(done)),
+            None if is_over else await self._estimate_eta_exact(expected_pages(done)),
             sum(walk.skipped for walk in done),
         )
 
@@ -501,20 +467,8 @@ class Summarizer:
 
     async def _estimate_eta_exact(self, pages: float) -> float | None:
         """Seconds until so many more requests have been made; None when that is not known."""
-        if pages == inf:
-            return None
-        standing = await self._mirror.gateway.list_limiter.status()
-        rate, more = self._mirror.settings.rate_limit, pages - standing.left
-        if more <= 0:
-            return 0.0
-        first = rate.window if standing.left else standing.eta_s
-        return first + (ceil(more / rate.requests) - 1) * rate.window
-
-
-def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:
-    """The finding about a window that lies before what the API can show: no figure is known."""
-    why = f"The API reaches back 90 days, to {format_time(now - REACH)} UTC."
-    return SummaryResult("", window, {}, now, (window,), why)
+        status = await self._mirror.gateway.list_limiter.status()
+        return seconds_until_exact(pages, status, self._mirror.settings.rate_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -539,75 +493,3 @@ def _edge_length(first: Page | None) -> timedelta:
         return MIN_EDGE
     span = first.sessions[0].created - first.sessions[-1].created
     return min(max(span * 0.7, MIN_EDGE), MAX_EDGE)
-
-
-def _pages_of(walks: Sequence[BackfillProgress]) -> float:
-    """How many pages the rest of some walks may take, if sessions go on coming as they did."""
-    seen = sum(each.length.total_seconds() for walk in walks for each in walk.complete_windows)
-    rest = sum(each.length.total_seconds() for walk in walks for each in walk.missing)
-    sessions = sum(len(walk.sessions) for walk in walks)
-    return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
-
-
-def explain_missing(left: Sequence[Window], walks: Sequence[BackfillProgress], restart: str) -> str:
-    """Why a finding does not cover the whole window, in fixed words.
-
-    `restart` is why the same call cannot go on from here, empty when it can.
-    """
-    if not left:
-        return ""
-    failure = next((walk.failure for walk in walks if walk.failure), None)
-    if failure is not None:
-        return f"{failure} The figures cover the part that was fetched before."
-    if any(walk.skipped for walk in walks):
-        return "Some of the API's rows could not be read; the times around them are left out."
-    if any(walk.api_repeats for walk in walks):
-        return "The API repeats its pages, so the missing part cannot be fetched."
-    pages = _pages_of(walks)
-    busy = any(walk.eta_s is not None for walk in walks)
-    quota = "The quota of API requests is in use. " if busy else ""
-    many = "more" if pages == inf else f"about {ceil(pages)} more"
-    missing = f"{quota}The missing part takes {many} requests"
-    if restart:
-        return (
-            f"{missing}. What was fetched is not remembered ({restart}), so the same call begins "
-            "anew. Ask about less time."
-        )
-    return f"{missing}; the same call goes on from here."
-
-
-def explain_count(census: CountResult) -> str:
-    """What a census leaves open, in fixed words."""
-    sentences: list[str] = []
-    if census.failure is not None:
-        sentences.append(str(census.failure))
-    if census.expired_is_inferred and "expired" in census.counts:
-        sentences.append(
-            "The expired are what the others leave, with those of undocumented statuses, if any, "
-            "among them; the same call goes on to count them."
-        )
-    elif census.is_unfinished:
-        sentences.append("Not all is counted yet; the same call goes on counting.")
-    if census.inconsistent:
-        sentences.append("Sessions changed while they were counted, so no status is told.")
-    if census.unconfirmed:
-        sentences.append(
-            "Every page was read; the same call goes on with one request that tells whether rows "
-            "came late."
-        )
-    elif census.missing_count:
-        sentences.append(
-            "Every page was read, but rows moved between pages meanwhile or could not be read: up "
-            f"to {census.missing_count} sessions are missing in the figures in `estimated`. Asked "
-            "again, the same call counts anew."
-        )
-    elif census.estimates:
-        sentences.append(
-            f"Figures in `estimated` come from {census.sampled_pages} of {census.pages} pages."
-        )
-    elif not census.is_unfinished:
-        sentences.append("Cost and groups are not told yet; the same call goes on sampling.")
-    if ANY_STATUS in census.counts and census.pages > census.sampled_pages:
-        left = census.pages - census.sampled_pages
-        sentences.append(f"Exact after about {left} more requests: the same call goes on.")
-    return " ".join(sentences)

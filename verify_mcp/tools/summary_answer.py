@@ -8,10 +8,10 @@ from verify_mcp.domain.reach import REACH_TOLERANCE
 from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, from_nanos, percent, total
 from verify_mcp.domain.times import format_api_time, format_time
 from verify_mcp.domain.windows import Window, join_closest
-from verify_mcp.summaries.count_job import CountResult
+from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.figures import GroupEstimate
-from verify_mcp.summaries.summarizer import SummaryResult
+from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.envelope import AnswerMeta
 from verify_mcp.tools.formatting import (
     RecipientFormatter,
