@@ -1,7 +1,7 @@
 """The query for a summary, and its result."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
@@ -12,6 +12,8 @@ from verify_mcp.summaries.count_result import CountResult
 
 DEFAULT_MAX_REQUESTS = 20
 """Requests that a summary may take unless the caller says otherwise: one minute's quota."""
+RESUME_TOLERANCE = timedelta(seconds=2)
+"""How far a relative window of a repeated call may be from where the clock moved it."""
 
 
 @dataclass(frozen=True, slots=True)
