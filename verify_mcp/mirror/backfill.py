@@ -50,6 +50,11 @@ class BackfillProgress:
         """The parts of the window that are not whole yet."""
         return gaps(self.window, self.complete_windows)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the quota or a fault stopped it."""
+        return self.eta_s is not None or self.failure is not None
+
     def expected_pages(self) -> int:
         """How many pages the rest may take, if sessions went on coming as they did."""
         seen = sum((each.length.total_seconds() for each in self.complete_windows), 0.0)

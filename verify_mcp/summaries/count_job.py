@@ -1,35 +1,24 @@
 """Counting what is too much to fetch: exact numbers from few pages, the rest from a sample."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
-from decimal import Decimal
+from dataclasses import replace
+from datetime import tzinfo
 
 import anyio
 
-from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import PAGE_SIZE, STATUSES
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.tallies import GroupKey, Tally, from_nanos
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import ApiError, ApiFailed, QuotaExhausted, RequestRejected
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.estimate import Estimate
+from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
 from verify_mcp.summaries.exact_count import CountSearch, Prior, reconcile
-from verify_mcp.summaries.figures import (
-    MEASURES,
-    TYPICAL_ATTEMPTS,
-    GroupEstimate,
-    SampledPages,
-    cost,
-)
+from verify_mcp.summaries.figures import SampledPages, SessionBounds
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 
-ANY_STATUS = ""
-"""The count of every status together."""
 COUNT_ORDER = ("in-progress", "verified", "expired")
 """The statuses in the order in which they tell most for the fewest requests."""
 CONCURRENT_PAGES = 4
@@ -37,74 +26,6 @@ CONCURRENT_PAGES = 4
 
 Budget = Callable[[], int]
 """How many requests may still be spent."""
-
-
-@dataclass(frozen=True, slots=True)
-class CountScope:
-    """The question that a census is for: its window, whether its end was named, and when it came.
-
-    `outside` are the sessions of the window around the part that is counted, true `as_of` then.
-    """
-
-    window: Window
-    is_end_pinned: bool
-    at: datetime
-    as_of: datetime
-    tally_outside: Tally
-    cached_parts: tuple[Window, ...] = ()
-    """The windows of it that the mirror holds."""
-    sessions: tuple[Session, ...] = ()
-    """The sessions of it that were fetched on the way."""
-
-
-@dataclass(slots=True)
-class CountResult:
-    """Sessions of one filter in one window: `counts` by status and "" for all, where exact.
-
-    `estimates` are of attempts, cost, expired_cost and rescued.
-    """
-
-    window: Window
-    counts: dict[str, int] = field(default_factory=dict)
-    at_least: int = 0
-    inconsistent: bool = False
-    """Whether the statuses did not add up to the whole, twice."""
-    expired_is_inferred: bool = False
-    """Whether the expired are not counted yet; in `counts` they are what the others leave."""
-    estimates: dict[str, Estimate] = field(default_factory=dict)
-    groups: dict[GroupKey, GroupEstimate] = field(default_factory=dict)
-    unseen_group: int = 0
-    """The most sessions that a group may have of which no page drawn shows any."""
-    other_statuses: int = 0
-    """Sessions with a status that the API does not document."""
-    missing_count: int = 0
-    """Sessions counted that are on no page, though every page was read."""
-    unconfirmed: bool = False
-    """Whether every page was read, and one more request must tell that no row came meanwhile."""
-    skipped: int = 0
-    sampled_pages: int = 0
-    eta_s: float | None = None
-    failure: ApiError | None = None
-
-    @property
-    def pages(self) -> int:
-        """Pages that fetching everything takes."""
-        return -(-self.counts.get(ANY_STATUS, self.at_least) // PAGE_SIZE)
-
-    def copy(self) -> "CountResult":
-        """What is known by now, however the taking of it goes on."""
-        return replace(
-            self,
-            counts=dict(self.counts),
-            estimates=dict(self.estimates),
-            groups=dict(self.groups),
-        )
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether counts are still to come, if the same question is asked again."""
-        done = len(self.counts) > 1 or self.inconsistent
-        return ANY_STATUS not in self.counts or self.expired_is_inferred or not done
 
 
 class CountJob:
@@ -199,12 +120,16 @@ class CountJob:
     def all_sessions(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
         return (
-            list(self._add_page().values()) if self._has_every_session and self._late == 0 else None
+            list(self._sessions_read().values())
+            if self._has_every_session and self._late == 0
+            else None
         )
 
     @property
     def _has_every_session(self) -> bool:
-        return self.has_every_page and len(self._add_page()) == self.result.counts.get(ANY_STATUS)
+        return self.has_every_page and len(self._sessions_read()) == self.result.counts.get(
+            ANY_STATUS
+        )
 
     async def _confirm(self, total: int) -> None:
         """Look whether rows came late: each moves one out of the pages that were not read yet.
@@ -241,32 +166,18 @@ class CountJob:
             offset in self._pages for offset in range(0, total, PAGE_SIZE)
         )
 
-    def _add_page(self) -> dict[str, Session]:
-        return {each.uuid: each for page in self._pages.values() for each in page.sessions}
+    def _sessions_read(self) -> dict[str, Session]:
+        return {session.uuid: session for page in self._pages.values() for session in page.sessions}
 
     def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
         """Bounds from all pages, where rows moved between them or could not be read."""
-        read = list(self._add_page().values())
-        lacking = max(total - len(read), self.result.skipped, self._late or 0, 1)
-        self.result.missing_count, self.result.unseen_group = lacking, lacking
-        dearest = max(map(cost, read), default=Decimal(0))
-
-        def bounded(value: Decimal | int, each: Decimal | int) -> Estimate:
-            return Estimate(Decimal(value), Decimal(value), Decimal(value + lacking * each))
-
-        for name, value in MEASURES.items():
-            each = {"attempts": TYPICAL_ATTEMPTS, "rescued": 1}.get(name, dearest)
-            self.result.estimates[name] = bounded(sum(map(value, read)), each)
-        tallies = tallies_module.tally_by(read, by, zone) if by else {}
-        self.result.groups = {
-            key: GroupEstimate(
-                bounded(tally.sessions, 1),
-                _bounded_share(tally, lacking),
-                bounded(from_nanos(tally.cost), dearest),
-            )
-            for key, tally in tallies.items()
-        }
-        _put_exact_counts(self.result, by)
+        sessions = list(self._sessions_read().values())
+        missing = max(total - len(sessions), self.result.skipped, self._late or 0, 1)
+        self.result.missing_count = self.result.unseen_group = missing
+        bounds = SessionBounds(sessions, missing)
+        self.result.estimates |= bounds.totals()
+        self.result.groups = bounds.groups(by, zone)
+        self.result.use_exact_counts(by)
 
     @property
     def receipt(self) -> ReplyTime | None:
@@ -379,31 +290,7 @@ class CountJob:
         self.result.estimates |= reading.totals()
         self.result.unseen_group = reading.unseen_group()
         self.result.groups = reading.groups(by, zone)
-        _put_exact_counts(self.result, by)
-
-
-def _bounded_share(tally: Tally, lacking: int) -> Estimate | None:
-    """A group's conversion, where so many more sessions may belong to it."""
-    ended = tally.verified + tally.expired
-    if not ended:
-        return None
-    return Estimate(
-        Decimal(tally.verified) / ended,
-        Decimal(tally.verified) / (ended + lacking),
-        Decimal(tally.verified + lacking) / (ended + lacking),
-    )
-
-
-def _put_exact_counts(census: CountResult, by: tuple[str, ...]) -> None:
-    """Groups that were counted are told exactly."""
-    if by != ("status",):
-        return
-    for status in STATUSES:
-        if status == "expired" and census.expired_is_inferred:
-            continue
-        exact, known = census.counts.get(status), census.groups.get((status,))
-        if exact is not None and known is not None:
-            census.groups[status,] = replace(known, sessions=Estimate.certain(exact))
+        self.result.use_exact_counts(by)
 
 
 def _with_page(count: CountSearch, offset: int, page: Page) -> CountSearch:

@@ -1,7 +1,7 @@
 """What the pages read tell of all sessions counted: totals and groups with their intervals."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from decimal import Decimal
@@ -10,7 +10,7 @@ from math import ceil
 
 from verify_mcp.domain import tallies
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.tallies import GroupKey
+from verify_mcp.domain.tallies import GroupKey, Tally
 from verify_mcp.summaries.estimate import Estimate, Number
 from verify_mcp.summaries.sampling import StratifiedSample
 
@@ -144,6 +144,52 @@ class SampledPages:
 
     def _observed(self) -> Iterable[tuple[int, Session]]:
         return ((offset, each) for offset, page in self.sessions.items() for each in page)
+
+
+@dataclass(frozen=True)
+class SessionBounds:
+    """Figures from all pages where `missing` sessions more than those read may exist."""
+
+    sessions: Sequence[Session]
+    missing: int
+
+    def totals(self) -> dict[str, Estimate]:
+        """Attempts, cost, expired_cost and rescued of all sessions."""
+        typical = {"attempts": TYPICAL_ATTEMPTS, "rescued": 1}
+        return {
+            name: self._bounded(sum(map(measure, self.sessions)), typical.get(name, self._max_cost))
+            for name, measure in MEASURES.items()
+        }
+
+    def groups(self, by: tuple[str, ...], zone: tzinfo = UTC) -> dict[GroupKey, GroupEstimate]:
+        """The groups of the sessions read."""
+        return {
+            key: GroupEstimate(
+                self._bounded(tally.sessions, 1),
+                self._conversion(tally),
+                self._bounded(tallies.from_nanos(tally.cost), self._max_cost),
+            )
+            for key, tally in (tallies.tally_by(self.sessions, by, zone) if by else {}).items()
+        }
+
+    @cached_property
+    def _max_cost(self) -> Decimal:
+        return max(map(cost, self.sessions), default=Decimal(0))
+
+    def _bounded(self, value: Number, max_per_session: Number) -> Estimate:
+        low = Decimal(value)
+        return Estimate(low, low, Decimal(value + self.missing * max_per_session))
+
+    def _conversion(self, tally: Tally) -> Estimate | None:
+        """A group's conversion, where every missing session may belong to it."""
+        ended = tally.verified + tally.expired
+        if not ended:
+            return None
+        return Estimate(
+            Decimal(tally.verified) / ended,
+            Decimal(tally.verified) / (ended + self.missing),
+            Decimal(tally.verified + self.missing) / (ended + self.missing),
+        )
 
 
 def cost(session: Session) -> Decimal:

@@ -5,10 +5,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, from_nanos, percent, total
-from verify_mcp.summaries.count_job import CountResult
+from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.figures import GroupEstimate
-from verify_mcp.summaries.summarizer import SummaryResult
+from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.formatting import RecipientFormatter, format_money
 from verify_mcp.tools.summary_request import SummarizeRequest
 from verify_mcp.tools.summary_totals import total_fields

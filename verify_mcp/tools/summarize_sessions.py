@@ -7,7 +7,8 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.summarizer import Summarizer, SummaryQuery, out_of_reach_result
+from verify_mcp.summaries.query import SummaryQuery, out_of_reach_result
+from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools import chart_page, summary_answer
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context

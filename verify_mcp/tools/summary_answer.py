@@ -7,7 +7,7 @@ from verify_mcp.domain.reach import REACH_TOLERANCE
 from verify_mcp.domain.tallies import total
 from verify_mcp.domain.times import format_api_time, format_time
 from verify_mcp.domain.windows import Window, join_closest
-from verify_mcp.summaries.summarizer import SummaryResult
+from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.envelope import AnswerMeta
 from verify_mcp.tools.formatting import (
     RecipientFormatter,

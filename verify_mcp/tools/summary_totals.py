@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from verify_mcp.domain.tallies import Tally, from_nanos, percent
-from verify_mcp.summaries.count_job import CountResult
+from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.tools.formatting import format_decimal, format_money
 

@@ -1,0 +1,51 @@
+"""What one call may still spend: requests and time."""
+
+from verify_mcp.domain.receipts import CLOCK_TOLERANCE
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.plivo.call import MAX_CALL_SECONDS, CallContext, max_queue_wait
+from verify_mcp.summaries.explain import seconds_until_exact
+
+
+class CallBudget:
+    """The requests and the time that are left of one call, and when the quota allows more."""
+
+    def __init__(self, mirror: Mirror, call: CallContext, max_requests: int) -> None:
+        self.call = call
+        self._max_requests = max_requests
+        self._clock = mirror.clock
+        self._gateway = mirror.gateway
+        self._rate_limit = mirror.settings.rate_limit
+        self._offset = mirror.gateway.api_clock.offset
+        now = mirror.clock.monotonic()
+        self._stop_at = now + MAX_CALL_SECONDS - mirror.settings.request_timeout
+        call.deadline = now + max_queue_wait(mirror.settings)
+
+    def requests_left(self) -> int:
+        """Requests that the call may still send, none once its time is over."""
+        if self._is_time_over() or self._is_clock_wrong():
+            return 0
+        return self._max_requests - self.call.requests_sent
+
+    def explain_exhausted(self) -> str:
+        """Which bound ended the call, in fixed words; empty when none did."""
+        if self.call.requests_sent >= self._max_requests:
+            return f"This call spent its max_requests ({self._max_requests})."
+        if self._is_time_over():
+            return "This call's time is over."
+        return ""
+
+    async def estimate_eta(self) -> float:
+        """Seconds until the same call can go on."""
+        return (await self._gateway.list_limiter.status()).eta_s
+
+    async def estimate_eta_exact(self, pages: float) -> float | None:
+        """Seconds until so many more requests have been made; None when that is not known."""
+        status = await self._gateway.list_limiter.status()
+        return seconds_until_exact(pages, status, self._rate_limit)
+
+    def _is_time_over(self) -> bool:
+        return self._clock.monotonic() >= self._stop_at
+
+    def _is_clock_wrong(self) -> bool:
+        """Whether a reply showed that a wrong clock made the window, which is made anew then."""
+        return abs(self._gateway.api_clock.offset - self._offset) > CLOCK_TOLERANCE

@@ -1,0 +1,238 @@
+"""Figures by counting: the count of a query, begun and resumed from call to call."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeGuard
+
+from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
+from verify_mcp.domain.receipts import CLOCK_TOLERANCE
+from verify_mcp.domain.sessions import Page, Session
+from verify_mcp.domain.tallies import Tally
+from verify_mcp.domain.windows import Window, gaps, overlap
+from verify_mcp.mirror.backfill import Backfill
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.summaries.call_budget import CallBudget
+from verify_mcp.summaries.count_job import CountJob
+from verify_mcp.summaries.count_result import CountResult, CountScope
+from verify_mcp.summaries.explain import explain_count
+from verify_mcp.summaries.fetcher import Fetcher
+from verify_mcp.summaries.mirror_reader import CachedFigures, MirrorReader
+from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
+
+MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
+"""How long a count may go on from call to call: a hundredth of its window, within these."""
+MIN_EDGE, MAX_EDGE = timedelta(minutes=5), timedelta(hours=1)
+"""How much of a window is fetched where the API's reach ends, before the rest is counted."""
+MAX_EDGE_REQUESTS = 2
+"""Requests that this part may take."""
+
+
+class SessionCounter:
+    """Counts the sessions of one query, as far as the call's budget goes."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        query: SummaryQuery,
+        budget: CallBudget,
+        reader: MirrorReader,
+        fetcher: Fetcher,
+    ) -> None:
+        self._mirror = mirror
+        self._jobs = mirror.resumable_jobs
+        self._query = query
+        self._budget = budget
+        self._reader = reader
+        self._fetcher = fetcher
+
+    def resumable_job(self) -> CountJob | None:
+        """The count that an earlier call began for this query, while it is not too old."""
+        job = self._jobs.get(self._key)
+        if not isinstance(job, CountJob):
+            return None
+        now = self._mirror.now()
+        if job.result.window.start < now - REACH:
+            return None  # the API no longer shows all that was counted
+        return job if _is_resumable(job.scope, self._query, now - job.scope.at) else None
+
+    def remember(self, job: CountJob) -> None:
+        """Let a later call of the same query go on with this count."""
+        self._jobs[self._key] = job
+
+    def forget(self) -> None:
+        """Let a later call begin anew."""
+        self._jobs.pop(self._key, None)
+
+    async def start(self, cached: CachedFigures, backfills: Sequence[Backfill]) -> CountJob:
+        """A count from the first gap's start to the last one's end, with all sessions counted."""
+        left = [backfill for backfill in backfills if backfill.progress.missing]
+        newest = left[0]
+        hull = Window(left[-1].progress.window.start, newest.progress.window.end)
+        edge = await self._fetch_edge(left[-1].progress.window, newest.first_page)
+        if edge is not None:
+            hull = Window(edge.progress.window.end, hull.end)
+            backfills = [*backfills, edge]
+            if edge.progress.missing:  # what could not be fetched there is left out, and reported
+                start = edge.progress.missing[-1].end
+                cached = replace(cached, window=Window(start, cached.window.end))
+        scope = await self._scope(cached, backfills, hull)
+        if scope is None:  # what was cached is gone: all of it is counted
+            hull = cached.window
+            scope = CountScope(
+                cached.window, self._query.is_end_pinned, cached.now, cached.as_of, Tally()
+            )
+        job = CountJob(self._mirror, self._query.session_filter, hull, scope)
+        if newest.progress.window.end == hull.end and _is_full(newest.first_page):
+            job.seed_first_page(newest.first_page)
+        job.resume(self._budget.call, self._budget.requests_left)
+        await job.count_all()
+        return job
+
+    async def count(self, job: CountJob) -> SummaryResult:
+        """The result of a count, as far as the budget goes."""
+        async with job.lock:
+            job.resume(self._budget.call, self._budget.requests_left)
+            await job.count_all()
+            await job.count_statuses()
+            await job.sample(self._query.group_by, self._query.zone)
+            count, sessions = job.result.copy(), job.all_sessions()
+            is_open = count.is_unfinished or count.unconfirmed
+            is_at_end = job.has_every_page and sessions is None and not is_open
+        if sessions is not None:
+            result = await self._exact_result(job, sessions)
+            if result is not None:
+                return result
+        if is_at_end:  # more requests change nothing; the same call begins anew
+            self.forget()
+        return await self._counted_result(job.scope, count, is_at_end=is_at_end)
+
+    @property
+    def _key(self) -> Hashable:
+        return ("census", self._query.session_filter)
+
+    async def _counted_result(
+        self, scope: CountScope, count: CountResult, *, is_at_end: bool
+    ) -> SummaryResult:
+        pages_left = count.pages - count.sampled_pages
+        return SummaryResult(
+            "counted",
+            scope.window,
+            {(): scope.tally_outside},
+            scope.as_of,
+            (count.window,),
+            " ".join(filter(None, (explain_count(count), self._budget.explain_exhausted()))),
+            None if is_at_end else await self._budget.estimate_eta(),
+            None if is_at_end else await self._budget.estimate_eta_exact(pages_left),
+            count.skipped,
+            count=count,
+            groups_around=await self._reader.groups_around(scope),
+            groups_inside=await self._reader.groups_inside(count.window),
+        )
+
+    async def _exact_result(self, job: CountJob, sessions: list[Session]) -> SummaryResult | None:
+        """The exact result of a count that came to read every page; None if it cannot be."""
+        query, scope, window = self._query, job.scope, job.result.window
+        around = gaps(scope.window, [window])
+        outside = await self._reader.tally(around, query.group_by)
+        if outside is None or (around and self._mirror.store is None):
+            return None
+        await self._save(job, sessions)
+        covered = scope.window
+        if not around:  # a start that is so long ago has moved on with the clock
+            start = min(max(covered.start, query.window.start), covered.end)
+            covered = Window(start, covered.end)
+            sessions = [session for session in sessions if session.created in covered]
+        tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
+        as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
+        return SummaryResult("fetched", covered, tallies_module.merge(outside, tallies), as_of)
+
+    async def _save(self, job: CountJob, sessions: list[Session]) -> None:
+        """Claim the window counted: each page was saved as it came, together they are all."""
+        receipt, filter_ = job.receipt, self._query.session_filter
+        if receipt is None:
+            return
+        claim = job.result.window if filter_.is_unfiltered() else None
+        await self._mirror.save(
+            sessions, filter_.subaccount or "", claim, receipt, receipt.earliest
+        )
+
+    async def _fetch_edge(self, gap: Window, first: Page | None) -> Backfill | None:
+        """Fetch the sessions that leave the API's reach soon; None where none do.
+
+        A count goes on for minutes or hours, and its window must lie within the reach all the time.
+        """
+        if gap.start > self._mirror.now() - REACH + MIN_EDGE:
+            return None
+        edge = Window(gap.start, min(gap.start + _edge_length(first), gap.end))
+        return await self._fetcher.fetch_edge(edge, MAX_EDGE_REQUESTS)
+
+    async def _scope(
+        self, cached: CachedFigures, backfills: Sequence[Backfill], hull: Window
+    ) -> CountScope | None:
+        """What is known around the window to be counted, None when it is no longer cached."""
+        around = gaps(cached.window, [hull])
+        parts = [
+            common
+            for part in cached.parts
+            for window in around
+            if (common := overlap(part, window))
+        ]
+        tallies = await self._reader.tally(parts, ())
+        if tallies is None:
+            return None
+        sessions = tuple(
+            session
+            for backfill in backfills
+            for session in backfill.progress.sessions
+            if session.created not in hull and session.created in cached.window
+        )
+        outside = tallies_module.merge(tallies, tallies_module.tally_by(sessions, ()))
+        return CountScope(
+            cached.window,
+            self._query.is_end_pinned,
+            cached.now,
+            cached.as_of,
+            tallies_module.total(outside.values()),
+            tuple(parts),
+            sessions,
+        )
+
+
+def _is_resumable(scope: CountScope, query: SummaryQuery, age: timedelta) -> bool:
+    """Whether a count of this age is about the same window.
+
+    A relative window of a repeated call has moved on with the clock; it is answered as of then.
+    """
+    if age < -CLOCK_TOLERANCE:
+        return False  # it was begun before this machine's clock was known to be wrong
+    moved = query.window.start - scope.window.start
+    is_same_start = not moved or abs(moved - age) <= RESUME_TOLERANCE
+    is_same_end = query.window.end == scope.window.end or not (
+        query.is_end_pinned or scope.is_end_pinned
+    )
+    return is_same_start and is_same_end and age <= _max_job_age(scope.window)
+
+
+def _max_job_age(window: Window) -> timedelta:
+    """How long a count of a window may go on."""
+    return min(max(window.length / 100, MIN_JOB_AGE), MAX_JOB_AGE)
+
+
+def _is_full(first: Page | None) -> TypeGuard[Page]:
+    """Whether a window's first page is whole, so that a count can start from it."""
+    return (
+        first is not None
+        and first.received >= PAGE_SIZE
+        and not first.skipped
+        and not first.repeats
+    )
+
+
+def _edge_length(first: Page | None) -> timedelta:
+    """How much of a window a page may hold, if sessions came at its start as on its first page."""
+    if first is None or len(first.sessions) < PAGE_SIZE:
+        return MIN_EDGE
+    span = first.sessions[0].created - first.sessions[-1].created
+    return min(max(span * 0.7, MIN_EDGE), MAX_EDGE)

@@ -1,0 +1,97 @@
+"""What a result leaves open: the sentences of `why`, and the seconds until it can be exact."""
+
+from collections.abc import Sequence
+from math import ceil, inf
+
+from verify_mcp.domain.api_limits import PAGE_SIZE
+from verify_mcp.domain.windows import Window
+from verify_mcp.mirror.backfill import BackfillProgress
+from verify_mcp.plivo.rate_limit_store import RateLimitStatus
+from verify_mcp.settings import Rate
+from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
+
+
+def seconds_until_exact(pages: float, status: RateLimitStatus, rate: Rate) -> float | None:
+    """Seconds until so many more requests have been made; None when that is not known."""
+    if pages == inf:
+        return None
+    more = pages - status.left
+    if more <= 0:
+        return 0.0
+    first = rate.window if status.left else status.eta_s
+    return first + (ceil(more / rate.requests) - 1) * rate.window
+
+
+def expected_pages(walks: Sequence[BackfillProgress]) -> float:
+    """How many pages the rest of some backfills may take, if sessions go on coming as they did.
+
+    Infinite where none was fetched yet.
+    """
+    seen = sum(window.length.total_seconds() for walk in walks for window in walk.complete_windows)
+    rest = sum(window.length.total_seconds() for walk in walks for window in walk.missing)
+    sessions = sum(len(walk.sessions) for walk in walks)
+    return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
+
+
+def explain_missing(left: Sequence[Window], walks: Sequence[BackfillProgress], restart: str) -> str:
+    """Why a result does not cover the whole window, in fixed words.
+
+    `restart` is why the same call cannot go on from here, empty when it can.
+    """
+    if not left:
+        return ""
+    failure = next((walk.failure for walk in walks if walk.failure), None)
+    if failure is not None:
+        return f"{failure} The figures cover the part that was fetched before."
+    if any(walk.skipped for walk in walks):
+        return "Some of the API's rows could not be read; the times around them are left out."
+    if any(walk.api_repeats for walk in walks):
+        return "The API repeats its pages, so the missing part cannot be fetched."
+    pages = expected_pages(walks)
+    busy = any(walk.eta_s is not None for walk in walks)
+    quota = "The quota of API requests is in use. " if busy else ""
+    many = "more" if pages == inf else f"about {ceil(pages)} more"
+    missing = f"{quota}The missing part takes {many} requests"
+    if restart:
+        return (
+            f"{missing}. What was fetched is not remembered ({restart}), so the same call begins "
+            "anew. Ask about less time."
+        )
+    return f"{missing}; the same call goes on from here."
+
+
+def explain_count(count: CountResult) -> str:
+    """What a count leaves open, in fixed words."""
+    sentences: list[str] = []
+    if count.failure is not None:
+        sentences.append(str(count.failure))
+    if count.expired_is_inferred and "expired" in count.counts:
+        sentences.append(
+            "The expired are what the others leave, with those of undocumented statuses, if any, "
+            "among them; the same call goes on to count them."
+        )
+    elif count.is_unfinished:
+        sentences.append("Not all is counted yet; the same call goes on counting.")
+    if count.inconsistent:
+        sentences.append("Sessions changed while they were counted, so no status is told.")
+    if count.unconfirmed:
+        sentences.append(
+            "Every page was read; the same call goes on with one request that tells whether rows "
+            "came late."
+        )
+    elif count.missing_count:
+        sentences.append(
+            "Every page was read, but rows moved between pages meanwhile or could not be read: up "
+            f"to {count.missing_count} sessions are missing in the figures in `estimated`. Asked "
+            "again, the same call counts anew."
+        )
+    elif count.estimates:
+        sentences.append(
+            f"Figures in `estimated` come from {count.sampled_pages} of {count.pages} pages."
+        )
+    elif not count.is_unfinished:
+        sentences.append("Cost and groups are not told yet; the same call goes on sampling.")
+    if ANY_STATUS in count.counts and count.pages > count.sampled_pages:
+        left = count.pages - count.sampled_pages
+        sentences.append(f"Exact after about {left} more requests: the same call goes on.")
+    return " ".join(sentences)

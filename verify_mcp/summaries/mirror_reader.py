@@ -1,0 +1,105 @@
+"""What the mirror holds of a summary's window, added up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.tallies import Tallies
+from verify_mcp.domain.windows import Window, gaps
+from verify_mcp.errors import DatabaseUnavailable
+from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.summaries.count_result import CountScope
+from verify_mcp.summaries.query import SummaryQuery
+
+MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
+"""How old a part's unsettled sessions may be while other parts are missing altogether."""
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFigures:
+    """The window as it will be answered, and the tallies of its `parts` that are cached."""
+
+    window: Window
+    parts: tuple[Window, ...]
+    tallies: Tallies
+    as_of: datetime
+    now: datetime
+
+    @property
+    def missing(self) -> tuple[Window, ...]:
+        """The parts of the window that are not cached, oldest first."""
+        return gaps(self.window, self.parts)
+
+
+class MirrorReader:
+    """Reads one query's figures from the mirror."""
+
+    def __init__(self, mirror: Mirror, query: SummaryQuery) -> None:
+        self._mirror = mirror
+        self._query = query
+        self._scope = query.session_filter.subaccount or ""
+
+    async def read(self, max_staleness: timedelta) -> CachedFigures:
+        """The window as it will be answered, and its parts that need not be fetched."""
+        query, now = self._query, self._mirror.now()
+        window, nothing = query.window, CachedFigures(query.window, (), {}, now, now)
+        if not query.session_filter.answerable_from_mirror():
+            return nothing
+        parts, at = await self._mirror.cached_windows(self._scope, window, max_staleness)
+        parts = await self._mirror.windows_of_known_brand(self._scope, query.session_filter, parts)
+        tallies = await self.tally(parts, query.group_by)
+        if tallies is None:
+            return nothing
+        if parts and not query.is_end_pinned and window.end - parts[-1].end <= MAX_STALENESS:
+            window = replace(window, end=parts[-1].end)
+        as_of = min(at, now if query.is_end_pinned else window.end)
+        return CachedFigures(window, parts, tallies, as_of, now)
+
+    async def read_older(self) -> CachedFigures | None:
+        """What is cached when older parts are missing, which are fetched first; else None.
+
+        The window then ends where the newest part does, unless that is long ago.
+        """
+        cached = await self.read(MAX_STALENESS_WHILE_INCOMPLETE)
+        if not cached.parts:
+            return None
+        older = Window(cached.window.start, cached.parts[-1].end)
+        if not gaps(older, cached.parts):
+            return None
+        is_old = cached.window.end - older.end > MAX_STALENESS_WHILE_INCOMPLETE
+        return cached if self._query.is_end_pinned or is_old else replace(cached, window=older)
+
+    async def tally(self, parts: Sequence[Window], by: tuple[str, ...]) -> Tallies | None:
+        """The tallies of cached parts; None when the database or a part is not there any more."""
+        store, query = self._mirror.store, self._query
+        if store is None or not parts:
+            return {}
+        try:
+            tallies = await store.tally(query.session_filter, self._scope, parts, by, query.zone)
+        except DatabaseUnavailable:
+            return None
+        # A purge may have removed sessions between the two reads.
+        still, _ = await self._mirror.cached_windows(
+            self._scope, query.window, MAX_STALENESS_WHILE_INCOMPLETE
+        )
+        return None if any(gaps(part, still) for part in parts) else tallies
+
+    async def groups_inside(self, window: Window) -> Tallies:
+        """The groups of the final sessions cached inside the window counted."""
+        query = self._query
+        if not query.group_by or not query.session_filter.answerable_from_mirror():
+            return {}
+        parts, _ = await self._mirror.cached_windows(self._scope, window, timedelta(0))
+        return await self.tally(parts, query.group_by) or {}
+
+    async def groups_around(self, scope: CountScope) -> Tallies | None:
+        """The groups of the sessions around the window counted; None when they are gone."""
+        query = self._query
+        if not query.group_by:
+            return {}
+        cached = await self.tally(scope.cached_parts, query.group_by)
+        if cached is None:
+            return None
+        fetched = tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        return tallies_module.merge(cached, fetched)

@@ -1,0 +1,60 @@
+"""The query for a summary, and its result."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from verify_mcp.domain.api_limits import REACH
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.tallies import Tallies
+from verify_mcp.domain.times import format_time
+from verify_mcp.domain.windows import Window
+from verify_mcp.summaries.count_result import CountResult
+
+DEFAULT_MAX_REQUESTS = 20
+"""Requests that a summary may take unless the caller says otherwise: one minute's quota."""
+RESUME_TOLERANCE = timedelta(seconds=2)
+"""How far a relative window of a repeated call may be from where the clock moved it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryQuery:
+    """Which figures about which sessions; `session_filter` holds no times, `window` does.
+
+    `is_end_pinned` says that the caller named the window's end; otherwise it is now, and an answer
+    may be a little older.
+    """
+
+    session_filter: SessionFilter
+    window: Window
+    is_end_pinned: bool
+    group_by: tuple[str, ...] = ()
+    zone: tzinfo = UTC
+    max_requests: int = DEFAULT_MAX_REQUESTS
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryResult:
+    """The figures: `tallies` of all sessions in `window` but those in `missing`."""
+
+    basis: str
+    window: Window
+    tallies: Tallies
+    as_of: datetime
+    missing: tuple[Window, ...] = ()
+    why: str = ""
+    eta_s: float | None = None
+    eta_exact_s: float | None = None
+    """Seconds until repeated calls can have an exact answer, at the present quota."""
+    skipped: int = 0
+    count: CountResult | None = None
+    """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
+    groups_around: Tallies | None = None
+    """The groups of the sessions around that part; None when they are not known."""
+    groups_inside: Tallies = field(default_factory=dict)
+    """The groups of the cached sessions inside the part counted, which has these at least."""
+
+
+def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:
+    """The result for a window that lies before the API's reach: no figure is known."""
+    why = f"The API reaches back 90 days, to {format_time(now - REACH)} UTC."
+    return SummaryResult("", window, {}, now, (window,), why)
