@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from verify_mcp.domain import phones
+from verify_mcp.domain.api_limits import UUID_PATTERN
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.redaction import REDACTED, encoded_forms
 from verify_mcp.settings import Settings
@@ -33,7 +34,7 @@ _DATE = (
     r"(?:(?:[T ]|%20|\+)(?:[01]\d|2[0-3])(?:(?::|%3A)[0-5]\d){1,2}(?:[.,]\d{1,6})?)?(?!\d)"
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_UUID = r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"
+_UUID = rf"(?<![0-9a-f]){UUID_PATTERN}(?![0-9a-f])"
 _NEXT = rf"(?:{_GAP}(?!{_DATE})\d)"
 # Behind the name of a recipient, and behind a plus, seven digits are a number, however they are
 # spaced; elsewhere seven in a row or eight. Whole UUIDs, times and IPv4 addresses stay.

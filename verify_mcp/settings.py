@@ -10,12 +10,12 @@ from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from verify_mcp import keychain
+from verify_mcp.domain.api_limits import is_auth_id
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
 
 API_URL = "https://api.plivo.com"
 IN_MEMORY = "sqlite://"
 """A database that lives and dies with this process."""
-_AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{8,200}", re.ASCII)
 _PLACEHOLDER = re.compile(r"\$\{.*\}|<.*>|your[-_ ].*|x{4,}", re.IGNORECASE)
 _RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6}(?:\.[0-9]{1,3})?)", re.ASCII)
@@ -187,9 +187,9 @@ def _credentials(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
     ]
     if missing:
         return None, _missing(environ, missing)
-    if _AUTH_ID.fullmatch(token) and not _AUTH_ID.fullmatch(auth_id):
+    if is_auth_id(token) and not is_auth_id(auth_id):
         return None, "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN look swapped: the id starts with MA or SA."
-    if not _AUTH_ID.fullmatch(auth_id):
+    if not is_auth_id(auth_id):
         return None, (
             "PLIVO_AUTH_ID is not an auth id: 20 characters, MA (account) or SA (subaccount) and "
             "18 capitals or digits, from the overview page of the Plivo console."

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from verify_mcp.database.base import Connection, Row, Value
 from verify_mcp.domain import tallies
+from verify_mcp.domain.api_limits import STATUSES
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.text import clean
@@ -30,10 +31,11 @@ _ROWS = """(SELECT account, scope, created, app, status, recipient, channel, cou
     outcomes, 1 AS sessions, attempts, coalesce(cost, 0) AS cost, rescued,
     CASE WHEN cost IS NULL THEN 1 ELSE 0 END AS uncosted FROM verify_sessions) AS sessions_held"""
 _OF_DAY = "account = :account AND scope = :scope AND day = :day"
-_SUMS = """sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
+_DOCUMENTED = ", ".join(f"'{status}'" for status in STATUSES)
+_SUMS = f"""sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
     sum(CASE WHEN status = 'expired' THEN sessions ELSE 0 END), sum(attempts), sum(cost),
     sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted),
-    sum(CASE WHEN status IN ('verified', 'expired', 'in-progress') THEN 0 ELSE sessions END)"""
+    sum(CASE WHEN status IN ({_DOCUMENTED}) THEN 0 ELSE sessions END)"""
 _COLUMNS = {
     "status": "status",
     "channel": "channel",

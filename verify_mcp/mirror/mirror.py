@@ -10,7 +10,7 @@ from typing import NamedTuple
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain import phones
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE, ReplyTime
 from verify_mcp.domain.sessions import Page, Session

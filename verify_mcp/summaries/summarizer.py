@@ -12,10 +12,10 @@ from math import ceil, inf
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.reach import explain_reach
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import Tallies, Tally
-from verify_mcp.domain.times import format_time
 from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
@@ -258,6 +258,8 @@ class Summarizer:
         store, question = self._mirror.store, self._question
         if store is None or not parts:
             return {}
+        if not question.session_filter.answerable_from_mirror():
+            return None
         try:
             tallies = await store.tally(
                 question.session_filter, self._scope, parts, by, question.zone
@@ -513,8 +515,7 @@ class Summarizer:
 
 def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:
     """The finding about a window that lies before what the API can show: no figure is known."""
-    why = f"The API reaches back 90 days, to {format_time(now - REACH)} UTC."
-    return SummaryResult("", window, {}, now, (window,), why)
+    return SummaryResult("", window, {}, now, (window,), explain_reach(now - REACH))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.sessions import Session
 from verify_mcp.errors import InvalidArgument, QuotaExhausted
 from verify_mcp.mirror.mirror import Mirror

@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from verify_mcp.domain import phones
-from verify_mcp.domain.api_limits import DEFAULT_WINDOW, PAGE_SIZE, REACH, STATUSES
+from verify_mcp.domain.api_limits import DEFAULT_WINDOW, PAGE_SIZE, STATUSES
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.payloads import has_next
-from verify_mcp.domain.reach import REACH_TOLERANCE
+from verify_mcp.domain.reach import PAGING_TIME, REACH_TOLERANCE, ClippedFilter, clip_to_reach
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import attempts_text
 from verify_mcp.domain.times import (
     format_api_time,
-    format_time,
     format_time_short,
     is_relative_time,
 )
@@ -107,10 +106,6 @@ def parse_list(arguments: Mapping[str, object] | None, reading: ParseContext) ->
 
 
 SHORT_ID_LENGTH = 8
-REACH_SLACK = timedelta(seconds=3)
-"""How far apart two readings of the API's clock may lie: replies tell it in whole seconds."""
-PAGING_TIME = timedelta(hours=1)
-"""How long somebody may page through one window whose pinned start leaves the reach."""
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
 
 
@@ -124,22 +119,20 @@ def recipient_note(number: str) -> str:
 
 def list_answer(
     call: ListRequest,
-    sent_filter: SessionFilter,
+    clipped: ClippedFilter,
     page: Page,
     footing: AnswerMeta,
     format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
-    """The answer of `list_verify_sessions`; `asked` is the filter as the API got it."""
-    latest = page.receipt.latest if page.receipt else footing.now
-    if sent_filter.has_time() and latest - REACH - (sent_filter.start() or latest) > REACH_SLACK:
-        sent_filter = sent_filter.clipped_to_reach(
-            now=latest
-        )  # the reach moved while the request waited
+    """The answer of `list_verify_sessions`; `clipped` is the filter as it was sent."""
+    # The reach may have moved while the request waited.
+    clipped = clipped.at(page.receipt.latest if page.receipt else footing.now)
+    sent_filter = clipped.sent
     inside = tuple(each for each in page.sessions if sent_filter.admits_time(each.created))
     strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
     page, resume = _split_page(call, page)
-    gaps = out_of_reach_fields(call, sent_filter, latest)
-    why = [gap["why"] for gap in gaps]
+    beyond = clipped.out_of_reach(PAGING_TIME if call.offset else REACH_TOLERANCE)
+    why = [beyond.why] if beyond else []
     if page.skipped:
         why.append(f"{page.skipped} of the API's rows could not be read and are left out.")
     if strays:
@@ -147,7 +140,7 @@ def list_answer(
     return {
         "complete": not why,
         **({"why": " ".join(why)} if why else {}),
-        **({"missing": [gap["missing"] for gap in gaps]} if gaps else {}),
+        **({"missing": [beyond.missing]} if beyond else {}),
         "applied": applied(sent_filter, footing.now, call),
         **_table(page, call, format_recipient),
         **({"skipped": page.skipped} if page.skipped else {}),
@@ -155,13 +148,6 @@ def list_answer(
         **next_page(call, sent_filter, page, footing.now, resume),
         **footing.fields(),
     }
-
-
-def out_of_reach_answer(
-    call: ListRequest, footing: AnswerMeta, format_recipient: RecipientFormatter
-) -> dict[str, Any]:
-    """The answer when the whole window lies before what the API can tell."""
-    return list_answer(call, call.session_filter, Page(()), footing, format_recipient)
 
 
 def list_pending_answer(
@@ -283,25 +269,6 @@ def _row(session: Session, format_recipient: RecipientFormatter) -> list[str]:
     ]
 
 
-def out_of_reach_fields(
-    call: ListRequest, sent_filter: SessionFilter, now: datetime
-) -> list[dict[str, str]]:
-    """The part of the window that lies before what the API can tell."""
-    lower, first, edge = call.session_filter.start(), sent_filter.start(), now - REACH
-    allowance = PAGING_TIME if call.offset else REACH_TOLERANCE
-    is_gone = call.session_filter.is_out_of_reach(now=now)
-    is_cut = bool(lower and first and first - lower > allowance)
-    if not (is_cut or is_gone):
-        return []
-    start = f"{format_time(lower)} to " if lower else "until "
-    return [
-        {
-            "why": f"The API reaches back 90 days, to {format_time(edge)} UTC.",
-            "missing": start + format_time(min(edge, call.session_filter.end() or edge)),
-        }
-    ]
-
-
 def _note(page: Page, call: ListRequest) -> dict[str, str]:
     if page.received:
         return {} if call.detailed else _unread_note(page)
@@ -331,21 +298,17 @@ async def list_verify_sessions(
     """One page of sessions, newest first."""
     call = parse_list(arguments, parse_context(mirror))
     call = replace(call, session_filter=await mirror.resolve_recipient(call.session_filter))
-    now = mirror.now()
-    if call.session_filter.is_out_of_reach(now=now):
-        return out_of_reach_answer(
-            call,
-            await answer_meta(mirror, mirror.gateway.list_limiter, effort),
-            mirror.format_recipient,
-        )
-    sent_filter = call.session_filter.clipped_to_reach(now=now)
+    clipped = clip_to_reach(call.session_filter, now=mirror.now())
+    if clipped.is_out_of_reach:
+        footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
+        return list_answer(call, clipped, Page(()), footing, mirror.format_recipient)
     try:
         limit = request_limit(call)
-        page = await mirror.list_page(sent_filter, limit=limit, offset=call.offset, effort=effort)
+        page = await mirror.list_page(clipped.sent, limit=limit, offset=call.offset, effort=effort)
     except QuotaExhausted as busy:
         footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
-        return list_pending_answer(call, sent_filter, busy.eta_s, footing, mirror.format_recipient)
+        return list_pending_answer(call, clipped.sent, busy.eta_s, footing, mirror.format_recipient)
     footing = await answer_meta(mirror, mirror.gateway.list_limiter, effort)
     if page.receipt is not None:
         footing = replace(footing, now=page.receipt.earliest)
-    return list_answer(call, sent_filter, page, footing, mirror.format_recipient)
+    return list_answer(call, clipped, page, footing, mirror.format_recipient)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from verify_mcp.domain.reach import REACH_TOLERANCE
+from verify_mcp.domain.reach import REACH_TOLERANCE, OutOfReach, out_of_reach
 from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, from_nanos, percent, total
-from verify_mcp.domain.times import format_api_time, format_time
+from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import Window, join_closest
 from verify_mcp.summaries.count_job import CountResult
 from verify_mcp.summaries.figures import GroupEstimate
@@ -36,11 +36,11 @@ def summary_answer(
     # Groups of attempt statuses overlap; around what was counted nothing is in groups.
     overlapping = "attempt_status" in call.group_by and finding.count is None
     total_tally = None if overlapping else total(finding.tallies.values())
-    beyond = _out_of_reach_spans(call, finding)
-    spans = join_closest(finding.missing, MAX_SPANS - len(beyond))
-    whys = (finding.why, _explain_joined_spans(finding, spans), *(gap["why"] for gap in beyond))
+    beyond = _out_of_reach_part(call, finding)
+    spans = join_closest(finding.missing, MAX_SPANS - (1 if beyond else 0))
+    whys = (finding.why, _explain_joined_spans(finding, spans), beyond.why if beyond else "")
     why = " ".join(filter(None, whys))
-    missing = [*map(_format_span, spans), *(gap["missing"] for gap in beyond)]
+    missing = [*map(_format_span, spans), *([beyond.missing] if beyond else [])]
     return {
         "complete": not missing and not finding.skipped and finding.count is None,
         **({"basis": finding.basis} if finding.basis else {}),
@@ -364,14 +364,9 @@ def _applied(call: SummarizeRequest, finding: SummaryResult) -> dict[str, Any]:
     return applied
 
 
-def _out_of_reach_spans(call: SummarizeRequest, finding: SummaryResult) -> list[dict[str, str]]:
-    """What lies before the API's reach; `applied` tells seconds that slid out of it."""
+def _out_of_reach_part(call: SummarizeRequest, finding: SummaryResult) -> OutOfReach | None:
+    """What lies before the API's reach, None for seconds: `applied` shows those."""
     start = finding.window.start
     if start - call.start <= REACH_TOLERANCE:
-        return []
-    return [
-        {
-            "why": f"The API reaches back 90 days, to {format_time(start)} UTC.",
-            "missing": f"{format_time(call.start)} to {format_time(start)}",
-        }
-    ]
+        return None
+    return out_of_reach(call.start, start, edge=start)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from verify_mcp.domain.api_limits import DEFAULT_WINDOW, PAGE_SIZE
+from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.tallies import GROUPS
+from verify_mcp.summaries.summarizer import DEFAULT_REQUESTS
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
@@ -43,8 +44,8 @@ SUMMARIZE_ARGUMENTS = (
     ),
     Argument(
         "max_requests",
-        f"API requests to spend, 1 to {MAX_REQUESTS} (default {PAGE_SIZE}).",
-        _integer(1, MAX_REQUESTS, PAGE_SIZE),
+        f"API requests to spend, 1 to {MAX_REQUESTS} (default {DEFAULT_REQUESTS}).",
+        _integer(1, MAX_REQUESTS, DEFAULT_REQUESTS),
         "integer",
         {"minimum": 1, "maximum": MAX_REQUESTS},
     ),
@@ -74,7 +75,7 @@ def parse_summarize(
     values = parse(SUMMARIZE_ARGUMENTS, arguments, reading)
     by = values.pop("group_by", ())
     zone = values.pop("time_zone", reading.zone)
-    most = values.pop("max_requests", PAGE_SIZE)
+    most = values.pop("max_requests", DEFAULT_REQUESTS)
     SessionFilter(**values).validate(now=reading.now)
     end = values.pop("session_time__lt", None)
     start = values.pop("session_time__gte", None) or (end or reading.now) - DEFAULT_WINDOW
