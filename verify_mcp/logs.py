@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from verify_mcp import private_files
 from verify_mcp.domain import phones
+from verify_mcp.domain.api_limits import UUID_PATTERN
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.redaction import REDACTED, encoded_forms
 from verify_mcp.settings import Settings
@@ -32,7 +33,7 @@ _DATE = (
     r"(?:(?:[T ]|%20|\+)(?:[01]\d|2[0-3])(?:(?::|%3A)[0-5]\d){1,2}(?:[.,]\d{1,6})?)?(?!\d)"
 )
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_UUID = r"(?<![0-9a-f])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-f])"
+_UUID = rf"(?<![0-9a-f]){UUID_PATTERN}(?![0-9a-f])"
 _NEXT = rf"(?:{_GAP}(?!{_DATE})\d)"
 # After the name of a recipient field and after a plus, seven digits are a number, with or without
 # gaps; elsewhere seven digits without gaps or eight with gaps. UUIDs, times and IPv4 addresses stay

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from verify_mcp import keychain
+from verify_mcp.domain.api_limits import is_auth_id
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
 from verify_mcp.settings_parsers import API_URL, Rate
 from verify_mcp.settings_table import SETTINGS, read_setting
@@ -20,7 +21,6 @@ __all__ = [
 
 IN_MEMORY = "sqlite://"
 """A database that lives and dies with this process."""
-_AUTH_ID = re.compile(r"[MS]A[A-Z0-9]{18}", re.ASCII)
 _TOKEN = re.compile(r"[!-~]{8,200}", re.ASCII)
 
 
@@ -170,9 +170,9 @@ def _missing_credentials(environ: Mapping[str, str], auth_id: str, token: str) -
 
 def _credentials_problem(auth_id: str, token: str) -> str:
     """What is wrong with the form of the id or the token, "" when nothing is."""
-    if _AUTH_ID.fullmatch(token) and not _AUTH_ID.fullmatch(auth_id):
+    if is_auth_id(token) and not is_auth_id(auth_id):
         return "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN look swapped: the id starts with MA or SA."
-    if not _AUTH_ID.fullmatch(auth_id):
+    if not is_auth_id(auth_id):
         return (
             "PLIVO_AUTH_ID is not an auth id: 20 characters, MA (account) or SA (subaccount) and "
             "18 capitals or digits, from the overview page of the Plivo console."

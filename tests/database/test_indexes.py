@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.client import uuid
 from tests.support.databases import Place
-from tests.support.store import DAY, HOUR, random_session, store_in
+from tests.support.store import DAY, HOUR, find_sessions, random_session, store_in
 from verify_mcp.database.base import Connection
 from verify_mcp.database.postgres import PostgresConnection
 from verify_mcp.database.resilient import ResilientDatabase
@@ -40,7 +40,7 @@ async def fill(place: Place) -> Store:
 async def ask_everything(store: Store) -> dict[str, int]:
     """Ask everything that a tool asks; how many rows came, by question."""
     window = Window(END - 2 * DAY - 5 * HOUR, END - DAY)
-    (one,) = await store.find(SessionFilter(), "", window, limit=1, offset=3)
+    (one,) = await find_sessions(store, SessionFilter(), "", window, limit=1, offset=3)
     app = SessionFilter(app_uuid=uuid(1), status="expired")
     found = {
         "page": await store.list_page(app, "", window, limit=5, offset=0),

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.client import NOW
-from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import (
     SCOPE_FILTER,
     STORED_COLUMNS,
@@ -169,19 +168,6 @@ def test_a_window_that_can_hold_nothing_is_refused(window: SessionFilter, messag
 def test_an_empty_instant_is_refused(window: SessionFilter) -> None:
     with pytest.raises(InvalidArgument, match="Give a start before the end"):
         window.validate(now=NOW)
-
-
-@given(st.none() | INSTANTS, st.none() | INSTANTS)
-def test_a_question_within_reach_never_starts_before_it(
-    lower: datetime | None, upper: datetime | None
-) -> None:
-    asked = SessionFilter(session_time__gte=lower, session_time__lt=upper)
-    reachable = asked.clipped_to_reach(now=NOW)
-    start = reachable.start()
-    assert (start is None) == (not asked.has_time())
-    assert start is None or start > NOW - REACH
-    assert reachable.end() == asked.end()
-    assert reachable.clipped_to_reach(now=NOW) == reachable
 
 
 def test_only_what_was_asked_is_said_in_documented_order() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.payloads import MAX_ROWS, parse_json, parse_page, parse_session
 from verify_mcp.domain.sessions import Session
 from verify_mcp.emulator import documented_sessions

@@ -25,6 +25,7 @@ from tests.support.client import (
 )
 from tests.support.databases import Place
 from tests.support.mirror import check_claims, created_in, open_mirror_of
+from tests.support.store import find_sessions
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
@@ -144,7 +145,7 @@ def test_walks_that_stop_anywhere_and_go_on_hold_in_the_end_what_one_walk_brings
                 await walk_window(mirror, missing[-1], pages=random.randrange(1, 4))
                 await check_claims(mirror, world, clock.now)
                 clock.pass_by(random.choice([0, 3600]))
-            found = await store.find(SessionFilter(), "", window, limit=999, offset=0)
+            found = await find_sessions(store, SessionFilter(), "", window, limit=999, offset=0)
         async with open_mirror_of(emulator, clock) as another:
             once = await walk_window(another, window)
         assert found == once.sessions

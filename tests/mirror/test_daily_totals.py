@@ -19,6 +19,7 @@ from tests.support.store import (
     EVER,
     HOUR,
     SCOPES,
+    find_sessions,
     random_session,
     store_in,
     tallies_of,
@@ -27,7 +28,8 @@ from verify_mcp.domain import tallies
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.daily_totals import day_number
-from verify_mcp.mirror.store import MAX_COST, Store
+from verify_mcp.mirror.session_rows import MAX_COST
+from verify_mcp.mirror.store import Store
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +43,7 @@ def rolled_up(place: Place) -> set[int]:
 
 async def check(store: Store, scope: str, window: Window, random: Random) -> None:
     """Assert that what the database adds up is what the sessions it holds add up to."""
-    held = await store.find(SessionFilter(), scope, window, limit=10_000, offset=0)
+    held = await find_sessions(store, SessionFilter(), scope, window, limit=10_000, offset=0)
     for by in random.sample(ALL_GROUPS, 8):
         zone = ZoneInfo(random.choice(["UTC", "UTC", "Asia/Kolkata", "America/New_York"]))
         assert await store.tally(SessionFilter(), scope, [window], by, zone) == (

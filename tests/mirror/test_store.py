@@ -25,6 +25,7 @@ from tests.support.store import (
     OTHER,
     SCOPES,
     _opened,
+    find_sessions,
     random_session,
     store_in,
     tallies_of,
@@ -36,7 +37,8 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, merge
-from verify_mcp.mirror.store import MAX_COST, Store
+from verify_mcp.mirror.session_rows import MAX_COST
+from verify_mcp.mirror.store import Store
 
 pytestmark = pytest.mark.anyio
 ZONES = ("UTC", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu")
@@ -100,7 +102,7 @@ async def test_sql_finds_and_adds_what_filters_and_windows_let_through(place: Pl
             matching, by, zone
         )
         limit, offset = random.randrange(1, 30), random.choice([0, 0, 5, 300])
-        page = await store.find(wanted, "", windows[0], limit=limit, offset=offset)
+        page = await find_sessions(store, wanted, "", windows[0], limit=limit, offset=offset)
         assert page == those(sessions, wanted, windows[0])[offset : offset + limit]
 
 
@@ -146,7 +148,7 @@ async def test_a_cost_the_database_cannot_tell_exactly_is_neither_kept_nor_cover
     store, window = store_in(place), Window(NOW - 3 * DAY, NOW - DAY)
     await store.save([plain, odd], "", window, NOW, NOW)
     hole = Window(odd.created, odd.created + MICROSECOND)
-    assert await store.find(SessionFilter(), "", window, limit=9, offset=0) == [plain]
+    assert await find_sessions(store, SessionFilter(), "", window, limit=9, offset=0) == [plain]
     assert gaps(window, await store.cached_windows("", window)) == (hole,)
     assert gaps(window, [each for each, _ in await store.recently_fetched("", window, NOW)]) == (
         hole,
@@ -168,7 +170,7 @@ async def test_a_final_session_stays_as_it_is_whatever_comes_later(place: Place)
     store = await save_sessions(place, [ended])
     await store.save([tallies_of(1, NOW - DAY, status="in-progress")], "", None, NOW + HOUR)
     assert await store.get_final(ended.uuid) == ended
-    assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
+    assert await find_sessions(store, SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
     assert await store.tally(SessionFilter(), "", [EVER], ()) == tallies.tally_by([ended], ())
 
 
@@ -182,7 +184,7 @@ async def test_the_younger_reply_wins_in_whatever_order_the_two_are_kept(
     store = store_in(place)
     for session, fetched in reversed(replies) if late else replies:
         await store.save([session], "", None, fetched)
-    assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
+    assert await find_sessions(store, SessionFilter(), "", EVER, limit=9, offset=0) == [ended]
     assert await store.tally(SessionFilter(), "", [EVER], ("status",)) == tallies.tally_by(
         [ended], ("status",)
     )
@@ -256,7 +258,7 @@ async def test_purging_by_age_leaves_what_is_younger_and_claims_no_more(place: P
     assert await store.purge(edge) == 3
     assert await store.stats("") == (4, (Window(edge, days.end),))
     assert await store.recently_fetched("", days, NOW) == []
-    assert await store.find(SessionFilter(), "", EVER, limit=9, offset=0) == sessions[:4]
+    assert await find_sessions(store, SessionFilter(), "", EVER, limit=9, offset=0) == sessions[:4]
     assert [len(place.run(f"SELECT * FROM {table}")) for table in _TABLES] == [4, 4, 1, 0, 3]  # noqa: S608 - fixed names
 
 
@@ -291,7 +293,9 @@ async def test_r39_accounts_and_subaccounts_never_mix(place: Place) -> None:
     for (owner, scope), session in sessions.items():
         store, at = stores[owner], session.created
         whole = Window(at, at + HOUR)
-        assert await store.find(SessionFilter(), scope, EVER, limit=9, offset=0) == [session]
+        assert await find_sessions(store, SessionFilter(), scope, EVER, limit=9, offset=0) == [
+            session
+        ]
         assert await store.cached_windows(scope, EVER) == (whole,)
         assert await store.recently_fetched(scope, EVER, NOW) == [(whole, NOW)]
         assert await store.tally(SessionFilter(), scope, [EVER], ("recipient",)) == (
@@ -307,7 +311,7 @@ async def test_what_was_kept_can_be_found_by_how_it_starts_and_by_its_number(pla
     sessions = [tallies_of(number, NOW - DAY) for number in (0xAB, 0xAC, 0x1AB)]
     store = await save_sessions(place, sessions)
     assert await store.ids_starting_with("000000a") == [uuid(0xAB), uuid(0xAC)]
-    assert await store.ids_starting_with("0", most=2) == [uuid(0xAB), uuid(0xAC)]
+    assert await store.ids_starting_with("0", limit=2) == [uuid(0xAB), uuid(0xAC)]
     assert await store.ids_starting_with("f") == []
     assert await store.recipients_like("91", sessions[0].recipient[-4:]) == [sessions[0].recipient]
 
@@ -316,7 +320,7 @@ async def test_a_session_comes_back_from_the_store_as_the_api_told_it(place: Pla
     random = Random(5)  # noqa: S311 - made-up data
     sessions = [random_session(random, number, Window(NOW - DAY, NOW)) for number in range(60)]
     store = await save_sessions(place, sessions)
-    found = await store.find(SessionFilter(), "", EVER, limit=99, offset=0)
+    found = await find_sessions(store, SessionFilter(), "", EVER, limit=99, offset=0)
     assert sorted(found, key=lambda each: each.uuid) == sessions
 
 
@@ -329,5 +333,5 @@ async def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(place: P
     place.run(f"DELETE FROM verify_schema WHERE step = {len(MIGRATIONS)}")  # noqa: S608 - a number
     new = store_in(place)
     assert await new.stats("") == (1, (window,))
-    assert await new.find(SessionFilter(), "", EVER, limit=9, offset=0) == [session]
+    assert await find_sessions(new, SessionFilter(), "", EVER, limit=9, offset=0) == [session]
     assert place.run("SELECT count(*) FROM verify_schema")[0][0] == len(MIGRATIONS)

@@ -25,6 +25,7 @@ from tests.support.client import (
 )
 from tests.support.databases import sqlite_url
 from tests.support.mirror import UNLIMITED, open_mirror_of
+from tests.support.store import find_sessions
 from tests.support.summaries import some, summarize
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
@@ -223,7 +224,9 @@ async def test_a_clock_set_back_leaves_no_old_status_in_what_is_claimed() -> Non
         await mirror.store.save([open_], "", None, NOW + 10 * HOUR)
         await mirror.store.save([over], "", window, NOW)
         assert await mirror.store.cached_windows("", window) == (window,)
-        assert await mirror.store.find(SessionFilter(), "", window, limit=9, offset=0) == [over]
+        assert await find_sessions(
+            mirror.store, SessionFilter(), "", window, limit=9, offset=0
+        ) == [over]
 
 
 def slow(app: App, clock: FakeClock, seconds: float) -> App:

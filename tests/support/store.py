@@ -14,11 +14,14 @@ import pytest
 from tests.support.client import NOW, uuid
 from tests.support.databases import Place
 from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.payloads import parse_page
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import GROUPS
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
+from verify_mcp.mirror import session_rows
+from verify_mcp.mirror.scope import AccountScope
 from verify_mcp.mirror.store import Store
 
 ACCOUNT, OTHER = "MASTORETESTACCOUNT01", "MASTORETESTACCOUNT02"
@@ -35,6 +38,25 @@ def store_in(place: Place, account: str = ACCOUNT) -> Store:
     access = ResilientDatabase(place.url, clock=monotonic, on_problem=pytest.fail)
     _opened.append(access)
     return Store(access, account, settle=HOUR)
+
+
+async def find_sessions(
+    store: Store,
+    session_filter: SessionFilter,
+    scope: str,
+    window: Window,
+    *,
+    limit: int,
+    offset: int,
+) -> list[Session]:
+    """The sessions stored in a window, newest first, whether or not it is covered."""
+    account_scope = AccountScope(store.account, scope)
+    bodies = await store.database.read(
+        lambda connection: session_rows.read_page(
+            connection, account_scope, session_filter, window, limit=limit, offset=offset
+        )
+    )
+    return [session_rows.parse_body(body) for body in bodies]
 
 
 def tallies_of(number: int, created: datetime, **changes: Any) -> Session:

@@ -1,6 +1,7 @@
 """The types of a session's fields: tolerant of what the API sends, strict in what they hold."""
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -12,18 +13,12 @@ from pydantic import (
 )
 
 from verify_mcp.domain import phones
-from verify_mcp.domain.api_limits import ATTEMPT_STATUSES, CHANNELS, SESSION_STATUSES
+from verify_mcp.domain.api_limits import ATTEMPT_STATUSES, CHANNELS, STATUSES, is_uuid
 from verify_mcp.domain.text import clean
 
 _YEARS = (2000, 2200)
 _NEVER = "0001-01-01"  # Go's zero time is how the API writes "never"
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
-
-
-def is_uuid(text: str) -> bool:
-    """Whether `text` is a UUID in the canonical lower-case form the API uses."""
-    return _UUID.fullmatch(text) is not None
 
 
 def _clean_text(value: object) -> object:
@@ -82,7 +77,9 @@ def _digits_of(value: object) -> str:
     return f"{Decimal(repr(value)):f}"
 
 
-def _known_value(words: set[str], separator: str, *, folded: bool = False) -> BeforeValidator:
+def _known_value(
+    words: Collection[str], separator: str, *, folded: bool = False
+) -> BeforeValidator:
     """Reads one of `words` in any case; another one as it is, in lower case when `folded`."""
 
     def canonical(value: object) -> object:
@@ -119,8 +116,6 @@ OptionalMoment = Annotated[datetime | None, BeforeValidator(_parse_updated)]
 Money = Annotated[Decimal | None, BeforeValidator(_parse_money)]
 Channel = Annotated[str, _known_value(CHANNELS, " ")]
 AttemptStatus = Annotated[str, _known_value(ATTEMPT_STATUSES, " ")]
-SessionStatus = Annotated[
-    str, _known_value(SESSION_STATUSES, "-", folded=True), Field(min_length=1)
-]
+SessionStatus = Annotated[str, _known_value(STATUSES, "-", folded=True), Field(min_length=1)]
 
 _READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)

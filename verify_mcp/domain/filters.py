@@ -3,8 +3,6 @@
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
-from verify_mcp.domain.api_limits import REACH
-from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.times import MICROSECOND, format_api_time
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import InvalidArgument
@@ -147,20 +145,3 @@ class SessionFilter:
     def _excludes_a_bound(self) -> bool:
         lower, upper = self.start(), self.end()
         return lower == self.session_time__gt or upper == self.session_time__lt
-
-    def clipped_to_reach(self, *, now: datetime) -> "SessionFilter":
-        """The same question with the start it can have: explicit, and not beyond the 90 days.
-
-        A window without a start but with an end gets the reach as its start, because the API
-        does not say what it would assume. No time at all stays so: the API's own default applies.
-        """
-        edge = reach_edge(now)
-        lower = self.start()
-        if not self.has_time() or (lower and lower >= edge):
-            return self
-        return replace(self, session_time__gt=None, session_time__gte=edge)
-
-    def is_out_of_reach(self, *, now: datetime) -> bool:
-        """Whether the whole window lies before what the API can still tell."""
-        upper = self.end()
-        return upper is not None and upper <= now - REACH

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
 
-from verify_mcp.domain.api_limits import SESSION_STATUSES
+from verify_mcp.domain.api_limits import STATUSES
 from verify_mcp.domain.sessions import Session
 
 NANO = Decimal("1e-9")
@@ -106,7 +106,7 @@ def tally(session: Session) -> Tally:
         expired_cost=(cost or 0) if expired else 0,
         rescued=is_rescued(session),
         uncosted=cost is None,
-        other=session.status not in SESSION_STATUSES,
+        other=session.status not in STATUSES,
     )
 
 

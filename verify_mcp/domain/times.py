@@ -13,11 +13,13 @@ _AGO = re.compile(r"([0-9]{1,6})\s?(s|m|h|d|w)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _API_TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.:][0-9]{1,9})?)?)\s?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:(?<=:[0-9]{2}:[0-9]{2})[.:]([0-9]{1,9}))?"
+    r"\s?(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
     re.ASCII | re.IGNORECASE,
 )
+"""A date, then a time, its fraction (the API's documents write a colon before it) and offset."""
 _YEARS = range(1900, 2201)
-"""Years that somebody may mean; beyond them there is hardly room to count."""
+"""The years of times that are accepted; beyond them windows could not be computed."""
 
 
 def parse_time(text: str, *, now: datetime) -> datetime:
@@ -36,7 +38,7 @@ def parse_time(text: str, *, now: datetime) -> datetime:
 
 
 def is_relative_time(text: str) -> bool:
-    """Whether `text` means another instant at another now (`24h`)."""
+    """Whether `text` is so long before now (`24h`), so that its instant moves with now."""
     return _AGO.fullmatch(text.strip().lower()) is not None
 
 
@@ -54,15 +56,10 @@ def _parse_date(text: str) -> datetime | None:
     match = _API_TIME.fullmatch(text)
     if match is None:
         return None
-    day, time, offset = match.groups()
-    hours, _, fraction = (time or "00:00").replace(".", ":").partition(":")
-    minutes, *rest = fraction.split(":")
-    second = rest[0] if rest else "00"
-    micro = (rest[1] if len(rest) > 1 else "0")[:6].ljust(6, "0")
+    date, time, fraction, offset = match.groups("")
+    written = f"{date}T{time or '00:00'}{fraction and '.' + fraction}{offset.upper() or 'Z'}"
     try:
-        return datetime.fromisoformat(
-            f"{day}T{hours}:{minutes}:{second}.{micro}{(offset or 'Z').upper()}"
-        ).astimezone(UTC)
+        return datetime.fromisoformat(written).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -78,5 +75,5 @@ def format_time(moment: datetime) -> str:
 
 
 def format_time_short(moment: datetime) -> str:
-    """An instant without its year, which `applied` or `created` tells."""
+    """An instant to the second without its year, `11-21 09:30:00`, UTC."""
     return format_time(moment)[len("2026-") :]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from cachetools import LRUCache
 
+from verify_mcp.domain.api_limits import is_subaccount_id
 from verify_mcp.mirror.lookups import MAX_CALLERS
 
 SCOPE = "verify:read"
@@ -14,7 +15,6 @@ SCOPE = "verify:read"
 ALL_SUBACCOUNTS = "*"
 """A token's claim that it is not confined to a subaccount."""
 MINUTE = 60.0
-_SUBACCOUNT = re.compile(r"SA[A-Z0-9]{18}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@|:-]{0,127}", re.ASCII)
 
 
@@ -43,7 +43,7 @@ LOCAL_CALLER = Caller("local", 0)
 
 def is_subaccount(text: object) -> bool:
     """Whether this is a subaccount's auth id."""
-    return isinstance(text, str) and _SUBACCOUNT.fullmatch(text) is not None
+    return isinstance(text, str) and is_subaccount_id(text)
 
 
 def is_name(text: object) -> bool:

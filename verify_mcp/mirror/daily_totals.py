@@ -5,20 +5,21 @@ and dropped in the transactions that change rows, so one that is there equals it
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from verify_mcp.database.base import Connection, Row, Value
 from verify_mcp.domain import tallies
+from verify_mcp.domain.api_limits import STATUSES
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.text import clean
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers
+from verify_mcp.mirror.scope import DAY, EPOCH, OF_DAY, AccountScope
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+HOUR = timedelta(hours=1)
 MAX_SUM = 2**63 - 1
 """What a database's integer holds."""
 
@@ -29,11 +30,11 @@ _ADDED = "sum(sessions), sum(attempts), sum(cost), sum(rescued), sum(uncosted)"
 _ROWS = """(SELECT account, scope, created, app, status, recipient, channel, country, brand,
     outcomes, 1 AS sessions, attempts, coalesce(cost, 0) AS cost, rescued,
     CASE WHEN cost IS NULL THEN 1 ELSE 0 END AS uncosted FROM verify_sessions) AS sessions_held"""
-_OF_DAY = "account = :account AND scope = :scope AND day = :day"
-_SUMS = """sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
+_DOCUMENTED = ", ".join(f"'{status}'" for status in STATUSES)
+_SUMS = f"""sum(sessions), sum(CASE WHEN status = 'verified' THEN sessions ELSE 0 END),
     sum(CASE WHEN status = 'expired' THEN sessions ELSE 0 END), sum(attempts), sum(cost),
     sum(CASE WHEN status = 'expired' THEN cost ELSE 0 END), sum(rescued), sum(uncosted),
-    sum(CASE WHEN status IN ('verified', 'expired', 'in-progress') THEN 0 ELSE sessions END)"""
+    sum(CASE WHEN status IN ({_DOCUMENTED}) THEN 0 ELSE sessions END)"""
 _COLUMNS = {
     "status": "status",
     "channel": "channel",
@@ -47,34 +48,9 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AccountScope:
-    """One account's sessions, or those of one of its subaccounts: the `scope`."""
-
-    account: str
-    scope: str
-
-    def params(self, window: Window) -> dict[str, Value]:
-        """The shelf and a window on it, as statements name them."""
-        starts, ends = micros(window.start), micros(window.end)
-        return {"account": self.account, "scope": self.scope, "starts": starts, "ends": ends}
-
-    def day_params(self, number: int) -> dict[str, Value]:
-        """The shelf and a day on it, as statements name them."""
-        return {"account": self.account, "scope": self.scope, "day": number}
-
-    def where(self, session_filter: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
-        """The condition on rows that a filter and a window make, and its values."""
-        stored = session_filter.stored_values()
-        condition = (
-            "account = :account AND scope = :scope AND created >= :starts AND created < :ends"
-        )
-        return condition + _equals(stored), {**self.params(window), **stored}
-
-
 def tally(
     connection: Connection,
-    shelf: AccountScope,
+    account_scope: AccountScope,
     session_filter: SessionFilter,
     windows: Iterable[Window],
     by: tuple[str, ...],
@@ -83,12 +59,18 @@ def tally(
     """The tallies of the sessions held in some windows."""
     # Day by day: SQLite groups by sorting, which takes less for many small heaps.
     parts = [part for window in windows for part in split_by_day_and_offset(window, zone)]
-    found = [_sum_part(connection, shelf, session_filter, part, shift, by) for part, shift in parts]
+    found = [
+        _sum_part(connection, account_scope, session_filter, part, shift, by)
+        for part, shift in parts
+    ]
     return tallies.merge(*(_tallies(row, by) for rows in found for row in rows))
 
 
 def windows_of_unknown_brand(
-    connection: Connection, shelf: AccountScope, session_filter: SessionFilter, window: Window
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
 ) -> list[Window]:
     """The parts of a window, a day each at most, with sessions that may have the brand or not.
 
@@ -102,7 +84,7 @@ def windows_of_unknown_brand(
     return [
         part
         for part, _ in split_by_day_and_offset(window, UTC)
-        for brands in [_sum_part(connection, shelf, others, part, timedelta(), ("brand",))]
+        for brands in [_sum_part(connection, account_scope, others, part, timedelta(), ("brand",))]
         if any(_may_be(str(row[0]), name) for row in brands)
     ]
 
@@ -113,11 +95,11 @@ def _may_be(brand: str, name: str) -> bool:
     return brand == tallies.UNKNOWN or brand.casefold() == clean(name).casefold()
 
 
-def delete(connection: Connection, shelf: AccountScope, numbers: Iterable[int]) -> None:
+def delete(connection: Connection, account_scope: AccountScope, numbers: Iterable[int]) -> None:
     """Forget the roll-ups of days whose rows have changed; days are numbered from 1970."""
     connection.execute_many(
-        f"DELETE FROM verify_days WHERE {_OF_DAY}",  # noqa: S608 - fixed names
-        [shelf.day_params(number) for number in numbers],
+        f"DELETE FROM verify_days WHERE {OF_DAY}",  # noqa: S608 - fixed names
+        [account_scope.day_params(number) for number in numbers],
     )
 
 
@@ -130,28 +112,21 @@ def delete_before(connection: Connection, account: str, edge: int) -> None:
 
 
 def add_complete_days(
-    connection: Connection, shelf: AccountScope, numbers: Iterable[int], complete: Sequence[Window]
+    connection: Connection,
+    account_scope: AccountScope,
+    numbers: Iterable[int],
+    complete: Sequence[Window],
 ) -> None:
     """Roll up those of some days that lie in the windows held and have no roll-up."""
     for number in numbers:
         day = Window(EPOCH + number * DAY, EPOCH + (number + 1) * DAY)
-        if covers(day, complete) and not _is_rolled_up(connection, shelf, number):
-            _add_day(connection, shelf, day)
+        if covers(day, complete) and not _is_rolled_up(connection, account_scope, number):
+            _add_day(connection, account_scope, day)
 
 
 def day_number(moment: datetime) -> int:
     """The days from 1970 to the one of an instant."""
     return (moment - EPOCH) // DAY
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970."""
-    return (moment - EPOCH) // MICROSECOND
-
-
-def instant(microseconds: int) -> datetime:
-    """The instant so many microseconds after 1970."""
-    return EPOCH + microseconds * MICROSECOND
 
 
 def split_by_day_and_offset(window: Window, zone: tzinfo) -> list[tuple[Window, timedelta]]:
@@ -170,7 +145,7 @@ def split_by_day_and_offset(window: Window, zone: tzinfo) -> list[tuple[Window, 
 
 def _sum_part(
     connection: Connection,
-    shelf: AccountScope,
+    account_scope: AccountScope,
     session_filter: SessionFilter,
     part: Window,
     shift: timedelta,
@@ -183,10 +158,10 @@ def _sum_part(
     }
     has_columns = columns <= set(_KINDS.split(", "))
     if part.length == DAY and has_columns and not (shift and "day" in by):
-        rows = _sum_day(connection, shelf, session_filter, day_number(part.start), by)
-        if rows or _is_rolled_up(connection, shelf, day_number(part.start)):
+        rows = _sum_day(connection, account_scope, session_filter, day_number(part.start), by)
+        if rows or _is_rolled_up(connection, account_scope, day_number(part.start)):
             return rows
-    where, values = shelf.where(session_filter, part)
+    where, values = account_scope.where(session_filter, part)
     if {"day", "hour"} & set(by):
         values["shift"] = shift // MICROSECOND
     return _sum_rows(connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[each] for each in by])
@@ -194,14 +169,13 @@ def _sum_part(
 
 def _sum_day(
     connection: Connection,
-    shelf: AccountScope,
+    account_scope: AccountScope,
     session_filter: SessionFilter,
     number: int,
     by: tuple[str, ...],
 ) -> list[Row]:
     """A whole day's tallies from its roll-up; none when it has none."""
-    stored = session_filter.stored_values()
-    where, values = _OF_DAY + _equals(stored), {**shelf.day_params(number), **stored}
+    where, values = account_scope.where_day(session_filter, number)
     columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
     return _sum_rows(connection, f"verify_days WHERE {where}", values, columns)
 
@@ -216,13 +190,13 @@ def _sum_rows(
     return [row for row in rows if row[len(columns)]]
 
 
-def _is_rolled_up(connection: Connection, shelf: AccountScope, number: int) -> bool:
-    sql = f"SELECT 1 FROM verify_days WHERE {_OF_DAY} LIMIT 1"  # noqa: S608 - fixed names
-    return bool(connection.fetch_all(sql, shelf.day_params(number)))
+def _is_rolled_up(connection: Connection, account_scope: AccountScope, number: int) -> bool:
+    sql = f"SELECT 1 FROM verify_days WHERE {OF_DAY} LIMIT 1"  # noqa: S608 - fixed names
+    return bool(connection.fetch_all(sql, account_scope.day_params(number)))
 
 
-def _add_day(connection: Connection, shelf: AccountScope, day: Window) -> None:
-    where, values = shelf.where(SessionFilter(), day)
+def _add_day(connection: Connection, account_scope: AccountScope, day: Window) -> None:
+    where, values = account_scope.where(SessionFilter(), day)
     ((count, dearest),) = connection.fetch_all(
         f"SELECT count(*), max(cost) FROM verify_sessions WHERE {where}",  # noqa: S608 - fixed names
         values,
@@ -235,10 +209,6 @@ def _add_day(connection: Connection, shelf: AccountScope, day: Window) -> None:
         f"GROUP BY account, scope, {_KINDS}",
         {**values, "day": day_number(day.start)},
     )
-
-
-def _equals(columns: Iterable[str]) -> str:
-    return "".join(f" AND {column} = :{column}" for column in columns)
 
 
 def _next_offset_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from verify_mcp.clock import Clock
 from verify_mcp.database.status import DatabaseStatus
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE, ReplyTime
 from verify_mcp.domain.sessions import Page, Session

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.payloads import parse_page, parse_session
+from verify_mcp.domain.reach import clip_start
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.times import format_api_time
@@ -79,7 +80,7 @@ class VerifyClient:
     ) -> Page:
         """One page of the sessions that match, newest first. Raises ApiError."""
         # A request may wait long for its slot, and the reach moves on meanwhile.
-        session_filter = session_filter.clipped_to_reach(now=self.clock.now())
+        session_filter = clip_start(session_filter, now=self.clock.now())
         params = query_params(session_filter, limit=limit, offset=offset, cursor=cursor)
         with name_filters_in_error(session_filter):
             body, receipt = await self._get("", params)

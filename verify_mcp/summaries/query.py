@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.reach import explain_reach
 from verify_mcp.domain.tallies import Tallies
-from verify_mcp.domain.times import format_time
 from verify_mcp.domain.windows import Window
 from verify_mcp.summaries.count_result import CountResult
 
@@ -56,5 +56,5 @@ class SummaryResult:
 
 def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:
     """The result for a window that lies before the API's reach: no figure is known."""
-    why = f"The API reaches back 90 days, to {format_time(now - REACH)} UTC."
+    why = explain_reach(now - REACH)
     return SummaryResult("", window, {}, now, (window,), why)

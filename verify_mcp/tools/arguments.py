@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from verify_mcp.domain import phones
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_subaccount_id, is_uuid
 from verify_mcp.domain.text import clean
 from verify_mcp.domain.times import parse_time
 from verify_mcp.errors import InvalidArgument
@@ -180,7 +180,7 @@ def parse_subaccount(value: object, context: ParseContext) -> str:
             "cannot be asked with a subaccount's own credentials: they see only that subaccount."
         )
     text = parse_text(value, context).upper()
-    if not re.fullmatch(r"SA[A-Z0-9]{18}", text, re.ASCII):
+    if not is_subaccount_id(text):
         raise InvalidArgument(
             "is not a subaccount's auth id: SA and 18 capitals or digits, "
             "e.g. SAXXXXXXXXXXXXXXXXXX. Never give its token."

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from verify_mcp.context import AppContext
-from verify_mcp.domain.field_types import is_uuid
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.sessions import Session
 from verify_mcp.errors import InvalidArgument, QuotaExhausted
 from verify_mcp.plivo.call import CallContext

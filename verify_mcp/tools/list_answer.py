@@ -1,26 +1,22 @@
 """The answer of `list_verify_sessions`: a table, or whole sessions."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from verify_mcp.domain import phones
-from verify_mcp.domain.api_limits import DEFAULT_WINDOW, REACH
+from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.reach import REACH_TOLERANCE
+from verify_mcp.domain.reach import PAGING_TIME, REACH_TOLERANCE, ClippedFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import attempts_text
-from verify_mcp.domain.times import format_api_time, format_time, format_time_short
+from verify_mcp.domain.times import format_api_time, format_time_short
 from verify_mcp.tools.envelope import AnswerMeta, pending_fields
 from verify_mcp.tools.formatting import RecipientFormatter, format_money, session_fields
 from verify_mcp.tools.list_paging import next_page, split_page
 from verify_mcp.tools.list_request import ListRequest
 
 SHORT_ID_LENGTH = 8
-REACH_SLACK = timedelta(seconds=3)
-"""How far apart two readings of the API's clock may lie: its replies have whole seconds."""
-PAGING_TIME = timedelta(hours=1)
-"""How long somebody may page through one window whose pinned start leaves the reach."""
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
 
 WHOLE_NUMBER = "`recipient` is compared with whole numbers, country code included."
@@ -33,21 +29,20 @@ def recipient_note(number: str) -> str:
 
 def list_answer(
     request: ListRequest,
-    sent_filter: SessionFilter,
+    clipped: ClippedFilter,
     page: Page,
     meta: AnswerMeta,
     format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
-    """The answer of `list_verify_sessions`; `sent_filter` is the filter as the API got it."""
-    latest = page.receipt.latest if page.receipt else meta.now
-    if sent_filter.has_time() and latest - REACH - (sent_filter.start() or latest) > REACH_SLACK:
-        # The reach moved while the request waited.
-        sent_filter = sent_filter.clipped_to_reach(now=latest)
+    """The answer of `list_verify_sessions`; `clipped` is the filter as it was sent."""
+    # The reach may have moved while the request waited.
+    clipped = clipped.at(page.receipt.latest if page.receipt else meta.now)
+    sent_filter = clipped.sent
     inside = tuple(session for session in page.sessions if sent_filter.admits_time(session.created))
     strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
     page, resume = split_page(request, page)
-    gaps = out_of_reach_fields(request, sent_filter, latest)
-    why = [gap["why"] for gap in gaps]
+    beyond = clipped.out_of_reach(PAGING_TIME if request.offset else REACH_TOLERANCE)
+    why = [beyond.why] if beyond else []
     if page.skipped:
         why.append(f"{page.skipped} of the API's rows could not be read and are left out.")
     if strays:
@@ -55,7 +50,7 @@ def list_answer(
     return {
         "complete": not why,
         **({"why": " ".join(why)} if why else {}),
-        **({"missing": [gap["missing"] for gap in gaps]} if gaps else {}),
+        **({"missing": [beyond.missing]} if beyond else {}),
         "applied": applied(sent_filter, meta.now, request),
         **_table(page, request, format_recipient),
         **({"skipped": page.skipped} if page.skipped else {}),
@@ -63,13 +58,6 @@ def list_answer(
         **next_page(request, sent_filter, page, meta.now, resume),
         **meta.fields(),
     }
-
-
-def out_of_reach_answer(
-    request: ListRequest, meta: AnswerMeta, format_recipient: RecipientFormatter
-) -> dict[str, Any]:
-    """The answer when the whole window lies before the API's reach."""
-    return list_answer(request, request.session_filter, Page(()), meta, format_recipient)
 
 
 def list_pending_answer(
@@ -122,25 +110,6 @@ def _row(session: Session, format_recipient: RecipientFormatter) -> list[str]:
         session.status,
         attempts_text(session),
         format_money(session.cost) or "",
-    ]
-
-
-def out_of_reach_fields(
-    request: ListRequest, sent_filter: SessionFilter, now: datetime
-) -> list[dict[str, str]]:
-    """The part of the window that lies before the API's reach: why, and its times."""
-    lower, first, edge = request.session_filter.start(), sent_filter.start(), now - REACH
-    allowance = PAGING_TIME if request.offset else REACH_TOLERANCE
-    is_gone = request.session_filter.is_out_of_reach(now=now)
-    is_cut = bool(lower and first and first - lower > allowance)
-    if not (is_cut or is_gone):
-        return []
-    start = f"{format_time(lower)} to " if lower else "until "
-    return [
-        {
-            "why": f"The API reaches back 90 days, to {format_time(edge)} UTC.",
-            "missing": start + format_time(min(edge, request.session_filter.end() or edge)),
-        }
     ]
 
 

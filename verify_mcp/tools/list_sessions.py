@@ -4,11 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from verify_mcp.context import AppContext
+from verify_mcp.domain.reach import clip_to_reach
+from verify_mcp.domain.sessions import Page
 from verify_mcp.errors import QuotaExhausted
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
-from verify_mcp.tools.list_answer import list_answer, list_pending_answer, out_of_reach_answer
+from verify_mcp.tools.list_answer import list_answer, list_pending_answer
 from verify_mcp.tools.list_paging import request_limit
 from verify_mcp.tools.list_request import LIST_ARGUMENTS, parse_list
 
@@ -19,26 +21,22 @@ async def list_verify_sessions(
     """One page of sessions, newest first."""
     request = parse_list(arguments, parse_context(app))
     request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
-    now = app.now()
-    if request.session_filter.is_out_of_reach(now=now):
-        return out_of_reach_answer(
-            request,
-            await answer_meta(app, app.gateway.list_limiter, call),
-            app.recipients.format,
-        )
-    sent_filter = request.session_filter.clipped_to_reach(now=now)
+    clipped = clip_to_reach(request.session_filter, now=app.now())
+    if clipped.is_out_of_reach:
+        meta = await answer_meta(app, app.gateway.list_limiter, call)
+        return list_answer(request, clipped, Page(()), meta, app.recipients.format)
     try:
         limit = request_limit(request)
         page = await app.mirror.list_page(
-            sent_filter, limit=limit, offset=request.offset, effort=call
+            clipped.sent, limit=limit, offset=request.offset, effort=call
         )
     except QuotaExhausted as error:
         meta = await answer_meta(app, app.gateway.list_limiter, call)
-        return list_pending_answer(request, sent_filter, error.eta_s, meta, app.recipients.format)
+        return list_pending_answer(request, clipped.sent, error.eta_s, meta, app.recipients.format)
     meta = await answer_meta(app, app.gateway.list_limiter, call)
     if page.receipt is not None:
         meta = replace(meta, now=page.receipt.earliest)
-    return list_answer(request, sent_filter, page, meta, app.recipients.format)
+    return list_answer(request, clipped, page, meta, app.recipients.format)
 
 
 LIST_SESSIONS = ToolDefinition(

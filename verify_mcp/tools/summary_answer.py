@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from verify_mcp.domain.reach import REACH_TOLERANCE
+from verify_mcp.domain.reach import REACH_TOLERANCE, OutOfReach, out_of_reach
 from verify_mcp.domain.tallies import total
-from verify_mcp.domain.times import format_api_time, format_time
+from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import Window, join_closest
 from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.envelope import AnswerMeta
@@ -32,11 +32,11 @@ def summary_answer(
     # Groups of attempt statuses overlap; around what was counted nothing is in groups.
     overlapping = "attempt_status" in request.group_by and result.count is None
     total_tally = None if overlapping else total(result.tallies.values())
-    beyond = _out_of_reach_spans(request, result)
-    spans = join_closest(result.missing, MAX_SPANS - len(beyond))
-    whys = (result.why, _explain_joined_spans(result, spans), *(gap["why"] for gap in beyond))
+    beyond = _out_of_reach_part(request, result)
+    spans = join_closest(result.missing, MAX_SPANS - (1 if beyond else 0))
+    whys = (result.why, _explain_joined_spans(result, spans), beyond.why if beyond else "")
     why = " ".join(filter(None, whys))
-    missing = [*map(_format_span, spans), *(gap["missing"] for gap in beyond)]
+    missing = [*map(_format_span, spans), *([beyond.missing] if beyond else [])]
     return {
         "complete": not missing and not result.skipped and result.count is None,
         **({"basis": result.basis} if result.basis else {}),
@@ -100,14 +100,9 @@ def _applied(request: SummarizeRequest, result: SummaryResult) -> dict[str, Any]
     return applied
 
 
-def _out_of_reach_spans(request: SummarizeRequest, result: SummaryResult) -> list[dict[str, str]]:
-    """What lies before the API's reach; seconds that slid out of it show in `applied` only."""
+def _out_of_reach_part(request: SummarizeRequest, result: SummaryResult) -> OutOfReach | None:
+    """What lies before the API's reach, None for seconds: `applied` shows those."""
     start = result.window.start
     if start - request.start <= REACH_TOLERANCE:
-        return []
-    return [
-        {
-            "why": f"The API reaches back 90 days, to {format_time(start)} UTC.",
-            "missing": f"{format_time(request.start)} to {format_time(start)}",
-        }
-    ]
+        return None
+    return out_of_reach(request.start, start, edge=start)
