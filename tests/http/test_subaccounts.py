@@ -40,6 +40,7 @@ from verify_mcp.http.subaccounts import (
     SubaccountGateway,
 )
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.settings import Credentials
 
 pytestmark = pytest.mark.anyio
@@ -269,7 +270,7 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
         confined = SubaccountGateway(whole.gateway, MINE, is_known)
         with pytest.raises(InvalidArgument):
             await confined.list_sessions(
-                SessionFilter(subaccount=THEIRS), limit=1, offset=0, effort=CallContext()
+                PageRequest(SessionFilter(subaccount=THEIRS), 1, 0), effort=CallContext()
             )
 
 

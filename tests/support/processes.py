@@ -182,6 +182,7 @@ async def _ask_until_stopped(member: Member) -> None:
     from verify_mcp.database.resilient import ResilientDatabase
     from verify_mcp.domain.filters import SessionFilter
     from verify_mcp.plivo.client import open_client
+    from verify_mcp.plivo.page_request import PageRequest
     from verify_mcp.plivo.rate_limit_store import Slot, Ticket
     from verify_mcp.plivo.rate_limiter import RateLimiter
     from verify_mcp.plivo.shared_rate_limit import DatabaseRateLimitStore
@@ -223,7 +224,7 @@ async def _ask_until_stopped(member: Member) -> None:
                     os.kill(os.getpid(), signal.SIGKILL)
                 await anyio.sleep(random.uniform(0, plan.jitter / 2))  # noqa: S311 - a delay
                 if time.monotonic() < until:
-                    await api.list_sessions(SessionFilter(), limit=1, offset=0)
+                    await api.list_sessions(PageRequest(SessionFilter(), 1, 0))
 
     now = lambda: datetime.now(UTC) + timedelta(seconds=shift())  # noqa: E731
     await ledger.status()

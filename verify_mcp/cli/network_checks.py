@@ -14,6 +14,7 @@ from verify_mcp.cli.checks import OK, PROBLEM, WARNING, CheckResult, Environ, re
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.errors import CredentialsRejected, InvalidSetting, VerifyError
 from verify_mcp.plivo.client import open_client
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.settings import API_URL, Settings, read_settings
 
 _SLOW_CLOCK, _WRONG_CLOCK = 30, 300
@@ -104,7 +105,7 @@ def probe_api(environ: Environ, app: Callable[..., Any] | None) -> ApiProbe | No
 async def _request_once(settings: Settings, app: Callable[..., Any] | None) -> ApiProbe:
     async with open_client(settings, now=lambda: datetime.now(UTC), app=app) as api:
         try:
-            await api.list_sessions(SessionFilter(), limit=1, offset=0)
+            await api.list_sessions(PageRequest(SessionFilter(), limit=1, offset=0))
         except VerifyError as error:
             return ApiProbe(error, api.server_time)
         return ApiProbe(None, api.server_time)

@@ -13,7 +13,6 @@ from cachetools import LRUCache
 
 from verify_mcp.context import AppContext, compose
 from verify_mcp.database.status import DatabaseStatus
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.errors import AccessDenied, InvalidArgument, SessionNotFound
 from verify_mcp.http.callers import Caller
@@ -21,6 +20,7 @@ from verify_mcp.mirror.recent import RecentSessions
 from verify_mcp.mirror.session_source import SessionSource
 from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.settings import Credentials
 
@@ -53,21 +53,13 @@ class SubaccountGateway:
     def api_clock(self) -> ApiClock:
         return self._parent.api_clock
 
-    async def list_sessions(
-        self,
-        session_filter: SessionFilter,
-        *,
-        limit: int,
-        offset: int,
-        effort: CallContext,
-        cursor: str | None = None,
-    ) -> Page:
+    async def list_sessions(self, request: PageRequest, *, effort: CallContext) -> Page:
+        session_filter = request.session_filter
         if session_filter.subaccount not in (None, self._subaccount):
             raise InvalidArgument("subaccount cannot be asked for: your token sees only its own.")
         confined_filter = replace(session_filter, subaccount=self._subaccount)
-        return await self._parent.list_sessions(
-            confined_filter, limit=limit, offset=offset, cursor=cursor, effort=effort
-        )
+        confined_request = replace(request, session_filter=confined_filter)
+        return await self._parent.list_sessions(confined_request, effort=effort)
 
     async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
         if not await self._is_listed(uuid):

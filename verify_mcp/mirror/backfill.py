@@ -21,6 +21,7 @@ from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.errors import ApiError, QuotaExhausted
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 
 CONCURRENT_PAGES = 4
 """Pages asked for at once, where at least twice as many are expected."""
@@ -109,13 +110,8 @@ class Backfill:
 
         async def ask(offset: int) -> None:
             try:
-                found[offset] = await self._mirror.fetch(
-                    session_filter,
-                    limit=PAGE_SIZE,
-                    offset=offset,
-                    cursor=self._cursor,
-                    effort=effort,
-                )
+                request = PageRequest(session_filter, PAGE_SIZE, offset, self._cursor)
+                found[offset] = await self._mirror.fetch(request, effort=effort)
             except (QuotaExhausted, ApiError) as error:
                 found[offset] = error
 

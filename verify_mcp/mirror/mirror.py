@@ -17,6 +17,7 @@ from verify_mcp.mirror.resumable_jobs import ResumableJobs
 from verify_mcp.mirror.session_source import SessionSource
 from verify_mcp.mirror.store import Store
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.settings import Settings
 
 PURGE_INTERVAL = timedelta(hours=6)
@@ -65,24 +66,14 @@ class Mirror:
         self, session_filter: SessionFilter, *, limit: int, offset: int, effort: CallContext
     ) -> Page:
         """One page from the API, which is saved. Raises QuotaExhausted or ApiError."""
-        page = await self.fetch(session_filter, limit=limit, offset=offset, effort=effort)
+        page = await self.fetch(PageRequest(session_filter, limit, offset), effort=effort)
         claim = provable_window(page) if session_filter.is_unfiltered() else None
         await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
         return page
 
-    async def fetch(
-        self,
-        session_filter: SessionFilter,
-        *,
-        limit: int,
-        offset: int,
-        effort: CallContext,
-        cursor: str | None = None,
-    ) -> Page:
+    async def fetch(self, request: PageRequest, *, effort: CallContext) -> Page:
         """One page from the API, which the caller saves. Raises QuotaExhausted or ApiError."""
-        page = await self.gateway.list_sessions(
-            session_filter, limit=limit, offset=offset, cursor=cursor, effort=effort
-        )
+        page = await self.gateway.list_sessions(request, effort=effort)
         for session in page.sessions:
             self._recent.remember(session)
         return page

@@ -2,10 +2,10 @@
 
 from typing import Protocol
 
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.plivo.rate_limiter import RateLimiter
 
 
@@ -24,15 +24,7 @@ class SessionSource(Protocol):
     def api_clock(self) -> ApiClock:
         """The API's clock."""
 
-    async def list_sessions(
-        self,
-        session_filter: SessionFilter,
-        *,
-        limit: int,
-        offset: int,
-        effort: CallContext,
-        cursor: str | None = None,
-    ) -> Page:
+    async def list_sessions(self, request: PageRequest, *, effort: CallContext) -> Page:
         """One page of the filtered sessions. Raises QuotaExhausted or ApiError."""
 
     async def get_session(self, uuid: str, *, effort: CallContext) -> Session:

@@ -16,12 +16,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from verify_mcp.domain.api_limits import is_uuid
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.payloads import parse_page, parse_session
 from verify_mcp.domain.reach import clip_start
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.times import format_api_time
 from verify_mcp.errors import ApiFailed, ApiUnreachable, RateLimited, SessionNotFound
 from verify_mcp.plivo import retry
 from verify_mcp.plivo.api_clock import ApiClock
@@ -32,26 +30,13 @@ from verify_mcp.plivo.api_errors import (
     translate_network_errors,
 )
 from verify_mcp.plivo.body import read_limited
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.plivo.transport import client_options, quiet_http_logs
 from verify_mcp.redaction import Redactor
 from verify_mcp.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
-
-
-def query_params(
-    session_filter: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
-) -> dict[str, str]:
-    """The list endpoint's query parameters: documented names and time form."""
-    params = {
-        name: format_api_time(value) if isinstance(value, datetime) else value
-        for name, value in session_filter.set_filters().items()
-    }
-    if session_filter.recipient:
-        params["recipient"] = f"+{session_filter.recipient}"
-    position = {"cursor": cursor} if cursor else {"offset": str(offset)}
-    return {**params, "limit": str(limit), **position}
 
 
 class VerifyClient:
@@ -75,14 +60,12 @@ class VerifyClient:
         self.server_time: datetime | None = None
         """The `Date` of the last reply, aware UTC; None when it had none that can be read."""
 
-    async def list_sessions(
-        self, session_filter: SessionFilter, *, limit: int, offset: int, cursor: str | None = None
-    ) -> Page:
+    async def list_sessions(self, request: PageRequest) -> Page:
         """One page of the sessions that match, newest first. Raises ApiError."""
         # A request may wait long for its slot, and the reach moves on meanwhile.
-        session_filter = clip_start(session_filter, now=self.clock.now())
-        params = query_params(session_filter, limit=limit, offset=offset, cursor=cursor)
-        with name_filters_in_error(session_filter):
+        clipped = clip_start(request.session_filter, now=self.clock.now())
+        params = replace(request, session_filter=clipped).query_params()
+        with name_filters_in_error(clipped):
             body, receipt = await self._get("", params)
         page = parse_page(body)
         return replace(page, receipt=self.clock.record_newest(receipt, page.newest))

@@ -7,13 +7,13 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from verify_mcp import metrics
 from verify_mcp.clock import Clock
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
 from verify_mcp.plivo import retry
 from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext, max_queue_wait
 from verify_mcp.plivo.client import VerifyClient
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.plivo.rate_limit_store import Slot
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.plivo.single_flight import SingleFlight
@@ -49,25 +49,13 @@ class ApiGateway:
         """The API's clock."""
         return self._api.clock
 
-    async def list_sessions(
-        self,
-        session_filter: SessionFilter,
-        *,
-        limit: int,
-        offset: int,
-        effort: CallContext,
-        cursor: str | None = None,
-    ) -> Page:
+    async def list_sessions(self, request: PageRequest, *, effort: CallContext) -> Page:
         """One page of the sessions that match. Raises QuotaExhausted or ApiError."""
-
-        def send() -> Awaitable[Page]:
-            return self._api.list_sessions(
-                session_filter, limit=limit, offset=offset, cursor=cursor
-            )
-
         return await self._flights.run(
-            ("page", session_filter, limit, offset, cursor, effort.priority),
-            lambda: self._request_with_retries(self.list_limiter, send, effort),
+            (request, effort.priority),
+            lambda: self._request_with_retries(
+                self.list_limiter, lambda: self._api.list_sessions(request), effort
+            ),
         )
 
     async def get_session(self, uuid: str, *, effort: CallContext) -> Session:

@@ -6,6 +6,7 @@ A result is never silently partial: what it does not cover is in `missing`.
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.counter import SessionCounter
 from verify_mcp.summaries.fetcher import Fetcher
@@ -55,7 +56,8 @@ class Summarizer:
         """
         scope = self._query.session_filter.subaccount or ""
         if not self._query.is_end_pinned and await self._mirror.is_behind_store(scope):
-            await self._mirror.fetch(SessionFilter(), limit=1, offset=0, effort=self._budget.call)
+            request = PageRequest(SessionFilter(), limit=1, offset=0)
+            await self._mirror.fetch(request, effort=self._budget.call)
 
     async def _advance(self, state: State) -> State:
         """Do what a state names, and go on to the next one."""
