@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.client import SANDBOX, App, CannedApi, FakeClock, emulator_with, make_record
-from verify_mcp.cli import main, report
-from verify_mcp.cli.report import ReportOptions
+from verify_mcp.cli import main, report_file
+from verify_mcp.cli.report_file import ReportOptions
 
 WINDOW = {"session_time__gte": "2026-11-14 09:30:00", "session_time__lt": "2026-11-21 09:30:00"}
 
@@ -24,7 +24,7 @@ def order(tmp_path: Path) -> ReportOptions:
 
 def made(order: ReportOptions, app: App, clock: FakeClock | None = None, **settings: Any) -> int:
     world = (clock or FakeClock()).clock()
-    return report.run(order, replace(SANDBOX, **settings), app=app, world=world)
+    return report_file.run(order, replace(SANDBOX, **settings), app=app, world=world)
 
 
 def data(order: ReportOptions) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def many(clock: FakeClock, number: int) -> App:
 
 def test_the_answers_in_a_report_are_of_one_window_and_exact(order: ReportOptions) -> None:
     app = emulator_with(make_record(1), make_record(2, 3000.0, outcome="verified"))
-    assert made(order, app) == report.EXIT_EXACT
+    assert made(order, app) == report_file.EXIT_EXACT
     found = data(order)
     answers = found["answers"]
     assert [each["applied"].get("group_by") for each in answers] == [
@@ -60,7 +60,7 @@ def test_the_answers_in_a_report_are_of_one_window_and_exact(order: ReportOption
 def test_a_report_waits_for_the_quota_until_it_is_whole(order: ReportOptions) -> None:
     clock = FakeClock()
     begun = clock.ticks
-    assert made(order, many(clock, 700), clock) == report.EXIT_EXACT
+    assert made(order, many(clock, 700), clock) == report_file.EXIT_EXACT
     assert data(order)["answers"][0]["sessions"] == 700
     assert 60 <= clock.ticks - begun <= 600
 
@@ -69,7 +69,7 @@ def test_a_report_that_comes_too_late_says_what_is_missing(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = FakeClock()
-    assert made(replace(order, within=1.0), many(clock, 700), clock) == report.EXIT_INCOMPLETE
+    assert made(replace(order, within=1.0), many(clock, 700), clock) == report_file.EXIT_INCOMPLETE
     answers = data(order)["answers"]
     assert (answers[0]["complete"], bool(answers[0]["missing"])) == (False, True)
     assert "not exact." in capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_another_file_is_never_overwritten(
 ) -> None:
     order.path.write_text("mine", encoding="utf-8")
     api = emulator_with(make_record(1))
-    assert made(order, api) == report.EXIT_CANNOT_WRITE
+    assert made(order, api) == report_file.EXIT_CANNOT_WRITE
     assert (order.path.read_text(encoding="utf-8"), api.received) == ("mine", [])
     assert "--force" in capsys.readouterr().err
 
@@ -95,13 +95,13 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path: Path)
     path = tmp_path / "report.html"
     path.write_text("mine", encoding="utf-8")
     with pytest.raises(FileExistsError):
-        report.save(path, "theirs", force=False)
+        report_file.save(path, "theirs", force=False)
     assert [each.read_text(encoding="utf-8") for each in tmp_path.iterdir()] == ["mine"]
 
 
 def test_with_force_the_file_is_replaced(order: ReportOptions) -> None:
     order.path.write_text("old", encoding="utf-8")
-    assert made(replace(order, force=True), emulator_with(make_record(1))) == report.EXIT_EXACT
+    assert made(replace(order, force=True), emulator_with(make_record(1))) == report_file.EXIT_EXACT
     assert data(order)["answers"][0]["sessions"] == 1
     assert order.path.stat().st_mode & 0o777 == 0o600
 
@@ -110,14 +110,14 @@ def test_a_folder_that_is_not_there_is_named(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = replace(order, path=order.path.parent / "none" / "report.html")
-    assert made(nowhere, emulator_with()) == report.EXIT_CANNOT_WRITE
+    assert made(nowhere, emulator_with()) == report_file.EXIT_CANNOT_WRITE
     assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_nothing_is_written_when_the_api_is_away(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert made(order, CannedApi({"error": "away"}, status=503)) == report.EXIT_TRY_LATER
+    assert made(order, CannedApi({"error": "away"}, status=503)) == report_file.EXIT_TRY_LATER
     assert not order.path.exists()
     assert "the next run goes on" in capsys.readouterr().err
 
@@ -134,7 +134,7 @@ def test_nothing_is_written_when_the_api_is_away(
 def test_what_cannot_be_meant_is_refused_by_its_name(
     order: ReportOptions, said: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert made(replace(order, **said), emulator_with(make_record(1))) == report.EXIT_CONFIGURE
+    assert made(replace(order, **said), emulator_with(make_record(1))) == report_file.EXIT_CONFIGURE
     assert capsys.readouterr().err.startswith(told)
     assert not order.path.exists()
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_meant_is_refused_by_its_name(
 def test_a_report_needs_the_mirror_and_says_how_to_have_one_in_memory(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert made(order, emulator_with(), mirror=False) == report.EXIT_CONFIGURE
+    assert made(order, emulator_with(), mirror=False) == report_file.EXIT_CONFIGURE
     assert "VERIFY_MCP_DATABASE_URL=sqlite://" in capsys.readouterr().err
 
 
@@ -170,7 +170,7 @@ def test_the_command_writes_a_report_of_made_up_sessions(
     ]
     with pytest.raises(SystemExit) as ended:
         main.main(said)
-    assert ended.value.code == report.EXIT_EXACT
+    assert ended.value.code == report_file.EXIT_EXACT
     found = data(ReportOptions("", None, (), path))
     assert found["sandbox"] is True
     assert [each["applied"].get("group_by") for each in found["answers"]] == [
@@ -183,6 +183,8 @@ def test_the_command_writes_a_report_of_made_up_sessions(
 def test_ninety_days_are_told_day_by_day(order: ReportOptions) -> None:
     clock = FakeClock()
     app = emulator_with(*(make_record(n, 60 + n * 24 * 60) for n in range(89)), clock=clock)
-    assert made(replace(order, since="90d", charts=(("day",),)), app, clock) == report.EXIT_EXACT
+    assert (
+        made(replace(order, since="90d", charts=(("day",),)), app, clock) == report_file.EXIT_EXACT
+    )
     rows = data(order)["answers"][1]["rows"]
     assert [row[1] for row in rows] == ["1"] * 89

@@ -12,7 +12,7 @@ from rich.console import Console
 from tests.support.client import FakeClock, emulator_with, make_record
 from tests.support.databases import sqlite_url
 from tests.support.mirror import open_context_of
-from verify_mcp.cli.sync import EXIT_DONE, EXIT_TRY_LATER, purge_command, sync_command
+from verify_mcp.cli.mirror_commands import EXIT_DONE, EXIT_TRY_LATER, purge_command, sync_command
 from verify_mcp.emulator import Emulator, Fault
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.settings import Credentials

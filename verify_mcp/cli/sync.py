@@ -1,159 +1,41 @@
-"""Filling and emptying the mirror from the command line."""
+"""The commands `sync` and `purge`."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
-from math import inf
-
-import anyio
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-from verify_mcp import logs
-from verify_mcp.context import AppContext, open_context
-from verify_mcp.domain.api_limits import REACH
-from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.reach import REACH_TOLERANCE, reach_edge
-from verify_mcp.domain.times import parse_time
-from verify_mcp.domain.windows import Window, gaps
-from verify_mcp.errors import (
-    ApiError,
-    CredentialsMissing,
-    CredentialsRejected,
-    DatabaseUnavailable,
-    InvalidArgument,
-    InvalidSetting,
-)
-from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
-from verify_mcp.mirror.store import Store
-from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.rate_limit_store import Priority
-from verify_mcp.settings import Settings, read_settings
-
-EXIT_DONE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 75, 78
-"""Exit codes: done; the API or the database is away (EX_TEMPFAIL); something to set (EX_CONFIG)."""
-
-Command = Callable[[AppContext, Console], Awaitable[int]]
+import argparse
+import os
+from typing import Any
 
 
-def run(environ: Mapping[str, str], work: Command) -> int:
-    """Do one of the works below with the mirror that the environment asks for; the exit code."""
-    out = Console(stderr=True, highlight=False)
-    try:
-        settings = read_settings(environ)
-        logs.configure(settings)
-        return anyio.run(_with_context, settings, work, out)
-    except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        out.print(str(error), markup=False)
-        return EXIT_CONFIGURE
-    except (ApiError, DatabaseUnavailable) as error:
-        out.print(f"{error} What was fetched is kept; the next run goes on.", markup=False)
-        return EXIT_TRY_LATER
+def add_sync_command(subparsers: Any) -> None:
+    """Add the command `sync`."""
+    sync = subparsers.add_parser("sync", help="fetch what the mirror lacks of a period")
+    sync.add_argument("--since", default="24h", help="start: 24h, 7d, 2026-11-01 (default 24h)")
+    sync.add_argument("--until", help="end (default now)")
+    sync.add_argument("--subaccount", default="", help="auth id (SA…) of a subaccount")
+    sync.add_argument("--status", action="store_true", help="only show what is held")
+    sync.set_defaults(command=_sync)
 
 
-async def _with_context(settings: Settings, work: Command, out: Console) -> int:
-    async with open_context(settings) as app:
-        return await work(app, out)
+def add_purge_command(subparsers: Any) -> None:
+    """Add the command `purge`."""
+    purge = subparsers.add_parser("purge", help="empty the mirror, by age or entirely")
+    age = purge.add_mutually_exclusive_group(required=True)
+    age.add_argument("--older-than", help="forget what is older: 30d, 2026-11-01")
+    age.add_argument("--all", action="store_true", help="forget everything")
+    purge.set_defaults(command=_purge)
 
 
-def sync_command(since: str, until: str | None, subaccount: str) -> Command:
-    """Fetch what the mirror lacks of a period, the youngest part first, behind people's calls."""
+def _sync(options: argparse.Namespace) -> int:
+    from verify_mcp.cli import mirror_commands
 
-    async def work(app: AppContext, out: Console) -> int:
-        now = app.now()
-        start = max(_time("--since", since, app), reach_edge(now))
-        end = min(_time("--until", until, app), now) if until else now
-        if end <= now - REACH:
-            raise InvalidArgument("--until lies before the 90 days that the API reaches back.")
-        if start >= end:
-            raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")
-        wanted, period = SessionFilter(subaccount=subaccount or None), Window(start, end)
-        missing = gaps(period, await _store(app).cached_windows(subaccount, period))
-        fetched, left = await _fetch_with_progress(app, out, wanted, missing)
-        if app.database.problem:
-            raise DatabaseUnavailable(app.database.problem)
-        message = "Held in part" if left else "Held"
-        out.print(f"{message}: {period} UTC. Fetched {fetched} sessions.", markup=False)
-        for window in left:
-            out.print(f"  missing: {window} UTC", markup=False)
-        within_reach = app.now() - REACH + REACH_TOLERANCE
-        return EXIT_TRY_LATER if any(each.end > within_reach for each in left) else EXIT_DONE
-
-    return work
-
-
-def status_command(subaccount: str) -> Command:
-    """Show what the mirror holds, and which spans of time are complete."""
-
-    async def work(app: AppContext, out: Console) -> int:
-        sessions, windows = await _store(app).stats(subaccount)
-        out.print(f"{sessions} sessions in {app.database.location}", markup=False)
-        for window in windows:
-            out.print(f"  complete: {window} UTC", markup=False)
-        return EXIT_DONE
-
-    return work
-
-
-def purge_command(older_than: str | None) -> Command:
-    """Forget what is older than that, or everything, of every account in the database.
-
-    What is held for callers confined to a subaccount lies under an account of its own.
-    """
-
-    async def work(app: AppContext, out: Console) -> int:
-        edge = _time("--older-than", older_than, app) if older_than else None
-        gone = sum([await each.purge(edge) for each in await _store(app).for_each_account()])
-        out.print(f"Removed {gone} sessions from {app.database.location}.", markup=False)
-        return EXIT_DONE
-
-    return work
-
-
-async def _fetch_with_progress(
-    app: AppContext, out: Console, wanted: SessionFilter, missing: Sequence[Window]
-) -> tuple[int, list[Window]]:
-    """How many sessions came, and the windows that could not be had whole."""
-    effort, fetched = CallContext(deadline=inf, priority=Priority.BACKGROUND), 0
-    lacking: list[Window] = []
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=out,
+    command = (
+        mirror_commands.status_command(options.subaccount)
+        if options.status
+        else mirror_commands.sync_command(options.since, options.until, options.subaccount)
     )
-    with bar:
-        task = bar.add_task("fetching", total=_seconds(missing))
-        for window in reversed(missing):
-            walker = Backfill(app.mirror, wanted, window)
-            while not walker.done:
-                await walker.step(effort, budget=CONCURRENT_PAGES)
-                if walker.progress.failure is not None:
-                    raise walker.progress.failure
-                left = [*walker.progress.missing, *(each for each in missing if each < window)]
-                bar.update(
-                    task,
-                    completed=_seconds(missing) - _seconds(left),
-                    description=f"{fetched + len(walker.progress.sessions)} sessions",
-                )
-            fetched += len(walker.progress.sessions)
-            lacking += walker.progress.missing
-    return fetched, lacking
+    return mirror_commands.run(os.environ, command)
 
 
-def _store(app: AppContext) -> Store:
-    if app.mirror.store is None:
-        app.settings.account()
-        raise InvalidSetting("VERIFY_MCP_MIRROR is off, so nothing is kept. Set it to on.")
-    return app.mirror.store
+def _purge(options: argparse.Namespace) -> int:
+    from verify_mcp.cli import mirror_commands
 
-
-def _time(option: str, text: str, app: AppContext) -> datetime:
-    try:
-        return parse_time(text, now=app.now())
-    except InvalidArgument as error:
-        raise InvalidArgument(f"{option} {error}") from None
-
-
-def _seconds(windows: Sequence[Window]) -> float:
-    return sum(window.length.total_seconds() for window in windows)
+    return mirror_commands.run(os.environ, mirror_commands.purge_command(options.older_than))
