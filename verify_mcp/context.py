@@ -71,11 +71,16 @@ def compose(
     recipients: Recipients,
 ) -> AppContext:
     """A context of these parts, with a mirror and resumable jobs for it alone."""
-    jobs = ResumableJobs()
-    mirror = Mirror(
-        gateway, store, recent, settings, clock=clock, database=database, resumable_jobs=jobs
+    return AppContext(
+        clock=clock,
+        settings=settings,
+        gateway=gateway,
+        database=database,
+        mirror=Mirror(gateway, store, recent, settings),
+        recent=recent,
+        recipients=recipients,
+        resumable_jobs=ResumableJobs(),
     )
-    return AppContext(clock, settings, gateway, database, mirror, recent, recipients, jobs)
 
 
 @asynccontextmanager

@@ -69,7 +69,7 @@ def backfill_of(mirror: Mirror, *, sessions: int = 0, complete: Window | None = 
 def job_of(mirror: Mirror, sessions: int | None) -> CountJob:
     """A count that has found so many sessions, None when it has not come so far."""
     scope = CountScope(WINDOW, is_end_pinned=False, at=NOW, as_of=NOW, tally_outside=Tally())
-    job = CountJob(mirror, SessionFilter(), WINDOW, scope)
+    job = CountJob(mirror, SessionFilter(), WINDOW, scope, random=lambda: 0.5)
     job.result.counts = {} if sessions is None else {ANY_STATUS: sessions}
     return job
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from verify_mcp.clock import Clock
-from verify_mcp.database.status import DatabaseStatus
 from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE, ReplyTime
@@ -13,7 +11,6 @@ from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, merge, overlap
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.recent import RecentSessions
-from verify_mcp.mirror.resumable_jobs import ResumableJobs
 from verify_mcp.mirror.session_source import SessionSource
 from verify_mcp.mirror.store import Store
 from verify_mcp.plivo.call import CallContext
@@ -35,18 +32,10 @@ class Mirror:
         store: Store | None,
         recent: RecentSessions,
         settings: Settings,
-        *,
-        clock: Clock,
-        database: DatabaseStatus,
-        resumable_jobs: ResumableJobs,
     ) -> None:
         self.gateway = gateway
         self.store = store
         self.settings = settings
-        # The summarizer takes these three from here.
-        self.clock = clock
-        self.database = database
-        self.resumable_jobs = resumable_jobs
         self._recent = recent
         self._next_purge = gateway.api_clock.now()
 

@@ -1,24 +1,24 @@
 """What one call may still spend: requests and time."""
 
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.plivo.call import MAX_CALL_SECONDS, CallContext, max_queue_wait
 from verify_mcp.summaries.explain import seconds_until_exact
+from verify_mcp.summaries.summary_context import SummaryContext
 
 
 class CallBudget:
     """The requests and the time that are left of one call, and when the quota allows more."""
 
-    def __init__(self, mirror: Mirror, call: CallContext, max_requests: int) -> None:
+    def __init__(self, app: SummaryContext, call: CallContext, max_requests: int) -> None:
         self.call = call
         self._max_requests = max_requests
-        self._clock = mirror.clock
-        self._gateway = mirror.gateway
-        self._rate_limit = mirror.settings.rate_limit
-        self._offset = mirror.gateway.api_clock.offset
-        now = mirror.clock.monotonic()
-        self._stop_at = now + MAX_CALL_SECONDS - mirror.settings.request_timeout
-        call.deadline = now + max_queue_wait(mirror.settings)
+        self._clock = app.clock
+        self._gateway = app.gateway
+        self._rate_limit = app.settings.rate_limit
+        self._offset = app.gateway.api_clock.offset
+        now = app.clock.monotonic()
+        self._stop_at = now + MAX_CALL_SECONDS - app.settings.request_timeout
+        call.deadline = now + max_queue_wait(app.settings)
 
     def requests_left(self) -> int:
         """Requests that the call may still send, none once its time is over."""

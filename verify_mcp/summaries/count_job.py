@@ -35,12 +35,19 @@ class CountJob:
     """
 
     def __init__(
-        self, mirror: Mirror, session_filter: SessionFilter, window: Window, scope: CountScope
+        self,
+        mirror: Mirror,
+        session_filter: SessionFilter,
+        window: Window,
+        scope: CountScope,
+        *,
+        random: Callable[[], float],
     ) -> None:
         self.scope = scope
         self.lock = anyio.Lock()
         self.result = CountResult(window)
         self._mirror = mirror
+        self._random = random
         self._filter = session_filter.restricted_to(window)
         self._counts = {ANY_STATUS: CountSearch(window)}
         self._restarted = False
@@ -110,12 +117,11 @@ class CountJob:
 
     def _order(self, total: int) -> StratifiedSample:
         """All pages in one random order: what later calls read adds to what earlier ones read."""
-        chance = self._mirror.clock.random
         if self._drawn_pages is None:
-            return draw_sample(total, self._pages, chance)
+            return draw_sample(total, self._pages, self._random)
         if self._drawn_pages.total == total:
             return self._drawn_pages
-        return self._drawn_pages.resized(total, self._pages, chance)
+        return self._drawn_pages.resized(total, self._pages, self._random)
 
     def all_sessions(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""

@@ -12,7 +12,6 @@ from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import Tally
 from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.mirror.backfill import Backfill
-from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import CountResult, CountScope
@@ -20,6 +19,7 @@ from verify_mcp.summaries.explain import explain_count
 from verify_mcp.summaries.fetcher import Fetcher
 from verify_mcp.summaries.mirror_reader import CachedFigures, MirrorReader
 from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
+from verify_mcp.summaries.summary_context import SummaryContext
 
 MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
 """How long a count may go on from call to call: a hundredth of its window, within these."""
@@ -34,14 +34,15 @@ class SessionCounter:
 
     def __init__(
         self,
-        mirror: Mirror,
+        app: SummaryContext,
         query: SummaryQuery,
         budget: CallBudget,
         reader: MirrorReader,
         fetcher: Fetcher,
     ) -> None:
-        self._mirror = mirror
-        self._jobs = mirror.resumable_jobs
+        self._mirror = app.mirror
+        self._random = app.clock.random
+        self._jobs = app.resumable_jobs
         self._query = query
         self._budget = budget
         self._reader = reader
@@ -83,7 +84,7 @@ class SessionCounter:
             scope = CountScope(
                 cached.window, self._query.is_end_pinned, cached.now, cached.as_of, Tally()
             )
-        job = CountJob(self._mirror, self._query.session_filter, hull, scope)
+        job = CountJob(self._mirror, self._query.session_filter, hull, scope, random=self._random)
         if newest.progress.window.end == hull.end and _is_full(newest.first_page):
             job.seed_first_page(newest.first_page)
         job.resume(self._budget.call, self._budget.requests_left)

@@ -7,18 +7,20 @@ from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
-from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.explain import expected_pages, explain_missing
 from verify_mcp.summaries.mirror_reader import MAX_STALENESS_WHILE_INCOMPLETE, CachedFigures
 from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
+from verify_mcp.summaries.summary_context import SummaryContext
 
 
 class Fetcher:
     """Fetches the missing parts of one query's window, as far as the call's budget goes."""
 
-    def __init__(self, mirror: Mirror, query: SummaryQuery, budget: CallBudget) -> None:
-        self._mirror = mirror
+    def __init__(self, app: SummaryContext, query: SummaryQuery, budget: CallBudget) -> None:
+        self._mirror = app.mirror
+        self._database = app.database
         self._query = query
         self._budget = budget
 
@@ -134,6 +136,6 @@ class Fetcher:
         """Why the same call cannot go on from where this one stops, empty when it can."""
         if self._mirror.store is None:
             return "VERIFY_MCP_MIRROR is off"
-        if self._mirror.database.problem:
+        if self._database.problem:
             return "the database cannot be used"
         return "" if self._query.session_filter.is_unfiltered() else "the question has filters"

@@ -4,7 +4,7 @@ A result is never silently partial: what it does not cover is in `missing`.
 """
 
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.summaries.call_budget import CallBudget
@@ -28,18 +28,19 @@ from verify_mcp.summaries.states import (
     State,
     TakeFirstSteps,
 )
+from verify_mcp.summaries.summary_context import SummaryContext
 
 
 class Summarizer:
     """Answers one query from the mirror, by fetching, or by counting."""
 
-    def __init__(self, mirror: Mirror, query: SummaryQuery, call: CallContext) -> None:
-        self._mirror = mirror
+    def __init__(self, app: SummaryContext, query: SummaryQuery, call: CallContext) -> None:
+        self._mirror = app.mirror
         self._query = query
-        self._budget = CallBudget(mirror, call, query.max_requests)
-        self._reader = MirrorReader(mirror, query)
-        self._fetcher = Fetcher(mirror, query, self._budget)
-        self._counter = SessionCounter(mirror, query, self._budget, self._reader, self._fetcher)
+        self._budget = CallBudget(app, call, query.max_requests)
+        self._reader = MirrorReader(app.mirror, query)
+        self._fetcher = Fetcher(app, query, self._budget)
+        self._counter = SessionCounter(app, query, self._budget, self._reader, self._fetcher)
 
     async def run(self) -> SummaryResult:
         """The result. Raises ApiError when the API fails and nothing is cached."""

@@ -35,7 +35,7 @@ async def summarize_verify_sessions(
             request.zone,
             request.max_requests,
         )
-        result = await Summarizer(app.mirror, query, call).run()
+        result = await Summarizer(app, query, call).run()
     else:
         result = out_of_reach_result(Window(request.start, end), now)
     meta = await answer_meta(app, app.gateway.list_limiter, call)
