@@ -1,4 +1,4 @@
-"""What the databases do for a question: they go by an index, and never through a whole table."""
+"""How the databases answer queries: each goes by an index, none reads a full table."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ async def fill(place: Place) -> Store:
     for day in range(90):
         window = Window(END - (day + 1) * DAY, END - day * DAY)
         sessions = [random_session(random, day * 100 + n, window) for n in range(60)]
-        ended = [each for each in sessions if each.ended]
+        ended = [session for session in sessions if session.ended]
         await store.save(ended, "", window, END + DAY)
     place.run("ANALYZE")
     return store
 
 
-async def ask_everything(store: Store) -> dict[str, int]:
-    """Ask everything that a tool asks; how many rows came, by question."""
+async def run_every_query(store: Store) -> dict[str, int]:
+    """Run each query that a tool makes; how many rows came, by query."""
     window = Window(END - 2 * DAY - 5 * HOUR, END - DAY)
     (one,) = await find_sessions(store, SessionFilter(), "", window, limit=1, offset=3)
     app = SessionFilter(app_uuid=uuid(1), status="expired")
@@ -56,25 +56,23 @@ async def ask_everything(store: Store) -> dict[str, int]:
     return {name: len(rows or ()) for name, rows in found.items()}
 
 
-async def test_every_question_goes_by_an_index(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_query_goes_by_an_index(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     store = await fill(place)
     kind = SqliteConnection if place.server is None else PostgresConnection
-    plain, asked = kind.fetch_all, []
+    plain, statements = kind.fetch_all, []
 
     def observed(self: Connection, sql: str, values: Any = None) -> Any:
-        asked.append((sql, values))
+        statements.append((sql, values))
         return plain(self, sql, values)  # type: ignore[arg-type] # of either kind
 
     with monkeypatch.context() as patched:
         patched.setattr(kind, "fetch_all", observed)
-        found = await ask_everything(store)
+        found = await run_every_query(store)
     assert all(found.values()), found
 
     access = ResilientDatabase(place.url, clock=lambda: 0.0, on_problem=pytest.fail)
     explain = "EXPLAIN QUERY PLAN " if place.server is None else "EXPLAIN "
-    ours = [(sql, values) for sql, values in asked if any(table in sql for table in LARGE)]
+    ours = [(sql, values) for sql, values in statements if any(table in sql for table in LARGE)]
     assert {table for table in LARGE for sql, _ in ours if table in sql} == set(LARGE)
     for sql, values in ours:
         rows = await access.read(lambda connection: connection.fetch_all(explain + sql, values))  # noqa: B023 - at once

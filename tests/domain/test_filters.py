@@ -1,4 +1,4 @@
-"""Times and windows: what people write, what the API gets."""
+"""Times and filters: how times are written, and what a filter admits and derives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("text", "meant"),
     [
         ("2026-11-20 10:04", datetime(2026, 11, 20, 10, 4, tzinfo=UTC)),
         ("2026-11-20 10:04:12", datetime(2026, 11, 20, 10, 4, 12, tzinfo=UTC)),
@@ -48,12 +48,12 @@ ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=
         ("0m", NOW),
     ],
 )
-def test_a_time_is_understood(said: str, meant: datetime) -> None:
-    assert parse_time(said, now=NOW) == meant
+def test_a_time_is_understood(text: str, meant: datetime) -> None:
+    assert parse_time(text, now=NOW) == meant
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "", "yesterday", "-1h", "1.5h", "7 days", "24", "1732180000", "20/11/2026", "2026-13-01",
         "2026-02-30", "2025-02-29", "2026-11-20 25:00", "2026-11-20 10:60", "2026-11-20 10",
@@ -62,33 +62,33 @@ def test_a_time_is_understood(said: str, meant: datetime) -> None:
         "\uff12\uff14h",
         "2026-11-20 10:04 " + " " * 60 + "Z", "24h" + "0" * 1_000_000,
     ],
-    ids=lambda said: said[:40],
+    ids=lambda text: text[:40],
 )  # fmt: skip
-def test_what_is_no_time_is_refused_with_examples(said: str) -> None:
+def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidArgument, match=r"^is not a time\. Write 24h, 7d, 2026-11-01"):
-        parse_time(said, now=NOW)
+        parse_time(text, now=NOW)
 
 
 @given(INSTANTS, ZONES)
 def test_an_instant_survives_being_written_and_read(instant: datetime, zone: timezone) -> None:
-    said = format_api_time(instant.astimezone(zone))
-    assert DOCUMENTED.fullmatch(said)
-    assert parse_time(said, now=NOW) == instant
-    assert format_api_time(parse_time(said, now=NOW)) == said
+    text = format_api_time(instant.astimezone(zone))
+    assert DOCUMENTED.fullmatch(text)
+    assert parse_time(text, now=NOW) == instant
+    assert format_api_time(parse_time(text, now=NOW)) == text
 
 
 @given(INSTANTS, ZONES, st.sampled_from(["T", " "]))
 def test_iso_8601_with_any_offset_means_the_same_instant(
     instant: datetime, zone: timezone, separator: str
 ) -> None:
-    said = instant.astimezone(zone).isoformat(sep=separator)
-    assert parse_time(said, now=NOW) == instant
+    text = instant.astimezone(zone).isoformat(sep=separator)
+    assert parse_time(text, now=NOW) == instant
 
 
 @given(st.text("0123456789-:. TZ+smhdw", max_size=45))
-def test_whatever_is_written_is_an_instant_or_refused(said: str) -> None:
+def test_whatever_is_written_is_an_instant_or_refused(text: str) -> None:
     try:
-        read = parse_time(said, now=NOW)
+        read = parse_time(text, now=NOW)
     except InvalidArgument:
         return
     assert read.tzinfo is UTC
@@ -97,17 +97,17 @@ def test_whatever_is_written_is_an_instant_or_refused(said: str) -> None:
 
 @given(st.integers(0, 999_999), st.sampled_from("smhdw"))
 def test_so_long_ago_slides_and_lies_before_now(number: int, unit: str) -> None:
-    said = f"{number}{unit}"
-    assert is_relative_time(said)
+    text = f"{number}{unit}"
+    assert is_relative_time(text)
     try:
-        assert parse_time(said, now=NOW) <= NOW
+        assert parse_time(text, now=NOW) <= NOW
     except InvalidArgument:
         assert unit in {"w", "d"}
 
 
-@pytest.mark.parametrize("said", ["2026-11-20", "2026-11-20T10:04Z", "now", ""])
-def test_a_date_does_not_slide(said: str) -> None:
-    assert not is_relative_time(said)
+@pytest.mark.parametrize("text", ["2026-11-20", "2026-11-20T10:04Z", "now", ""])
+def test_a_date_does_not_slide(text: str) -> None:
+    assert not is_relative_time(text)
 
 
 def ago(**span: float) -> datetime:
@@ -170,9 +170,16 @@ def test_an_empty_instant_is_refused(window: SessionFilter) -> None:
         window.validate(now=NOW)
 
 
-def test_only_what_was_asked_is_said_in_documented_order() -> None:
-    asked = SessionFilter(brand_name="Acme", session_time__lt=NOW, app_uuid="x", status="expired")
-    assert list(asked.set_filters()) == ["app_uuid", "status", "session_time__lt", "brand_name"]
+def test_only_set_filters_are_listed_in_documented_order() -> None:
+    session_filter = SessionFilter(
+        brand_name="Acme", session_time__lt=NOW, app_uuid="x", status="expired"
+    )
+    assert list(session_filter.set_filters()) == [
+        "app_uuid",
+        "status",
+        "session_time__lt",
+        "brand_name",
+    ]
 
 
 def value_of(name: str) -> str | datetime:

@@ -46,7 +46,7 @@ def test_what_is_no_number_is_none(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "country", "shown"),
+    ("number", "country", "written"),
     [
         ("919380013443", "IN", "+919380013443"),
         ("14155550142", "US", "+14155550142"),
@@ -60,9 +60,9 @@ def test_what_is_no_number_is_none(written: str) -> None:
     ],
 )
 def test_the_country_is_the_numbers_or_nobodys(
-    number: str, country: str | None, shown: str
+    number: str, country: str | None, written: str
 ) -> None:
-    assert (phones.country_of(number), phones.format_number(number)) == (country, shown)
+    assert (phones.country_of(number), phones.format_number(number)) == (country, written)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_whatever_is_written_gives_digits_or_nothing(written: str) -> None:
 @pytest.mark.parametrize("number", ["6907290", "2905123", "6907290123", "919380013443"])
 def test_r79_a_pseudonym_leaves_at_least_four_digits_out(number: str) -> None:
     mask = masking.pseudonym(number, b"key")
-    shown = [character for character in mask.split("~")[0] if character.isdigit()]
-    assert len(number) - len(shown) >= 4
+    visible = [character for character in mask.split("~")[0] if character.isdigit()]
+    assert len(number) - len(visible) >= 4
     assert masking.parse_pseudonym(mask) is not None
     assert masking.match_pseudonym(mask, [number, "12025550147"], b"key") == [number]

@@ -1,4 +1,4 @@
-"""Sessions as the API tells them: read whatever can be read, refuse the rest in our own words."""
+"""Payloads of the API: what can be read is read, the rest is refused in fixed sentences."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def page(*rows: object, **more: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"),
+    ("sent", "meant"),
     [
         ("2023-06-01T08:52:39Z", datetime(2023, 6, 1, 8, 52, 39, tzinfo=UTC)),
         ("2023-06-01T08:52:39.3632Z", datetime(2023, 6, 1, 8, 52, 39, 363_200, tzinfo=UTC)),
@@ -47,25 +47,25 @@ def page(*rows: object, **more: Any) -> bytes:
         ("2023-06-01 08:52:39", datetime(2023, 6, 1, 8, 52, 39, tzinfo=UTC)),
     ],
 )
-def test_r17_a_timestamp_is_read_in_every_known_form(told: str, meant: datetime) -> None:
-    session = read(created_at=told, updated_at=told)
+def test_r17_a_timestamp_is_read_in_every_known_form(sent: str, meant: datetime) -> None:
+    session = read(created_at=sent, updated_at=sent)
     assert (session.created, session.updated) == (meant, meant)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "sent",
     ["0001-01-01T00:00:00Z", "0001-01-01T05:53:28+05:53", "0001-01-01T00:00:00+14:00",
      "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "yesterday-ish", "", 1685609559, None,
      "2023-06-01T08:52:39Z" + " " * 100, [], {}],
     ids=str,
 )  # fmt: skip
-def test_r17_a_time_that_is_none_is_unknown_where_it_may_be(told: object) -> None:
-    assert read(updated_at=told).updated is None
-    assert parse_page(page(DOCUMENTED | {"created_at": told})).skipped == 1
+def test_r17_a_time_that_is_none_is_unknown_where_it_may_be(sent: object) -> None:
+    assert read(updated_at=sent).updated is None
+    assert parse_page(page(DOCUMENTED | {"created_at": sent})).skipped == 1
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"),
+    ("sent", "meant"),
     [
         ("0", "0"), ("0.08", "0.08"), ("0.00000", "0.00000"), (" 0.113 ", "0.113"),
         (0.08, "0.08"), (0.00005, "0.00005"), (3, "3"), (12345678901, "12345678901"),
@@ -73,20 +73,20 @@ def test_r17_a_time_that_is_none_is_unknown_where_it_may_be(told: object) -> Non
     ],
     ids=repr,
 )  # fmt: skip
-def test_money_is_read_to_its_last_digit(told: object, meant: str | None) -> None:
-    session = read(charges={"total_charge": told})
+def test_money_is_read_to_its_last_digit(sent: object, meant: str | None) -> None:
+    session = read(charges={"total_charge": sent})
     assert session.cost == (None if meant is None else Decimal(meant))
 
 
 @pytest.mark.parametrize(
-    "told",
+    "sent",
     ["NaN", "1e999", "-0.08", "0,08", "$1", "\u0660", "1" * 30, float("nan"),
      float("inf"), -1, True,
      [], {}],
     ids=str,
 )  # fmt: skip
-def test_r70_what_is_no_money_is_unknown_and_its_row_stands(told: object) -> None:
-    (session,) = parse_page(page(DOCUMENTED | {"charges": {"total_charge": told}})).sessions
+def test_r70_what_is_no_money_is_unknown_and_its_row_stands(sent: object) -> None:
+    (session,) = parse_page(page(DOCUMENTED | {"charges": {"total_charge": sent}})).sessions
     assert (session.cost, session.partly_unread) == (None, True)
     assert session.inconsistencies() == (
         "a field of the API's answer could not be read and is unknown",
@@ -131,8 +131,8 @@ def test_r70_names_of_our_own_are_no_keys_of_a_payload() -> None:
 def test_r70_a_number_of_any_length_leaves_the_rest_of_a_reply_readable(
     field: str, end: str
 ) -> None:
-    told = json.dumps(DOCUMENTED | {field: "HUGE"}).replace('"HUGE"', "7" * 5_001 + end).encode()
-    session = parse_session(told)
+    body = json.dumps(DOCUMENTED | {field: "HUGE"}).replace('"HUGE"', "7" * 5_001 + end).encode()
+    session = parse_session(body)
     assert session.cost == read().cost
     assert session.partly_unread == (field != "unknown_to_us")
 
@@ -162,7 +162,7 @@ def test_the_one_session_that_cannot_be_read_is_refused_by_field_without_its_val
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"),
+    ("sent", "meant"),
     [
         ("Expired", "expired"),
         ("IN_PROGRESS", "in-progress"),
@@ -172,19 +172,19 @@ def test_the_one_session_that_cannot_be_read_is_refused_by_field_without_its_val
         ("REJECTED", "rejected"),
     ],
 )
-def test_a_status_is_canonical_or_kept_as_it_is(told: str, meant: str) -> None:
-    session = read(status=told)
+def test_a_status_is_canonical_or_kept_as_it_is(sent: str, meant: str) -> None:
+    session = read(status=sent)
     assert (session.status, session.ended) == (meant, meant in ("expired", "verified"))
 
 
 @pytest.mark.parametrize(
-    ("told", "meant"),
+    ("sent", "meant"),
     [("ANSWER", "answer"), ("EARLY MEDIA", "early media"), ("no-answer", "no answer"),
      ("NO_ANSWER", "no answer"), ("in-progress", "in progress"), ("Teleported", "Teleported"),
      (None, "")],
 )  # fmt: skip
-def test_an_attempts_status_is_canonical_or_kept_as_it_is(told: object, meant: str) -> None:
-    (attempt,) = read(attempt_details=[{"status": told, "channel": "VOICE"}]).attempts
+def test_an_attempts_status_is_canonical_or_kept_as_it_is(sent: object, meant: str) -> None:
+    (attempt,) = read(attempt_details=[{"status": sent, "channel": "VOICE"}]).attempts
     assert (attempt.status, attempt.channel) == (meant, "voice")
 
 
@@ -206,13 +206,13 @@ def test_missing_charges_are_unknown_not_nothing(charges: object) -> None:
 
 def test_charges_join_their_attempts_by_id() -> None:
     session = read()
-    assert [session.charge(each) for each in session.attempts] == [
+    assert [session.charge(attempt) for attempt in session.attempts] == [
         Decimal("0.033"), Decimal("0.08"), Decimal(0),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("told", "recipient", "country"),
+    ("sent", "recipient", "country"),
     [
         ({"destination_country_iso2": "fr"}, "919380013443", "FR"),
         ({"destination_country_iso2": ""}, "919380013443", "IN"),
@@ -226,9 +226,9 @@ def test_charges_join_their_attempts_by_id() -> None:
     ids=str,
 )
 def test_the_country_is_the_apis_else_the_numbers(
-    told: dict[str, Any], recipient: str, country: str | None
+    sent: dict[str, Any], recipient: str, country: str | None
 ) -> None:
-    session = read(**told)
+    session = read(**sent)
     assert (session.recipient, session.country) == (recipient, country)
 
 
@@ -276,8 +276,8 @@ def test_what_is_no_page_is_refused(body: bytes) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le"])
 def test_r22_every_encoding_json_may_come_in_is_read(encoding: str) -> None:
-    told = json.dumps(DOCUMENTED | {"alias": "Zoë 🙂"}, ensure_ascii=False)
-    assert parse_session(told.encode(encoding)).alias == "Zoë 🙂"
+    body = json.dumps(DOCUMENTED | {"alias": "Zoë 🙂"}, ensure_ascii=False)
+    assert parse_session(body.encode(encoding)).alias == "Zoë 🙂"
 
 
 @given(st.binary(max_size=60))
@@ -304,9 +304,9 @@ def test_a_damaged_row_is_read_or_skipped_and_never_takes_the_page_with_it(
         row["charges"][inner] = damage
     else:
         row["attempt_details"][0][inner] = damage
-    whole = DOCUMENTED | {"session_uuid": "00000000-0000-4000-8000-000000000000"}
-    read = parse_page(page(row, whole))
-    assert read.sessions[-1].uuid == whole["session_uuid"]
+    intact = DOCUMENTED | {"session_uuid": "00000000-0000-4000-8000-000000000000"}
+    read = parse_page(page(row, intact))
+    assert read.sessions[-1].uuid == intact["session_uuid"]
     assert len(read.sessions) + read.skipped == 2
 
 

@@ -16,7 +16,7 @@ ANY_TEXT = st.text(st.characters(), max_size=400)
 
 
 @pytest.mark.parametrize(
-    ("foreign", "shown"),
+    ("foreign", "cleaned"),
     [
         ("Acme", "Acme"),
         ("  Acme \t\n & Co ", "Acme & Co"),
@@ -31,8 +31,8 @@ ANY_TEXT = st.text(st.characters(), max_size=400)
         ("x" * 120, "x" * 120),
     ],
 )
-def test_hidden_characters_go_and_the_rest_stays(foreign: str, shown: str) -> None:
-    assert clean(foreign) == shown
+def test_hidden_characters_go_and_the_rest_stays(foreign: str, cleaned: str) -> None:
+    assert clean(foreign) == cleaned
 
 
 @given(ANY_TEXT)
@@ -41,11 +41,13 @@ def test_what_is_clean_stays_as_it_is(foreign: str) -> None:
 
 
 @given(ANY_TEXT, st.integers(1, 50))
-def test_it_is_one_bounded_line_that_any_json_can_carry(foreign: str, longest: int) -> None:
-    shown = clean(foreign, longest)
-    assert len(shown) <= longest
-    assert json.loads(json.dumps(shown, ensure_ascii=False).encode()) == shown
-    assert {unicodedata.category(each) for each in shown}.isdisjoint({"Cc", "Cs", "Zl", "Zp"})
+def test_it_is_one_bounded_line_that_any_json_can_carry(foreign: str, max_length: int) -> None:
+    cleaned = clean(foreign, max_length)
+    assert len(cleaned) <= max_length
+    assert json.loads(json.dumps(cleaned, ensure_ascii=False).encode()) == cleaned
+    assert {unicodedata.category(character) for character in cleaned}.isdisjoint(
+        {"Cc", "Cs", "Zl", "Zp"}
+    )
 
 
 def test_a_megabyte_is_cut_before_it_is_read() -> None:
@@ -55,5 +57,5 @@ def test_a_megabyte_is_cut_before_it_is_read() -> None:
 
 def test_r79_no_format_character_and_no_blank_pattern_passes() -> None:
     every = map(chr, range(sys.maxunicode + 1))
-    hidden = [each for each in every if unicodedata.category(each) == "Cf" or each == "\u2800"]
-    assert [each for each in hidden if clean(f"a{each}b") != "a b"] == []
+    hidden = [one for one in every if unicodedata.category(one) == "Cf" or one == "\u2800"]
+    assert [one for one in hidden if clean(f"a{one}b") != "a b"] == []

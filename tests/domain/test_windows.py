@@ -65,24 +65,24 @@ def test_an_overlap_is_the_minutes_both_hold(a: Window, b: Window) -> None:
 
 
 @given(spans, many)
-def test_gaps_are_the_minutes_wanted_and_not_held(wanted: Window, held: list[Window]) -> None:
-    missing = gaps(wanted, held)
-    assert minutes(*missing) == minutes(wanted) - minutes(*held)
+def test_gaps_are_the_minutes_of_a_window_that_no_other_holds(
+    window: Window, windows: list[Window]
+) -> None:
+    missing = gaps(window, windows)
+    assert minutes(*missing) == minutes(window) - minutes(*windows)
     assert merge(missing) == missing
 
 
 @given(spans, many)
 def test_a_window_is_covered_when_no_minute_of_it_is_missing(
-    wanted: Window, windows: list[Window]
+    window: Window, windows: list[Window]
 ) -> None:
-    assert covers(wanted, windows) == (minutes(wanted) <= minutes(*windows))
+    assert covers(window, windows) == (minutes(window) <= minutes(*windows))
 
 
 @given(spans, many)
-def test_what_is_held_and_what_is_missing_make_up_what_was_wanted(
-    wanted: Window, held: list[Window]
-) -> None:
-    assert covers(wanted, [*held, *gaps(wanted, held)])
+def test_windows_and_their_gaps_cover_the_window(window: Window, windows: list[Window]) -> None:
+    assert covers(window, [*windows, *gaps(window, windows)])
 
 
 @given(many, st.integers(1, 8))

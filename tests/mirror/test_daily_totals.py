@@ -1,4 +1,4 @@
-"""Roll-ups of days: there once a day is held whole, equal to their rows, and gone with them."""
+"""Daily totals: written once a day is complete, equal to its rows, and deleted with them."""
 
 from __future__ import annotations
 
@@ -36,35 +36,35 @@ pytestmark = pytest.mark.anyio
 MIDNIGHT = datetime(2026, 11, 10, tzinfo=UTC)
 
 
-def rolled_up(place: Place) -> set[int]:
-    """The days that have a roll-up, by number."""
+def days_with_totals(place: Place) -> set[int]:
+    """The days that have totals, by number."""
     return {row[0] for row in place.run("SELECT DISTINCT day FROM verify_days")}
 
 
 async def check(store: Store, scope: str, window: Window, random: Random) -> None:
-    """Assert that what the database adds up is what the sessions it holds add up to."""
-    held = await find_sessions(store, SessionFilter(), scope, window, limit=10_000, offset=0)
+    """Assert that the database adds up its sessions as Python does."""
+    sessions = await find_sessions(store, SessionFilter(), scope, window, limit=10_000, offset=0)
     for by in random.sample(ALL_GROUPS, 8):
         zone = ZoneInfo(random.choice(["UTC", "UTC", "Asia/Kolkata", "America/New_York"]))
         assert await store.tally(SessionFilter(), scope, [window], by, zone) == (
-            tallies.tally_by(held, by, zone)
+            tallies.tally_by(sessions, by, zone)
         )
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_roll_ups_equal_their_rows_whatever_is_kept_and_purged(
+async def test_daily_totals_equal_their_rows_whatever_is_stored_and_purged(
     place: Place, seed: int
 ) -> None:
     random = Random(seed)  # noqa: S311 - made-up data
     span = Window(MIDNIGHT - 8 * DAY, MIDNIGHT)
     store, sessions = store_in(place), [random_session(random, n, span) for n in range(60)]
-    sessions = [each for each in sessions if each.ended or random.random() < 0.1]
+    sessions = [session for session in sessions if session.ended or random.random() < 0.1]
     for _ in range(25):
         edges = sorted(span.start + random.randrange(16) * DAY / 2 for _ in range(2))
         window = Window(*edges)
         scope = random.choice(SCOPES[:2])
         fetched = NOW - random.choice([0, 0, 9]) * DAY
-        page = [each for each in sessions if each.created in window]
+        page = [session for session in sessions if session.created in window]
         match random.randrange(6):
             case 0:
                 await store.purge(random.choice(edges))
@@ -72,20 +72,20 @@ async def test_roll_ups_equal_their_rows_whatever_is_kept_and_purged(
                 await store.save(random.sample(sessions, 5), scope, None, fetched)
             case _:
                 await store.save(page, scope, window, fetched)
-        for each in SCOPES[:2]:
-            await check(store, each, span, random)
-            await check(store, each, window, random)
+        for stored_scope in SCOPES[:2]:
+            await check(store, stored_scope, span, random)
+            await check(store, stored_scope, window, random)
 
 
-async def test_a_day_is_rolled_up_when_its_last_part_is_held(place: Place) -> None:
+async def test_a_day_has_totals_when_its_last_part_is_stored(place: Place) -> None:
     store = store_in(place)
     morning = [tallies_of(n, MIDNIGHT + n * HOUR) for n in range(1, 9)]
     evening = [tallies_of(n, MIDNIGHT + n * HOUR) for n in range(12, 20)]
     noon = MIDNIGHT + DAY / 2
     await store.save(evening, "", Window(noon, MIDNIGHT + DAY), NOW)
-    assert rolled_up(place) == set()
+    assert days_with_totals(place) == set()
     await store.save(morning, "", Window(MIDNIGHT - HOUR, noon), NOW)
-    assert rolled_up(place) == {day_number(MIDNIGHT)}
+    assert days_with_totals(place) == {day_number(MIDNIGHT)}
     (tally,) = (await store.tally(SessionFilter(), "", [EVER], ())).values()
     assert tally.sessions == 16
 
@@ -100,13 +100,13 @@ async def test_a_session_that_comes_late_is_counted_with_the_day_it_belongs_to(
     assert place.run("SELECT * FROM verify_days") == before
     await store.save([tallies_of(2, MIDNIGHT + 2 * HOUR, status="verified")], "", None, NOW)
     by_status = await store.tally(SessionFilter(), "", [day], ("status",))
-    assert {key: own.sessions for key, own in by_status.items()} == {
+    assert {key: tally.sessions for key, tally in by_status.items()} == {
         ("expired",): 1, ("verified",): 1,
     }  # fmt: skip
-    assert rolled_up(place) == {day_number(MIDNIGHT)}
+    assert days_with_totals(place) == {day_number(MIDNIGHT)}
 
 
-async def test_filters_reach_into_roll_ups_and_find_nothing_where_nothing_is(
+async def test_filters_apply_to_daily_totals_too(
     place: Place,
 ) -> None:
     store, day = store_in(place), Window(MIDNIGHT, MIDNIGHT + DAY)
@@ -118,7 +118,7 @@ async def test_filters_reach_into_roll_ups_and_find_nothing_where_nothing_is(
     assert tally.sessions == 3
 
 
-async def test_a_day_too_dear_for_one_integer_is_added_up_row_by_row(place: Place) -> None:
+async def test_a_day_whose_cost_exceeds_an_integer_is_added_up_by_rows(place: Place) -> None:
     store, day = store_in(place), Window(MIDNIGHT, MIDNIGHT + DAY)
     dearest = str(tallies.from_nanos(MAX_COST))
     sessions = [
@@ -126,13 +126,13 @@ async def test_a_day_too_dear_for_one_integer_is_added_up_row_by_row(place: Plac
         for n in range(9_300)
     ]
     await store.save(sessions, "", day, NOW)
-    assert rolled_up(place) == set()
+    assert days_with_totals(place) == set()
     half = Window(MIDNIGHT, MIDNIGHT + 8 * HOUR)
     (tally,) = (await store.tally(SessionFilter(), "", [half], ())).values()
     assert tally.cost == 4_000 * MAX_COST
 
 
-async def test_those_who_keep_parts_of_a_day_at_once_leave_a_true_roll_up(place: Place) -> None:
+async def test_concurrent_writers_of_parts_of_a_day_leave_correct_totals(place: Place) -> None:
     minutes = [Window(MIDNIGHT + n * HOUR / 5, MIDNIGHT + (n + 1) * HOUR / 5) for n in range(120)]
     parts = [[tallies_of(n, each.start)] for n, each in enumerate(minutes)]
     stores = [store_in(place) for _ in range(4)]
@@ -148,5 +148,5 @@ async def test_those_who_keep_parts_of_a_day_at_once_leave_a_true_roll_up(place:
     async with anyio.create_task_group() as tasks:
         for number in range(len(stores)):
             tasks.start_soon(writer, number)
-    assert rolled_up(place) == {day_number(MIDNIGHT)}
+    assert days_with_totals(place) == {day_number(MIDNIGHT)}
     assert place.run("SELECT sum(sessions) FROM verify_days")[0][0] == 240

@@ -1,4 +1,4 @@
-"""What is kept and what is claimed: SQL equals its Python oracle, and claims never outrun rows."""
+"""What is stored and claimed: SQL equals its Python oracle, and claims never exceed rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.store import (
 from verify_mcp.database.migrations import MIGRATIONS
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain import tallies
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import STORED_COLUMNS, SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, merge
@@ -51,16 +51,18 @@ def closing() -> Iterator[None]:
         _opened.pop().close()
 
 
-def those(sessions: Iterable[Session], wanted: SessionFilter, window: Window) -> list[Session]:
-    """What a filter lets through, newest first: the oracle of the store's `find`."""
-    asked = {"app_uuid": wanted.app_uuid, "status": wanted.status, "recipient": wanted.recipient}
+def filter_sessions(
+    sessions: Iterable[Session], session_filter: SessionFilter, window: Window
+) -> list[Session]:
+    """The sessions of a window that a filter admits, newest first: the oracle of the SQL."""
+    values = {name: getattr(session_filter, name) for name in STORED_COLUMNS}
     found = [
-        each
-        for each in sessions
-        if each.created in window
-        and all(value is None or getattr(each, name) == value for name, value in asked.items())
+        session
+        for session in sessions
+        if session.created in window
+        and all(value is None or getattr(session, name) == value for name, value in values.items())
     ]
-    return sorted(found, key=lambda each: (-each.created.timestamp(), each.uuid))
+    return sorted(found, key=lambda session: (-session.created.timestamp(), session.uuid))
 
 
 async def save_sessions(place: Place, sessions: Iterable[Session], scope: str = "") -> Store:
@@ -88,22 +90,29 @@ async def test_sql_finds_and_adds_what_filters_and_windows_let_through(place: Pl
     sessions = [random_session(random, number, span) for number in range(300)]
     store = await save_sessions(place, sessions)
     for _ in range(80):
-        wanted = SessionFilter(
+        session_filter = SessionFilter(
             app_uuid=random.choice([None, None, uuid(1), uuid(9)]),
             status=random.choice([None, "verified", "expired"]),
             recipient=random.choice([None, None, "919380013443", "1"]),
+            brand_name=random.choice([None, None, None, "Acme", "acme"]),
         )
         edges = sorted(random.choice(sessions).created for _ in range(4))
         windows = [Window(*edges[:2]), Window(*edges[2:])]
         by = random.choice(ALL_GROUPS)
         zone = ZoneInfo(random.choice(ZONES))
-        matching = [each for window in windows for each in those(sessions, wanted, window)]
-        assert await store.tally(wanted, "", windows, by, zone) == tallies.tally_by(
+        matching = [
+            s for window in windows for s in filter_sessions(sessions, session_filter, window)
+        ]
+        assert await store.tally(session_filter, "", windows, by, zone) == tallies.tally_by(
             matching, by, zone
         )
         limit, offset = random.randrange(1, 30), random.choice([0, 0, 5, 300])
-        page = await find_sessions(store, wanted, "", windows[0], limit=limit, offset=offset)
-        assert page == those(sessions, wanted, windows[0])[offset : offset + limit]
+        page = await find_sessions(
+            store, session_filter, "", windows[0], limit=limit, offset=offset
+        )
+        assert (
+            page == filter_sessions(sessions, session_filter, windows[0])[offset : offset + limit]
+        )
 
 
 async def test_days_and_hours_are_those_of_the_zone_when_its_clocks_change(place: Place) -> None:
@@ -118,10 +127,10 @@ async def test_days_and_hours_are_those_of_the_zone_when_its_clocks_change(place
     )
     hours = await store.tally(SessionFilter(), "", [EVER], ("hour",), ZoneInfo("America/New_York"))
     days = await store.tally(SessionFilter(), "", [EVER], ("day",), ZoneInfo("Asia/Kolkata"))
-    assert {key: own.sessions for key, own in hours.items()} == {
+    assert {key: tally.sessions for key, tally in hours.items()} == {
         ("2026-11-01 01:00",): 2, ("2026-10-31 23:00",): 1, ("2026-11-01 00:00",): 1,
     }  # fmt: skip
-    assert {key: own.sessions for key, own in days.items()} == {("2026-11-01",): 4}
+    assert {key: tally.sessions for key, tally in days.items()} == {("2026-11-01",): 4}
 
 
 async def test_money_adds_up_to_the_last_digit(place: Place) -> None:
@@ -292,12 +301,12 @@ async def test_r39_accounts_and_subaccounts_never_mix(place: Place) -> None:
         await stores[owner].save([session], scope, Window(at, at + HOUR), NOW, NOW)
     for (owner, scope), session in sessions.items():
         store, at = stores[owner], session.created
-        whole = Window(at, at + HOUR)
+        hour = Window(at, at + HOUR)
         assert await find_sessions(store, SessionFilter(), scope, EVER, limit=9, offset=0) == [
             session
         ]
-        assert await store.cached_windows(scope, EVER) == (whole,)
-        assert await store.recently_fetched(scope, EVER, NOW) == [(whole, NOW)]
+        assert await store.cached_windows(scope, EVER) == (hour,)
+        assert await store.recently_fetched(scope, EVER, NOW) == [(hour, NOW)]
         assert await store.tally(SessionFilter(), scope, [EVER], ("recipient",)) == (
             tallies.tally_by([session], ("recipient",))
         )

@@ -227,3 +227,21 @@ async def test_r66_a_late_row_and_a_lost_one_do_not_make_a_count_exact(
 
     assert answer["complete"]
     assert (answer["sessions"], answer["cost"]) in ((600, "179700"), (601, "279700"))
+
+
+async def test_a_count_by_app_hash_has_no_other_sessions_where_the_reach_ends() -> None:
+    clock, days = FakeClock(), 90 * 24 * 60
+    mine = [
+        make_record(each, minutes=days - 3 - each * 425, app_hash="h4sh") for each in range(300)
+    ]
+    others = [make_record(900 + each, minutes=days - 3 - each / 2) for each in range(6)]
+    api = emulator_with(*mine, *others, clock=clock)
+    async with connect(api, clock=clock) as client:
+        edge = {"session_time__lt": "2026-08-23 12:00", "session_time__gte": "90d"}
+        listed = await call_tool(client, "list_verify_sessions", edge)
+        arguments = {"session_time__gte": "90d", "app_hash": "h4sh", "max_requests": 10}
+        answers = await ask_again(client, clock, **arguments)
+    assert len(listed["rows"]) == 7
+    assert answers[0]["basis"] == "counted"
+    assert answers[-1]["complete"]
+    assert 299 <= answers[-1]["sessions"] <= 300

@@ -17,7 +17,7 @@ from verify_mcp.domain.api_limits import ATTEMPT_STATUSES, CHANNELS, STATUSES, i
 from verify_mcp.domain.text import clean
 
 _YEARS = (2000, 2200)
-_NEVER = "0001-01-01"  # Go's zero time is how the API writes "never"
+_NEVER = "0001-01-01"  # the API writes Go's zero time for "never"
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 
 
@@ -44,7 +44,8 @@ def _parse_time(value: object) -> datetime:
         raise ValueError("not a timestamp") from error
 
 
-def _parse_created(value: object) -> datetime:
+def parse_created(value: object) -> datetime:
+    """When a session was created, aware UTC. Raises ValueError."""
     moment = _parse_time(value)
     if not _YEARS[0] <= moment.year <= _YEARS[1]:
         raise ValueError("not a time a session was created at")
@@ -54,7 +55,7 @@ def _parse_created(value: object) -> datetime:
 def _parse_updated(value: object) -> datetime | None:
     if value is None or (isinstance(value, str) and _is_never(value.strip())):
         return None
-    return _parse_created(value)
+    return parse_created(value)
 
 
 def _is_never(text: str) -> bool:
@@ -71,7 +72,7 @@ def _parse_money(value: object) -> Decimal | None:
 
 
 def _digits_of(value: object) -> str:
-    """A JSON number as it was sent: a float's repr is exact, but may have an exponent."""
+    """The digits of a JSON number as sent: a float's repr is exact, but may have an exponent."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     return f"{Decimal(repr(value)):f}"
@@ -80,7 +81,7 @@ def _digits_of(value: object) -> str:
 def _known_value(
     words: Collection[str], separator: str, *, folded: bool = False
 ) -> BeforeValidator:
-    """Reads one of `words` in any case; another one as it is, in lower case when `folded`."""
+    """Read one of `words` in any case; another one as it is, in lower case when `folded`."""
 
     def canonical(value: object) -> object:
         text = _clean_text(value)
@@ -92,7 +93,7 @@ def _known_value(
     return BeforeValidator(canonical)
 
 
-def _digits(value: object) -> object:
+def _parse_recipient(value: object) -> object:
     if value is None:
         return ""
     if isinstance(value, str):
@@ -100,22 +101,27 @@ def _digits(value: object) -> object:
     raise ValueError("not a number")
 
 
-def _country(value: object) -> str | None:
+def _parse_country(value: object) -> str | None:
     code = value.strip().upper() if isinstance(value, str) else ""
     return code if re.fullmatch(r"[A-Z]{2}", code, re.ASCII) else None
 
 
-def _rows(value: object) -> object:
+def _parse_list(value: object) -> object:
     return () if value is None else value
 
 
 Text = Annotated[str, BeforeValidator(_clean_text)]
 Uuid = Annotated[str, BeforeValidator(_uuid)]
-Moment = Annotated[datetime, BeforeValidator(_parse_created)]
+Moment = Annotated[datetime, BeforeValidator(parse_created)]
 OptionalMoment = Annotated[datetime | None, BeforeValidator(_parse_updated)]
 Money = Annotated[Decimal | None, BeforeValidator(_parse_money)]
+Recipient = Annotated[str, BeforeValidator(_parse_recipient)]
+Country = Annotated[str | None, BeforeValidator(_parse_country)]
+NULL_IS_EMPTY = BeforeValidator(_parse_list)
+"""Reads a list that may be null, which is how the API writes an empty one."""
 Channel = Annotated[str, _known_value(CHANNELS, " ")]
 AttemptStatus = Annotated[str, _known_value(ATTEMPT_STATUSES, " ")]
 SessionStatus = Annotated[str, _known_value(STATUSES, "-", folded=True), Field(min_length=1)]
 
-_READING = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
+MODEL_CONFIG = ConfigDict(frozen=True, extra="ignore", validate_by_name=True)
+"""Unknown fields are ignored; stored bodies are read by the names of attributes."""

@@ -33,7 +33,7 @@ _CLOCK_SKEW = timedelta(minutes=5)
 
 
 def _next_instant(instant: datetime | None) -> datetime | None:
-    """The next instant the API can tell apart."""
+    """The next instant that the API distinguishes."""
     return instant + MICROSECOND if instant else None
 
 
@@ -66,17 +66,17 @@ class SessionFilter:
         return not TIME_FILTERS.isdisjoint(self.set_filters())
 
     def start(self) -> datetime | None:
-        """The earliest instant the filter lets through, None when it is open."""
+        """The earliest instant that the filter admits, None when it is open."""
         bounds = (self.session_time, self.session_time__gt, self.session_time__gte)
         return max((bound for bound in bounds if bound), default=None)
 
     def end(self) -> datetime | None:
-        """The latest instant the filter lets through, None when it is open."""
+        """The latest instant that the filter admits, None when it is open."""
         bounds = (self.session_time, self.session_time__lt, self.session_time__lte)
         return min((bound for bound in bounds if bound), default=None)
 
     def window(self) -> Window | None:
-        """The instants the filter lets through, None when it is open at an end or lets none."""
+        """The instants that the filter admits, None when it is open at an end or admits none."""
         starts = [self.session_time__gte, _next_instant(self.session_time__gt), self.session_time]
         ends = [
             self.session_time__lt,
@@ -88,7 +88,7 @@ class SessionFilter:
         return Window(start, end) if start and end and start <= end else None
 
     def admits_time(self, created: datetime) -> bool:
-        """Whether its times let a session created then through."""
+        """Whether the filter's times admit a session created then."""
         after, before = self.session_time__gt, self.session_time__lt
         lower, upper = self.start(), self.end()
         return (

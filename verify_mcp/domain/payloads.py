@@ -1,4 +1,4 @@
-"""Bytes of replies into sessions and pages."""
+"""Replies of the API: their bytes parsed into sessions and pages."""
 
 import json
 import re
@@ -7,18 +7,16 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 from pydantic_core import from_json
 
-from verify_mcp.domain.field_types import _parse_created
-from verify_mcp.domain.sessions import _REQUIRED, Page, Session
+from verify_mcp.domain.field_types import parse_created
+from verify_mcp.domain.sessions import REQUIRED_FIELDS, Page, Session
 from verify_mcp.domain.text import clean
 from verify_mcp.errors import ApiFailed
 
 MAX_ROWS = 200
-"""Rows read from one page; the API sends at most 20."""
+"""Rows accepted on one page: many more than the API's pages have."""
 _HUGE_NUMBER = re.compile(
     r"(?<=[:\[,\s])-?\d{4301,}(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[\s,}\]])", re.ASCII
 )
@@ -34,7 +32,7 @@ def parse_json(body: bytes) -> object:
     """The JSON value in a reply's body. Raises ApiFailed for anything else."""
     try:
         text = body.decode(json.detect_encoding(body)) if body else ""
-        text = _HUGE_NUMBER.sub("{}", text)  # which no field is, so that this one is unknown
+        text = _HUGE_NUMBER.sub("{}", text)  # no field is an object there, so it is unknown
         return from_json(text, allow_inf_nan=True, cache_strings="keys")
     except (ValueError, RecursionError) as error:
         raise ApiFailed("The Verify API answered with something that is not JSON.") from error
@@ -62,11 +60,11 @@ def parse_page(body: bytes) -> Page:
         raise ApiFailed("The Verify API's answer has something else where its sessions belong.")
     if len(rows) > MAX_ROWS:
         raise ApiFailed("The Verify API's answer holds far more sessions than a page can.")
-    read = [each for each in map(_parse_row, rows) if each is not None]
-    once = {each.uuid: each for each in read}
+    sessions = [session for session in map(_parse_row, rows) if session is not None]
+    by_uuid = {session.uuid: session for session in sessions}
     more, cursor = _continuation(payload.get("meta"))
-    skipped, times = len(rows) - len(read), tuple(map(_created_at, _distinct(rows)))
-    return Page(tuple(once.values()), skipped, len(rows), more, cursor, times=times)
+    skipped, times = len(rows) - len(sessions), tuple(map(_created_at, _distinct(rows)))
+    return Page(tuple(by_uuid.values()), skipped, len(rows), more, cursor, times=times)
 
 
 def _payload(body: bytes) -> Mapping[str, Any]:
@@ -98,7 +96,7 @@ def _distinct(rows: list[Any]) -> list[Any]:
 def _created_at(row: object) -> datetime | None:
     """When a row's session was created, though the rest of the row may be unreadable."""
     try:
-        return _parse_created(row.get("created_at")) if isinstance(row, Mapping) else None
+        return parse_created(row.get("created_at")) if isinstance(row, Mapping) else None
     except ValueError:
         return None
 
@@ -133,8 +131,8 @@ def _is_readable(row: object) -> bool:
 
 def _prune(row: object, error: ValidationError) -> object:
     """The row without the optional fields that `error` names; raises it for a required one."""
-    places = [each["loc"] for each in error.errors()]
-    if not isinstance(row, dict) or any(place[0] in _REQUIRED for place in places if place):
+    places = [detail["loc"] for detail in error.errors()]
+    if not isinstance(row, dict) or any(place[0] in REQUIRED_FIELDS for place in places if place):
         raise error
     pruned: object = row
     for place in places:
@@ -143,7 +141,7 @@ def _prune(row: object, error: ValidationError) -> object:
 
 
 def _without(value: Any, place: tuple[int | str, ...]) -> Any:
-    """A copy of a JSON value with null at this place, or where the way to it ends."""
+    """A copy of a JSON value with null at this place, or at the last part of it that exists."""
     step, *rest = place or ("",)
     if isinstance(value, dict) and step in value:
         return {**value, step: _without(value[step], tuple(rest)) if rest else None}
@@ -154,7 +152,7 @@ def _without(value: Any, place: tuple[int | str, ...]) -> Any:
 
 
 def _continuation(meta: object) -> tuple[bool | None, str | None]:
-    """What `meta.next` says, read for its query only: its host and path are never used."""
+    """Whether more follows, and the cursor: of `meta.next` only the query is used."""
     if not isinstance(meta, Mapping) or "next" not in meta:
         return None, None
     following = meta["next"]

@@ -6,7 +6,7 @@ from functools import lru_cache
 _FORMATTING = re.compile(r"[\s().\-/\u2010-\u2015\u00a0]+")
 _DIGITS = re.compile(r"[0-9]{5,15}", re.ASCII)
 MIN_HIDDEN = 4
-"""Digits that a masked number leaves out at least."""
+"""The fewest digits that a masked number leaves out."""
 
 
 def normalize(text: str) -> str | None:
@@ -48,7 +48,7 @@ def format_number(number: str) -> str:
 
 
 def number_problem(number: str) -> str:
-    """What is wrong with digits as one whole E.164 number, as a sentence; empty when nothing is."""
+    """The sentence about what is wrong with digits as a full E.164 number, empty if nothing is."""
     import phonenumbers
 
     try:

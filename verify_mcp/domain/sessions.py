@@ -1,9 +1,9 @@
-"""A Verify session, as the API tells it: bytes in, values out.
+"""Verify sessions and pages of them, as values.
 
-Field facts: the payloads in Plivo's Verify reference and official SDKs. Statuses differ in case
-between the two endpoints, money is a decimal string of unstable scale, fractions of a second have
-4 to 6 digits, lists may be null, and `updated_at` is the last attempt's time (year 1 when there
-was none), not the time of verification.
+Facts about the fields come from the payloads in Plivo's Verify reference and official SDKs:
+statuses differ in case between the two endpoints, money is a decimal string of unstable scale,
+fractions of a second have 4 to 6 digits, lists may be null, and `updated_at` is the last attempt's
+time (year 1 when there was none), not the time of verification.
 """
 
 from dataclasses import dataclass
@@ -11,37 +11,33 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import (
-    AliasPath,
-    BaseModel,
-    BeforeValidator,
-    Field,
-)
+from pydantic import AliasPath, BaseModel, Field
 
 from verify_mcp.domain import phones
 from verify_mcp.domain.field_types import (
-    _READING,
+    MODEL_CONFIG,
+    NULL_IS_EMPTY,
     AttemptStatus,
     Channel,
+    Country,
     Moment,
     Money,
     OptionalMoment,
+    Recipient,
     SessionStatus,
     Text,
     Uuid,
-    _country,
-    _digits,
-    _rows,
 )
 from verify_mcp.domain.receipts import ReplyTime
 
-_REQUIRED = {"session_uuid", "status", "created_at"}
+REQUIRED_FIELDS = {"session_uuid", "status", "created_at"}
+"""The payload's fields without which a row is no session."""
 
 
 class Attempt(BaseModel):
     """One try to deliver the code."""
 
-    model_config = _READING
+    model_config = MODEL_CONFIG
     uuid: Text = Field("", validation_alias="attempt_uuid")
     channel: Channel = ""
     status: AttemptStatus = ""
@@ -53,7 +49,7 @@ class Attempt(BaseModel):
 class AttemptCharge(BaseModel):
     """What one attempt cost, as the API lists it beside the attempts."""
 
-    model_config = _READING
+    model_config = MODEL_CONFIG
     attempt_uuid: Text = ""
     charge: Money = None
 
@@ -62,29 +58,27 @@ class Session(BaseModel):
     """One OTP session. Times are aware UTC, money is exact, texts are cleaned.
 
     `recipient` is E.164 digits without `+`, empty where it cannot be read; `updated` is the last
-    attempt's time; `cost` is the API's total, None when it tells none.
+    attempt's time; `cost` is the API's total, None when the payload has none.
     """
 
-    model_config = _READING
+    model_config = MODEL_CONFIG
     uuid: Uuid = Field(validation_alias="session_uuid")
     app_uuid: Text = ""
     alias: Text = ""
-    recipient: Annotated[str, BeforeValidator(_digits)] = Field("", repr=False)
+    recipient: Recipient = Field("", repr=False)
     channel: Channel = ""
     status: SessionStatus
     count: int | None = None
-    attempts: Annotated[tuple[Attempt, ...], BeforeValidator(_rows)] = Field(
+    attempts: Annotated[tuple[Attempt, ...], NULL_IS_EMPTY] = Field(
         (), validation_alias="attempt_details"
     )
     cost: Money = Field(None, validation_alias=AliasPath("charges", "total_charge"))
     validation_cost: Money = Field(None, validation_alias=AliasPath("charges", "validation_charge"))
-    attempt_charges: Annotated[tuple[AttemptCharge, ...], BeforeValidator(_rows)] = Field(
+    attempt_charges: Annotated[tuple[AttemptCharge, ...], NULL_IS_EMPTY] = Field(
         (), validation_alias=AliasPath("charges", "attempt_charges"), repr=False
     )
     network: Text = Field("", validation_alias="destination_network")
-    api_country: Annotated[str | None, BeforeValidator(_country)] = Field(
-        None, validation_alias="destination_country_iso2"
-    )
+    api_country: Country = Field(None, validation_alias="destination_country_iso2")
     created: Moment = Field(validation_alias="created_at")
     updated: OptionalMoment = Field(None, validation_alias="updated_at")
     own_brand: Text = Field("", validation_alias="brand_name")
@@ -94,29 +88,29 @@ class Session(BaseModel):
 
     @property
     def country(self) -> str | None:
-        """ISO 3166 code: the API's, else the number's, None when neither tells."""
+        """ISO 3166 code: the API's, else the number's, None when neither has one."""
         return self.api_country or phones.country_of(self.recipient)
 
     def charge(self, attempt: Attempt) -> Decimal | None:
-        """What one of this session's attempts cost, None when the API does not tell."""
+        """What one of this session's attempts cost, None when the payload does not list it."""
         listed = (row.charge for row in self.attempt_charges if row.attempt_uuid == attempt.uuid)
         return next(listed, None) if attempt.uuid else None
 
     @property
     def ended(self) -> bool:
-        """Whether the API calls this session finished."""
+        """Whether the session is over: it was verified, or its code expired."""
         return self.status in ("verified", "expired")
 
     @property
     def brand_name(self) -> str:
         """The session's brand, else that of its attempts: the API gives it in either place."""
-        named = (each.brand_name for each in self.attempts if each.brand_name)
-        return self.own_brand or next(named, "")
+        brands = (attempt.brand_name for attempt in self.attempts if attempt.brand_name)
+        return self.own_brand or next(brands, "")
 
     @property
     def app_hash(self) -> str:
         """The session's app hash, else that of its attempts."""
-        hashes = (each.app_hash for each in self.attempts if each.app_hash)
+        hashes = (attempt.app_hash for attempt in self.attempts if attempt.app_hash)
         return self.own_app_hash or next(hashes, "")
 
     def inconsistencies(self) -> tuple[str, ...]:
@@ -137,9 +131,9 @@ class Session(BaseModel):
 class Page:
     """One page of sessions, newest first; `skipped` rows could not be read.
 
-    `receipt` says when the API made it; a page from the mirror has none, because its sessions do
-    not change any more. `times` are the creation times of the sessions received, in the
-    API's order, None where an unreadable row does not tell it.
+    `receipt` is the time at which the API made it; a page from the mirror has none, because its
+    sessions do not change any more. `times` are the creation times of the sessions received, in
+    the API's order, None where an unreadable row has none.
     """
 
     sessions: tuple[Session, ...]
@@ -148,13 +142,13 @@ class Page:
     more: bool | None = None
     """Whether the API says that more follow; None when it does not say."""
     cursor: str | None = None
-    """An opaque continuation, when the API hands one out instead of an offset."""
+    """An opaque continuation, when the API returns one instead of an offset."""
     receipt: ReplyTime | None = None
     times: tuple[datetime | None, ...] = ()
 
     @property
     def repeats(self) -> bool:
-        """Whether rows came twice, so that `received` does not tell how many sessions there are."""
+        """Whether rows came twice, so that `received` is not the number of sessions."""
         return self.received > len(self.sessions) + self.skipped
 
     @property

@@ -1,7 +1,7 @@
-"""Many sessions, said in few numbers.
+"""Tallies: the numbers of many sessions, in total and by group.
 
-A tally adds up exactly and in any order: tallies of parts make the tally of the whole. Money is
-counted in billionths, so that databases can add it without losing a digit.
+Tallies add up exactly and in any order: those of the parts make that of the total. Money is in
+billionths, so that databases can add it without losing a digit.
 """
 
 from collections import Counter
@@ -27,14 +27,14 @@ GROUPS = (
 )
 """What sessions can be grouped by."""
 UNKNOWN = "?"
-"""The group of sessions whose payload does not tell."""
+"""The group of sessions whose payload does not have the field."""
 
 GroupKey = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Sessions in numbers; `cost` and `expired_cost` in billionths, `uncosted` told no cost.
+    """Sessions in numbers; `cost` and `expired_cost` in billionths, `uncosted` have no cost.
 
     `rescued` were verified on another channel than the first one tried; `other` have a status
     that is not documented.
@@ -78,7 +78,7 @@ Tallies = dict[GroupKey, Tally]
 
 
 def percent(part: Decimal | int, total: Decimal | int, rounding: str = ROUND_HALF_EVEN) -> Decimal:
-    """`part` of `whole` in per cent, to two places."""
+    """`part` of `total` in per cent, to two places; both in the same unit."""
     return (Decimal(part) * 100 / Decimal(total)).quantize(Decimal("0.01"), rounding)
 
 
@@ -118,23 +118,22 @@ def is_rescued(session: Session) -> bool:
 
 def attempts_text(session: Session) -> str:
     """Every attempt's channel and result in order: `sms failed; voice answer`."""
-    return "; ".join(f"{each.channel} {each.status}".strip() for each in session.attempts)
+    return "; ".join(f"{attempt.channel} {attempt.status}".strip() for attempt in session.attempts)
 
 
 def tally_by(sessions: Iterable[Session], by: tuple[str, ...], zone: tzinfo = UTC) -> Tallies:
     """The tallies of sessions, by up to two of GROUPS; day and hour are of `zone`."""
-    found: Tallies = {}
+    tallies: Tallies = {}
     for session in sessions:
-        tally_ = tally(session)
-        merged = tuple(_group_of(session, each, zone) for each in by)
-        for key, part in expand_attempt_statuses(merged, by, tally_).items():
-            found[key] = found.get(key, Tally()) + part
-    return found
+        session_key = tuple(_group_of(session, name, zone) for name in by)
+        for key, part in expand_attempt_statuses(session_key, by, tally(session)).items():
+            tallies[key] = tallies.get(key, Tally()) + part
+    return tallies
 
 
 def group_keys(session: Session, by: tuple[str, ...], zone: tzinfo = UTC) -> Iterable[GroupKey]:
     """The groups that a session is counted in."""
-    key = tuple(_group_of(session, each, zone) for each in by)
+    key = tuple(_group_of(session, name, zone) for name in by)
     return expand_attempt_statuses(key, by, Tally()) if "attempt_status" in by else (key,)
 
 
@@ -162,8 +161,8 @@ def time_group(moment: datetime, by: str, zone: tzinfo) -> str:
 def expand_attempt_statuses(key: GroupKey, by: tuple[str, ...], tally_: Tally) -> Tallies:
     """One group's tally under each attempt status it holds, when grouped so; else under `key`.
 
-    A session stands under each status that an attempt of it had, so these groups overlap, and
-    no cost is told for them: it would be told more than once.
+    A session is in the group of each status that an attempt of it had, so these groups overlap,
+    and they have no cost: it would be counted more than once.
     """
     if "attempt_status" not in by:
         return {key: tally_}

@@ -21,9 +21,9 @@ def _hidden() -> re.Pattern[str]:
     return re.compile(f"[{_HIDDEN}]+")
 
 
-def clean(text: str, longest: int = MAX_LENGTH) -> str:
-    """`text` without hidden characters, white space folded, at most `longest` characters."""
+def clean(text: str, max_length: int = MAX_LENGTH) -> str:
+    """`text` without hidden characters, white space folded, at most `max_length` characters."""
     # Cut first: a megabyte of text must not cost a megabyte of work.
-    bare = _hidden().sub(" ", text[: longest * 8])
+    bare = _hidden().sub(" ", text[: max_length * 8])
     folded = " ".join(bare.split())
-    return folded if len(folded) <= longest else folded[: longest - 1] + "…"
+    return folded if len(folded) <= max_length else folded[: max_length - 1] + "…"

@@ -21,12 +21,12 @@ class Window:
 
     @property
     def length(self) -> timedelta:
-        """How long the window lasts; zero holds nothing."""
+        """How long the window lasts; a window of no length holds nothing."""
         return self.end - self.start
 
     def __str__(self) -> str:
         """Both bounds to the second, for people."""
-        start, end = (each.strftime("%Y-%m-%d %H:%M:%S") for each in (self.start, self.end))
+        start, end = (bound.strftime("%Y-%m-%d %H:%M:%S") for bound in (self.start, self.end))
         return f"{start} to {end}"
 
     def __contains__(self, moment: datetime) -> bool:
@@ -34,7 +34,7 @@ class Window:
 
 
 def merge(windows: Iterable[Window]) -> tuple[Window, ...]:
-    """The same instants in the fewest windows, oldest first: joined where they touch or overlap."""
+    """The same instants in the fewest windows, oldest first: those that touch are joined."""
     joined: list[Window] = []
     for window in sorted(window for window in windows if window.length):
         if joined and window.start <= joined[-1].end:
@@ -44,16 +44,15 @@ def merge(windows: Iterable[Window]) -> tuple[Window, ...]:
     return tuple(joined)
 
 
-def join_closest(windows: Iterable[Window], most: int) -> tuple[Window, ...]:
-    """All these instants in at most `most` (at least 1) windows, oldest first.
+def join_closest(windows: Iterable[Window], limit: int) -> tuple[Window, ...]:
+    """All these instants in at most `limit` (at least 1) windows, oldest first.
 
-    Those with the least time between them are joined, so as few other instants as possible are
-    taken in.
+    The windows with the least time between them are joined, which adds the fewest other instants.
     """
     apart = merge(windows)
-    if len(apart) <= most:
+    if len(apart) <= limit:
         return apart
-    widest = sorted(pairwise(apart), key=_gap_between, reverse=True)[: most - 1]
+    widest = sorted(pairwise(apart), key=_gap_between, reverse=True)[: limit - 1]
     starts = [apart[0].start, *sorted(later.start for _, later in widest)]
     ends = [*sorted(earlier.end for earlier, _ in widest), apart[-1].end]
     return tuple(Window(start, end) for start, end in zip(starts, ends, strict=True))
@@ -70,15 +69,15 @@ def overlap(a: Window, b: Window) -> Window | None:
     return Window(start, end) if start < end else None
 
 
-def gaps(wanted: Window, windows: Iterable[Window]) -> tuple[Window, ...]:
-    """What of `wanted` no window in `held` holds, oldest first."""
-    inside = merge(shared for window in windows if (shared := overlap(wanted, window)))
-    starts = [wanted.start, *(window.end for window in inside)]
-    ends = [*(window.start for window in inside), wanted.end]
+def gaps(window: Window, windows: Iterable[Window]) -> tuple[Window, ...]:
+    """The parts of `window` that none of `windows` holds, oldest first."""
+    inside = merge(shared for part in windows if (shared := overlap(window, part)))
+    starts = [window.start, *(part.end for part in inside)]
+    ends = [*(part.start for part in inside), window.end]
     between = zip(starts, ends, strict=True)
     return tuple(Window(start, end) for start, end in between if start < end)
 
 
 def covers(window: Window, windows: Iterable[Window]) -> bool:
-    """Whether `windows` together hold every instant of `wanted`; nothing wanted is held."""
+    """Whether `windows` together hold every instant of `window`; they do if it has no length."""
     return not gaps(window, windows)

@@ -1,7 +1,7 @@
-"""Sessions added up by the database: by roll-ups of whole days where there are any, else by rows.
+"""Daily totals: sessions added up by the database, per day in advance where that is possible.
 
-A day of UTC is rolled up as soon as every session of it is held and final. Roll-ups are written
-and dropped in the transactions that change rows, so one that is there equals its rows.
+A day of UTC gets its totals as soon as every session of it is stored and final. The transactions
+that change rows also write and delete totals, so the totals of a day equal the sum of its rows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,12 @@ from verify_mcp.mirror.scope import DAY, EPOCH, OF_DAY, AccountScope
 
 HOUR = timedelta(hours=1)
 MAX_SUM = 2**63 - 1
-"""What a database's integer holds."""
+"""The largest integer of a database."""
 
-_KINDS = "app, status, channel, country, brand, outcomes"
-_COUNTS = "sessions, attempts, cost, rescued, uncosted"
-_ADDED = "sum(sessions), sum(attempts), sum(cost), sum(rescued), sum(uncosted)"
-# Rows in the form of roll-ups: both are then added up by the same words.
+_GROUP_COLUMNS = "app, status, channel, country, brand, outcomes"
+_COUNT_COLUMNS = "sessions, attempts, cost, rescued, uncosted"
+_COUNT_SUMS = "sum(sessions), sum(attempts), sum(cost), sum(rescued), sum(uncosted)"
+# Rows with the columns of daily totals, so that the same SQL adds up both.
 _ROWS = """(SELECT account, scope, created, app, status, recipient, channel, country, brand,
     outcomes, 1 AS sessions, attempts, coalesce(cost, 0) AS cost, rescued,
     CASE WHEN cost IS NULL THEN 1 ELSE 0 END AS uncosted FROM verify_sessions) AS sessions_held"""
@@ -56,8 +56,11 @@ def tally(
     by: tuple[str, ...],
     zone: tzinfo = UTC,
 ) -> Tallies:
-    """The tallies of the sessions held in some windows."""
-    # Day by day: SQLite groups by sorting, which takes less for many small heaps.
+    """The tallies of the sessions stored in some windows, by up to two groups.
+
+    Raises ValueError for a filter that has no column.
+    """
+    # Day by day: SQLite groups by sorting, which takes less time for many small sets.
     parts = [part for window in windows for part in split_by_day_and_offset(window, zone)]
     found = [
         _sum_part(connection, account_scope, session_filter, part, shift, by)
@@ -74,8 +77,8 @@ def windows_of_unknown_brand(
 ) -> list[Window]:
     """The parts of a window, a day each at most, with sessions that may have the brand or not.
 
-    The API tells a brand only with attempts that carry one, and does not document whether its
-    filter heeds case and spaces.
+    The API gives a brand only with attempts that have one, and its documents do not say whether its
+    filter distinguishes case and spaces.
     """
     name = session_filter.brand_name
     if name is None:
@@ -85,18 +88,18 @@ def windows_of_unknown_brand(
         part
         for part, _ in split_by_day_and_offset(window, UTC)
         for brands in [_sum_part(connection, account_scope, others, part, timedelta(), ("brand",))]
-        if any(_may_be(str(row[0]), name) for row in brands)
+        if any(_may_have_brand(str(row[0]), name) for row in brands)
     ]
 
 
-def _may_be(brand: str, name: str) -> bool:
+def _may_have_brand(brand: str, name: str) -> bool:
     if brand == name:
-        return False  # it certainly is
+        return False  # it certainly has the brand
     return brand == tallies.UNKNOWN or brand.casefold() == clean(name).casefold()
 
 
 def delete(connection: Connection, account_scope: AccountScope, numbers: Iterable[int]) -> None:
-    """Forget the roll-ups of days whose rows have changed; days are numbered from 1970."""
+    """Delete the totals of days whose rows have changed; days are numbered from 1970."""
     connection.execute_many(
         f"DELETE FROM verify_days WHERE {OF_DAY}",  # noqa: S608 - fixed names
         [account_scope.day_params(number) for number in numbers],
@@ -104,7 +107,7 @@ def delete(connection: Connection, account_scope: AccountScope, numbers: Iterabl
 
 
 def delete_before(connection: Connection, account: str, edge: int) -> None:
-    """Forget the roll-ups of an account's days that begin before then, in microseconds."""
+    """Delete the totals of an account's days that begin before an instant in microseconds."""
     connection.execute(
         "DELETE FROM verify_days WHERE account = :account AND day < :day",
         {"account": account, "day": -(-edge // (DAY // MICROSECOND))},
@@ -117,15 +120,15 @@ def add_complete_days(
     numbers: Iterable[int],
     complete: Sequence[Window],
 ) -> None:
-    """Roll up those of some days that lie in the windows held and have no roll-up."""
+    """Add up those of some days that lie in the complete windows and have no totals."""
     for number in numbers:
         day = Window(EPOCH + number * DAY, EPOCH + (number + 1) * DAY)
-        if covers(day, complete) and not _is_rolled_up(connection, account_scope, number):
+        if covers(day, complete) and not _has_totals(connection, account_scope, number):
             _add_day(connection, account_scope, day)
 
 
 def day_number(moment: datetime) -> int:
-    """The days from 1970 to the one of an instant."""
+    """The number of an instant's day, counted from 1970."""
     return (moment - EPOCH) // DAY
 
 
@@ -156,15 +159,17 @@ def _sum_part(
         *session_filter.stored_values(),
         *(_COLUMNS[group] for group in by if group != "day"),
     }
-    has_columns = columns <= set(_KINDS.split(", "))
+    has_columns = columns <= set(_GROUP_COLUMNS.split(", "))
     if part.length == DAY and has_columns and not (shift and "day" in by):
         rows = _sum_day(connection, account_scope, session_filter, day_number(part.start), by)
-        if rows or _is_rolled_up(connection, account_scope, day_number(part.start)):
+        if rows or _has_totals(connection, account_scope, day_number(part.start)):
             return rows
     where, values = account_scope.where(session_filter, part)
     if {"day", "hour"} & set(by):
         values["shift"] = shift // MICROSECOND
-    return _sum_rows(connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[each] for each in by])
+    return _sum_rows(
+        connection, f"{_ROWS} WHERE {where}", values, [_COLUMNS[group] for group in by]
+    )
 
 
 def _sum_day(
@@ -174,9 +179,9 @@ def _sum_day(
     number: int,
     by: tuple[str, ...],
 ) -> list[Row]:
-    """A whole day's tallies from its roll-up; none when it has none."""
+    """A full day's tallies from its totals; none when it has none."""
     where, values = account_scope.where_day(session_filter, number)
-    columns = ["day" if each == "day" else _COLUMNS[each] for each in by]
+    columns = ["day" if group == "day" else _COLUMNS[group] for group in by]
     return _sum_rows(connection, f"verify_days WHERE {where}", values, columns)
 
 
@@ -190,23 +195,23 @@ def _sum_rows(
     return [row for row in rows if row[len(columns)]]
 
 
-def _is_rolled_up(connection: Connection, account_scope: AccountScope, number: int) -> bool:
+def _has_totals(connection: Connection, account_scope: AccountScope, number: int) -> bool:
     sql = f"SELECT 1 FROM verify_days WHERE {OF_DAY} LIMIT 1"  # noqa: S608 - fixed names
     return bool(connection.fetch_all(sql, account_scope.day_params(number)))
 
 
 def _add_day(connection: Connection, account_scope: AccountScope, day: Window) -> None:
     where, values = account_scope.where(SessionFilter(), day)
-    ((count, dearest),) = connection.fetch_all(
+    ((count, max_cost),) = connection.fetch_all(
         f"SELECT count(*), max(cost) FROM verify_sessions WHERE {where}",  # noqa: S608 - fixed names
         values,
     )
-    if count * (dearest or 0) > MAX_SUM:
-        return  # its sum could be too great for the database; rows are added up in parts
+    if count * (max_cost or 0) > MAX_SUM:
+        return  # its sum could be too large for the database; rows are added up in parts
     connection.execute(
-        f"INSERT INTO verify_days (account, scope, day, {_KINDS}, {_COUNTS}) "  # noqa: S608 - fixed names
-        f"SELECT account, scope, :day, {_KINDS}, {_ADDED} FROM {_ROWS} WHERE {where} "
-        f"GROUP BY account, scope, {_KINDS}",
+        f"INSERT INTO verify_days (account, scope, day, {_GROUP_COLUMNS}, {_COUNT_COLUMNS}) "  # noqa: S608 - fixed names
+        f"SELECT account, scope, :day, {_GROUP_COLUMNS}, {_COUNT_SUMS} FROM {_ROWS} WHERE {where} "
+        f"GROUP BY account, scope, {_GROUP_COLUMNS}",
         {**values, "day": day_number(day.start)},
     )
 
@@ -227,14 +232,14 @@ def _offset(moment: datetime, zone: tzinfo) -> timedelta:
 
 
 def _tallies(row: Row, by: tuple[str, ...]) -> Tallies:
-    key = tuple(_group_label(value, each) for each, value in zip(by, row, strict=False))
+    key = tuple(_group_label(value, group) for group, value in zip(by, row, strict=False))
     return tallies.expand_attempt_statuses(
         key, by, Tally(*(int(value) for value in row[len(by) :]))
     )
 
 
 def _group_label(value: object, by: str) -> str:
-    """A group as the database tells it; days and hours are numbers of them since 1970."""
+    """A group's label: the database has days and hours as their numbers since 1970."""
     if by not in ("day", "hour"):
         return str(value)
     return tallies.time_group(EPOCH + int(str(value)) * (DAY if by == "day" else HOUR), by, UTC)

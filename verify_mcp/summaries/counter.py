@@ -9,7 +9,7 @@ from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.tallies import Tally
+from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.mirror.backfill import Backfill
 from verify_mcp.summaries.call_budget import CallBudget
@@ -136,8 +136,8 @@ class SessionCounter:
         """The exact result of a count that came to read every page; None if it cannot be."""
         query, scope, window = self._query, job.scope, job.result.window
         around = gaps(scope.window, [window])
-        outside = await self._reader.tally(around, query.group_by)
-        if outside is None or (around and self._mirror.store is None):
+        outside = await self._groups_outside(scope, around)
+        if outside is None:
             return None
         await self._save(job, sessions)
         covered = scope.window
@@ -148,6 +148,15 @@ class SessionCounter:
         tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
         as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
         return SummaryResult("fetched", covered, tallies_module.merge(outside, tallies), as_of)
+
+    async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
+        """The groups of the sessions around the window counted, None when they are gone."""
+        query = self._query
+        if around and self._mirror.store is None:
+            return None
+        if not query.session_filter.answerable_from_mirror():
+            return tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        return await self._reader.tally(around, query.group_by)
 
     async def _save(self, job: CountJob, sessions: list[Session]) -> None:
         """Claim the window counted: each page was saved as it came, together they are all."""
