@@ -6,17 +6,13 @@ import json
 import re
 import tomllib
 from functools import cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pytest
 from jsonschema import Draft7Validator
-from rich.console import Console
 
 from tests.support import readme_tools
 from verify_mcp import __version__
-from verify_mcp.cli import demo
 from verify_mcp.settings import read_settings
 from verify_mcp.settings_table import setting_names
 
@@ -75,25 +71,6 @@ def test_every_client_configuration_in_the_readme_is_json() -> None:
     assert {each["command"] for each in servers} == {"/absolute/path/to/.venv/bin/verify-mcp"}
     named = {name for each in servers for name in each.get("env", {})}
     assert named <= set(setting_names())
-
-
-@pytest.mark.anyio
-async def test_the_readme_shows_what_the_demo_says(tmp_path: Path) -> None:
-    page = StringIO()
-    with (tmp_path / "log").open("w+", encoding="utf-8") as log:
-        await demo.show(Console(file=page, width=80, highlight=False), log)
-    (excerpt,) = blocks("text")
-    said = [digitless(line) for line in page.getvalue().splitlines()]
-    place = 0
-    for line in excerpt.splitlines():
-        if line != "...":
-            place = said.index(digitless(line), place)
-    assert place
-
-
-def digitless(line: str) -> str:
-    """A line without what differs from day to day."""
-    return re.sub(r"[0-9]", "0", line).rstrip()
 
 
 def test_files_that_the_readme_points_to_are_there() -> None:

@@ -20,6 +20,8 @@ from tests.support.client import (
 )
 from tests.support.databases import sqlite_url
 from tests.support.http_server import create_token, http_client, run_server
+from tests.support.key_files import BROKEN_KEYS, break_key
+from verify_mcp.errors import InvalidSetting
 from verify_mcp.mirror.lookups import HOUR, MAX_LOOKUPS
 from verify_mcp.mirror.masking import KEY_BYTES, load_or_create_key
 
@@ -50,6 +52,17 @@ def test_a_key_that_is_there_needs_no_right_to_write(tmp_path: Path) -> None:
     assert load_or_create_key(settings) == key
     assert sorted(each.name for each in (tmp_path / "data").iterdir()) == before
     assert (tmp_path / "data").stat().st_mtime_ns == changed
+
+
+@pytest.mark.parametrize("state", BROKEN_KEYS)
+def test_r79_a_key_file_that_is_not_private_or_not_a_key_is_refused_in_one_line(
+    tmp_path: Path, state: str
+) -> None:
+    database, key = sqlite_url(tmp_path / "data" / "db"), break_key(tmp_path / "data", state)
+    with pytest.raises(InvalidSetting) as refusal:
+        load_or_create_key(replace(SANDBOX, masked=True, database_url=database))
+    (line,) = str(refusal.value).splitlines()
+    assert line.startswith(f"The key in {key} is not a private file")
 
 
 @pytest.mark.parametrize("tool", BOTH)

@@ -1,8 +1,7 @@
-"""An authorization server for the tests, as a process of its own on loopback.
+"""An authorization server for the tests, in threads of its own on loopback.
 
-It publishes its keys, gives out tokens that say whatever it is asked to say, takes new keys on
-demand, and publishes them in one of the wrong ways in FAULTS. `python -m tests.support.issuer`
-prints its address.
+It publishes its keys, signs tokens of any claims, takes new keys on demand, and publishes them in
+one of the wrong ways in FAULTS.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -118,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):  # the reader gives up
             while True:
                 self.wfile.write(b" " if slowly else b" " * 64 * KIB)
-                time.sleep(0.02 if slowly else 0)
+                time.sleep(0.02 if slowly else 0)  # a reader with a deadline ends it
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -172,26 +169,24 @@ class Authority:
         return told
 
 
+class Server(ThreadingHTTPServer):
+    """Does not wait, at its end, for requests that hang."""
+
+    daemon_threads = True
+    block_on_close = False
+
+
 @contextmanager
 def authority() -> Iterator[Authority]:
     """An authorization server for as long as the block."""
-    command = [sys.executable, "-m", "tests.support.issuer"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    keys = Keys()
+    handler = type("KeysHandler", (Handler,), {"keys": keys})
+    with Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
         try:
-            yield Authority(process.stdout.readline().strip())
+            yield Authority(f"http://127.0.0.1:{server.server_port}")
         finally:
-            process.kill()
-
-
-def main() -> None:
-    """Serve until killed."""
-    Handler.keys = Keys()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    sys.stdout.write(f"http://127.0.0.1:{server.server_port}\n")
-    sys.stdout.flush()
-    server.serve_forever()
-
-
-if __name__ == "__main__":
-    main()
+            keys.break_down("")
+            server.shutdown()
+            thread.join()

@@ -52,23 +52,23 @@ def test_a_demo_that_fails_says_so_in_a_sentence_and_exits_with_1(
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(SystemExit) as ended:
         main.main(["demo"])
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert ended.value.code == 1
-    assert told.startswith("verify-mcp demo: the demo stopped: FileNotFoundError: ")
-    assert told.endswith("`verify-mcp doctor --offline` checks this machine.\n")
+    assert message.startswith("verify-mcp demo: the demo stopped: FileNotFoundError: ")
+    assert message.endswith("`verify-mcp doctor --offline` checks this machine.\n")
 
 
 async def test_the_demo_counts_the_bytes_that_the_api_sent(tmp_path: Path) -> None:
     emulator = Emulator()
     with (tmp_path / "log").open("w+", encoding="utf-8") as log:
         async with serve(emulator) as url, demo_client.connect_client(url, log) as client:
-            call = demo_steps.PlannedCall("get_verify_session", {"session_uuid": BEN_SESSION})
-            told = await demo_client.call_tool(client, emulator, call)
+            planned = demo_steps.PlannedCall("get_verify_session", {"session_uuid": BEN_SESSION})
+            call = await demo_client.call_tool(client, emulator, planned)
     bodies = [each.sent for each in emulator.received]
     async with ask(emulator) as http:
         raw = (await http.get(emulator.received[0].path)).content
-    assert told.answer["session"] == BEN_SESSION
-    assert (told.requests, [told.raw_bytes]) == (1, bodies) == (1, [len(raw)])
+    assert call.answer["session"] == BEN_SESSION
+    assert (call.requests, [call.raw_bytes]) == (1, bodies) == (1, [len(raw)])
 
 
 def ask(emulator: Emulator) -> httpx.AsyncClient:
@@ -88,3 +88,19 @@ async def test_an_answer_that_is_not_as_it_should_be_stops_the_demo(tmp_path: Pa
         async with serve(emulator) as url, demo_client.connect_client(url, log) as client:
             with pytest.raises(demo_steps.DemoFailed, match="There is no argument id"):
                 await demo_client.answer_step(client, emulator, misspelt)
+
+
+def test_the_readme_shows_what_the_demo_says(demo_output: str) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (excerpt,) = re.findall(r"^```text\n(.*?)\n```$", readme, re.MULTILINE | re.DOTALL)
+    lines = [digitless(line) for line in demo_output.splitlines()]
+    place = 0
+    for line in excerpt.splitlines():
+        if line != "...":
+            place = lines.index(digitless(line), place)
+    assert place
+
+
+def digitless(line: str) -> str:
+    """A line without what differs from day to day."""
+    return re.sub(r"[0-9]", "0", line).rstrip()
