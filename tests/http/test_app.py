@@ -337,8 +337,8 @@ def test_what_others_can_reach_does_not_start_without_tokens(
     place: ListenAddress, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidSetting, match="Make one with `verify-mcp token add NAME`"):
-        require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=False)
-    require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=True)
+        require_auth_if_exposed(replace(SANDBOX, **changes), place, requires_token=False)
+    require_auth_if_exposed(replace(SANDBOX, **changes), place, requires_token=True)
 
 
 def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: 
 )
 def test_a_place_that_cannot_be_served_is_refused(place: ListenAddress, told: str) -> None:
     with pytest.raises(InvalidSetting, match=told):
-        require_auth_if_exposed(SANDBOX, place, guarded=False)
+        require_auth_if_exposed(SANDBOX, place, requires_token=False)
 
 
 def test_a_certificate_that_cannot_be_read_is_refused(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ async def test_r77_a_subject_that_is_a_file_tokens_name_is_another_caller(tmp_pa
     start_audit(log)
     with authority() as issuer:
         token, signed = create_token(file, "agent-7", budget=1), _signed(issuer)
-        keeper = JwtVerifier(trusting(issuer), 1, rest=0)
+        keeper = JwtVerifier(trusting(issuer), 1, cooldown=0)
         changes: dict[str, Any] = {"oauth": trusting(issuer), "public_url": PUBLIC}
         async with run_server(emulator_with(), file=file, guarded_by=keeper, **changes) as here:
             for each in (token, signed):

@@ -45,7 +45,7 @@ async def connect_trusted(
     """A server that takes the authority's tokens, and looks for a new key at once."""
     oauth = trusting(issuer, claim)
     changes = {"oauth": oauth, "public_url": PUBLIC, **more}
-    keeper = JwtVerifier(oauth, 1000, rest=0)
+    keeper = JwtVerifier(oauth, 1000, cooldown=0)
     async with run_server(emulator_with(make_record(1)), guarded_by=keeper, **changes) as here:
         yield here
 

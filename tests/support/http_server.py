@@ -90,7 +90,9 @@ async def run_server(
     chain, key = certificate or (None, None)
     with bound_socket(ListenAddress(port=0)) as listener:
         place = ListenAddress(port=listener.getsockname()[1], certificate=chain, key=key)
-        house = HttpApp(settings, place, opened, keepers, middleware=reception, issuer=guarded_by)
+        house = HttpApp(
+            settings, place, opened, keepers, middleware=reception, jwt_verifier=guarded_by
+        )
         server = QuietServer(uvicorn_config(house.app, place, protocol), house)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
