@@ -110,7 +110,7 @@ async def test_the_doors_are_opened_once_for_all_requests() -> None:
             opened.append(context)
             yield context
 
-    async with run_server(None, open_doors=count_calls) as here:
+    async with run_server(None, context_factory=count_calls) as here:
         for _ in range(3):
             async with http_client(here.url) as client:
                 await list_sessions(client)
@@ -122,13 +122,13 @@ async def test_what_one_caller_fetched_the_others_are_told_without_a_request() -
     window = {"session_time__gte": "5h", "session_time__lt": "2h"}
     async with run_server(api) as here:
         async with http_client(here.url) as client:
-            whole = await call_tool(client, "summarize_verify_sessions", window)
+            answer = await call_tool(client, "summarize_verify_sessions", window)
         fetched = len(api.received)
         for _ in range(2):
             async with http_client(here.url) as client:
                 page = await list_sessions(client, **window)
                 assert (len(page["rows"]), page["api_requests"]) == (4, 0)
-    assert (whole["sessions"], len(api.received)) == (4, fetched)
+    assert (answer["sessions"], len(api.received)) == (4, fetched)
 
 
 async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "state"),
     [
         ({"credentials": None}, {"credentials": "missing", "database": "reachable"}),
         (
@@ -156,13 +156,13 @@ async def test_health_needs_no_token_and_tells_no_secret(tmp_path: Path) -> None
     ids=["credentials", "database"],
 )
 async def test_a_server_that_lacks_something_is_alive_but_not_ready(
-    changes: dict[str, Any], told: dict[str, str]
+    changes: dict[str, Any], state: dict[str, str]
 ) -> None:
     async with run_server(emulator_with(), **changes) as here, httpx2.AsyncClient() as http:
         alive = await http.get(here.url + "/healthz")
         ready = await http.get(here.url + "/readyz")
     assert alive.status_code == 200
-    assert (ready.status_code, ready.json()) == (503, {"ready": False, **told})
+    assert (ready.status_code, ready.json()) == (503, {"ready": False, **state})
 
 
 async def test_every_call_leaves_one_line_that_holds_names_and_no_values(
@@ -291,12 +291,12 @@ async def test_a_response_carries_its_requests_id_and_so_does_the_log(
     audited: list[dict[str, Any]],
 ) -> None:
     async with run_server(emulator_with()) as here:
-        own = await post(here.url, **{"x-request-id": "from-the-proxy.1"})
+        first = await post(here.url, **{"x-request-id": "from-the-proxy.1"})
         others = [await post(here.url, **{"x-request-id": text}) for text in ("x" * 65, "a b", "")]
-    assert own.headers["x-request-id"] == "from-the-proxy.1"
-    assert [len(each.headers["x-request-id"]) for each in others] == [32] * 3
+    assert first.headers["x-request-id"] == "from-the-proxy.1"
+    assert [len(reply.headers["x-request-id"]) for reply in others] == [32] * 3
     assert [line["request_id"] for line in audited] == [
-        each.headers["x-request-id"] for each in (own, *others)
+        reply.headers["x-request-id"] for reply in (first, *others)
     ]
 
 
@@ -305,9 +305,9 @@ def test_a_log_line_can_be_an_object() -> None:
     text = f"no {NUMBER},\n{SANDBOX_AUTH_TOKEN}"
     record = logging.LogRecord("verify_mcp.x", logging.ERROR, "", 1, text, (), None)
     name = logs.request_id.set("from-the-proxy.1")
-    told = json.loads(form.format(record))
+    line = json.loads(form.format(record))
     logs.request_id.reset(name)
-    assert {**told, "time": ""} == {
+    assert {**line, "time": ""} == {
         "time": "", "level": "ERROR", "logger": "verify_mcp.x",
         "request_id": "from-the-proxy.1", "message": "no +91…0001,\n[hidden]",
     }  # fmt: skip
@@ -315,7 +315,7 @@ def test_a_log_line_can_be_an_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "changes"),
+    ("address", "changes"),
     [
         (ListenAddress(host="0.0.0.0"), {}),  # noqa: S104 - refused, which is the point
         (ListenAddress(host="::"), {}),
@@ -326,23 +326,23 @@ def test_a_log_line_can_be_an_object() -> None:
     ids=["every address", "every IPv6 address", "an address", "a name", "a public address"],
 )
 def test_what_others_can_reach_does_not_start_without_tokens(
-    place: ListenAddress, changes: dict[str, Any]
+    address: ListenAddress, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidSetting, match="Make one with `verify-mcp token add NAME`"):
-        require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=False)
-    require_auth_if_exposed(replace(SANDBOX, **changes), place, guarded=True)
+        require_auth_if_exposed(replace(SANDBOX, **changes), address, requires_token=False)
+    require_auth_if_exposed(replace(SANDBOX, **changes), address, requires_token=True)
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("address", "message"),
     [
         (ListenAddress(certificate=Path("x")), "--tls-cert and --tls-key belong together"),
         (ListenAddress(host="no.such.host.example"), "can be reached from other machines"),
     ],
 )
-def test_a_place_that_cannot_be_served_is_refused(place: ListenAddress, told: str) -> None:
-    with pytest.raises(InvalidSetting, match=told):
-        require_auth_if_exposed(SANDBOX, place, guarded=False)
+def test_an_address_that_cannot_be_served_is_refused(address: ListenAddress, message: str) -> None:
+    with pytest.raises(InvalidSetting, match=message):
+        require_auth_if_exposed(SANDBOX, address, requires_token=False)
 
 
 def test_a_certificate_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
@@ -366,16 +366,16 @@ async def test_what_is_measured_holds_no_number_and_no_token(tmp_path: Path) -> 
             assert not (await list_sessions(client, limit=2))["complete"]
             await client.call_tool("get_verify_session", {"session_uuid": "deadbeef"})
         await post(here.url, host="evil.example")
-    told = reader.get_metrics_data()
-    assert told is not None
-    text = told.to_json()
+    metrics_data = reader.get_metrics_data()
+    assert metrics_data is not None
+    text = metrics_data.to_json()
     for secret in (NUMBER, "0001", token, SANDBOX_AUTH_TOKEN, "support", uuid(1)):
         assert secret not in text
     found = {
         (metric.name, tuple(sorted((point.attributes or {}).items()))): getattr(
             point, "value", None
         )
-        for scope in told.resource_metrics[0].scope_metrics
+        for scope in metrics_data.resource_metrics[0].scope_metrics
         if scope.scope.name == "verify_mcp"
         for metric in scope.metrics
         for point in metric.data.data_points
@@ -410,20 +410,20 @@ def test_a_file_of_tokens_that_others_could_read_or_change_is_not_used(
 ) -> None:
     file = tmp_path / "tokens.json"
     token = create_token(file, "a")
-    keepers = tokens.TokenFile(file)
-    assert keepers.caller(token) == Caller("a", 1000)
+    token_file = tokens.TokenFile(file)
+    assert token_file.caller(token) == Caller("a", 1000)
     file.chmod(mode)
-    assert keepers.caller(token) is None
+    assert token_file.caller(token) is None
     file.chmod(0o600)
-    assert keepers.caller(token) == Caller("a", 1000)
+    assert token_file.caller(token) == Caller("a", 1000)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tokens": [{}]}', '{"tokens": 5}', "\x00"])
 def test_a_damaged_file_of_tokens_lets_nobody_in(tmp_path: Path, text: str) -> None:
     file = tmp_path / "tokens.json"
     token = create_token(file, "a")
-    keepers = tokens.TokenFile(file)
+    token_file = tokens.TokenFile(file)
     file.write_text(text)
-    assert keepers.caller(token) is None
+    assert token_file.caller(token) is None
     with pytest.raises(InvalidSetting, match="is not a file of tokens"):
         tokens.list_tokens(file)

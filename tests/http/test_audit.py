@@ -93,9 +93,9 @@ async def test_r77_a_subject_that_is_a_file_tokens_name_is_another_caller(tmp_pa
     start_audit(log)
     with authority() as issuer:
         token, signed = create_token(file, "agent-7", budget=1), _signed(issuer)
-        keeper = JwtVerifier(trusting(issuer), 1, rest=0)
+        verifier = JwtVerifier(trusting(issuer), 1, cooldown=0)
         changes: dict[str, Any] = {"oauth": trusting(issuer), "public_url": PUBLIC}
-        async with run_server(emulator_with(), file=file, guarded_by=keeper, **changes) as here:
+        async with run_server(emulator_with(), file=file, jwt_verifier=verifier, **changes) as here:
             for each in (token, signed):
                 assert (await post(here.url, call(), **bearer(each))).status_code == 200
     first, second = lines(log)
@@ -168,10 +168,10 @@ def test_r77_a_link_put_there_by_a_rotation_is_refused_and_the_line_goes_to_stde
     assert [line["caller"] for line in lines(log)] == ["third"]
 
 
-def _put(kind: str, place: Path, other: Path) -> None:
+def _put(kind: str, path: Path, other: Path) -> None:
     if kind == "symbolic":
-        place.symlink_to(other)
+        path.symlink_to(other)
     elif kind == "hard":
-        place.hardlink_to(other)
+        path.hardlink_to(other)
     else:
-        os.mkfifo(place)
+        os.mkfifo(path)

@@ -45,8 +45,8 @@ async def connect_trusted(
     """A server that takes the authority's tokens, and looks for a new key at once."""
     oauth = trusting(issuer, claim)
     changes = {"oauth": oauth, "public_url": PUBLIC, **more}
-    keeper = JwtVerifier(oauth, 1000, rest=0)
-    async with run_server(emulator_with(make_record(1)), guarded_by=keeper, **changes) as here:
+    verifier = JwtVerifier(oauth, 1000, cooldown=0)
+    async with run_server(emulator_with(make_record(1)), jwt_verifier=verifier, **changes) as here:
         yield here
 
 
@@ -101,8 +101,8 @@ def part(value: Any) -> str:
 
 def forged(issuer: Authority) -> dict[str, str]:
     """Tokens that say all the right things and were signed by nobody who may."""
-    said, public = claims(issuer), issuer.public_key()
-    good = issuer.token(**said)
+    payload, public = claims(issuer), issuer.public_key()
+    good = issuer.token(**payload)
     head, body, signature = good.split(".")
     pem = public.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -110,11 +110,11 @@ def forged(issuer: Authority) -> dict[str, str]:
     kid = jwt.get_unverified_header(good)["kid"]
 
     def signed_with_public(alg: str) -> str:
-        text = f"{part({'alg': alg, 'typ': 'at+jwt', 'kid': kid})}.{part(said)}"
+        text = f"{part({'alg': alg, 'typ': 'at+jwt', 'kid': kid})}.{part(payload)}"
         return f"{text}.{part(hmac.digest(pem, text.encode(), hashlib.sha256))}"
 
-    def stranger(**headers: Any) -> str:
-        return jwt.encode(said, new_key(), "RS256", headers=headers)
+    def foreign_token(**headers: Any) -> str:
+        return jwt.encode(payload, new_key(), "RS256", headers=headers)
 
     return {
         "no signature": f"{head}.{body}.",
@@ -123,16 +123,16 @@ def forged(issuer: Authority) -> dict[str, str]:
         "no alg": f"{part({'kid': kid})}.{body}.{signature}",
         "the public key as a secret": signed_with_public("HS256"),
         "the same, named RS256": signed_with_public("RS256"),
-        "another key under its name": stranger(kid=kid),
-        "an unknown key": stranger(kid="key-of-mine"),
-        "a key without a name": stranger(),
-        "a key brought along": stranger(
+        "another key under its name": foreign_token(kid=kid),
+        "an unknown key": foreign_token(kid="key-of-mine"),
+        "a key without a name": foreign_token(),
+        "a key brought along": foreign_token(
             kid="mine", jwk=jwt.algorithms.RSAAlgorithm.to_jwk(new_key().public_key(), as_dict=True)
         ),
-        "a key's address brought along": stranger(kid="mine", jku="http://127.0.0.1:9/jwks"),
-        "a name that is no name": stranger(kid="../../dev/null"),
-        "another kind of token": stranger(kid=kid, typ="logout+jwt"),
-        "a changed claim": f"{head}.{part({**said, 'sub': 'admin'})}.{signature}",
+        "a key's address brought along": foreign_token(kid="mine", jku="http://127.0.0.1:9/jwks"),
+        "a name that is no name": foreign_token(kid="../../dev/null"),
+        "another kind of token": foreign_token(kid=kid, typ="logout+jwt"),
+        "a changed claim": f"{head}.{part({**payload, 'sub': 'admin'})}.{signature}",
         "a changed signature": f"{head}.{body}.{signature[:-4]}AAAA",
         "a part too many": f"{good}.{signature}",
         "text": "x" * 40,
@@ -186,8 +186,8 @@ async def test_r50_a_token_without_the_scope_is_forbidden(
 
 async def test_where_tokens_come_from_is_published_for_everybody(issuer: Authority) -> None:
     async with connect_trusted(issuer) as here, httpx2.AsyncClient(trust_env=False) as http:
-        told = (await http.get(here.url + METADATA)).json()
-    assert told == {
+        metadata = (await http.get(here.url + METADATA)).json()
+    assert metadata == {
         "resource": PUBLIC,
         "authorization_servers": [issuer.url],
         "scopes_supported": ["verify:read"],
@@ -200,23 +200,23 @@ async def test_keys_are_kept_and_a_new_one_is_found(issuer: Authority) -> None:
         before = issuer.token(**claims(issuer))
         for _ in range(3):
             assert (await post(here.url, **bearer(before))).status_code == 200
-        kept = issuer.fetched()
+        fetched = issuer.fetched()
         assert (await post(here.url, **bearer(before))).status_code == 200
-        assert issuer.fetched() == kept
+        assert issuer.fetched() == fetched
         issuer.rotate()
         after = issuer.token(**claims(issuer))
         assert (await post(here.url, **bearer(after))).status_code == 200
-        assert issuer.fetched() == kept + 1
+        assert issuer.fetched() == fetched + 1
         assert (await post(here.url, **bearer(before))).status_code == 401
 
 
 async def test_strangers_cannot_make_us_fetch_keys_again_and_again(issuer: Authority) -> None:
-    keeper = JwtVerifier(trusting(issuer), 1000)
-    assert await keeper.verify(issuer.token(**claims(issuer))) is not None
+    verifier = JwtVerifier(trusting(issuer), 1000)
+    assert await verifier.verify(issuer.token(**claims(issuer))) is not None
     fetched = issuer.fetched()
     for number in range(20):
         token = jwt.encode(claims(issuer), new_key_once(), "RS256", headers={"kid": f"k{number}"})
-        assert await keeper.verify(token) is None
+        assert await verifier.verify(token) is None
     assert issuer.fetched() == fetched
 
 
@@ -240,7 +240,7 @@ async def test_while_the_keys_cannot_be_read_nobody_is_let_in(
 
 
 @pytest.mark.parametrize(
-    ("said", "caller"),
+    ("payload", "caller"),
     [
         ({CLAIM: SUBACCOUNT}, Caller("agent-7", 5, SUBACCOUNT)),
         ({CLAIM: "*"}, Caller("agent-7", 5)),
@@ -252,11 +252,11 @@ async def test_while_the_keys_cannot_be_read_nobody_is_let_in(
     ids=str,
 )
 def test_a_claim_confines_and_one_that_is_missing_opens_nothing(
-    issuer: Authority, said: dict[str, Any], caller: Caller | None
+    issuer: Authority, payload: dict[str, Any], caller: Caller | None
 ) -> None:
-    keeper = JwtVerifier(trusting(issuer, CLAIM), 5)
+    verifier = JwtVerifier(trusting(issuer, CLAIM), 5)
     named = caller and replace(caller, issuer=issuer.url)
-    assert keeper.caller({"sub": "agent-7", **said}) == named
+    assert verifier.caller({"sub": "agent-7", **payload}) == named
 
 
 async def test_both_kinds_of_tokens_open_the_same_server(issuer: Authority, tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ async def test_r50_a_revoked_token_is_worthless_at_once_and_a_new_one_good(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "message"),
     [
         ({"VERIFY_MCP_OAUTH_ALGORITHMS": "HS256"}, "VERIFY_MCP_OAUTH_ALGORITHMS is not a list"),
         ({"VERIFY_MCP_OAUTH_ALGORITHMS": "none"}, "VERIFY_MCP_OAUTH_ALGORITHMS is not a list"),
@@ -322,11 +322,11 @@ async def test_r50_a_revoked_token_is_worthless_at_once_and_a_new_one_good(tmp_p
     ids=str,
 )
 def test_settings_that_would_weaken_the_door_are_refused_by_name(
-    environ: dict[str, str], told: str
+    environ: dict[str, str], message: str
 ) -> None:
     from verify_mcp.errors import InvalidSetting
 
-    with pytest.raises(InvalidSetting, match=told):
+    with pytest.raises(InvalidSetting, match=message):
         read_settings({"VERIFY_MCP_DATABASE_URL": "sqlite://", **environ})
 
 

@@ -53,7 +53,7 @@ async def serve(
     """A server that takes the authorization server's tokens; `clock` is that of its keys."""
     checked_by = verifier(issuer, clock, **options)
     changes: dict[str, Any] = {"oauth": trusting(issuer), "public_url": PUBLIC}
-    async with run_server(emulator_with(), guarded_by=checked_by, **changes) as here:
+    async with run_server(emulator_with(), jwt_verifier=checked_by, **changes) as here:
         yield here
 
 

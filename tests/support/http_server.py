@@ -72,8 +72,8 @@ async def run_server(
     *,
     clock: FakeClock | None = None,
     file: Path | None = None,
-    guarded_by: JwtVerifier | None = None,
-    open_doors: OpenContext | None = None,
+    jwt_verifier: JwtVerifier | None = None,
+    context_factory: OpenContext | None = None,
     protocol: type[DeadlineProtocol] = DeadlineProtocol,
     certificate: tuple[Path, Path] | None = None,
     **changes: Any,
@@ -81,24 +81,26 @@ async def run_server(
     """The real server, whose API is `app`, with the tokens in `file`."""
     clock = clock or FakeClock()
     settings = replace(SANDBOX, **changes)
-    opened = open_doors or partial(open_context, settings, world=clock.clock(), app=app)
-    keepers = TokenFile(file) if file else None
-    guarded = keepers is not None or settings.oauth is not None
-    reception = CallerMiddleware(
-        requires_token=guarded, clock=lambda: clock.ticks, now=lambda: clock.now
+    opened = context_factory or partial(open_context, settings, world=clock.clock(), app=app)
+    token_file = TokenFile(file) if file else None
+    requires_token = token_file is not None or settings.oauth is not None
+    middleware = CallerMiddleware(
+        requires_token=requires_token, clock=lambda: clock.ticks, now=lambda: clock.now
     )
     chain, key = certificate or (None, None)
     with bound_socket(ListenAddress(port=0)) as listener:
-        place = ListenAddress(port=listener.getsockname()[1], certificate=chain, key=key)
-        house = HttpApp(settings, place, opened, keepers, middleware=reception, issuer=guarded_by)
-        server = QuietServer(uvicorn_config(house.app, place, protocol), house)
+        address = ListenAddress(port=listener.getsockname()[1], certificate=chain, key=key)
+        http_app = HttpApp(
+            settings, address, opened, token_file, middleware=middleware, jwt_verifier=jwt_verifier
+        )
+        server = QuietServer(uvicorn_config(http_app.app, address, protocol), http_app)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.wait({task}, timeout=0.01)
             assert not task.done()
         try:
             scheme = "https" if certificate else "http"
-            yield RunningServer(f"{scheme}://127.0.0.1:{place.port}", server, house)
+            yield RunningServer(f"{scheme}://127.0.0.1:{address.port}", server, http_app)
         finally:
             server.should_exit = True
             await task
@@ -118,7 +120,7 @@ async def http_client(
 
 
 def create_token(file: Path, name: str, budget: int = 1000, subaccount: str = "") -> str:
-    """A token for somebody."""
+    """A new token in the file."""
     return tokens.add(file, name, budget, subaccount, NOW)
 
 
@@ -150,7 +152,7 @@ def answer_in(reply: httpx2.Response) -> dict[str, Any]:
 
 
 async def post(url: str, body: Any = None, **headers: str) -> httpx2.Response:
-    """The reply to one call, asked with nothing but HTTP."""
+    """The reply to one call, sent with nothing but HTTP."""
     async with httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as http:
         return await http.post(url + PATH, json=body or call(), headers={**JSON, **headers})
 

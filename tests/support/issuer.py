@@ -67,8 +67,8 @@ class Keys:
             self.released.set()
 
     def published(self) -> dict[str, Any]:
-        said = jwt.algorithms.RSAAlgorithm.to_jwk(self.current.public_key(), as_dict=True)
-        return {"keys": [{**said, "kid": self.kid, "use": "sig", "alg": "RS256"}]}
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(self.current.public_key(), as_dict=True)
+        return {"keys": [{**key, "kid": self.kid, "use": "sig", "alg": "RS256"}]}
 
     def token(self, claims: dict[str, Any]) -> dict[str, str]:
         headers = {"kid": self.kid, "typ": "at+jwt"}
@@ -93,15 +93,15 @@ class Handler(BaseHTTPRequestHandler):
             self._publish()
 
     def do_POST(self) -> None:
-        said = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        order = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path == "/rotate":
             self.keys.rotate()
             self._answer({})
         elif self.path == "/fault":
-            self.keys.break_down(said["name"])
+            self.keys.break_down(order["name"])
             self._answer({})
         else:
-            self._answer(self.keys.token(said))
+            self._answer(self.keys.token(order))
 
     def _publish(self) -> None:
         if self.keys.fault == "hang":
@@ -165,8 +165,8 @@ class Authority:
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         with urlopen(Request(self.url + path, data)) as reply:  # noqa: S310 - loopback
-            told: dict[str, Any] = json.load(reply)
-        return told
+            answer: dict[str, Any] = json.load(reply)
+        return answer
 
 
 class Server(ThreadingHTTPServer):

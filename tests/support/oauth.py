@@ -19,9 +19,9 @@ def trusting(issuer: Authority, claim: str = "") -> OAuth:
 def claims(issuer: Authority, **changes: Any) -> dict[str, Any]:
     """What a good token says, with changes; None leaves a claim out."""
     now = int(time.time())
-    said = {
+    payload = {
         "iss": issuer.url, "aud": PUBLIC, "sub": "agent-7", "client_id": "agent-7",
         "scope": "openid verify:read", "iat": now - 10, "exp": now + 600, "jti": uuid4().hex,
         **changes,
     }  # fmt: skip
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in payload.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Serving over Streamable HTTP: for teams, behind names and tokens, and with an orderly end."""
+"""The ASGI application that serves MCP over Streamable HTTP, and its two health endpoints."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -19,72 +19,76 @@ from verify_mcp.http.auth import CallerTokenVerifier
 from verify_mcp.http.listen import PATH, ListenAddress
 from verify_mcp.http.middleware import CallerMiddleware
 from verify_mcp.http.oauth import JwtVerifier
-from verify_mcp.http.request_guard import RequestGuard, hosts_of
+from verify_mcp.http.request_guard import RequestGuard, allowed_hosts
 from verify_mcp.http.tokens import TokenFile
 from verify_mcp.server.server import OpenContext, build_server
 from verify_mcp.settings import Settings
 from verify_mcp.tools import registry
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Bytes of a request; tool calls are a thousandth of this."""
+"""Bytes of a request's body; that of a tool call is a thousandth of this."""
 
 logger = logging.getLogger(__name__)
 
 
 class HttpApp:
-    """One process's application: the protocol behind its guard, and two words on its health."""
+    """One process's application: the MCP endpoint with its middleware, `/healthz` and `/readyz`.
+
+    `app` is the ASGI application. Callers need a token when there is a tokens file or an
+    authorization server.
+    """
 
     def __init__(
         self,
         settings: Settings,
-        place: ListenAddress,
+        address: ListenAddress,
         open_context: OpenContext,
         tokens: TokenFile | None,
         *,
         middleware: CallerMiddleware | None = None,
-        issuer: JwtVerifier | None = None,
+        jwt_verifier: JwtVerifier | None = None,
     ) -> None:
         self._settings = settings
         self._open_context = open_context
         self._context: AppContext | None = None
         oauth = settings.oauth
-        if oauth is not None and issuer is None:
-            issuer = JwtVerifier(oauth, settings.caller_budget)
-        guarded = tokens is not None or issuer is not None
-        self.middleware = middleware or CallerMiddleware(requires_token=guarded)
-        self.guard = RequestGuard(
-            self._build_app(tokens, issuer, hosts_of(settings, place)), settings, place
-        )
+        if oauth is not None and jwt_verifier is None:
+            jwt_verifier = JwtVerifier(oauth, settings.caller_budget)
+        requires_token = tokens is not None or jwt_verifier is not None
+        self.middleware = middleware or CallerMiddleware(requires_token=requires_token)
+        hosts = allowed_hosts(settings, address)
+        self.guard = RequestGuard(self._build_app(tokens, jwt_verifier, hosts), hosts)
         self.app: ASGIApp = self.guard
 
     def notify_closing(self) -> None:
-        """Tell those whose calls are under way that the server ends."""
+        """Answer the calls under way with a message that the server is being restarted."""
         self.middleware.notify_closing()
 
     def _build_app(
-        self, tokens: TokenFile | None, issuer: JwtVerifier | None, hosts: tuple[str, ...]
+        self, tokens: TokenFile | None, jwt_verifier: JwtVerifier | None, hosts: tuple[str, ...]
     ) -> ASGIApp:
         server = build_server(self._open, self._settings.rate_limit)
         server.middleware.append(self.middleware)
-        # Else every call would list the tools once more, to look its headers up.
+        # Without this, the protocol's library lists the tools at every call, to check its headers.
         server.get_tool_input_schema = {
-            offer.name: offer.tool().input_schema for offer in registry.TOOLS
+            definition.name: definition.tool().input_schema for definition in registry.TOOLS
         }.get
-        door = CallerTokenVerifier(tokens, issuer, self._settings)
+        verifier = CallerTokenVerifier(tokens, jwt_verifier, self._settings)
         app: ASGIApp = server.streamable_http_app(
             streamable_http_path=PATH,
             stateless_http=True,
             max_request_body_size=MAX_BODY_BYTES,
             transport_security=TransportSecuritySettings(allowed_hosts=list(hosts)),
-            auth=door.auth_settings(),
-            token_verifier=door if tokens or issuer else None,
+            auth=verifier.auth_settings(),
+            token_verifier=verifier if tokens or jwt_verifier else None,
             custom_starlette_routes=[
                 Route("/healthz", _answer_liveness, methods=["GET"]),
                 Route("/readyz", self._answer_readiness, methods=["GET"]),
             ],
         )
-        if tokens and not issuer:  # with an issuer the application has these two already
-            app = AuthenticationMiddleware(AuthContextMiddleware(app), BearerAuthBackend(door))
+        if tokens and not jwt_verifier:  # with OAuth the library has added these two already
+            backend = BearerAuthBackend(verifier)
+            app = AuthenticationMiddleware(AuthContextMiddleware(app), backend)
         return app
 
     @asynccontextmanager
@@ -94,7 +98,7 @@ class HttpApp:
             yield context
 
     async def _answer_readiness(self, _request: Request) -> Response:
-        """Whether calls can be answered in full, in words that hold no secret."""
+        """Say whether calls can be answered in full; the reply holds no secret."""
         state = {
             "credentials": "present" if self._settings.credentials else "missing",
             "database": await self._database_state(),

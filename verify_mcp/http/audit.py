@@ -1,4 +1,4 @@
-"""The audit log: who asked what."""
+"""The audit log: one line for each call, with its caller, without anybody's values."""
 
 import logging
 from collections.abc import Mapping
@@ -14,9 +14,12 @@ from verify_mcp.mirror import masking
 from verify_mcp.tools.registry import TOOLS
 
 audit_logger = logging.getLogger("verify_mcp.audit")
-_AUDITED = ("tools/call", "resources/read", "completion/complete", "prompts/get")
+AUDITED_METHODS = ("tools/call", "resources/read", "completion/complete", "prompts/get")
 _LISTINGS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
-_TOOLS = {offer.name: {each.name for each in offer.arguments} for offer in TOOLS}
+ARGUMENT_NAMES = {
+    definition.name: {argument.name for argument in definition.arguments} for definition in TOOLS
+}
+"""The names of each tool's arguments, by the tool's name."""
 _HIDDEN = "?"
 
 Context = ServerRequestContext[AppContext, Any]
@@ -24,7 +27,11 @@ Context = ServerRequestContext[AppContext, Any]
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """What one message asks for, in words that hold no value of anybody's."""
+    """What one message asks for.
+
+    `method` is a tool's name or a method of the protocol, `arguments` are names. `recipient` is a
+    pseudonym or a masked number, "" when none was given.
+    """
 
     caller: Caller
     method: str
@@ -32,28 +39,31 @@ class AuditEntry:
     recipient: str = ""
 
 
-def _audit_entry(caller: Caller, context: Context) -> AuditEntry:
-    """What is asked; names are only told when they are ours, because others may hold anything."""
+def audit_entry(caller: Caller, context: Context) -> AuditEntry:
+    """The entry for a message. A name that is not one of this package's is replaced by `?`.
+
+    Such a name may hold anything, a phone number too.
+    """
     params = context.params or {}
     if context.method != "tools/call":
-        known = context.method in (*_AUDITED, *_LISTINGS)
+        known = context.method in (*AUDITED_METHODS, *_LISTINGS)
         return AuditEntry(caller, context.method if known else _HIDDEN)
     tool, arguments = params.get("name"), params.get("arguments")
-    if not isinstance(tool, str) or tool not in _TOOLS:
+    if not isinstance(tool, str) or tool not in ARGUMENT_NAMES:
         return AuditEntry(caller, _HIDDEN)
     given = arguments if isinstance(arguments, Mapping) else {}
-    names = sorted({name if name in _TOOLS[tool] else _HIDDEN for name in given})
+    names = sorted({name if name in ARGUMENT_NAMES[tool] else _HIDDEN for name in given})
     return AuditEntry(caller, tool, tuple(names), _recipient(given.get("recipient")))
 
 
-def _recipient(arguments: object) -> str:
-    """A recipient asked about: a pseudonym as it was given, a number masked.
+def _recipient(argument: object) -> str:
+    """The recipient of a filter: a pseudonym as it was given, a number masked.
 
-    Never a number's pseudonym: both together would tell whose it is.
+    A number's pseudonym is not written: with the masked number it would reveal whose it is.
     """
-    if not isinstance(arguments, str | int) or len(str(arguments)) > 40:
+    if not isinstance(argument, str | int) or len(str(argument)) > 40:
         return ""
-    if masking.parse_pseudonym(str(arguments)):
-        return str(arguments).strip()
-    number = phones.normalize(str(arguments))
+    if masking.parse_pseudonym(str(argument)):
+        return str(argument).strip()
+    number = phones.normalize(str(argument))
     return phones.mask_for_logs(number) if number else ""

@@ -1,16 +1,16 @@
-"""Who a caller is, by a token."""
+"""The verifier of bearer tokens: those of the tokens file, and those of an authorization server."""
 
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 
 from verify_mcp.http.callers import SCOPE, Caller
-from verify_mcp.http.oauth import JwtVerifier, scopes
+from verify_mcp.http.oauth import JwtVerifier, scopes_of
 from verify_mcp.http.tokens import TokenFile
 from verify_mcp.settings import Settings
 
 
 class CallerToken(AccessToken):
-    """A token that was checked, and whom it stands for."""
+    """A valid token, with its caller."""
 
     caller: Caller
 
@@ -20,22 +20,22 @@ STATIC_TOKEN_RESOURCE = "static"  # noqa: S105 - the name of a resource
 
 
 class CallerTokenVerifier:
-    """Checks tokens: those of the file by their digest, all others as the issuer's."""
+    """Checks a token by its digest in the tokens file, and otherwise as a JWT of the issuer."""
 
     def __init__(
-        self, tokens: TokenFile | None, issuer: JwtVerifier | None, settings: Settings
+        self, tokens: TokenFile | None, jwt_verifier: JwtVerifier | None, settings: Settings
     ) -> None:
         self._tokens = tokens
-        self._issuer = issuer
+        self._jwt_verifier = jwt_verifier
         self._settings = settings
-        self._resource = settings.public_url if issuer else STATIC_TOKEN_RESOURCE
+        self._resource = settings.public_url if jwt_verifier else STATIC_TOKEN_RESOURCE
 
     def auth_settings(self) -> AuthSettings | None:
-        """What the protocol's library shall publish and insist on, with an issuer."""
+        """The metadata that the protocol's library publishes and enforces; None without OAuth."""
         oauth = self._settings.oauth
         if oauth is None:
             return None
-        # As text: an address without a path gets no slash then, and issuers are compared exactly.
+        # As text, because an issuer is compared exactly and a URL object would add a slash.
         return AuthSettings.model_validate(
             {
                 "issuer_url": oauth.issuer,
@@ -46,21 +46,23 @@ class CallerTokenVerifier:
         )
 
     async def verify_token(self, token: str) -> CallerToken | None:
-        """Whom a token stands for, None when it is not good."""
+        """The token with its caller, None when it is not valid."""
         caller = self._tokens.caller(token) if self._tokens else None
         if caller is not None:
             return self._caller_token(caller, [SCOPE])
-        claims = await self._issuer.verify(token) if self._issuer else None
-        known = self._issuer.caller(claims) if self._issuer and claims else None
-        if claims is None or known is None:
+        if self._jwt_verifier is None:
             return None
-        return self._caller_token(known, scopes(claims), issuer=str(claims["iss"]))
+        claims = await self._jwt_verifier.verify(token)
+        caller = self._jwt_verifier.caller(claims) if claims else None
+        if not claims or caller is None:
+            return None
+        return self._caller_token(caller, scopes_of(claims), issuer=str(claims["iss"]))
 
-    def _caller_token(self, caller: Caller, carried: list[str], *, issuer: str = "") -> CallerToken:
+    def _caller_token(self, caller: Caller, scopes: list[str], *, issuer: str = "") -> CallerToken:
         return CallerToken(
-            token="",  # nobody needs it from here on
+            token="",  # it is not used after this
             client_id=caller.name,
-            scopes=carried,
+            scopes=scopes,
             resource=self._resource,
             subject=caller.name,
             claims={"iss": issuer} if issuer else None,

@@ -30,7 +30,7 @@ JWKS_TTL = 300.0
 JWKS_MAX_AGE = 900.0
 """Seconds for which a key stays valid while the keys cannot be read again."""
 JWKS_COOLDOWN = 30.0
-"""Seconds between two requests, also after a failure: any stranger can cause one."""
+"""Seconds between two requests, also after a failure: a request needs no valid token."""
 JWKS_TIMEOUT = 5.0
 """Seconds for one request, from resolving the name to the last byte."""
 MAX_JWKS_BYTES = 256 * 1024
@@ -38,13 +38,13 @@ MAX_JWKS_BYTES = 256 * 1024
 MAX_STALE_WAIT = 1.0
 """Seconds that a caller with a known key waits while the keys are read again."""
 MAX_WAITERS = 100
-"""Callers who wait for one request, so that strangers do not take every call there is."""
+"""Callers who wait for one request, so that invalid tokens cannot fill MAX_CONCURRENT_CALLS."""
 
 logger = logging.getLogger(__name__)
 
 
 class JwksUnavailable(Exception):
-    """The published keys could not be read; the text says why, in words for a log."""
+    """The published keys could not be read; the text is the reason, for a log."""
 
 
 class JwksCache:

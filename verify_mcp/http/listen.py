@@ -1,11 +1,11 @@
-"""Where to listen, and how the HTTP server is configured."""
+"""The address to listen on, and the configuration of uvicorn."""
 
 import socket
 import ssl
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,16 +17,16 @@ PATH = "/mcp"
 MAX_HEAD_BYTES = 32 * 1024
 """Bytes of a request's line and headers."""
 NOTIFY_AFTER = 5.0
-"""Seconds after SIGTERM until calls under way are told that the server ends."""
+"""Seconds after SIGTERM until calls under way are answered that the server is restarted."""
 KILL_AFTER = 8
 """Seconds after SIGTERM until calls under way are ended."""
 FLUSH_SECONDS = 1.0
-"""Seconds that a collector of measurements gets at the end."""
+"""Seconds for the last export of measurements."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where to listen, and with which certificate."""
+    """A host and port, and the files (PEM) of a certificate and its key for TLS."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -35,9 +35,9 @@ class ListenAddress:
 
 
 def uvicorn_config(
-    app: ASGIApp, place: ListenAddress, protocol: type[DeadlineProtocol] = DeadlineProtocol
+    app: ASGIApp, address: ListenAddress, protocol: type[DeadlineProtocol] = DeadlineProtocol
 ) -> uvicorn.Config:
-    """How the server library is to serve. Raises InvalidSetting about a certificate."""
+    """The configuration of uvicorn. Raises InvalidSetting for a certificate that cannot be used."""
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -49,8 +49,8 @@ def uvicorn_config(
         proxy_headers=False,
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_graceful_shutdown=KILL_AFTER,
-        ssl_certfile=place.certificate,
-        ssl_keyfile=place.key,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
     )
     try:
         config.load()
@@ -60,22 +60,24 @@ def uvicorn_config(
 
 
 @contextmanager
-def bound_socket(place: ListenAddress) -> Any:
-    """The bound socket. Raises InvalidSetting when it cannot be had."""
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    # Named TCP, because only then does the event loop send small answers without delay.
+def bound_socket(address: ListenAddress) -> Iterator[socket.socket]:
+    """A socket that listens on the address. Raises InvalidSetting when it cannot be bound."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    # With IPPROTO_TCP, because asyncio sets TCP_NODELAY only on such sockets.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((place.host, place.port))
+            listener.bind((address.host, address.port))
         except (OSError, OverflowError) as error:
             raise InvalidSetting(
-                f"{place.host}:{place.port} cannot be listened on. Choose another --host or --port."
+                f"{address.host}:{address.port} cannot be listened on. Choose another --host or "
+                "--port."
             ) from error
         listener.listen(2048)
         yield listener
 
 
-def _url_of(place: ListenAddress) -> str:
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    return f"{'https' if place.certificate else 'http'}://{host}:{place.port}"
+def url_of(address: ListenAddress) -> str:
+    """The URL of the address, without a path."""
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{'https' if address.certificate else 'http'}://{host}:{address.port}"

@@ -1,8 +1,7 @@
-"""What happens to every message that comes over HTTP, before and after a tool sees it.
+"""The middleware around every message over HTTP: caller, rate limit, mirror and audit log.
 
-The caller is known by their token, gets the mirror as they may see it, spends their budget, and
-leaves one line in the audit log. It is the protocol's own middleware, so that no tool, prompt or
-resource, present or future, is reached past it.
+It is a middleware of the MCP server and not of the HTTP application, so every tool, prompt and
+resource, also one that is added later, is called through it.
 """
 
 import json
@@ -20,7 +19,14 @@ from mcp_types import CallToolResult, TextContent
 
 from verify_mcp import metrics
 from verify_mcp.errors import AccessDenied
-from verify_mcp.http.audit import _AUDITED, _TOOLS, AuditEntry, Context, _audit_entry, audit_logger
+from verify_mcp.http.audit import (
+    ARGUMENT_NAMES,
+    AUDITED_METHODS,
+    AuditEntry,
+    Context,
+    audit_entry,
+    audit_logger,
+)
 from verify_mcp.http.auth import CallerToken
 from verify_mcp.http.callers import LOCAL_CALLER, Caller, CallerRateLimits
 from verify_mcp.http.subaccounts import ContextsByCaller
@@ -29,12 +35,15 @@ from verify_mcp.mirror.lookups import current_caller
 
 RESTARTING = "The server is being restarted. Ask again in a few seconds."
 OVER_BUDGET = -32000
-"""The JSON-RPC code of a refusal that is neither a mistake nor a fault."""
+"""The JSON-RPC code of a refusal; no error of the protocol has it."""
 _UNMETERED = ("initialize", "ping", "server/discover")
 
 
 class CallerMiddleware:
-    """The middleware of one process; `guarded` says that every caller must bring a token."""
+    """The middleware of one process.
+
+    `clock` gives monotonic seconds, `now` the time of an audit line.
+    """
 
     def __init__(
         self,
@@ -51,15 +60,14 @@ class CallerMiddleware:
         self._running: set[anyio.CancelScope] = set()
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Answer one message as its caller may have it answered."""
+        """Answer one message from the mirror that its caller may see. Raises MCPError."""
         caller = self._caller(ctx)
-        full = ctx.lifespan_context
         if self._contexts is None:
-            self._contexts = ContextsByCaller(full)
+            self._contexts = ContextsByCaller(ctx.lifespan_context)
         if not _is_metered(ctx.method):
             return await call_next(ctx)
-        began = self._clock()
-        entry = _audit_entry(caller, ctx)
+        start = self._clock()
+        entry = audit_entry(caller, ctx)
         outcome, answer, refusal = "failed", None, ""
         try:
             outcome, answer, refusal = await self._handle(caller, self._contexts, ctx, call_next)
@@ -67,24 +75,24 @@ class CallerMiddleware:
             outcome = "abandoned"
             raise
         finally:
-            if ctx.method in _AUDITED or outcome == "over budget":
-                self._record(entry, outcome, answer, self._clock() - began)
+            if ctx.method in AUDITED_METHODS or outcome == "over budget":
+                self._record(entry, outcome, answer, self._clock() - start)
         return _error_result(ctx, refusal) if refusal else answer
 
     def notify_closing(self) -> None:
-        """Tell those whose calls are still under way that the server ends."""
+        """Answer the calls under way with RESTARTING."""
         for scope in list(self._running):
             scope.cancel()
 
     async def _handle(
-        self, caller: Caller, views: ContextsByCaller, context: Context, call_next: CallNext
+        self, caller: Caller, mirrors: ContextsByCaller, context: Context, call_next: CallNext
     ) -> tuple[str, HandlerResult, str]:
-        """How it went, the answer, and why there is none."""
+        """The outcome for the audit log, the answer, and the reason when there is none."""
         if seconds := self._rate_limits.acquire(caller):
-            spent = f"Your token's {caller.calls_per_minute} calls a minute are used up. "
-            return "over budget", None, f"{spent}Ask again in {int(seconds) + 1} s."
+            reason = f"Your token's {caller.calls_per_minute} calls a minute are used up. "
+            return "over budget", None, f"{reason}Ask again in {int(seconds) + 1} s."
         try:
-            view = views.for_caller(caller)
+            mirror = mirrors.for_caller(caller)
         except AccessDenied as denied:
             return "denied", None, str(denied)
         answer: HandlerResult = None
@@ -92,7 +100,7 @@ class CallerMiddleware:
         with anyio.CancelScope() as scope:
             self._running.add(scope)
             try:
-                answer = await call_next(replace(context, lifespan_context=view))
+                answer = await call_next(replace(context, lifespan_context=mirror))
             finally:
                 self._running.discard(scope)
         if scope.cancelled_caught:
@@ -100,7 +108,7 @@ class CallerMiddleware:
         return _outcome_of(answer), answer, ""
 
     def _caller(self, context: Context) -> Caller:
-        """Whose token came with the message's own HTTP request."""
+        """The caller whose token came with the message's HTTP request. Raises MCPError."""
         if not self._requires_token:
             return LOCAL_CALLER
         user = context.request.scope.get("user") if context.request is not None else None
@@ -113,7 +121,7 @@ class CallerMiddleware:
         self, entry: AuditEntry, outcome: str, answer: HandlerResult, seconds: float
     ) -> None:
         content = _content(answer)
-        if entry.method in _TOOLS:
+        if entry.method in ARGUMENT_NAMES:
             metrics.record_call(entry.method, outcome, seconds, content)
         rows = content.get("rows", content.get("sessions"))
         line = {
@@ -129,17 +137,17 @@ class CallerMiddleware:
             "ms": round(seconds * 1000),
             "outcome": outcome,
         }
-        record = {name: each for name, each in line.items() if each is not None}
+        record = {name: value for name, value in line.items() if value is not None}
         audit_logger.info(json.dumps(record, ensure_ascii=False))
 
 
 def _is_metered(method: str) -> bool:
-    """Whether a message counts as one of its caller's calls: not what opens a connection."""
+    """Whether a message counts as one of its caller's calls; those that open a session do not."""
     return method not in _UNMETERED and not method.startswith("notifications/")
 
 
 def _error_result(context: Context, text: str) -> HandlerResult:
-    """A refusal that a model can read where there is one, a protocol's error elsewhere."""
+    """The error as a tool's result, which a model reads. Raises MCPError for any other method."""
     if context.method == "tools/call":
         return CallToolResult(content=[TextContent(text=text)], is_error=True)
     raise MCPError(OVER_BUDGET, text)

@@ -1,4 +1,4 @@
-"""Access tokens of an OAuth 2.1 authorization server: JWTs, checked with its published keys."""
+"""Access tokens of an OAuth 2.1 authorization server: JWTs (RFC 9068), checked with its keys."""
 
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -19,27 +19,27 @@ _REQUIRED = ["exp", "iat", "aud", "iss", "sub"]
 
 
 class JwtVerifier:
-    """The authorization server whose tokens are accepted.
+    """Checks the tokens of one authorization server.
 
-    `rest` is the seconds between two requests for its keys, `timeout` those for one, and `clock`
-    gives monotonic seconds.
+    Each caller may make `calls_per_minute`. `cooldown` is the seconds between two requests for the
+    server's keys, `timeout` those for one, and `clock` gives monotonic seconds.
     """
 
     def __init__(
         self,
         oauth: OAuth,
-        budget: int,
+        calls_per_minute: int,
         *,
-        rest: float = JWKS_COOLDOWN,
+        cooldown: float = JWKS_COOLDOWN,
         timeout: float = JWKS_TIMEOUT,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._oauth = oauth
-        self._budget = budget
-        self._keys = JwksCache(oauth.jwks_url, cooldown=rest, timeout=timeout, clock=clock)
+        self._calls_per_minute = calls_per_minute
+        self._keys = JwksCache(oauth.jwks_url, cooldown=cooldown, timeout=timeout, clock=clock)
 
     async def verify(self, token: str) -> Mapping[str, Any] | None:
-        """What a token that is good says, None for any other."""
+        """The claims of a token, None when it is not valid."""
         if len(token) > MAX_TOKEN_LENGTH or token.count(".") != 2:
             return None
         kid = self._key_id(token)
@@ -47,28 +47,28 @@ class JwtVerifier:
         return self._verify(token, key) if key is not None else None
 
     def caller(self, claims: Mapping[str, Any]) -> Caller | None:
-        """Whom the claims stand for, None when they name nobody or no subaccount."""
+        """The caller that the claims name, None when they name none or no subaccount."""
         name = claims.get("sub")
         if not is_name(name):
             return None
         if not self._oauth.subaccount_claim:
             return self._caller(name)
-        confined = claims.get(self._oauth.subaccount_claim)
-        if confined == ALL_SUBACCOUNTS:
+        subaccount = claims.get(self._oauth.subaccount_claim)
+        if subaccount == ALL_SUBACCOUNTS:
             return self._caller(name)
-        # Without the claim nothing may be seen: a claim that was forgotten must not open all.
-        return self._caller(name, str(confined)) if is_subaccount(confined) else None
+        # A token without the claim is refused: a forgotten claim must not give the whole account.
+        return self._caller(name, str(subaccount)) if is_subaccount(subaccount) else None
 
     def _caller(self, name: object, subaccount: str = "") -> Caller:
-        return Caller(str(name), self._budget, subaccount, self._oauth.issuer)
+        return Caller(str(name), self._calls_per_minute, subaccount, self._oauth.issuer)
 
     def _key_id(self, token: str) -> str | None:
-        """The id of the key that a token names, None when such a token is never good."""
+        """The id of the key that a token names, None when no key can make the token valid."""
         try:
             header = jwt.get_unverified_header(token)
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             return None
-        # Checked before a key is looked up: `none` and shared secrets never meet a public key.
+        # Before a key is looked up, so that none is ever used with `none` or a shared secret.
         if header.get("alg") not in self._oauth.algorithms:
             return None
         if str(header.get("typ", "jwt")).lower() not in _TYPES:
@@ -92,9 +92,11 @@ class JwtVerifier:
         return claims
 
 
-def scopes(claims: Mapping[str, Any]) -> list[str]:
-    """The scopes a token carries, in either of the two common spellings."""
-    claim = claims.get("scope", claims.get("scp", ""))
-    if isinstance(claim, str):
-        return claim.split()
-    return [each for each in claim if isinstance(each, str)] if isinstance(claim, list) else []
+def scopes_of(claims: Mapping[str, Any]) -> list[str]:
+    """The scopes in a token's claims: `scope`, else `scp`, as one text or as a list."""
+    scopes = claims.get("scope", claims.get("scp", ""))
+    if isinstance(scopes, str):
+        return scopes.split()
+    if not isinstance(scopes, list):
+        return []
+    return [scope for scope in scopes if isinstance(scope, str)]

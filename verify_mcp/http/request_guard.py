@@ -1,6 +1,7 @@
-"""The first look at every request: its host, where it came from, how many there are."""
+"""Checks of every request before any other code: host, origin, method, size and concurrency."""
 
 import logging
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -16,28 +17,29 @@ from verify_mcp.settings import Settings
 
 logger = logging.getLogger(__name__)
 MAX_CONCURRENT_CALLS = 400
-"""Requests answered at once; more are told to come back."""
+"""Requests answered at once; more get a 503 with Retry-After."""
 MAX_CALL_SECONDS = 90.0
-"""Seconds for one request, its slowest reader included."""
+"""Seconds for one request, until its last byte is sent."""
 _PROBE_PATHS = ("/healthz", "/readyz")
 
 
-def hosts_of(settings: Settings, place: ListenAddress) -> tuple[str, ...]:
-    """The exact Host headers that are answered."""
-    here = tuple(f"{name}:{place.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+def allowed_hosts(settings: Settings, address: ListenAddress) -> tuple[str, ...]:
+    """The exact Host headers that are accepted: this machine's, the public one, the settings'."""
+    local = tuple(f"{name}:{address.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
     public = (urlsplit(settings.public_url).netloc,) if settings.public_url else ()
-    return (*here, *public, *settings.allowed_hosts)
+    return (*local, *public, *settings.allowed_hosts)
 
 
 class RequestGuard:
-    """Looks at every request before anything else does: its name, where it came from, how many.
+    """An ASGI application that refuses a request, or passes it on to `app`.
 
-    `/healthz` and `/readyz` are for the machinery around, which knows no names; they tell nothing.
+    `hosts` are the Host headers that are accepted. `/healthz` and `/readyz` are answered under any
+    host, because probes do not know the right one; their answers hold no secret.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, place: ListenAddress) -> None:
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
         self._app = app
-        self._hosts = {each.encode() for each in hosts_of(settings, place)}
+        self._hosts = {host.encode() for host in hosts}
         self._calls = 0
         self.max_calls = MAX_CONCURRENT_CALLS
         self.closing = False
@@ -47,11 +49,11 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        name = logs.request_id.set(_request_id(scope))
+        token = logs.request_id.set(_request_id(scope))
         try:
             await self._handle(scope, receive, _with_request_id(send))
         finally:
-            logs.request_id.reset(name)
+            logs.request_id.reset(token)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_open = scope["path"] in _PROBE_PATHS
@@ -77,7 +79,7 @@ class RequestGuard:
         if len(hosts) != 1 or hosts[0] not in self._hosts:
             return "host", _json_error(421, "This server is not known by that name.")
         if _header_values(scope, b"origin"):
-            # No page in a browser is meant to ask; a rebound name would show here at the latest.
+            # Browsers send this header; it stops DNS rebinding if the check of the host did not.
             return "origin", _json_error(403, "Web pages may not ask this server.")
         if scope["path"] == PATH and scope["method"] != "POST":
             return "method", _json_error(405, "Only POST is answered here.", {"allow": "POST"})
@@ -89,7 +91,7 @@ class RequestGuard:
 
 
 def _oversized(scope: Scope) -> tuple[str, Response] | None:
-    """The refusal of a head over the limit: the parser bounds only one that comes in pieces."""
+    """The refusal of a head over the limit; h11 bounds only a head that arrives in pieces."""
     if _head_bytes(scope) <= MAX_HEAD_BYTES:
         return None
     return "head", _json_error(
@@ -111,18 +113,18 @@ def _header_values(scope: Scope, name: bytes) -> list[bytes]:
 
 
 def _request_id(scope: Scope) -> str:
-    """The id that a proxy in front chose, if it is one, else a new one."""
+    """The id from the proxy's X-Request-ID header if that is valid, else a new one."""
     header = b"".join(_header_values(scope, b"x-request-id")).decode("latin-1")
     return header if len(header) <= 64 and is_name(header) else uuid4().hex
 
 
 def _with_request_id(send: Send) -> Send:
-    """Put the request's id on its response."""
+    """A `send` that adds the request's id to its response."""
 
     async def send_with_id(message: Message) -> None:
         if message["type"] == "http.response.start":
-            name = (logs.request_id.get() or "").encode()
-            message = {**message, "headers": [*message["headers"], (b"x-request-id", name)]}
+            value = (logs.request_id.get() or "").encode()
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", value)]}
         await send(message)
 
     return send_with_id

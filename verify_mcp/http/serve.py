@@ -1,4 +1,4 @@
-"""Serving over HTTP from start to end."""
+"""The server over HTTP, from its start to its orderly end."""
 
 import logging
 import socket
@@ -19,8 +19,8 @@ from verify_mcp.http.listen import (
     NOTIFY_AFTER,
     PATH,
     ListenAddress,
-    _url_of,
     bound_socket,
+    url_of,
     uvicorn_config,
 )
 from verify_mcp.http.timeouts import Acceptor, DeadlineProtocol
@@ -32,65 +32,65 @@ from verify_mcp.settings_parsers import is_loopback
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings, place: ListenAddress, open_context: OpenContext) -> int:
-    """Serve until a signal comes; the exit code. Raises InvalidSetting."""
+def run(settings: Settings, address: ListenAddress, open_context: OpenContext) -> int:
+    """Serve until a signal comes, and return the exit code. Raises InvalidSetting."""
     from sse_starlette.sse import AppStatus
 
     logs.configure_audit(settings, audit_logger.name)
     tokens = token_file(settings)
-    require_auth_if_exposed(
-        settings, place, guarded=tokens is not None or settings.oauth is not None
-    )
-    # Streams are not cut at the signal: their calls are told, and so they end by themselves.
+    requires_token = tokens is not None or settings.oauth is not None
+    require_auth_if_exposed(settings, address, requires_token=requires_token)
+    # A stream is not cut at the signal: it ends when its call is answered (`notify_closing`).
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call] # its own gap
-    with bound_socket(place) as listener:
-        bound = replace(place, port=listener.getsockname()[1])
-        house = HttpApp(settings, bound, open_context, tokens)
-        server = HttpServer(uvicorn_config(house.app, bound), house)
+    with bound_socket(address) as listener:
+        bound = replace(address, port=listener.getsockname()[1])
+        http_app = HttpApp(settings, bound, open_context, tokens)
+        server = HttpServer(uvicorn_config(http_app.app, bound), http_app)
         _print_err(
-            f"verify-mcp serves MCP on {_url_of(bound)}{PATH} ({_access_text(settings, tokens)})."
+            f"verify-mcp serves MCP on {url_of(bound)}{PATH} ({_access_text(settings, tokens)})."
         )
         server.run(sockets=[listener])
     return 0 if server.started else 1
 
 
 def token_file(settings: Settings) -> TokenFile | None:
-    """The file of tokens, if one is named or lies where `verify-mcp token` puts it."""
+    """The tokens file that the settings name, or the default one if it exists."""
     path = settings.tokens_file or default_path()
     return TokenFile(path) if settings.tokens_file or path.exists() else None
 
 
-def require_auth_if_exposed(settings: Settings, place: ListenAddress, *, guarded: bool) -> None:
-    """Refuse what would let strangers in. Raises InvalidSetting."""
-    if (place.certificate is None) != (place.key is None):
+def require_auth_if_exposed(
+    settings: Settings, address: ListenAddress, *, requires_token: bool
+) -> None:
+    """Check that a server which other machines can reach requires tokens. Raises InvalidSetting."""
+    if (address.certificate is None) != (address.key is None):
         raise InvalidSetting("--tls-cert and --tls-key belong together: give both.")
-    names = [place.host, *(urlsplit(f"//{each}").hostname or "" for each in settings.allowed_hosts)]
-    if settings.public_url:
-        names.append(urlsplit(settings.public_url).hostname or "")
-    afar = [name for name in names if not is_loopback(name)]
-    if afar and not guarded:
+    urls = [*(f"//{host}" for host in settings.allowed_hosts), settings.public_url]
+    names = [address.host, *(urlsplit(url).hostname or "" for url in urls if url)]
+    exposed = [name for name in names if not is_loopback(name)]
+    if exposed and not requires_token:
         raise InvalidSetting(
-            f"{afar[0]} can be reached from other machines, so callers must bring a token. Make "
+            f"{exposed[0]} can be reached from other machines, so callers must bring a token. Make "
             "one with `verify-mcp token add NAME`, or set VERIFY_MCP_OAUTH_ISSUER."
         )
-    if not is_loopback(place.host) and place.certificate is None:
+    if not is_loopback(address.host) and address.certificate is None:
         logger.warning(
             "Plain HTTP on %s: tokens travel readably. Put a proxy that speaks TLS in front, or "
             "give --tls-cert and --tls-key.",
-            place.host,
+            address.host,
         )
 
 
 class HttpServer(uvicorn.Server):
-    """The server library's server, which counts connections, and tells calls that it ends."""
+    """A uvicorn server that bounds its connections and answers the calls under way at its end."""
 
-    def __init__(self, config: uvicorn.Config, house: HttpApp) -> None:
+    def __init__(self, config: uvicorn.Config, http_app: HttpApp) -> None:
         super().__init__(config)
-        self._http_app = house
+        self._http_app = http_app
         self._acceptors: list[Acceptor] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the application, and accept connections by ourselves."""
+        """Start the application, and accept connections with Acceptors, not with uvicorn."""
         await super().startup(sockets=[])
         self._acceptors = [
             Acceptor(listener, self._protocol, self.config.ssl) for listener in sockets or []
@@ -102,20 +102,21 @@ class HttpServer(uvicorn.Server):
         protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # the library's own
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
-        assert isinstance(protocol, DeadlineProtocol)  # noqa: S101 - `configured` chose it
+        assert isinstance(protocol, DeadlineProtocol)  # noqa: S101 - `uvicorn_config` chose it
         return protocol
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Refuse what is new, let what is under way finish or be told, and end."""
+        """Refuse new requests, answer the calls under way within KILL_AFTER seconds, and stop."""
         import asyncio
 
         self._http_app.guard.closing = True
         for acceptor in self._acceptors:
             await acceptor.close()
-        telling = asyncio.get_running_loop().call_later(NOTIFY_AFTER, self._http_app.notify_closing)
+        notify_closing = self._http_app.notify_closing
+        timer = asyncio.get_running_loop().call_later(NOTIFY_AFTER, notify_closing)
         await super().shutdown(sockets)
-        telling.cancel()
-        # The signal ends the process next, and with it what was measured since the last export.
+        timer.cancel()
+        # The signal ends the process next, and what was measured since the last export is lost.
         with anyio.move_on_after(FLUSH_SECONDS):
             await anyio.to_thread.run_sync(metrics.flush, abandon_on_cancel=True)
 

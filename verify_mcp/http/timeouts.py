@@ -1,9 +1,9 @@
-"""HTTP connections that are given only so long, and only so many of them.
+"""Deadlines for HTTP requests and TLS handshakes, and a bound on the number of connections.
 
-The server library counts a connection once its TLS handshake is done, waits a minute for that, and
-for ever for a request that was begun. Here connections are counted and timed from accept on. There
-are never more of them than the process may open files, and the whole request must have come within
-a time, whatever its sender does.
+uvicorn counts a connection once its TLS handshake is done, waits a minute for that, and for ever
+for the rest of a request. Here connections are counted and timed from accept on. There are never
+more of them than the process may open files, and a request must be complete within
+REQUEST_SECONDS, whatever its sender does.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 15.0
-"""How long a request may take to arrive, from its connection or its first byte to its last."""
+"""Seconds for a request to arrive, from its connection or its first byte to its last."""
 HANDSHAKE_SECONDS = 5.0
-"""How long a TLS handshake may take, from accept on, and how long the goodbye."""
+"""Seconds for a TLS handshake, from accept on, and for the end of TLS."""
 MAX_CONNECTIONS = 1000
 RESERVED_FILES = 128
 """Files left for the database, requests to the API and logs; at most half of all."""
@@ -44,49 +44,49 @@ class DeadlineProtocol(H11Protocol):
     handshake_seconds = HANDSHAKE_SECONDS
     max_connections = MAX_CONNECTIONS
     _deadline: asyncio.TimerHandle | None = None
-    _is_counted: "set[DeadlineProtocol] | None" = None
+    _connections: "set[DeadlineProtocol] | None" = None
 
     def count_connection(self, connections: "set[DeadlineProtocol]") -> None:
-        """Be one of these connections until this one is closed."""
+        """Add this connection to `connections` until it is closed."""
         connections.add(self)
-        self._is_counted = connections
+        self._connections = connections
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as the parent: a Transport it is
-        """Take the connection."""
+        """Start the first deadline."""
         super().connection_made(transport)
         self._update_deadline(begun=True)
 
     def data_received(self, data: bytes) -> None:
-        """Take some bytes."""
+        """Parse some bytes, and start or cancel the deadline."""
         super().data_received(data)
         self._update_deadline(begun=True)
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, of which some may have come already."""
+        """Start the deadline of the next request if a part of it is there already."""
         super().on_response_complete()
         self._update_deadline(begun=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Cancel the deadline, and count the connection no more."""
         self._cancel_deadline()
-        if self._is_counted is not None:
-            self._is_counted.discard(self)
+        if self._connections is not None:
+            self._connections.discard(self)
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End when the response is given; a request that has not come by now never will."""
+        """Close after the response, and at once while a request's body is incomplete."""
         super().shutdown()
         if self.conn.their_state is h11.SEND_BODY:
             self.transport.close()
 
     def _update_deadline(self, *, begun: bool) -> None:
-        """Hold the deadline while a request is coming in, and drop it once it is there.
+        """Start the deadline while a request is incomplete, and cancel it once it is complete.
 
-        `begun` says that a connection without a whole head of a request counts as such.
+        `begun` says that an incomplete head counts as a request.
         """
         state = self.conn.their_state
-        coming = state is h11.SEND_BODY or (begun and state is h11.IDLE)
-        if not coming or self.transport.is_closing():
+        incomplete = state is h11.SEND_BODY or (begun and state is h11.IDLE)
+        if not incomplete or self.transport.is_closing():
             self._cancel_deadline()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(self.request_seconds, self._abort)
@@ -104,8 +104,8 @@ class DeadlineProtocol(H11Protocol):
 class Acceptor:
     """Accepts the connections of one listening socket, with TLS if there is a context for it.
 
-    When there is no room, the oldest unfinished handshake is ended. When there is none, the new
-    connection is closed, without TLS after a 503.
+    When there are too many connections, the oldest unfinished handshake is ended. When there is
+    none, the new connection is closed; without TLS, a 503 is sent first.
     """
 
     def __init__(
@@ -140,11 +140,11 @@ class Acceptor:
         while True:
             try:
                 connection, _ = await loop.sock_accept(self._listener)
-            except OSError as error:  # of the machine's, or of a connection that is gone again
+            except OSError as error:  # out of files or memory, or the connection is closed already
                 await self._back_off(error)
             else:
                 self._accept(connection)
-                await asyncio.sleep(0)  # else a flood of them would stop the loop
+                await asyncio.sleep(0)  # otherwise many connections at once would block the loop
 
     async def _back_off(self, error: OSError) -> None:
         now = asyncio.get_running_loop().time()
@@ -164,7 +164,7 @@ class Acceptor:
         self._handshakes[protocol] = asyncio.create_task(self._connect(connection, protocol))
 
     def _end_oldest_handshake(self) -> bool:
-        """End the handshake that has lasted longest; whether there was one."""
+        """End the oldest handshake, and return whether there was one."""
         if self._tls is None or not self._handshakes:
             return False
         protocol = next(iter(self._handshakes))
@@ -173,7 +173,7 @@ class Acceptor:
         return True
 
     async def _connect(self, connection: socket.socket, protocol: DeadlineProtocol) -> None:
-        """Give the connection to its protocol, once its handshake is done."""
+        """Attach the connection to its protocol after its handshake."""
         connected = False
         try:
             with suppress(OSError):  # not TLS, too slow, or gone
@@ -189,7 +189,7 @@ class Acceptor:
         seconds = protocol.handshake_seconds if self._tls else None
         if self._tls is not None:
             try:
-                # A TLS transport takes 300 KiB: it is made when the first byte is there.
+                # A TLS transport takes 300 KiB, so it is made only after the first byte arrived.
                 await anyio.wait_readable(connection)
             except BaseException:
                 connection.close()
@@ -203,20 +203,20 @@ class Acceptor:
         )
 
 
-def allowed_connections(most: int) -> int:
-    """How many connections the process's limit on open files allows, at most `most`."""
+def allowed_connections(maximum: int) -> int:
+    """How many connections the process's limit on open files allows, at most `maximum`."""
     if sys.platform == "win32":
-        return most
+        return maximum
     import resource
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return most
-    return min(most, max(files - RESERVED_FILES, files // 2))
+        return maximum
+    return min(maximum, max(files - RESERVED_FILES, files // 2))
 
 
 def _refuse(connection: socket.socket, reply: bytes) -> None:
-    """Close a connection with a reply, whether anybody reads it or not."""
+    """Send a reply without waiting for its receiver, and close the connection."""
     with connection, suppress(OSError):
         connection.settimeout(0)
         connection.send(reply)

@@ -1,8 +1,8 @@
-"""Bearer tokens in a file: made once, kept as digests, gone as soon as they are revoked.
+"""The tokens file: SHA-256 digests of bearer tokens with their callers.
 
-A token holds 256 random bits, so that its plain SHA-256 cannot be guessed back; slow hashes are for
-passwords. The file is separate from the database on purpose: who may ask is known while the
-database is away, and a user of the database cannot make a token.
+A token holds 256 random bits, so its plain SHA-256 cannot be reversed by guessing; slow hashes are
+for passwords. The file is separate from the database on purpose: tokens can be checked while the
+database is unavailable, and a user of the database cannot make a token.
 """
 
 import hashlib
@@ -25,22 +25,23 @@ from verify_mcp.http.callers import Caller, is_name, is_subaccount
 from verify_mcp.settings import data_directory
 
 PREFIX = "vmcp_"
-"""How every token begins, so that scanners for leaked secrets know it."""
+"""The first characters of every token, by which scanners for leaked secrets find it."""
 MAX_BUDGET = 99_999
+"""Calls a minute."""
 MAX_FILE_BYTES = 10_000_000
-_MAX_NAME = 200
+_MAX_TOKEN_LENGTH = 200
 
 logger = logging.getLogger(__name__)
 
 
 def default_path() -> Path:
-    """Where tokens are kept when no setting says otherwise."""
+    """The path of the tokens file when VERIFY_MCP_TOKENS_FILE is not set."""
     return data_directory() / "tokens.json"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEntry:
-    """One token's line in the file."""
+    """One token in the file; `budget` is its calls a minute, `created` an ISO time in UTC."""
 
     name: str
     sha256: str
@@ -50,12 +51,12 @@ class TokenEntry:
 
     @property
     def caller(self) -> Caller:
-        """Whom the token stands for."""
+        """The caller whose token this is."""
         return Caller(self.name, self.budget, self.subaccount)
 
 
 def add(path: Path, name: str, budget: int, subaccount: str, now: datetime) -> str:
-    """Make a token and keep its digest; the token itself, which is not kept.
+    """Make a token, save its digest and return the token, which is saved nowhere.
 
     Raises InvalidSetting.
     """
@@ -68,7 +69,7 @@ def add(path: Path, name: str, budget: int, subaccount: str, now: datetime) -> s
     token = PREFIX + secrets.token_urlsafe(32)
     with _lock_file(path):
         entries = list_tokens(path)
-        if any(each.name == name for each in entries):
+        if any(entry.name == name for entry in entries):
             raise InvalidSetting(f"There is a token named {name} already. Revoke it first.")
         created = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         _write(path, [*entries, TokenEntry(name, _digest(token), budget, subaccount, created)])
@@ -76,10 +77,10 @@ def add(path: Path, name: str, budget: int, subaccount: str, now: datetime) -> s
 
 
 def revoke(path: Path, name: str) -> None:
-    """Forget a token. Raises InvalidSetting when there is none of this name."""
+    """Remove a token from the file. Raises InvalidSetting when there is none of this name."""
     with _lock_file(path):
         entries = list_tokens(path)
-        rest = [each for each in entries if each.name != name]
+        rest = [entry for entry in entries if entry.name != name]
         if len(rest) == len(entries):
             raise InvalidSetting("There is no token of this name. See `verify-mcp token list`.")
         _write(path, rest)
@@ -89,22 +90,22 @@ def list_tokens(path: Path) -> list[TokenEntry]:
     """Every token's entry, none when there is no file. Raises InvalidSetting."""
     try:
         with path.open("rb") as file:
-            _check(path, os.fstat(file.fileno()))
+            _check_permissions(path, os.fstat(file.fileno()))
             data = json.loads(file.read(MAX_FILE_BYTES))
-        entries = [TokenEntry(**each) for each in data["tokens"]]
+        entries = [TokenEntry(**fields) for fields in data["tokens"]]
     except FileNotFoundError:
         return []
     except OSError as error:
         raise InvalidSetting(f"{path} cannot be read ({error.strerror}).") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidSetting(f"{path} is not a file of tokens.") from error
-    if not all(_is_valid(each) for each in entries):
+    if not all(_is_valid(entry) for entry in entries):
         raise InvalidSetting(f"{path} is not a file of tokens.")
     return entries
 
 
 class TokenFile:
-    """The callers by their tokens, as the file tells them now."""
+    """Callers by their tokens; the file is read again whenever it changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -112,21 +113,21 @@ class TokenFile:
         self._callers: Mapping[str, Caller] = {}
 
     def caller(self, token: str) -> Caller | None:
-        """Whom a token stands for, None when it is unknown or was revoked."""
-        if not token.startswith(PREFIX) or len(token) > _MAX_NAME:
+        """The caller whose token this is, None when it is unknown or revoked."""
+        if not token.startswith(PREFIX) or len(token) > _MAX_TOKEN_LENGTH:
             return None
         self._refresh()
         return self._callers.get(_digest(token))
 
     def _refresh(self) -> None:
-        """Read the file again if it changed; while it cannot be read nobody is let in."""
+        """Read the file again if it changed; while it cannot be read, every token is refused."""
         try:
-            found = self._path.stat()
+            status = self._path.stat()
             state: tuple[int, ...] = (
-                found.st_mtime_ns,
-                found.st_size,
-                found.st_ino,
-                found.st_mode,
+                status.st_mtime_ns,
+                status.st_size,
+                status.st_ino,
+                status.st_mode,
             )
         except OSError:
             state = ()
@@ -134,10 +135,10 @@ class TokenFile:
             return
         self._last_read = state
         try:
-            self._callers = {each.sha256: each.caller for each in list_tokens(self._path)}
+            self._callers = {entry.sha256: entry.caller for entry in list_tokens(self._path)}
         except InvalidSetting as error:
             self._callers = {}
-            logger.error("%s Tokens are refused until it can be.", error)  # noqa: TRY400 - told, not traced
+            logger.error("%s Tokens are refused until it can be.", error)  # noqa: TRY400 - no traceback
 
 
 def _digest(token: str) -> str:
@@ -145,14 +146,19 @@ def _digest(token: str) -> str:
 
 
 def _is_valid(entry: TokenEntry) -> bool:
-    # bool is an int, and true is no budget.
-    counts = type(entry.budget) is int and 1 <= entry.budget <= MAX_BUDGET
-    confined = entry.subaccount == "" or is_subaccount(entry.subaccount)
-    return counts and confined and is_name(entry.name) and len(str(entry.sha256)) == 64
+    # JSON's true is no budget, though bool is an int.
+    budget_is_valid = type(entry.budget) is int and 1 <= entry.budget <= MAX_BUDGET
+    subaccount_is_valid = entry.subaccount == "" or is_subaccount(entry.subaccount)
+    return (
+        budget_is_valid
+        and subaccount_is_valid
+        and is_name(entry.name)
+        and len(str(entry.sha256)) == 64
+    )
 
 
-def _check(path: Path, found: os.stat_result) -> None:
-    if os.name == "posix" and (found.st_mode & 0o027 or not stat.S_ISREG(found.st_mode)):
+def _check_permissions(path: Path, status: os.stat_result) -> None:
+    if os.name == "posix" and (status.st_mode & 0o027 or not stat.S_ISREG(status.st_mode)):
         raise InvalidSetting(
             f"{path} can be read by everybody or changed by its group. "
             "Run chmod 600 on it, then look at who could have changed it."
