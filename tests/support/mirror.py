@@ -46,7 +46,7 @@ async def check_claims(mirror: Mirror, world: AccountData, now: datetime) -> Non
     assert mirror.store is not None
     settled = (await mirror.store.stats(""))[1]
     walks = await mirror.store.recently_fetched("", ALL_TIME, now - timedelta(days=99))
-    database = mirror.store._database  # noqa: SLF001 - the rows themselves, past the store's rules
+    database = mirror.store.database
     rows = await database.read(
         lambda connection: connection.fetch_all(
             "SELECT created, session, status FROM verify_sessions"
