@@ -1,6 +1,6 @@
 """What happens to every message that comes over HTTP, before and after a tool sees it.
 
-The caller is known by their token, gets the mirror as they may see it, spends their budget, and
+The caller is known by their token, gets the context that they may use, spends their budget, and
 leaves one line in the audit log. It is the protocol's own middleware, so that no tool, prompt or
 resource, present or future, is reached past it.
 """
