@@ -1,4 +1,4 @@
-"""The local key behind recipients' pseudonyms: made once, readable only by this user."""
+"""Pseudonyms of recipients, and the local key behind them, which only this user can read."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ _MASK = re.compile(r"\+?([0-9]{1,3})(?:…|\.{2,3})([0-9]{0,4})~([a-z2-7]{4})", 
 
 
 def pseudonym(number: str, key: bytes) -> str:
-    """A recipient that can be told apart but not called: `+91…3443~k7q2`.
+    """A recipient that can be distinguished but not called: `+91…3443~k7q2`.
 
     The same number gets the same pseudonym under the same key, and without the key nothing leads
     back. At least four digits are left out: a short number shows fewer at its end.
@@ -37,9 +37,11 @@ def parse_pseudonym(text: str) -> tuple[str, str] | None:
 
 
 def match_pseudonym(mask: str, numbers: list[str], key: bytes) -> list[str]:
-    """Those of some numbers whose pseudonym this is."""
-    wanted = mask.strip().lower().replace("...", "…").replace("..", "…").removeprefix("+")
-    return [each for each in numbers if pseudonym(each, key).removeprefix("+") == wanted]
+    """The numbers, of those given, that have this pseudonym."""
+    ends_and_code = mask.strip().lower().replace("...", "…").replace("..", "…").removeprefix("+")
+    return [
+        number for number in numbers if pseudonym(number, key).removeprefix("+") == ends_and_code
+    ]
 
 
 def _calling_code(number: str) -> str:

@@ -35,7 +35,7 @@ _RULES = {each.name: each for each in (*SUMMARIZE_ARGUMENTS, *LIST_ARGUMENTS, *G
 
 @dataclass(frozen=True, slots=True)
 class TemplateArgument:
-    """A blank in a prompt's text: filled by an argument, or by its default."""
+    """A placeholder in a prompt's text, filled by an argument or by its default."""
 
     name: str
     description: str
@@ -44,7 +44,7 @@ class TemplateArgument:
     default: str = ""
 
     def rule(self) -> Argument:
-        """How its value is read: like the tool argument it will become."""
+        """The rule by which its value is parsed: that of the tool argument `same_as`."""
         return Argument(
             self.name, self.description, _RULES[self.same_as].parse, required=self.required
         )
@@ -67,19 +67,23 @@ class PromptFile:
             title=self.title,
             description=self.description,
             arguments=[
-                PromptArgument(name=each.name, description=each.description, required=each.required)
-                for each in self.arguments
+                PromptArgument(
+                    name=argument.name,
+                    description=argument.description,
+                    required=argument.required,
+                )
+                for argument in self.arguments
             ],
         )
 
-    def render(self, arguments: Mapping[str, str] | None, reading: ParseContext) -> str:
-        """The text with its blanks filled. Raises InvalidArgument."""
-        parse([each.rule() for each in self.arguments], arguments, reading)
+    def render(self, arguments: Mapping[str, str] | None, context: ParseContext) -> str:
+        """The text with its placeholders filled. Raises InvalidArgument."""
+        parse([each.rule() for each in self.arguments], arguments, context)
         given = {name: value.strip() for name, value in (arguments or {}).items() if value.strip()}
-        zone = str(reading.zone)
+        zone = str(context.zone)
         defaults = {
-            each.name: each.default or (zone if each.same_as == "time_zone" else "")
-            for each in self.arguments
+            argument.name: argument.default or (zone if argument.same_as == "time_zone" else "")
+            for argument in self.arguments
         }
         return Template(self.text).substitute({**defaults, **given})
 
@@ -115,17 +119,17 @@ async def on_list_prompts(
     _context: RequestContext, _params: PaginatedRequestParams | None
 ) -> ListPromptsResult:
     """Every prompt, on one page."""
-    return ListPromptsResult(prompts=[page.prompt() for page in load_prompts().values()])
+    return ListPromptsResult(prompts=[file.prompt() for file in load_prompts().values()])
 
 
 async def on_get_prompt(context: RequestContext, params: GetPromptRequestParams) -> GetPromptResult:
-    """A prompt's text with its blanks filled; mistakes come back as invalid params."""
-    page = load_prompts().get(params.name)
-    if page is None:
+    """A prompt's text with its placeholders filled; a wrong argument is an invalid-params error."""
+    file = load_prompts().get(params.name)
+    if file is None:
         raise MCPError(INVALID_PARAMS, f"No such prompt. Prompts: {', '.join(load_prompts())}.")
     try:
-        text = page.render(params.arguments, parse_context(context.lifespan_context))
+        text = file.render(params.arguments, parse_context(context.lifespan_context))
     except InvalidArgument as error:
         raise MCPError(INVALID_PARAMS, str(error)) from None
     message = PromptMessage(role="user", content=TextContent(text=text))
-    return GetPromptResult(description=page.description, messages=[message])
+    return GetPromptResult(description=file.description, messages=[message])

@@ -32,7 +32,7 @@ from verify_mcp.tools.get_session import parse_get
 GUIDE = "verify://guide"
 STATUS = "verify://status"
 SESSION = "verify://sessions/"
-MOST_COMPLETIONS = 20
+MAX_COMPLETIONS = 20
 _PICTURE_META = {"ui": {"csp": chart_page.CSP_DOMAINS, "prefersBorder": True}}
 
 
@@ -47,7 +47,7 @@ async def on_list_resources(
         description="Fields, statuses, limits, and what complete, next and applied mean.",
         mime_type="text/markdown",
     )
-    standing = Resource(
+    status_resource = Resource(
         uri=STATUS,
         name="status",
         title="How the server stands",
@@ -62,7 +62,7 @@ async def on_list_resources(
         mime_type=chart_page.MIME_TYPE,
         _meta=_PICTURE_META,
     )
-    return ListResourcesResult(resources=[guide, standing, summary])
+    return ListResourcesResult(resources=[guide, status_resource, summary])
 
 
 async def on_list_resource_templates(
@@ -118,7 +118,7 @@ def _document(
 
 
 async def on_completion(context: RequestContext, params: CompleteRequestParams) -> CompleteResult:
-    """What an argument can be: statuses, and the ids of sessions seen here lately."""
+    """Values of an argument: statuses, and ids and countries of sessions seen lately."""
     typed, recent = params.argument.value.strip().lower(), context.lifespan_context.recent
     match params.argument.name:
         case "session_uuid":
@@ -130,7 +130,7 @@ async def on_completion(context: RequestContext, params: CompleteRequestParams) 
             values = recent.countries_starting_with(typed.upper())
         case _:
             values = []
-    first = values[:MOST_COMPLETIONS]
+    first = values[:MAX_COMPLETIONS]
     return CompleteResult(
         completion=Completion(values=first, total=len(values), has_more=len(values) > len(first))
     )

@@ -1,4 +1,4 @@
-"""The MCP server put together: what it offers, its life, and how it is served over stdio."""
+"""The MCP server: its tools, prompts and resources, its instructions and its lifespan."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -31,7 +31,7 @@ OpenContext = Callable[[], AbstractAsyncContextManager[AppContext]]
 
 
 def instructions(rate: Rate) -> str:
-    """What a model reads about the server as a whole; `rate` is of list requests."""
+    """The text that a model reads about the server; `rate` is of list requests."""
     per = "a minute" if rate.window == 60 else f"in {rate.window:g} s"
     return (
         "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. This server "

@@ -1,13 +1,10 @@
-"""A tool as a client sees it."""
+"""The definition of a tool: what a client sees of it, and its handler."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_types import (
-    Tool,
-    ToolAnnotations,
-)
+from mcp_types import Tool, ToolAnnotations
 
 from verify_mcp.context import AppContext
 from verify_mcp.plivo.call import CallContext
@@ -18,7 +15,10 @@ RawArguments = Mapping[str, object] | None
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """A tool as a client sees it, and the function that answers it."""
+    """A tool as a client sees it, and the function that answers its calls.
+
+    `output_fields` has the JSON type of each field of an answer.
+    """
 
     name: str
     title: str
@@ -27,7 +27,7 @@ class ToolDefinition:
     output_fields: Mapping[str, str]
     handler: Callable[[AppContext, RawArguments, CallContext], Awaitable[dict[str, Any]]]
     chart_uri: str = ""
-    """Where a host that shows pictures finds the one of its answers."""
+    """The URI of the page that shows its answers as a chart, "" when there is none."""
 
     def tool(self) -> Tool:
         """The tool's definition on the wire."""

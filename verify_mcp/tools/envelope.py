@@ -1,4 +1,4 @@
-"""What every answer carries."""
+"""The fields that every answer has, and what they are made of."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from verify_mcp.tools.formatting import (
 
 @dataclass(frozen=True, slots=True)
 class AnswerMeta:
-    """What an answer rests on: when it was true, what it cost, what is left."""
+    """When an answer was true, the API requests it took, and the slots left of the rate limit."""
 
     now: datetime
     api_requests: int
@@ -42,7 +42,7 @@ def to_json(answer: Mapping[str, Any]) -> str:
 
 
 def pending_fields(eta_s: float) -> dict[str, Any]:
-    """That nothing could be asked, why, and when it can."""
+    """The fields of an answer for which no request could leave: why, and when one can."""
     seconds = ceil_seconds(eta_s)
     why = (
         "Not asked yet: the account's quota of API requests is in use. The same call can be "
@@ -55,7 +55,7 @@ RequestContext = ServerRequestContext[AppContext, Any]
 
 
 def parse_context(app: AppContext) -> ParseContext:
-    """What context an argument depends on, here and now."""
+    """What the parsing of arguments depends on, in this context and now."""
     account = app.settings.credentials
     return ParseContext(
         app.now(),
@@ -65,7 +65,7 @@ def parse_context(app: AppContext) -> ParseContext:
     )
 
 
-async def answer_meta(app: AppContext, quota: RateLimiter, effort: CallContext) -> AnswerMeta:
-    """The time, the requests spent and the slots left after a call."""
-    standing = await quota.status()
-    return AnswerMeta(app.now(), effort.requests_sent, standing.left)
+async def answer_meta(app: AppContext, limiter: RateLimiter, call: CallContext) -> AnswerMeta:
+    """The time, the requests sent and the slots left after a call."""
+    status = await limiter.status()
+    return AnswerMeta(app.now(), call.requests_sent, status.left)

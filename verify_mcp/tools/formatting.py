@@ -1,4 +1,4 @@
-"""One session, an amount, an instant: as answers word them.
+"""Sessions and amounts as answers show them.
 
 Times are UTC without fractions, money is the exact decimal. A text that came from the API appears
 only where it is data, never in a sentence.
@@ -13,7 +13,7 @@ from verify_mcp.domain.sessions import Attempt, Session
 from verify_mcp.domain.times import format_time, format_time_short
 
 RecipientFormatter = Callable[[str], str]
-"""How a recipient's digits are written."""
+"""Turns a recipient's digits into the text that answers show."""
 
 _CHANNEL_PHRASES = {"sms": "SMS", "whatsapp": "WhatsApp", "rcs": "RCS"}
 _STATUS_PHRASES = {"answer": "answered", "no answer": "not answered", "cancel": "cancelled"}
@@ -21,7 +21,7 @@ _MAX_PHRASES = 4
 
 
 def session_fields(session: Session, format_recipient: RecipientFormatter) -> dict[str, Any]:
-    """One session whole; what the API does not tell is left out."""
+    """All fields of one session; what the API does not say is left out."""
     doubts = session.inconsistencies()
     fields = {
         "session": session.uuid,
@@ -33,7 +33,7 @@ def session_fields(session: Session, format_recipient: RecipientFormatter) -> di
         "network": session.network,
         "status": session.status,
         "channel": session.channel,
-        "attempts": [_attempt_fields(session, each) for each in session.attempts],
+        "attempts": [_attempt_fields(session, attempt) for attempt in session.attempts],
         "cost": format_money(session.cost),
         "validation_cost": format_money(session.validation_cost),
         "created": format_time(session.created),
@@ -96,7 +96,7 @@ def format_decimal(number: Decimal | None) -> str | None:
 
 
 def format_money(value: Decimal | None) -> str | None:
-    """An amount to its last digit, without zeros that say nothing."""
+    """An amount to its last digit, without trailing zeros; None for None."""
     return None if value is None else f"{value.normalize():f}"
 
 

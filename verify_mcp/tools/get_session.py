@@ -12,11 +12,7 @@ from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools.arguments import Argument, ParseContext, parse, parse_text
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import AnswerMeta, answer_meta, parse_context, pending_fields
-from verify_mcp.tools.formatting import (
-    RecipientFormatter,
-    session_fields,
-    session_sentence,
-)
+from verify_mcp.tools.formatting import RecipientFormatter, session_fields, session_sentence
 
 
 def _session_id(value: object, context: ParseContext) -> str:
@@ -44,7 +40,7 @@ GET_ARGUMENTS = (
 
 
 def parse_get(arguments: Mapping[str, object] | None, context: ParseContext) -> str:
-    """A call of `get_verify_session`: the UUID or its beginning. Raises InvalidArgument."""
+    """The UUID, or its beginning, in a call of `get_verify_session`. Raises InvalidArgument."""
     return str(parse(GET_ARGUMENTS, arguments, context)["session_uuid"])
 
 
@@ -72,7 +68,7 @@ def session_answer(
 async def get_verify_session(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
-    """One session, every attempt of it."""
+    """One session with every attempt."""
     reference = parse_get(arguments, parse_context(app))
     try:
         session = await app.mirror.get_session(reference, effort=call)

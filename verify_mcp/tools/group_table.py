@@ -18,7 +18,7 @@ ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pc
 MAX_GROUPS = 50
 """Groups in a table; the smallest beyond them are added up as `other`."""
 MAX_TIME_GROUPS = 100
-"""The same of days or hours alone: a course over 90 days has no holes."""
+"""The same of days or hours alone, so that 90 days are shown without gaps."""
 
 
 def group_table(
@@ -135,7 +135,7 @@ def _estimated_groups(
 
 
 def _at_least(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate | None:
-    """One group's estimate, which has the sessions held of it at least."""
+    """One group's estimate, raised to the sessions that are known of it."""
     if not known.sessions:
         return estimate
     if estimate is None:  # no page drawn shows the group

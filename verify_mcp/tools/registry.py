@@ -1,4 +1,4 @@
-"""The tools: read the question, ask the mirror, shape the answer."""
+"""The list of tools, and the running of one: the only place that turns an error into an answer."""
 
 import logging
 from typing import Any
@@ -28,7 +28,6 @@ from verify_mcp.tools.status import GET_STATUS
 from verify_mcp.tools.summarize_sessions import SUMMARIZE_SESSIONS
 
 logger = logging.getLogger(__name__)
-
 
 TOOLS = (LIST_SESSIONS, SUMMARIZE_SESSIONS, GET_SESSION, GET_STATUS)
 _TOOLS_BY_NAME = {definition.name: definition for definition in TOOLS}
@@ -72,7 +71,7 @@ async def _run_tool(
 async def _call_handler(
     definition: ToolDefinition, app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
-    """The answer; once more where the first reply showed that this machine's clock is wrong."""
+    """The answer, computed again if the first reply showed that this machine's clock is wrong."""
     clock = app.api_clock
     offset = clock.offset
     answer = await definition.handler(app, arguments, call)

@@ -1,4 +1,4 @@
-"""How the server itself stands: quota, mirror, settings, problems. Costs no request."""
+"""The tool `get_verify_status`: quota, mirror, settings and problems, without an API request."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ STATUS_ARGUMENTS = (
 
 
 def parse_status(arguments: Mapping[str, object] | None, context: ParseContext) -> str:
-    """A call of `get_verify_status`: what to tell. Raises InvalidArgument."""
+    """The part of the status that a call of `get_verify_status` names. Raises InvalidArgument."""
     return str(
         parse(STATUS_ARGUMENTS, {"about": "all", **_status_topic(arguments)}, context)["about"]
     )
@@ -47,7 +47,7 @@ def _status_topic(arguments: Mapping[str, object] | None) -> dict[str, object]:
 
 DAY = timedelta(days=1)
 MAX_RUNS, SHORT_RUNS = 8, 1
-"""Lines about days held: when asked about the mirror, and when asked about all."""
+"""Lines about the days in the mirror: in the answer about the mirror, and in that about all."""
 
 
 async def server_status(app: AppContext, about: str) -> dict[str, Any]:
@@ -69,13 +69,13 @@ async def server_status(app: AppContext, about: str) -> dict[str, Any]:
 
 
 async def _rate_limit_fields(app: AppContext) -> dict[str, Any]:
-    standing = await app.gateway.list_limiter.status()
+    lists = await app.gateway.list_limiter.status()
     gets = await app.gateway.get_limiter.status()
     return {
         "limit": str(app.settings.rate_limit),
-        "left": standing.left,
-        "next_free_s": round(standing.eta_s),
-        "processes": max(1, standing.processes),
+        "left": lists.left,
+        "next_free_s": round(lists.eta_s),
+        "processes": max(1, lists.processes),
         "get_left": gets.left,
     }
 
@@ -99,7 +99,7 @@ async def _mirror_fields(app: AppContext, most: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _DayRun:
-    """Days in a row (UTC) that are held alike: all of each, or a part of each."""
+    """Days in a row (UTC) that are all in the mirror completely, or all in part."""
 
     first: date
     last: date
@@ -114,19 +114,19 @@ class _DayRun:
 
 
 def describe_days(windows: Iterable[Window], most: int) -> list[str]:
-    """Which days (UTC) are held, in at most `most` lines, oldest first.
+    """The days (UTC) in the mirror, in at most `most` lines, oldest first.
 
-    What does not fit into the lines of the latest days becomes one line with numbers of days.
+    Days before those lines become one line with numbers of days.
     """
     runs = _day_runs(_days(windows))
     if len(runs) <= most:
-        return [str(each) for each in runs]
+        return [str(run) for run in runs]
     first = len(runs) - most + 1
-    return [_merge_runs(runs[:first]), *(str(each) for each in runs[first:])]
+    return [_merge_runs(runs[:first]), *(str(run) for run in runs[first:])]
 
 
 def _days(windows: Iterable[Window]) -> dict[date, bool]:
-    """Every day of which something is held, and whether all of it is."""
+    """Every day with a part in the mirror, and whether the day is complete."""
     cached: defaultdict[date, timedelta] = defaultdict(timedelta)
     for window in merge(windows):
         start = window.start
@@ -148,9 +148,9 @@ def _day_runs(days: Mapping[date, bool]) -> list[_DayRun]:
 
 
 def _merge_runs(runs: Sequence[_DayRun]) -> str:
-    is_complete = sum(each.days for each in runs if each.is_complete)
-    parts = sum(each.days for each in runs if not each.is_complete)
-    return f"{_format_run(runs[0].first, runs[-1].last)}: {is_complete} whole, {parts} in part"
+    complete = sum(run.days for run in runs if run.is_complete)
+    parts = sum(run.days for run in runs if not run.is_complete)
+    return f"{_format_run(runs[0].first, runs[-1].last)}: {complete} whole, {parts} in part"
 
 
 def _format_run(first: date, last: date) -> str:
@@ -177,7 +177,7 @@ def _problems(app: AppContext) -> list[str]:
 
 
 def _clock_problem(app: AppContext) -> str:
-    """That this machine's clock is wrong, as the API's replies tell; empty when it is not."""
+    """How far this machine's clock is from the API's, as a sentence; empty when it is right."""
     seconds = round(app.api_clock.offset.total_seconds())
     if not seconds:
         return ""
@@ -191,7 +191,7 @@ def _clock_problem(app: AppContext) -> str:
 async def get_verify_status(
     app: AppContext, arguments: RawArguments, _call: CallContext
 ) -> dict[str, Any]:
-    """How the server itself stands; costs no request."""
+    """The status of the server; takes no API request."""
     about = parse_status(arguments, parse_context(app))
     return await server_status(app, about)
 
