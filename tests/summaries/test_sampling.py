@@ -107,34 +107,36 @@ def test_the_same_chance_draws_the_same_pages() -> None:
 def test_a_sum_over_pages_that_were_all_seen_is_exact() -> None:
     drawn = draw_sample(70, (0,), CHANCE)
     costs = {0: Decimal("1.10"), 20: Decimal("2.2"), 40: Decimal(0), 60: Decimal("0.123")}
-    assert drawn.estimate(costs, each=Decimal("0.2")) == exactly("3.423")
+    assert drawn.estimate(costs, max_per_session=Decimal("0.2")) == exactly("3.423")
     counts = {0: 20, 20: 20, 40: 20, 60: 10}
-    assert drawn.estimate(counts, each=1) == exactly("70")
+    assert drawn.estimate(counts, max_per_session=1) == exactly("70")
     assert drawn.share(counts, counts) == exactly("1.000000")
     assert exactly("3.423").divided_by(7) == exactly("0.489000")
 
 
 def test_nothing_counted_at_all_is_exactly_nothing() -> None:
-    assert draw_sample(0, (), CHANCE).estimate({}, each=1) == exactly("0")
+    assert draw_sample(0, (), CHANCE).estimate({}, max_per_session=1) == exactly("0")
 
 
 def test_an_estimate_is_what_was_seen_and_the_drawn_pages_worth_many() -> None:
     near, far = tuple(range(20, 1_020, PAGE_SIZE)), tuple(range(1_020, 3_020, PAGE_SIZE))
     drawn = StratifiedSample(3_020, (0,), (near, far), (*near, *far))
     values = {0: 7, **dict(zip(near, (4, 5, 6, 5, 5), strict=False))}
-    told = drawn.estimate(values | dict(zip(far, (10, 12, 14, 12, 12), strict=False)), each=1)
+    estimate = drawn.estimate(
+        values | dict(zip(far, (10, 12, 14, 12, 12), strict=False)), max_per_session=1
+    )
     # 7 + 50 * 5 + 100 * 12; variances 50 * 45 * 0.5 / 5 and 100 * 95 * 2 / 5, so 4.47 degrees of
     # freedom, t 2.68, t * error 170; 185 for pages of none missed and 197 for full ones.
-    assert told == Estimate(Decimal(1_457), Decimal(1_206), Decimal(1_725))
+    assert estimate == Estimate(Decimal(1_457), Decimal(1_206), Decimal(1_725))
 
 
 def test_r65_pages_that_may_all_lie_in_one_burst_do_not_seem_to_be_sure() -> None:
     drawn = draw_sample(6_000, (), CHANCE)
     burst = set(drawn.strata[0])
     came = {page: PAGE_SIZE if page in burst else 0 for page in drawn.offsets[:24]}
-    told = drawn.estimate(came, each=1, cap=1)
-    assert told
-    assert told.low < PAGE_SIZE * len(burst) / 2
+    estimate = drawn.estimate(came, max_per_session=1, cap=1)
+    assert estimate
+    assert estimate.low < PAGE_SIZE * len(burst) / 2
 
 
 @given(totals, st.integers(2, 30), held, st.lists(st.integers(0, 20), min_size=1), chances)
@@ -146,11 +148,14 @@ def test_an_interval_holds_its_value_and_is_never_below_what_was_seen(
     values = {
         page: min(count, total - page) for page, count in zip(came, cycle(counts), strict=False)
     }
-    told = drawn.estimate(values, each=1, cap=1)
-    if told is None:
+    estimate = drawn.estimate(values, max_per_session=1, cap=1)
+    if estimate is None:
         assert min(budget, len(drawn.offsets)) < 2
         return
-    assert sum(values.values()) <= told.low <= told.value <= told.high <= total or told.exact
+    assert (
+        sum(values.values()) <= estimate.low <= estimate.value <= estimate.high <= total
+        or estimate.exact
+    )
     share = drawn.share(values, {page: min(PAGE_SIZE, total - page) for page in values})
     assert share is None or 0 <= share.low <= share.value <= share.high <= 1
 
@@ -158,34 +163,34 @@ def test_an_interval_holds_its_value_and_is_never_below_what_was_seen(
 def test_pages_seen_by_a_search_stand_for_themselves_only() -> None:
     drawn = draw_sample(20_000, (0, 9_000), CHANCE)
     values = {**every(drawn, 10, 12), 0: 20, 9_000: 20}
-    told = drawn.estimate(values, each=1, cap=1)
-    assert told
-    assert told.value == 998 * 10 + 2 * 20
+    estimate = drawn.estimate(values, max_per_session=1, cap=1)
+    assert estimate
+    assert estimate.value == 998 * 10 + 2 * 20
 
 
 def test_a_draw_cut_off_after_some_pages_still_tells() -> None:
     drawn = draw_sample(20_000, (0,), CHANCE)
     came = dict.fromkeys((*drawn.known_offsets, *drawn.offsets[:5]), 10)
-    told = drawn.estimate(came, each=1)
-    assert told
-    assert told.value == 10_000
-    assert told.low < 9_000
-    assert told.high > 11_000
+    estimate = drawn.estimate(came, max_per_session=1)
+    assert estimate
+    assert estimate.value == 10_000
+    assert estimate.low < 9_000
+    assert estimate.high > 11_000
 
 
 @pytest.mark.parametrize("came", [0, 1])
 def test_fewer_than_two_pages_drawn_tell_nothing(came: int) -> None:
     drawn = draw_sample(20_000, (0,), CHANCE)
     values = dict.fromkeys((*drawn.known_offsets, *drawn.offsets[:came]), 10)
-    assert drawn.estimate(values, each=1) is None
+    assert drawn.estimate(values, max_per_session=1) is None
     assert drawn.share(values, values) is None
 
 
 def test_a_group_never_seen_may_still_be_there() -> None:
     drawn = draw_sample(20_000, (0,), CHANCE)
-    told = drawn.estimate(every(drawn, 0, 15), each=1, cap=1)
+    estimate = drawn.estimate(every(drawn, 0, 15), max_per_session=1, cap=1)
     # None on 15 pages of 999: most likely none on more than 1 - 0.05 ** (1 / 15) of some 992.
-    assert told == Estimate(Decimal(0), Decimal(0), Decimal(3_592))
+    assert estimate == Estimate(Decimal(0), Decimal(0), Decimal(3_592))
 
 
 def test_a_rate_of_what_was_never_seen_has_room_above_and_of_nothing_is_unknown() -> None:
@@ -209,13 +214,15 @@ def test_a_rate_of_all_seen_has_room_below() -> None:
 def test_money_keeps_its_places_and_bounds_are_rounded_outwards() -> None:
     drawn = draw_sample(20_000, (), CHANCE)
     costs = {page: Decimal("0.00125") * (n + 1) for n, page in enumerate(drawn.offsets[:12])}
-    told = drawn.estimate(costs, each=Decimal("0.02"))
-    assert told
-    assert {bound.as_tuple().exponent for bound in (told.value, told.low, told.high)} == {-5}
-    each = told.divided_by(300)
-    assert each.low <= told.low / 300
-    assert each.high >= told.high / 300
-    assert each.value == (told.value / 300).quantize(Decimal("0.000001"))
+    estimate = drawn.estimate(costs, max_per_session=Decimal("0.02"))
+    assert estimate
+    assert {
+        bound.as_tuple().exponent for bound in (estimate.value, estimate.low, estimate.high)
+    } == {-5}
+    each = estimate.divided_by(300)
+    assert each.low <= estimate.low / 300
+    assert each.high >= estimate.high / 300
+    assert each.value == (estimate.value / 300).quantize(Decimal("0.000001"))
 
 
 @pytest.mark.parametrize(
@@ -235,10 +242,10 @@ def calls() -> list[dict[str, list[Answer]]]:
     random = Random(12)  # noqa: S311 - made-up data
     figures: list[dict[str, list[Answer]]] = [defaultdict(list) for _ in READ]
     for number in range(45):
-        told = traffic(random, 3_000, hours=168, burst=(0.0, 0.02, 0.05)[number % 3])
-        count = run_count(CountSearch(told.window), told.rows)
+        made = traffic(random, 3_000, hours=168, burst=(0.0, 0.02, 0.05)[number % 3])
+        count = run_count(CountSearch(made.window), made.rows)
         for _ in range(3):
-            for call, answers in zip(figures, ask_again(told, count, random.random), strict=True):
+            for call, answers in zip(figures, ask_again(made, count, random.random), strict=True):
                 for name, answer in answers.items():
                     call[name].append(answer)
     return figures
@@ -284,13 +291,13 @@ def test_r65_an_interval_without_length_is_not_exact() -> None:
 
 
 def test_r66_rows_seen_twice_or_not_at_all_leave_room() -> None:
-    told = traffic(Random(4), 200, hours=24)  # noqa: S311 - made-up data
-    pages = {offset: told.page(offset) for offset in range(0, 200, PAGE_SIZE)}
+    made = traffic(Random(4), 200, hours=24)  # noqa: S311 - made-up data
+    pages = {offset: made.page(offset) for offset in range(0, 200, PAGE_SIZE)}
     drawn = draw_sample(200, (), CHANCE)
-    assert SampledPages(drawn, pages).totals()["cost"] == Estimate.certain(told.truth["cost"])
+    assert SampledPages(drawn, pages).totals()["cost"] == Estimate.certain(made.truth["cost"])
     moved = Page((pages[0].sessions[-1], *pages[20].sessions[:-1]), received=PAGE_SIZE)
     unreadable = Page(pages[40].sessions[1:], skipped=1, received=PAGE_SIZE)
     for page, offset in ((moved, 20), (unreadable, 40)):
         estimate = SampledPages(drawn, {**pages, offset: page}).totals()["cost"]
         assert not estimate.exact
-        assert estimate.low < told.truth["cost"] <= estimate.high
+        assert estimate.low < made.truth["cost"] <= estimate.high

@@ -1,8 +1,8 @@
-"""Fetching a window whole: page after page, kept and claimed as they come.
+"""The backfill of a window: every page of it, saved and claimed as it comes.
 
-Pages come newest first and the window's end is pinned, so after each page everything younger than
-its oldest session is held, and may be claimed in the same step that keeps the page. A walk that
-stops anywhere loses nothing: the next one walks what is left.
+Pages come newest first and the window's end is pinned. So after each page the mirror holds every
+session that is younger than the page's oldest one, and may claim that part in the transaction
+that saves the page. A backfill that stops anywhere loses nothing: the next one fetches the rest.
 """
 
 from collections.abc import Sequence
@@ -24,31 +24,31 @@ from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.page_request import PageRequest
 
 CONCURRENT_PAGES = 4
-"""Pages asked for at once, where at least twice as many are expected."""
+"""Pages fetched at once, where at least twice as many are expected."""
 
 
 @dataclass(slots=True)
 class BackfillProgress:
-    """What a walk brought: every session of the `whole` windows, newest first."""
+    """What a backfill brought: every session of `complete_windows`, newest first."""
 
     window: Window
     sessions: list[Session] = field(default_factory=list)
     complete_windows: list[Window] = field(default_factory=list)
     skipped: int = 0
     eta_s: float | None = None
-    """Seconds until the quota lets it go on, when that is what stopped it."""
+    """Seconds until the quota lets it go on, when the quota stopped it."""
     failure: ApiError | None = None
     """The fault that stopped it."""
     api_repeats: bool = False
-    """Whether the API began to repeat its pages, so that the rest cannot be had."""
+    """Whether the API began to repeat its pages, so that the rest cannot be fetched."""
     outside_rows: int = 0
-    """Sessions outside the window asked for, which are not counted."""
+    """Sessions outside the window, which are not counted."""
     as_of: datetime | None = None
     """When the oldest page was read, by the API's clock."""
 
     @property
     def missing(self) -> tuple[Window, ...]:
-        """The parts of the window that are not whole yet."""
+        """The parts of the window that are not complete yet, oldest first."""
         return gaps(self.window, self.complete_windows)
 
     @property
@@ -58,15 +58,18 @@ class BackfillProgress:
 
     def expected_pages(self) -> int:
         """How many pages the rest may take, if sessions went on coming as they did."""
-        seen = sum((each.length.total_seconds() for each in self.complete_windows), 0.0)
-        rest = sum((each.length.total_seconds() for each in self.missing), 0.0)
+        seen = sum((window.length.total_seconds() for window in self.complete_windows), 0.0)
+        rest = sum((window.length.total_seconds() for window in self.missing), 0.0)
         if not rest or not seen:
             return int(rest > 0)
         return max(1, round(len(self.sessions) / PAGE_SIZE * rest / seen))
 
 
 class Backfill:
-    """Walks one filter's sessions in one window."""
+    """Fetches one filter's sessions in one window, newest first.
+
+    It claims windows only when the filter is unfiltered but for times and the subaccount.
+    """
 
     def __init__(self, mirror: Mirror, session_filter: SessionFilter, window: Window) -> None:
         self._mirror = mirror
@@ -84,7 +87,10 @@ class Backfill:
         self.first_page: Page | None = None
 
     async def step(self, effort: CallContext, *, budget: int) -> None:
-        """Fetch the next page, or a few of them at once; `over` says when there are no more."""
+        """Fetch the next page, or at most `budget` of them at once; `done` says when none is left.
+
+        Faults and a used up quota end up in `progress`.
+        """
         self.progress.eta_s = None
         for offset, page in await self._fetch_pages(effort, self._next_width(budget)):
             if offset != self._offset:
@@ -108,7 +114,7 @@ class Backfill:
         found: dict[int, Page | QuotaExhausted | ApiError] = {}
         session_filter = self._filter.restricted_to(self._reachable())
 
-        async def ask(offset: int) -> None:
+        async def fetch(offset: int) -> None:
             try:
                 request = PageRequest(session_filter, PAGE_SIZE, offset, self._cursor)
                 found[offset] = await self._mirror.fetch(request, effort=effort)
@@ -117,37 +123,39 @@ class Backfill:
 
         async with anyio.create_task_group() as tasks:
             for number in range(width):
-                tasks.start_soon(ask, self._offset + number * PAGE_SIZE)
+                tasks.start_soon(fetch, self._offset + number * PAGE_SIZE)
         return sorted(found.items(), key=itemgetter(0))
 
     async def _accept_page(self, page: Page) -> None:
         self.first_page = self.first_page or page
         self._note_time(page)
-        inside = [each for each in page.sessions if each.created in self.progress.window]
-        strays = len(page.sessions) - len(inside)
-        self.progress.outside_rows += strays
-        fresh = [each for each in inside if each.uuid not in self._seen]
-        self._seen.update(each.uuid for each in fresh)
+        inside = [session for session in page.sessions if session.created in self.progress.window]
+        outside = len(page.sessions) - len(inside)
+        self.progress.outside_rows += outside
+        fresh = [session for session in inside if session.uuid not in self._seen]
+        self._seen.update(session.uuid for session in fresh)
         self._offset += min(page.received, PAGE_SIZE)
         self._cursor = page.cursor
         self.progress.skipped += page.skipped
         last = not has_next(page, PAGE_SIZE)
-        # A page of old acquaintances: the API goes in circles.
+        # A page with no new session: the API repeats its pages.
         self.progress.api_repeats = not (last or fresh or page.skipped)
         self.done = last or self.progress.api_repeats
         if self._is_unsure:  # an unreadable row may lie between that page and this one
-            self._end = max((each.created for each in fresh), default=self.progress.window.start)
+            self._end = max(
+                (session.created for session in fresh), default=self.progress.window.start
+            )
         self._is_unsure = page.skipped > 0
         here = [*self._same_instant, *fresh]
         lower = self._start if last else _just_after_oldest(here, self._end)
-        self._same_instant = [each for each in here if each.created < lower]
+        self._same_instant = [session for session in here if session.created < lower]
         complete = Window(lower, self._end) if lower < self._end else None
         self._end = min(self._end, lower)
-        if page.skipped or strays or self.progress.api_repeats:
+        if page.skipped or outside or self.progress.api_repeats:
             complete = None
         if complete:
             self.progress.complete_windows.append(complete)
-            self.progress.sessions += [each for each in here if each.created in complete]
+            self.progress.sessions += [session for session in here if session.created in complete]
         claim = complete if self._claims else None
         await self._mirror.save(here, self._scope, claim, page.receipt, self.progress.as_of)
 
@@ -160,7 +168,7 @@ class Backfill:
         self._start = min(max(self._start, page.receipt.reach), self.progress.window.end)
 
     def _reachable(self) -> Window:
-        """The window as it can be asked for now: while a walk goes on, the API's reach moves."""
+        """The part of the window within the API's reach, which moves while a backfill goes on."""
         window = self.progress.window
         self._start = min(max(self._start, self._mirror.now() - REACH), window.end)
         return Window(self._start, window.end)
@@ -168,4 +176,4 @@ class Backfill:
 
 def _just_after_oldest(sessions: Sequence[Session], upper: datetime) -> datetime:
     """The instant after the oldest of some sessions: more of the same one may follow."""
-    return min((each.created + MICROSECOND for each in sessions), default=upper)
+    return min((session.created + MICROSECOND for session in sessions), default=upper)

@@ -231,7 +231,7 @@ def _max_job_age(window: Window) -> timedelta:
 
 
 def _is_full(first: Page | None) -> TypeGuard[Page]:
-    """Whether a window's first page is whole, so that a count can start from it."""
+    """Whether a window's first page is full and readable, so that a count can start from it."""
     return (
         first is not None
         and first.received >= PAGE_SIZE

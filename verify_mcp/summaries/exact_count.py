@@ -25,7 +25,7 @@ _REFERENCE_SD = 0.12
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What came when a full page was asked for, and when its sessions were created."""
+    """What a request for a full page brought, and when its sessions were created."""
 
     offset: int
     rows: int
@@ -45,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """A total thought likely before asking, give or take `spread` (one standard deviation)."""
+    """A total that is likely before any probe, give or take `std_dev`."""
 
     total: int
     std_dev: float = 1.0
@@ -90,7 +90,7 @@ class CountSearch:
         oldest: datetime | None = None,
         newest: datetime | None = None,
     ) -> "CountSearch":
-        """With the answer to one probe: `rows` received, readable or not, of 20 asked for."""
+        """With the result of one probe: `rows` received, readable or not, of 20."""
         if offset < 0 or rows < 0:
             raise ValueError("An offset and a number of rows are never negative.")
         return replace(self, probes=(*self.probes, Probe(offset, rows, oldest, newest)))
@@ -180,8 +180,8 @@ class CountSearch:
     def _likely(self) -> Prior | None:
         """The total by the times seen or by the guess, whichever is the surer."""
         guess = self.prior if self.prior and self.prior.total >= self.low else None
-        found = [each for each in (guess, self._by_times()) if each is not None]
-        return min(found, key=lambda each: each.std_dev, default=None)
+        found = [prior for prior in (guess, self._by_times()) if prior is not None]
+        return min(found, key=lambda prior: prior.std_dev, default=None)
 
     def _by_times(self) -> Prior | None:
         """The total if sessions went on arriving as they did before."""
@@ -268,14 +268,14 @@ def _quantile(share: float, likely: Prior, low: int, most: float) -> float:
 
 
 def reconcile(
-    whole: CountSearch, parts: Sequence[CountSearch], *, again: bool
+    total: CountSearch, parts: Sequence[CountSearch], *, again: bool
 ) -> Literal["exact", "again", "differs", "unknown"]:
     """What to make of a count and of the counts of its parts.
 
     `exact`: they add up. `again`: count all of them once more, sessions have changed meanwhile.
     `differs`: so they have `again`; say so. `unknown`: the API did not let one be counted.
     """
-    counts = (whole, *parts)
+    counts = (total, *parts)
     totals = [count.total for count in counts]
     if any(count.total is None and not count.contradiction for count in counts):
         return "unknown"

@@ -22,33 +22,41 @@ def seconds_until_exact(pages: float, status: RateLimitStatus, rate: Rate) -> fl
     return first + (ceil(more / rate.requests) - 1) * rate.window
 
 
-def expected_pages(walks: Sequence[BackfillProgress]) -> float:
+def expected_pages(backfills: Sequence[BackfillProgress]) -> float:
     """How many pages the rest of some backfills may take, if sessions go on coming as they did.
 
     Infinite where none was fetched yet.
     """
-    seen = sum(window.length.total_seconds() for walk in walks for window in walk.complete_windows)
-    rest = sum(window.length.total_seconds() for walk in walks for window in walk.missing)
-    sessions = sum(len(walk.sessions) for walk in walks)
+    seen = sum(
+        window.length.total_seconds()
+        for backfill in backfills
+        for window in backfill.complete_windows
+    )
+    rest = sum(
+        window.length.total_seconds() for backfill in backfills for window in backfill.missing
+    )
+    sessions = sum(len(backfill.sessions) for backfill in backfills)
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
 
 
-def explain_missing(left: Sequence[Window], walks: Sequence[BackfillProgress], restart: str) -> str:
+def explain_missing(
+    left: Sequence[Window], backfills: Sequence[BackfillProgress], restart: str
+) -> str:
     """Why a result does not cover the whole window, in fixed words.
 
     `restart` is why the same call cannot go on from here, empty when it can.
     """
     if not left:
         return ""
-    failure = next((walk.failure for walk in walks if walk.failure), None)
+    failure = next((backfill.failure for backfill in backfills if backfill.failure), None)
     if failure is not None:
         return f"{failure} The figures cover the part that was fetched before."
-    if any(walk.skipped for walk in walks):
+    if any(backfill.skipped for backfill in backfills):
         return "Some of the API's rows could not be read; the times around them are left out."
-    if any(walk.api_repeats for walk in walks):
+    if any(backfill.api_repeats for backfill in backfills):
         return "The API repeats its pages, so the missing part cannot be fetched."
-    pages = expected_pages(walks)
-    busy = any(walk.eta_s is not None for walk in walks)
+    pages = expected_pages(backfills)
+    busy = any(backfill.eta_s is not None for backfill in backfills)
     quota = "The quota of API requests is in use. " if busy else ""
     many = "more" if pages == inf else f"about {ceil(pages)} more"
     missing = f"{quota}The missing part takes {many} requests"

@@ -1,4 +1,4 @@
-"""What the pages read tell of all sessions counted: totals and groups with their intervals."""
+"""Totals and groups of all sessions counted, with their intervals, from the pages read."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -70,8 +70,8 @@ class SampledPages:
         found: dict[int, tuple[Session, ...]] = {}
         for offset in sorted(page for page in self.pages if page < self.drawn.total):
             page = self.pages[offset].sessions
-            found[offset] = tuple(each for each in page if each.uuid not in seen)
-            seen.update(each.uuid for each in page)
+            found[offset] = tuple(session for session in page if session.uuid not in seen)
+            seen.update(session.uuid for session in page)
         return found
 
     def totals(self) -> dict[str, Estimate]:
@@ -79,7 +79,7 @@ class SampledPages:
         found = {
             name: self._sum(
                 {offset: sum(map(measure, page)) for offset, page in self.sessions.items()},
-                each=self._typical(name),
+                max_per_session=self._typical(name),
                 cap=1 if name == "rescued" else None,
             )
             for name, measure in MEASURES.items()
@@ -98,13 +98,13 @@ class SampledPages:
 
     def unseen_group(self) -> int:
         """The most sessions that a group may have of which the pages read show none."""
-        unseen = self._sum(self._values({}), each=1, cap=1)
+        unseen = self._sum(self._values({}), max_per_session=1, cap=1)
         return 0 if unseen is None else ceil(unseen.high)
 
     def _group(self, sums: _GroupSums) -> GroupEstimate | None:
-        sessions = self._sum(self._values(sums.sessions), each=1, cap=1)
-        dearest = sums.max_cost or self._typical("cost")
-        costs = self._sum(self._values(sums.costs), each=dearest)
+        sessions = self._sum(self._values(sums.sessions), max_per_session=1, cap=1)
+        max_cost = sums.max_cost or self._typical("cost")
+        costs = self._sum(self._values(sums.costs), max_per_session=max_cost)
         if sessions is None or costs is None:
             return None
         share = self.drawn.share(self._values(sums.verified), self._values(sums.ended))
@@ -112,38 +112,42 @@ class SampledPages:
 
     def _typical(self, name: str) -> Number:
         """What a session that was not seen may add to a measure."""
-        most = max((MEASURES[name](each) for _, each in self._observed()), default=0)
+        most = max((MEASURES[name](session) for _, session in self._observed()), default=0)
         match name:
             case "rescued":
                 return 1
             case "attempts":
                 return max(TYPICAL_ATTEMPTS, most)
             case _:
-                dearest = max((cost(each) for _, each in self._observed()), default=Decimal(0))
-                return most or dearest or TYPICAL_COST
+                max_cost = max(
+                    (cost(session) for _, session in self._observed()), default=Decimal(0)
+                )
+                return most or max_cost or TYPICAL_COST
 
     def _sum(
-        self, values: Mapping[int, Number], *, each: Number, cap: int | None = None
+        self, values: Mapping[int, Number], *, max_per_session: Number, cap: int | None = None
     ) -> Estimate | None:
         """A sum over all sessions, with room for rows that the pages lack."""
-        estimate = self.drawn.estimate(values, each=each, cap=cap)
-        return estimate and estimate.widened_by(Decimal(each) * self._lost_to_unreadable)
+        estimate = self.drawn.estimate(values, max_per_session=max_per_session, cap=cap)
+        return estimate and estimate.widened_by(Decimal(max_per_session) * self._max_unreadable)
 
     @cached_property
-    def _lost_to_unreadable(self) -> int:
+    def _max_unreadable(self) -> int:
         """At most so many rows of all pages were unreadable, or were seen before."""
         lost = {
             offset: max(0, self.drawn.rows(offset) - len(page))
             for offset, page in self.sessions.items()
         }
-        estimate = self.drawn.estimate(lost, each=1, cap=1) if any(lost.values()) else None
+        estimate = (
+            self.drawn.estimate(lost, max_per_session=1, cap=1) if any(lost.values()) else None
+        )
         return int(estimate.high) if estimate else 0
 
     def _values(self, sums: Mapping[int, Number]) -> dict[int, Number]:
         return {offset: sums.get(offset, 0) for offset in self.sessions}
 
     def _observed(self) -> Iterable[tuple[int, Session]]:
-        return ((offset, each) for offset, page in self.sessions.items() for each in page)
+        return ((offset, session) for offset, page in self.sessions.items() for session in page)
 
 
 @dataclass(frozen=True)
@@ -193,13 +197,13 @@ class SessionBounds:
 
 
 def cost(session: Session) -> Decimal:
-    """What a session cost, nothing where the API does not tell."""
+    """What a session cost, nothing where the API gives no cost."""
     return session.cost or Decimal(0)
 
 
 MEASURES: dict[str, Measure] = {
-    "attempts": lambda each: len(each.attempts),
+    "attempts": lambda session: len(session.attempts),
     "cost": cost,
-    "expired_cost": lambda each: cost(each) if each.status == "expired" else Decimal(0),
-    "rescued": lambda each: int(tallies.is_rescued(each)),
+    "expired_cost": lambda session: cost(session) if session.status == "expired" else Decimal(0),
+    "rescued": lambda session: int(tallies.is_rescued(session)),
 }

@@ -71,21 +71,21 @@ class StratifiedSample:
         drawn = sum(page in seen for page in order)
         for page in added:
             order.insert(drawn + int(random() * (len(order) - drawn + 1)), page)
-        kept = [tuple(page for page in stratum if page in pages) for stratum in self.strata]
-        *strata, last = [stratum for stratum in kept if stratum] or [()]
+        strata_left = [tuple(page for page in stratum if page in pages) for stratum in self.strata]
+        *strata, last = [stratum for stratum in strata_left if stratum] or [()]
         sure = tuple(page for page in self.known_offsets if page in pages)
         return StratifiedSample(total, sure, (*strata, (*last, *added)), tuple(order))
 
     def estimate(
-        self, values: Values, *, each: Number, cap: Number | None = None
+        self, values: Values, *, max_per_session: Number, cap: Number | None = None
     ) -> Estimate | None:
         """The sum over all sessions; None when fewer than two pages drawn came in.
 
-        `each` is what one session may add, by what was seen of it: 1 where sessions are counted,
-        the costliest session seen where costs are added up; `cap` what none can exceed. A burst
-        may lie wholly between the pages drawn, so the interval reckons with one page more that
-        the draw missed: full of such sessions, or holding nothing that counts. Where all pages
-        drawn are alike, as many may be unlike them as the rule of three allows.
+        `max_per_session` is what one session may add, by what was seen: 1 where sessions are
+        counted, the costliest session seen where costs are added up; `cap` is what none can
+        exceed. A burst may lie wholly between the pages drawn, so the interval allows for one page
+        more that the draw missed: full of such sessions, or holding nothing that counts. Where
+        all pages drawn are alike, as many may be unlike them as the rule of three allows.
         """
         drawn = self._observe(values)
         if drawn is None:
@@ -95,11 +95,12 @@ class StratifiedSample:
         if not drawn.undrawn:
             return exact_estimate(sure + drawn.sum, places)
         rest = float(drawn.sum)
-        below, above = drawn.room(float(each) * PAGE_SIZE)
+        below, above = drawn.room(float(max_per_session) * PAGE_SIZE)
         most = rest + above
         if cap is not None or drawn.error:
             most = min(
-                most, float(drawn.observed + max(each, cap or 0) * self._rows_unseen(values))
+                most,
+                float(drawn.observed + max(max_per_session, cap or 0) * self._rows_unseen(values)),
             )
         return rounded_estimate(
             sure + min(drawn.sum, Decimal(most)),
@@ -180,7 +181,7 @@ class StratifiedSample:
 def draw_sample(total: int, seen: Iterable[int], random: Callable[[], float]) -> StratifiedSample:
     """The pages of `total` sessions in an order drawn by `random` (from 0 to below 1).
 
-    `seen` are the offsets of pages held already; those that do not start at a multiple of 20 are
+    `seen` are the offsets of pages read already; those that do not start at a multiple of 20 are
     no use.
     """
     pages = range(0, total, PAGE_SIZE)
