@@ -1,4 +1,4 @@
-"""A database that cannot be used: said once, and answered without, at a quarter of the rate."""
+"""An unavailable database is reported once; answers go on at a quarter of the rate."""
 
 from __future__ import annotations
 

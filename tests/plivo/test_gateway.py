@@ -1,4 +1,4 @@
-"""One question to the API: what it costs when it is refused, and when nobody waits any more."""
+"""One request to the API: its cost when it is refused, and when its caller leaves."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ async def pause() -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
+async def test_a_caller_that_leaves_while_its_slot_is_granted_costs_none() -> None:
     clock = FakeClock()
     async with open_mirror_of(emulator_with(), clock, rate_limit=Rate(1, 60.0)) as mirror:
         quota, leaving = mirror.gateway.list_limiter, anyio.CancelScope()
-        ledger = quota._store  # noqa: SLF001 - the moment of a grant has no other door
-        grant = ledger.try_acquire
+        store = quota._store  # noqa: SLF001 - the moment of a grant is not public
+        grant = store.try_acquire
 
         async def take(ticket: Ticket) -> Slot | float:
             leaving.cancel()
@@ -37,7 +37,7 @@ async def test_who_leaves_while_his_slot_is_granted_costs_none() -> None:
                 await pause()
             return await grant(ticket)
 
-        ledger.try_acquire = take  # type: ignore[method-assign] # as above
+        store.try_acquire = take  # type: ignore[method-assign] # as above
         with leaving:
             await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, effort=CallContext())
         for _ in range(3):

@@ -89,21 +89,21 @@ def _background(
     known: list[Recipient] = []
     records: list[SessionRecord] = []
     for _, moment in zip(range(size), _moments(random, span), strict=False):
-        who = (
+        person = (
             random.choice(known)
             if known and random.random() < RETURNING_SHARE
             else make_recipient(random)
         )
-        known.append(who)
-        hit = incident_start <= moment < incident_end and _is_hit(who)
+        known.append(person)
+        hit = incident_start <= moment < incident_end and _is_hit(person)
         records.append(
-            simulate_session(random, moment, who=who, odds=INCIDENT_ODDS if hit else TYPICAL)
+            simulate_session(random, moment, person=person, odds=INCIDENT_ODDS if hit else TYPICAL)
         )
     return records
 
 
-def _is_hit(who: Recipient) -> bool:
-    return (who.country.iso2, who.network) == (INCIDENT_COUNTRY, INCIDENT_NETWORK)
+def _is_hit(person: Recipient) -> bool:
+    return (person.country.iso2, person.network) == (INCIDENT_COUNTRY, INCIDENT_NETWORK)
 
 
 def _moments(random: Random, span: tuple[datetime, datetime]) -> Iterator[datetime]:

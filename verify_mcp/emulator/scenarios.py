@@ -80,7 +80,10 @@ def burst(random: Random, now: datetime, size: int) -> list[SessionRecord]:
     numbers = [f"{BURST_PREFIX}{4000 + index}" for index in range(size)]
     return [
         simulate_session(
-            random, within(random, span), who=Recipient(number, country, BURST_NETWORK), odds=_FRAUD
+            random,
+            within(random, span),
+            person=Recipient(number, country, BURST_NETWORK),
+            odds=_FRAUD,
         )
         for number in numbers
     ]
@@ -93,7 +96,7 @@ def incident(random: Random, now: datetime, size: int) -> list[SessionRecord]:
         simulate_session(
             random,
             within(random, span),
-            who=make_recipient(random, country, INCIDENT_NETWORK),
+            person=make_recipient(random, country, INCIDENT_NETWORK),
             odds=INCIDENT_ODDS,
         )
         for _ in range(size)

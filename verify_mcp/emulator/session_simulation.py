@@ -89,11 +89,11 @@ def _pause(random: Random, median: float) -> timedelta:
 
 
 def _attempt(
-    random: Random, odds: Probabilities, who: Recipient, channel: str, at: datetime
+    random: Random, odds: Probabilities, person: Recipient, channel: str, at: datetime
 ) -> AttemptRecord:
     status = _attempt_status(random, odds, channel)
     is_charged = (channel, status) in CHARGED
-    charge = who.country.prices[channel] if is_charged else Decimal(0)
+    charge = person.country.prices[channel] if is_charged else Decimal(0)
     return AttemptRecord(uuid=uuid4(random), channel=channel, status=status, time=at, charge=charge)
 
 
@@ -102,16 +102,16 @@ def _next_channel(random: Random, odds: Probabilities, last: str) -> str:
 
 
 def simulate_attempts(
-    random: Random, who: Recipient, odds: Probabilities, created_at: datetime
+    random: Random, person: Recipient, odds: Probabilities, created_at: datetime
 ) -> tuple[tuple[AttemptRecord, ...], Outcome, datetime]:
     """The attempts, the outcome, and the time of the outcome."""
     expires = created_at + EXPIRY
-    conversion = who.country.conversion if odds.conversion is None else odds.conversion
+    conversion = person.country.conversion if odds.conversion is None else odds.conversion
     channel = random.choices(("sms", "voice", "whatsapp"), odds.first_channels)[0]
     at = created_at + timedelta(microseconds=random.randint(8_000, 72_000))
     attempts: list[AttemptRecord] = []
     while at < expires and len(attempts) < MAX_ATTEMPTS:
-        attempts.append(_attempt(random, odds, who, channel, at))
+        attempts.append(_attempt(random, odds, person, channel, at))
         is_reached = (channel, attempts[-1].status) in REACHED
         entered_at = at + _pause(random, 14.0)
         if entered_at < expires and random.random() < (
@@ -129,20 +129,20 @@ def simulate_session(
     random: Random,
     created_at: datetime,
     *,
-    who: Recipient | None = None,
+    person: Recipient | None = None,
     odds: Probabilities = TYPICAL,
 ) -> SessionRecord:
-    """A random session of `who`, or of any person, created at `created_at`."""
-    who = who or make_recipient(random)
+    """A random session of `person`, or of a random one, created at `created_at`."""
+    person = person or make_recipient(random)
     app = random.choice(APPS)
     attempts: tuple[AttemptRecord, ...] = ()
     outcome: Outcome = "expired"
     resolved_at = created_at + EXPIRY
     if random.random() >= odds.never_attempted:
-        attempts, outcome, resolved_at = simulate_attempts(random, who, odds, created_at)
+        attempts, outcome, resolved_at = simulate_attempts(random, person, odds, created_at)
     return SessionRecord(
         uuid=uuid4(random),
-        recipient=who.recipient,
+        recipient=person.recipient,
         created_at=created_at,
         resolved_at=resolved_at,
         outcome=outcome,
@@ -151,11 +151,11 @@ def simulate_session(
         channel=attempts[-1].channel if attempts else "sms",
         app_uuid=app.uuid,
         alias=app.alias,
-        country=who.country.iso2,
-        network=who.network,
+        country=person.country.iso2,
+        network=person.network,
         subaccount=random.choices((None, *SUBACCOUNTS), (80, 12, 8))[0],
         brand_name=random.choice(BRANDS),
         app_hash=app.app_hash,
-        locale=who.country.locale,
+        locale=person.country.locale,
         requestor_ip=f"192.0.2.{10 + random.randrange(4)}",
     )

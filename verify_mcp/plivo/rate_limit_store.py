@@ -63,26 +63,28 @@ def reserved_slots(priority: Priority, rate: Rate) -> int:
 
 
 def seconds_until_slot(
-    free_at: Sequence[float], ahead: int, gate: float, rate: Rate, now: float
+    free_at: Sequence[float], ahead: int, blocked_until: float, rate: Rate, now: float
 ) -> float:
     """Seconds until a request behind `ahead` others may be sent; 0 when it may be sent now.
 
-    `free_at` has the time at which each taken slot comes back, and `gate` is the time before which
-    no request may be sent. A request that has not completed counts as if it completed now.
+    `free_at` has the time at which each taken slot comes back, and no request may be sent before
+    `blocked_until`. A request that has not completed counts as if it completed now.
     """
     taken = sorted(min(at, now + rate.window) for at in free_at if at > now)
     # More slots than exist can be taken: under a higher rate, or while the store was unavailable.
     opening = [now] * max(0, rate.requests - len(taken)) + taken[-rate.requests :]
     wave, place = divmod(ahead, rate.requests)
-    return max(opening[place] + wave * rate.window, gate) - now
+    return max(opening[place] + wave * rate.window, blocked_until) - now
 
 
 def rate_limit_status(
-    free_at: Sequence[float], waiting: int, gate: float, rate: Rate, now: float
+    free_at: Sequence[float], waiting: int, blocked_until: float, rate: Rate, now: float
 ) -> RateLimitStatus:
-    """The status that follows from taken slots, `waiting` tickets and the gate."""
-    left = 0 if gate > now else rate.requests - len(free_at) - waiting
-    return RateLimitStatus(max(0, left), seconds_until_slot(free_at, waiting, gate, rate, now))
+    """The status that follows from taken slots, `waiting` tickets and the block."""
+    left = 0 if blocked_until > now else rate.requests - len(free_at) - waiting
+    return RateLimitStatus(
+        max(0, left), seconds_until_slot(free_at, waiting, blocked_until, rate, now)
+    )
 
 
 class RateLimitStore(ABC):

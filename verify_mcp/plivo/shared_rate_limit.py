@@ -89,9 +89,9 @@ class DatabaseRateLimitStore(RateLimitStore):
         now = self._now(connection)
         self._delete_expired(connection, now)
         ahead = self._tickets_ahead(connection, ticket)
-        free_at, gate = self._slots(connection, now)
+        free_at, blocked_until = self._slots(connection, now)
         behind = ahead + reserved_slots(ticket.priority, self.rate)
-        seconds = seconds_until_slot(free_at, behind, gate, self.rate, now)
+        seconds = seconds_until_slot(free_at, behind, blocked_until, self.rate, now)
         if seconds > 0 or ahead:
             self._heartbeat(connection, ticket, now)
             return seconds
@@ -118,7 +118,7 @@ class DatabaseRateLimitStore(RateLimitStore):
 
     def _block(self, connection: Connection, seconds: float) -> None:
         now = self._now(connection)
-        _, gate = self._slots(connection, now)
+        _, blocked_until = self._slots(connection, now)
         self._run(
             connection,
             "INSERT INTO verify_gates (bucket, noted_at, open_at) "
@@ -126,12 +126,12 @@ class DatabaseRateLimitStore(RateLimitStore):
             "ON CONFLICT (bucket) DO UPDATE SET noted_at = excluded.noted_at, "
             "open_at = excluded.open_at",
             now=now,
-            open_at=max(gate, now + min(seconds, MAX_RETRY_AFTER)),
+            open_at=max(blocked_until, now + min(seconds, MAX_RETRY_AFTER)),
         )
 
     def _status(self, connection: Connection) -> RateLimitStatus:
         now = connection.read_clock()
-        free_at, gate = self._slots(connection, now)
+        free_at, blocked_until = self._slots(connection, now)
         waiting = connection.fetch_all(
             "SELECT owner FROM verify_tickets WHERE bucket = :bucket "
             "AND seen_at BETWEEN :oldest AND :newest",
@@ -146,7 +146,7 @@ class DatabaseRateLimitStore(RateLimitStore):
             {"bucket": self._bucket, "now": now},
         )
         owners = {self._owner, *(str(row[0]) for row in (*waiting, *busy))}
-        status = rate_limit_status(free_at, len(waiting), gate, self.rate, now)
+        status = rate_limit_status(free_at, len(waiting), blocked_until, self.rate, now)
         return replace(status, processes=len(owners))
 
     def _now(self, connection: Connection) -> float:
@@ -233,11 +233,11 @@ class DatabaseRateLimitStore(RateLimitStore):
             "SELECT free_at FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
             {"bucket": self._bucket, "now": now},
         )
-        gate = connection.fetch_all(
+        block = connection.fetch_all(
             "SELECT open_at FROM verify_gates WHERE bucket = :bucket AND noted_at <= :newest",
             {"bucket": self._bucket, "newest": now + CLOCK_TOLERANCE},
         )
-        return [float(row[0]) for row in slots], max([now, *(float(row[0]) for row in gate)])
+        return [float(row[0]) for row in slots], max([now, *(float(row[0]) for row in block)])
 
     def _run(self, connection: Connection, sql: str, **values: Value) -> None:
         connection.execute(sql, {"bucket": self._bucket, **values})
