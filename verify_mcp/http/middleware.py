@@ -1,4 +1,4 @@
-"""The middleware around every message over HTTP: caller, rate limit, mirror and audit log.
+"""The middleware around every message over HTTP: caller, rate limit, context and audit log.
 
 It is a middleware of the MCP server and not of the HTTP application, so every tool, prompt and
 resource, also one that is added later, is called through it.
@@ -60,7 +60,7 @@ class CallerMiddleware:
         self._running: set[anyio.CancelScope] = set()
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Answer one message from the mirror that its caller may see. Raises MCPError."""
+        """Answer one message in the context of its caller. Raises MCPError."""
         caller = self._caller(ctx)
         if self._contexts is None:
             self._contexts = ContextsByCaller(ctx.lifespan_context)
@@ -85,14 +85,14 @@ class CallerMiddleware:
             scope.cancel()
 
     async def _handle(
-        self, caller: Caller, mirrors: ContextsByCaller, context: Context, call_next: CallNext
+        self, caller: Caller, contexts: ContextsByCaller, context: Context, call_next: CallNext
     ) -> tuple[str, HandlerResult, str]:
         """The outcome for the audit log, the answer, and the reason when there is none."""
         if seconds := self._rate_limits.acquire(caller):
             reason = f"Your token's {caller.calls_per_minute} calls a minute are used up. "
             return "over budget", None, f"{reason}Ask again in {int(seconds) + 1} s."
         try:
-            mirror = mirrors.for_caller(caller)
+            app_context = contexts.for_caller(caller)
         except AccessDenied as denied:
             return "denied", None, str(denied)
         answer: HandlerResult = None
@@ -100,7 +100,7 @@ class CallerMiddleware:
         with anyio.CancelScope() as scope:
             self._running.add(scope)
             try:
-                answer = await call_next(replace(context, lifespan_context=mirror))
+                answer = await call_next(replace(context, lifespan_context=app_context))
             finally:
                 self._running.discard(scope)
         if scope.cancelled_caught:
