@@ -85,7 +85,7 @@ def compose(
 
 @asynccontextmanager
 async def open_context(
-    settings: Settings, *, world: Clock | None = None, app: Callable[..., Any] | None = None
+    settings: Settings, *, clock: Clock | None = None, app: Callable[..., Any] | None = None
 ) -> AsyncIterator[AppContext]:
     """The context of a process, whose API client and database are open as long as the block.
 
@@ -94,7 +94,7 @@ async def open_context(
     """
     # Before any task: its error would otherwise come out as a group of them.
     key = load_or_create_key(settings) if settings.masked else None
-    clock = world or Clock()
+    clock = clock or Clock()
     database = ResilientDatabase(settings.database_url, clock=clock.monotonic, on_problem=_warn)
     try:
         async with (
@@ -156,17 +156,19 @@ async def _background_tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
 
 
 def _rate_limiter(
-    endpoint: str, rate: Rate, access: ResilientDatabase, settings: Settings, world: Clock
+    endpoint: str, rate: Rate, database: ResilientDatabase, settings: Settings, clock: Clock
 ) -> RateLimiter:
     """An endpoint's quota, shared through the database unless that is in memory."""
-    clock, sleep = world.monotonic, world.sleep
+    monotonic, sleep = clock.monotonic, clock.sleep
     if settings.database_url == IN_MEMORY or settings.credentials is None:
-        return RateLimiter(InMemoryRateLimitStore(rate, clock=clock), clock=clock, sleep=sleep)
+        return RateLimiter(
+            InMemoryRateLimitStore(rate, clock=monotonic), clock=monotonic, sleep=sleep
+        )
     fallback_rate = Rate(max(1, rate.requests // OFFLINE_RATE_DIVISOR), rate.window)
     return RateLimiter(
-        DatabaseRateLimitStore(access, f"{settings.credentials.auth_id}:{endpoint}", rate),
-        fallback=InMemoryRateLimitStore(fallback_rate, clock=clock),
-        clock=clock,
+        DatabaseRateLimitStore(database, f"{settings.credentials.auth_id}:{endpoint}", rate),
+        fallback=InMemoryRateLimitStore(fallback_rate, clock=monotonic),
+        clock=monotonic,
         sleep=sleep,
     )
 

@@ -91,7 +91,7 @@ def main(words: list[str]) -> int:
     settings = read_settings(os.environ)
     logs.configure(settings)
     world = clock.world(float(os.environ["FUZZ_SKEW"]), Random(os.environ["FUZZ_SKEW"]))
-    opened = partial(open_context, settings, world=world)
+    opened = partial(open_context, settings, clock=world)
     if "--http" in words:
         return serve.run(settings, listen.ListenAddress("127.0.0.1", 0), opened)
     return stdio.run(build_server(opened))

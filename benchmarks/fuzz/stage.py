@@ -231,7 +231,7 @@ class Stage(Asking):
         """A client of that server, started if need be."""
         if number not in self._servers:
             opened = partial(
-                open_context, self._settings, world=self._surroundings(number), app=self.api
+                open_context, self._settings, clock=self._surroundings(number), app=self.api
             )
             self._servers[number] = await _Served.start_server(opened)
         return self._servers[number].client

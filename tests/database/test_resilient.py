@@ -78,7 +78,7 @@ async def run_until(
 
     @asynccontextmanager
     async def open_late() -> AsyncIterator[AppContext]:
-        async with open_context(settings, world=clock.clock(), app=api) as one:
+        async with open_context(settings, clock=clock.clock(), app=api) as one:
             opened.append(one)
             yield one
 

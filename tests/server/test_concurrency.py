@@ -35,7 +35,7 @@ async def test_sixty_callers_at_once_are_all_answered_in_order_without_a_429() -
         # Different questions, because the same one asked at once is asked of the API once.
         answers[number] = await list_sessions(client, offset=number)
 
-    server = build_server(partial(open_context, hurried(), world=Clock(), app=api))
+    server = build_server(partial(open_context, hurried(), clock=Clock(), app=api))
     async with Client(server) as client, anyio.create_task_group() as tasks:
         for number in range(CALLERS):
             tasks.start_soon(ask, client, number)

@@ -128,7 +128,7 @@ async def connect(
     """A client of the real server, whose API is `app`."""
     surroundings = (clock or FakeClock()).clock()
     chosen = replace(SANDBOX, **settings)
-    opened = partial(open_context, chosen, world=surroundings, app=app)
+    opened = partial(open_context, chosen, clock=surroundings, app=app)
     try:
         async with Client(build_server(opened, chosen.rate_limit), mode=era) as client:
             yield client

@@ -81,7 +81,7 @@ async def run_server(
     """The real server, whose API is `app`, with the tokens in `file`."""
     clock = clock or FakeClock()
     settings = replace(SANDBOX, **changes)
-    opened = context_factory or partial(open_context, settings, world=clock.clock(), app=app)
+    opened = context_factory or partial(open_context, settings, clock=clock.clock(), app=app)
     token_file = TokenFile(file) if file else None
     requires_token = token_file is not None or settings.oauth is not None
     middleware = CallerMiddleware(

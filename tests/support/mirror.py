@@ -24,7 +24,7 @@ ALL_TIME = Window(datetime(2001, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=
 async def open_context_of(app: App, clock: FakeClock, **settings: Any) -> AsyncIterator[AppContext]:
     """A context whose API is `app`, with quota enough for everything."""
     chosen = replace(SANDBOX, **{"rate_limit": UNLIMITED, **settings})
-    async with open_context(chosen, world=clock.clock(), app=app) as context:
+    async with open_context(chosen, clock=clock.clock(), app=app) as context:
         yield context
 
 

@@ -19,7 +19,7 @@ def main(seconds: str, port: str) -> int:
     settings = read_settings(os.environ)
     world = Clock(now=lambda: datetime.now(UTC) + ahead)
     return serve.run(
-        settings, listen.ListenAddress(port=int(port)), partial(open_context, settings, world=world)
+        settings, listen.ListenAddress(port=int(port)), partial(open_context, settings, clock=world)
     )
 
 

@@ -90,7 +90,7 @@ async def _run_async(
 ) -> int:
     if options.path.exists() and not options.force:
         raise FileExistsError
-    async with open_context(settings, world=world, app=app) as context:
+    async with open_context(settings, clock=world, app=app) as context:
         report = await build_report(context, options, out)
     save(options.path, chart_page.html_with_data(report), force=options.force)
     exact = all(answer["complete"] for answer in report["answers"])
