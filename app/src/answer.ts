@@ -18,11 +18,11 @@ export interface Answer {
   readonly by: readonly string[];
   /** Filters of the question, by argument. */
   readonly filters: Readonly<Record<string, string>>;
-  /** The totals; null where the answer tells none. */
+  /** The totals; null where the answer has none. */
   readonly figures: Row | null;
   readonly columns: readonly string[];
   readonly rows: readonly Row[];
-  /** `applied` as it came, from which the next question is made. */
+  /** `applied` as the server sent it, from which the next question is made. */
   readonly applied: Readonly<Record<string, unknown>>;
   readonly asOf: string;
   readonly requests: number | null;
@@ -34,33 +34,33 @@ export const FIGURES = [
 ] as const;
 /** Characters that show nothing but change how others read: control, direction, zero width. */
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-const LONGEST = 200;
-const MOST_ROWS = 1000;
+const MAX_LENGTH = 200;
+const MAX_ROWS = 1000;
 
-type Said = Record<string, unknown>;
+type RawAnswer = Record<string, unknown>;
 
-/** The answer, or null when this is none. */
-export function read(said: unknown): Answer | null {
-  if (!isObject(said) || !isObject(said.applied)) return null;
-  const applied = said.applied;
-  const columns = list(said.columns).map((each) => text(each));
+/** The answer as values, null when it has not the shape of one. */
+export function read(raw: unknown): Answer | null {
+  if (!isObject(raw) || !isObject(raw.applied)) return null;
+  const applied = raw.applied;
+  const columns = list(raw.columns).map((each) => text(each));
   return {
-    complete: said.complete === true,
-    basis: text(said.basis),
-    why: text(said.why, 500),
-    note: text(said.note, 500),
-    missing: list(said.missing).flatMap((each) => span(text(each)) ?? []),
-    eta: typeof said.eta_s === "number" ? said.eta_s : null,
+    complete: raw.complete === true,
+    basis: text(raw.basis),
+    why: text(raw.why, 500),
+    note: text(raw.note, 500),
+    missing: list(raw.missing).flatMap((each) => span(text(each)) ?? []),
+    eta: typeof raw.eta_s === "number" ? raw.eta_s : null,
     window: spanOf(applied),
     zone: text(applied.time_zone) || "UTC",
     by: list(applied.group_by).map((each) => text(each)),
     filters: filtersOf(applied),
-    figures: figuresOf(said),
+    figures: figuresOf(raw),
     columns,
-    rows: list(said.rows).slice(0, MOST_ROWS).flatMap((each) => rowOf(columns, each)),
+    rows: list(raw.rows).slice(0, MAX_ROWS).flatMap((each) => rowOf(columns, each)),
     applied,
-    asOf: text(said.as_of),
-    requests: typeof said.api_requests === "number" ? said.api_requests : null,
+    asOf: text(raw.as_of),
+    requests: typeof raw.api_requests === "number" ? raw.api_requests : null,
   };
 }
 
@@ -100,11 +100,11 @@ export function isRest(row: Row, by: readonly string[]): boolean {
   return /^other \(\d+\)$/.test(row[by[0] ?? ""] ?? "");
 }
 
-function figuresOf(said: Said): Row | null {
-  if (said.sessions === undefined && said.sessions_at_least === undefined) return null;
-  const told = FIGURES.filter((name) => said[name] !== undefined);
-  const figures = Object.fromEntries(told.map((name) => [name, text(said[name])]));
-  for (const [name, bounds] of Object.entries(isObject(said.estimated) ? said.estimated : {})) {
+function figuresOf(raw: RawAnswer): Row | null {
+  if (raw.sessions === undefined && raw.sessions_at_least === undefined) return null;
+  const present = FIGURES.filter((name) => raw[name] !== undefined);
+  const figures = Object.fromEntries(present.map((name) => [name, text(raw[name])]));
+  for (const [name, bounds] of Object.entries(isObject(raw.estimated) ? raw.estimated : {})) {
     const [low, high] = list(bounds);
     if (low === undefined || high === undefined) continue;
     figures[`${name}_low`] = text(low);
@@ -113,10 +113,10 @@ function figuresOf(said: Said): Row | null {
   return figures;
 }
 
-function filtersOf(applied: Said): Record<string, string> {
+function filtersOf(applied: RawAnswer): Record<string, string> {
   const others = ["group_by", "time_zone", "session_time__gte", "session_time__lt"];
-  const said = Object.entries(applied).filter(([name]) => !others.includes(name));
-  return Object.fromEntries(said.map(([name, value]) => [name, text(value)]));
+  const filters = Object.entries(applied).filter(([name]) => !others.includes(name));
+  return Object.fromEntries(filters.map(([name, value]) => [name, text(value)]));
 }
 
 function rowOf(columns: readonly string[], cells: unknown): Row[] {
@@ -124,13 +124,13 @@ function rowOf(columns: readonly string[], cells: unknown): Row[] {
   return [Object.fromEntries(columns.map((column, place) => [column, text(cells[place])]))];
 }
 
-function spanOf(applied: Said): Span | null {
+function spanOf(applied: RawAnswer): Span | null {
   const start = instant(text(applied.session_time__gte));
   const end = instant(text(applied.session_time__lt));
   return start !== null && end !== null && start <= end ? { start, end } : null;
 }
 
-function text(value: unknown, most: number = LONGEST): string {
+function text(value: unknown, most: number = MAX_LENGTH): string {
   if (typeof value === "number") return String(value);
   return typeof value === "string" ? value.replace(UNSEEN, "").slice(0, most) : "";
 }
@@ -140,6 +140,6 @@ function list(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }
 
-function isObject(value: unknown): value is Said {
+function isObject(value: unknown): value is RawAnswer {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -34,7 +34,7 @@ export function button(label: string, press: () => void, attributes: Attributes 
   return made;
 }
 
-/** Tell those who listen rather than look. */
+/** Announce a text to a screen reader. */
 export function announce(words: string): void {
   const live = document.getElementById("live");
   if (live) live.textContent = words;
@@ -56,11 +56,11 @@ export function hinted(target: Element, lines: readonly string[]): void {
   };
   target.addEventListener("pointerenter", show);
   target.addEventListener("focus", show);
-  target.addEventListener("pointerleave", unhint);
-  target.addEventListener("blur", unhint);
+  target.addEventListener("pointerleave", clearHints);
+  target.addEventListener("blur", clearHints);
 }
 
-export function unhint(): void {
+export function clearHints(): void {
   const hint = document.getElementById("hint");
   if (hint) hint.hidden = true;
 }

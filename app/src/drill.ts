@@ -2,7 +2,7 @@
 
 import { type Answer, type Row, isRest } from "./answer";
 import { DAY, known, overlap, spanOfGroup, stamp } from "./time";
-import { groupName } from "./words";
+import { groupName } from "./format";
 
 export const TOOL = "summarize_verify_sessions";
 export const VIEWS = ["time", "country", "channel", "attempt_status", "app"] as const;
@@ -10,7 +10,7 @@ export const VIEWS = ["time", "country", "channel", "attempt_status", "app"] as 
 export type Pick = Readonly<Record<string, string>>;
 
 export interface Question {
-  readonly said: Readonly<Record<string, unknown>>;
+  readonly args: Readonly<Record<string, unknown>>;
   /** The only groups of the answer that are looked at. */
   readonly pick: Pick;
   /** What the step is called. */
@@ -24,7 +24,7 @@ const FILTERS: Readonly<Record<string, string>> = {
   brand: "brand_name",
   recipient: "recipient",
 };
-/** What tells most about one group of these, which the API cannot filter by. */
+/** The best grouping inside one group of these, which the API cannot filter by. */
 const WITHIN: Readonly<Record<string, string>> = {
   country: "attempt_status",
   channel: "attempt_status",
@@ -32,31 +32,31 @@ const WITHIN: Readonly<Record<string, string>> = {
   attempt_status: "country",
 };
 
-/** The question to ask about one row; null where none goes deeper. */
+/** The narrower question about one row; null where there is none. */
 export function deeper(answer: Answer, pick: Pick, row: Row): Question | null {
   const by = answer.by.find((each) => !(each in pick));
   if (by === undefined || isRest(row, answer.by)) return null;
   const group = row[by] ?? "";
-  const kept = Object.keys(pick);
+  const picked = Object.keys(pick);
   const label = groupName(by, group);
   if (by === "day" || by === "hour") {
     const span = known(answer.zone) === answer.zone ? spanOfGroup(group, answer.zone) : null;
     const within = span && answer.window && overlap(span, answer.window);
     if (!within) return null;
     const times = { session_time__gte: stamp(within.start), session_time__lt: stamp(within.end) };
-    const next = by === "day" ? "hour" : kept.includes("attempt_status") ? "country" : "attempt_status";
-    return { said: { ...again(answer), ...times, group_by: [...kept, next] }, pick, label, narrower: true };
+    const next = by === "day" ? "hour" : picked.includes("attempt_status") ? "country" : "attempt_status";
+    return { args: { ...again(answer), ...times, group_by: [...picked, next] }, pick, label, narrower: true };
   }
   const filter = FILTERS[by];
   if (filter !== undefined) {
     if (group === "?" || group === "") return null;
-    const said = { ...again(answer), [filter]: group, group_by: [...kept, timeStep(answer)] };
-    return { said, pick, label, narrower: true };
+    const args = { ...again(answer), [filter]: group, group_by: [...picked, timeStep(answer)] };
+    return { args, pick, label, narrower: true };
   }
   const next = WITHIN[by];
-  if (next === undefined || kept.length) return null;
+  if (next === undefined || picked.length) return null;
   return {
-    said: { ...again(answer), group_by: [by, next] },
+    args: { ...again(answer), group_by: [by, next] },
     pick: { [by]: group },
     label,
     narrower: true,
@@ -66,16 +66,16 @@ export function deeper(answer: Answer, pick: Pick, row: Row): Question | null {
 /** The same sessions, looked at another way. */
 export function otherwise(answer: Answer, pick: Pick, view: string): Question {
   const by = view === "time" ? timeStep(answer) : view;
-  const said = { ...again(answer), group_by: [...Object.keys(pick), by] };
-  return { said, pick, label: "", narrower: false };
+  const args = { ...again(answer), group_by: [...Object.keys(pick), by] };
+  return { args, pick, label: "", narrower: false };
 }
 
 /** The very same question, to go on where the answer stopped. */
 export function same(answer: Answer, pick: Pick): Question {
-  return { said: again(answer), pick, label: "", narrower: false };
+  return { args: again(answer), pick, label: "", narrower: false };
 }
 
-/** The view that an answer is. */
+/** The view that shows an answer. */
 export function viewOf(answer: Answer, pick: Pick): string {
   const by = answer.by.find((each) => !(each in pick)) ?? "";
   return by === "day" || by === "hour" ? "time" : by;
@@ -97,11 +97,11 @@ const PLAIN: Readonly<Record<string, RegExp>> = {
 };
 
 /** A request to the assistant in words. Names that anybody may have written stay out of it. */
-export function asked(question: Question): string {
-  const all = Object.entries(question.said);
-  const kept = all.filter(([name, value]) => PLAIN[name]?.test(String(value)) ?? true);
-  const about = kept.length < all.length ? ", for what the picture is narrowed to," : "";
-  return `Please call ${TOOL} with ${JSON.stringify(Object.fromEntries(kept))}${about} and tell me what stands out.`;
+export function requestText(question: Question): string {
+  const all = Object.entries(question.args);
+  const plain = all.filter(([name, value]) => PLAIN[name]?.test(String(value)) ?? true);
+  const about = plain.length < all.length ? ", for what the picture is narrowed to," : "";
+  return `Please call ${TOOL} with ${JSON.stringify(Object.fromEntries(plain))}${about} and tell me what stands out.`;
 }
 
 /** The arguments that ask for what an answer covers. */

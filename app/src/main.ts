@@ -1,20 +1,20 @@
 // Where the page begins: a report with its data inside, or a view that a host feeds.
 
 import { type Answer, type Row, count, read } from "./answer";
-import { Host, type Result, object } from "./bridge";
+import { Host, type Result, object } from "./host";
 import { unfit } from "./charts/fit";
-import { announce, unhint } from "./dom";
-import { type Question, TOOL, asked, otherwise, viewOf } from "./drill";
+import { announce, clearHints } from "./dom";
+import { type Question, TOOL, requestText, otherwise, viewOf } from "./drill";
 import { type Actions, type Report, type Step, nothing, problem, reportView, stepView } from "./page";
 
 const NAME = "verify-mcp-summary";
 const VERSION = "1";
 const page = document.getElementById("page") as HTMLElement;
 
-/** What an answer or a refusal of a host comes to. */
+/** The answer in a tool's result, or the text of an error. */
 function answerOf(result: Result): Answer | string {
-  const told = read(result.structuredContent) ?? read(parsed(textOf(result)));
-  if (told && result.isError !== true) return told;
+  const answer = read(result.structuredContent) ?? read(parseJson(textOf(result)));
+  if (answer && result.isError !== true) return answer;
   return textOf(result).slice(0, 500) || "There is no answer to show.";
 }
 
@@ -24,7 +24,7 @@ function textOf(result: Result): string {
   return typeof text === "string" ? text : "";
 }
 
-function parsed(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -32,7 +32,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The conversation between a person, this page and the host. */
+/** The page in a host: the trail of answers, and the questions that clicks ask. */
 class View {
   private trail: Step[] = [];
   private host: Host | null = null;
@@ -43,19 +43,19 @@ class View {
 
   async begin(parent: Window): Promise<void> {
     const host = new Host(parent, {
-      input: (said) => this.said(said),
+      input: (args) => this.rememberInput(args),
       result: (result) => this.arrived(result),
       cancelled: () => this.put([nothing("The question was cancelled.")]),
-      context: (context) => dressed(context),
+      context: (context) => applyTheme(context),
       teardown: () => this.end(),
     });
     this.host = host;
-    await host.begin(NAME, VERSION);
+    await host.connect(NAME, VERSION);
     this.watch.observe(document.body);
   }
 
-  private said(said: Readonly<Record<string, unknown>>): void {
-    this.extra = said.max_requests === undefined ? {} : { max_requests: said.max_requests };
+  private rememberInput(args: Readonly<Record<string, unknown>>): void {
+    this.extra = args.max_requests === undefined ? {} : { max_requests: args.max_requests };
   }
 
   private arrived(result: Result): void {
@@ -70,7 +70,7 @@ class View {
   }
 
   private put(nodes: readonly Node[]): void {
-    unhint();
+    clearHints();
     page.replaceChildren(...nodes);
     unfit();
   }
@@ -93,10 +93,10 @@ class View {
 
   private async ask(host: Host, question: Question, figures: Row | null): Promise<void> {
     if (this.busy) return;
-    if (!host.can("serverTools")) return void (await this.spoken(host, asked(question)));
+    if (!host.can("serverTools")) return void (await this.sendMessage(host, requestText(question)));
     this.waiting(true);
     try {
-      const answer = answerOf(await host.call(TOOL, { ...question.said, ...this.extra }));
+      const answer = answerOf(await host.call(TOOL, { ...question.args, ...this.extra }));
       if (typeof answer === "string") this.failed(answer);
       else this.followed(host, question, answer, figures);
     } catch (error) {
@@ -108,23 +108,23 @@ class View {
 
   private followed(host: Host, question: Question, answer: Answer, figures: Row | null): void {
     const last = this.trail[this.trail.length - 1];
-    const told = Object.keys(question.pick).length ? (figures ?? last?.figures ?? null) : (answer.figures ?? figures);
-    const step = { answer, pick: question.pick, figures: told, label: question.narrower ? question.label : (last?.label ?? "All") };
+    const shownFigures = Object.keys(question.pick).length ? (figures ?? last?.figures ?? null) : (answer.figures ?? figures);
+    const step = { answer, pick: question.pick, figures: shownFigures, label: question.narrower ? question.label : (last?.label ?? "All") };
     this.trail = question.narrower ? [...this.trail, step] : [...this.trail.slice(0, -1), step];
     this.show();
     this.focused();
-    announce(`${step.label}: ${count(told ?? {}, "sessions")} sessions`);
-    host.look({ looking_at: { ...question.said }, picked: { ...question.pick }, complete: answer.complete, figures: told ?? {} });
+    announce(`${step.label}: ${count(shownFigures ?? {}, "sessions")} sessions`);
+    host.updateModelContext({ looking_at: { ...question.args }, picked: { ...question.pick }, complete: answer.complete, figures: shownFigures ?? {} });
   }
 
   private async discuss(host: Host): Promise<void> {
     const step = this.trail[this.trail.length - 1];
-    if (step) await this.spoken(host, asked(otherwise(step.answer, step.pick, viewOf(step.answer, step.pick) || "country")));
+    if (step) await this.sendMessage(host, requestText(otherwise(step.answer, step.pick, viewOf(step.answer, step.pick) || "country")));
   }
 
-  private async spoken(host: Host, words: string): Promise<void> {
-    const said = await host.say(words).catch(() => false);
-    announce(said ? "Asked in the conversation." : "The host did not pass the question on.");
+  private async sendMessage(host: Host, text: string): Promise<void> {
+    const taken = await host.sendMessage(text).catch(() => false);
+    announce(taken ? "Asked in the conversation." : "The host did not pass the question on.");
   }
 
   private failed(words: string): void {
@@ -158,8 +158,8 @@ class View {
   }
 }
 
-/** Dressed as the host is: light or dark, its colours and fonts. */
-function dressed(context: Record<string, unknown>): void {
+/** Take over the host's theme: light or dark, its colours and fonts. */
+function applyTheme(context: Record<string, unknown>): void {
   const root = document.documentElement;
   if (context.theme === "light" || context.theme === "dark") root.dataset.theme = context.theme;
   const variables = object(object(context.styles).variables);
@@ -168,16 +168,16 @@ function dressed(context: Record<string, unknown>): void {
   }
 }
 
-function reportOf(said: unknown): Report | null {
-  const told = object(said);
-  if (!Array.isArray(told.answers)) return null;
-  const answers = told.answers.flatMap((each) => read(each) ?? []);
-  return { made: String(told.made ?? ""), version: String(told.version ?? ""), sandbox: told.sandbox === true, answers };
+function reportOf(value: unknown): Report | null {
+  const report = object(value);
+  if (!Array.isArray(report.answers)) return null;
+  const answers = report.answers.flatMap((each) => read(each) ?? []);
+  return { made: String(report.made ?? ""), version: String(report.version ?? ""), sandbox: report.sandbox === true, answers };
 }
 
 function begin(): void {
   const inside = document.getElementById("report");
-  const report = inside && reportOf(parsed(inside.textContent ?? ""));
+  const report = inside && reportOf(parseJson(inside.textContent ?? ""));
   if (report) {
     document.body.classList.add("report");
     page.replaceChildren(...reportView(report));

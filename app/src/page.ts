@@ -8,9 +8,9 @@ import { funnel } from "./charts/funnel";
 import { points, timeChart } from "./charts/time";
 import { button, el } from "./dom";
 import { type Pick, type Question, VIEWS, deeper, otherwise, same, timeStep, viewOf } from "./drill";
-import { asOf, between, groupName, named, shown, spanName, timeName, whole } from "./words";
+import { asOf, between, groupName, named, formatCell, spanName, timeName, formatCount } from "./format";
 
-/** One answer on the way that a person has come. */
+/** One answer in the trail of answers that led to it. */
 export interface Step {
   readonly answer: Answer;
   readonly pick: Pick;
@@ -46,7 +46,7 @@ const SHORT: Readonly<Record<string, string>> = {
   time: "Time", country: "Country", channel: "Channel", attempt_status: "Attempts", app: "Application",
 };
 
-/** One answer, with the way back and the ways on. */
+/** One answer, with buttons back to earlier ones and on to others. */
 export function stepView(trail: readonly Step[], actions: Actions | null): Node[] {
   const step = trail[trail.length - 1];
   if (!step) return [];
@@ -131,7 +131,7 @@ function headline(figures: Row | null, answer: Answer): Node[] {
     el("dl", { class: "figures" }, ...main.map((name) => tile(figures, name))),
     ...(tellsEnds(figures) ? [outcomes(figures)] : []),
     ...(rest.length ? [el("dl", { class: "lesser" }, ...rest.map((name) =>
-      el("div", {}, el("dt", {}, LESSER[name] ?? named(name)), el("dd", {}, shown(figures, name), interval(figures, name)))))] : []),
+      el("div", {}, el("dt", {}, LESSER[name] ?? named(name)), el("dd", {}, formatCell(figures, name), interval(figures, name)))))] : []),
   ];
 }
 
@@ -145,12 +145,12 @@ const LESSER: Readonly<Record<string, string>> = {
 function tile(figures: Row, name: string): HTMLElement {
   return el("div", { class: "tile" },
     el("dt", {}, named(name)),
-    el("dd", {}, shown(figures, name), interval(figures, name)));
+    el("dd", {}, formatCell(figures, name), interval(figures, name)));
 }
 
 function interval(row: Row, name: string): HTMLElement | null {
-  const told = between(row, name);
-  return told ? el("span", { class: "interval-words" }, `${told} (95\u00a0%)`) : null;
+  const bounds = between(row, name);
+  return bounds ? el("span", { class: "interval-words" }, `${bounds} (95\u00a0%)`) : null;
 }
 
 function outcomes(figures: Row): HTMLElement {
@@ -168,7 +168,7 @@ function outcomes(figures: Row): HTMLElement {
     strip.append(bar);
   }
   const legend = el("ul", { class: "legend" }, ...parts.filter(([, , value]) => value > 0)
-    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, whole(value)))));
+    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, formatCount(value)))));
   return el("div", { class: "outcomes" }, strip, legend);
 }
 
@@ -306,12 +306,12 @@ function cellOf(row: Row, name: string): string {
 }
 
 function footer(answer: Answer, actions: Actions | null): HTMLElement {
-  const told = [
+  const facts = [
     asOf(answer.asOf) && `As of ${asOf(answer.asOf)}`,
     answer.requests !== null && `${answer.requests} API request${answer.requests === 1 ? "" : "s"}`,
     "amounts in the account’s currency",
     answer.by.includes(timeStep(answer)) && answer.zone !== "UTC" && `days and hours of ${answer.zone}`,
   ].filter(Boolean).join(" · ");
-  return el("footer", { class: "quiet" }, el("span", {}, told),
+  return el("footer", { class: "quiet" }, el("span", {}, facts),
     actions?.discuss ? button("Ask the assistant about this", actions.discuss, { class: "plain" }) : null);
 }

@@ -87,13 +87,13 @@ export function groupOf(moment: number, by: string, zone: string): string {
 }
 
 /** Every local day or hour that a span touches, oldest first. */
-export function groups(whole: Span, by: string, zone: string): string[] {
+export function groups(span: Span, by: string, zone: string): string[] {
   const found = new Set<string>();
   const step = by === "day" ? DAY / 2 : HOUR / 2;
-  for (let moment = whole.start; moment < whole.end; moment += step) {
+  for (let moment = span.start; moment < span.end; moment += step) {
     found.add(groupOf(moment, by, zone));
   }
-  if (whole.end > whole.start) found.add(groupOf(whole.end - 1, by, zone));
+  if (span.end > span.start) found.add(groupOf(span.end - 1, by, zone));
   return [...found].sort();
 }
 

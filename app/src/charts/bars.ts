@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 
 import { type Answer, type Row, count, isRest, number, range, tellsEnds, unfinished } from "../answer";
 import { button, el, hinted, roving } from "../dom";
-import { between, groupName, named, shown } from "../words";
+import { between, groupName, named, formatCell } from "../format";
 
 export const MEASURES = ["sessions", "cost", "conversion_pct", "cost_per_verified"] as const;
 const FIRST = 12;
@@ -63,8 +63,8 @@ function barRow(bar: Bar, measure: string, x: (value: number) => number, chosen:
   const cells = [
     el("span", { class: "bar-name" }, name),
     track(row, measure, x),
-    el("span", { class: "bar-value" }, shown(row, measure)),
-    el("span", { class: "bar-right" }, shown(row, right)),
+    el("span", { class: "bar-value" }, formatCell(row, measure)),
+    el("span", { class: "bar-right" }, formatCell(row, right)),
   ];
   const made = chosen ? el("button", { type: "button", ...attributes }, ...cells)
     : el("div", { role: "img", ...attributes }, ...cells);
@@ -94,10 +94,10 @@ function part(kind: string, from: number, width: number): HTMLElement {
 }
 
 function hintOf({ row, name }: Bar): string[] {
-  const told = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"];
-  const lines = told.filter((column) => number(row, column) !== null).map((column) => {
+  const columns = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"];
+  const lines = columns.filter((column) => number(row, column) !== null).map((column) => {
     const bounds = between(row, column);
-    return `${named(column)}: ${shown(row, column)}${bounds ? ` (${bounds})` : ""}`;
+    return `${named(column)}: ${formatCell(row, column)}${bounds ? ` (${bounds})` : ""}`;
   });
   return [name, ...lines];
 }

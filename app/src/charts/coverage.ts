@@ -3,7 +3,7 @@
 import type { Answer } from "../answer";
 import { el } from "../dom";
 import { overlap } from "../time";
-import { moment, percent, spanName } from "../words";
+import { moment, percent, spanName } from "../format";
 
 /** How much of the window the figures cover, in per cent. */
 export function share(answer: Answer): number {

@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 
 import { type Answer, type Row, count, isRest, number, range } from "../answer";
 import { el, hinted, roving } from "../dom";
-import { between, groupName, outcomeName, percent, shown, whole } from "../words";
+import { between, groupName, outcomeName, percent, formatCell, formatCount } from "../format";
 
 const ARRIVED = ["delivered", "read", "answer", "completed"];
 const UNDER_WAY = ["queued", "sent", "ringing", "in progress", "early media"];
@@ -32,7 +32,7 @@ export function funnel(
   const attempts = unit(answer) === "attempts";
   const verified = attempts && figures && number(figures, "verified");
   if (figures && typeof verified === "number") {
-    steps.push(stepBar("Sessions verified", verified, `of ${shown(figures, "sessions")} sessions`, x, "verified"));
+    steps.push(stepBar("Sessions verified", verified, `of ${formatCell(figures, "sessions")} sessions`, x, "verified"));
   }
   const marks: HTMLElement[] = [];
   const channels = [...new Set(found.map((each) => each.channel))];
@@ -61,7 +61,7 @@ function unit(answer: Answer): string {
 
 function withRange(row: Row, column: string): string {
   const bounds = between(row, column);
-  return shown(row, column) + (bounds ? ` (${bounds})` : "");
+  return formatCell(row, column) + (bounds ? ` (${bounds})` : "");
 }
 
 function sum(found: readonly Outcome[]): number {
@@ -74,37 +74,37 @@ function stepBar(name: string, value: number, beside: string, x: (value: number)
   return el("div", { class: "step" },
     el("span", { class: "step-name" }, name),
     el("span", { class: "step-track", "aria-hidden": "true" }, bar),
-    el("span", { class: "step-value" }, el("strong", {}, whole(value)), beside && ` ${beside}`));
+    el("span", { class: "step-value" }, el("strong", {}, formatCount(value)), beside && ` ${beside}`));
 }
 
 function block(
   channel: string, found: readonly Outcome[], x: (value: number) => number,
-  press: (row: Row) => (() => void) | null, marks: HTMLElement[], told: string,
+  press: (row: Row) => (() => void) | null, marks: HTMLElement[], measure: string,
 ): HTMLElement {
   const order = { arrived: 0, open: 1, lost: 2 };
   const sorted = [...found].sort((one, other) => order[one.kind] - order[other.kind] || other.attempts - one.attempts);
   return el("div", { class: "channel" },
-    el("h3", {}, groupName("channel", channel), el("span", { class: "quiet" }, told === "attempts" ? ` ${whole(sum(found))} attempts` : " sessions")),
+    el("h3", {}, groupName("channel", channel), el("span", { class: "quiet" }, measure === "attempts" ? ` ${formatCount(sum(found))} attempts` : " sessions")),
     el("ol", { class: "bars" }, ...sorted.map((each) => {
-      const made = outcomeRow(each, x, press(each.row), told);
+      const made = outcomeRow(each, x, press(each.row), measure);
       marks.push(made);
       return el("li", {}, made);
     })));
 }
 
-function outcomeRow(each: Outcome, x: (value: number) => number, chosen: (() => void) | null, told: string): HTMLElement {
+function outcomeRow(each: Outcome, x: (value: number) => number, chosen: (() => void) | null, measure: string): HTMLElement {
   const { row } = each;
   const rate = number(row, "conversion_pct");
   const lines = [
     groupName("attempt_status", row.attempt_status ?? ""),
-    ...(row.attempts === undefined ? [] : [`Attempts: ${shown(row, "attempts")}`]),
+    ...(row.attempts === undefined ? [] : [`Attempts: ${formatCell(row, "attempts")}`]),
     `Sessions with such an attempt: ${withRange(row, "sessions")}`,
-    ...(row.verified === undefined ? [] : [`Of those, verified: ${shown(row, "verified")}`]),
+    ...(row.verified === undefined ? [] : [`Of those, verified: ${formatCell(row, "verified")}`]),
     ...(rate === null ? [] : [`Of those that ended, verified: ${withRange(row, "conversion_pct")}`]),
   ];
   const bar = el("span", { class: `bar ${each.kind}` });
   bar.style.width = `${x(each.attempts)}%`;
-  const bounds = range(row, told);
+  const bounds = range(row, measure);
   const interval = bounds && el("span", { class: "range" });
   if (bounds && interval) {
     const [low, high] = bounds.map((bound) => Math.min(100, x(bound))) as [number, number];
@@ -115,8 +115,8 @@ function outcomeRow(each: Outcome, x: (value: number) => number, chosen: (() => 
   const cells = [
     el("span", { class: "bar-name" }, outcomeName(each.status)),
     el("span", { class: "track" }, bar, interval),
-    el("span", { class: "bar-value" }, shown(row, told)),
-    el("span", { class: "bar-right" }, rate === null ? "" : `${shown(row, "conversion_pct")} verified`),
+    el("span", { class: "bar-value" }, formatCell(row, measure)),
+    el("span", { class: "bar-right" }, rate === null ? "" : `${formatCell(row, "conversion_pct")} verified`),
   ];
   const made = chosen ? el("button", { type: "button", ...attributes }, ...cells)
     : el("div", { role: "img", ...attributes }, ...cells);

@@ -1,4 +1,4 @@
-// Sessions or cost over days or hours, with conversion below on its own axis.
+// Sessions or cost over days or hours, with conversion below on its groupRows axis.
 
 import { scaleBand, scaleLinear } from "d3-scale";
 import { area, line } from "d3-shape";
@@ -6,7 +6,7 @@ import { area, line } from "d3-shape";
 import { type Answer, type Row, count, isRest, number, range, tellsEnds, unfinished } from "../answer";
 import { hinted, pressable, roving, svg } from "../dom";
 import { groups, known, overlap, spanOfGroup } from "../time";
-import { amount, between, figure, groupName, shown, timeName, whole } from "../words";
+import { amount, between, figure, groupName, formatCell, timeName, formatCount } from "../format";
 
 const TOP = 12;
 const UPPER = 150;
@@ -32,20 +32,20 @@ export interface Point {
 export function points(answer: Answer, rows: readonly Row[], measure: string): Point[] {
   const by = answer.by.find((each) => each === "day" || each === "hour") ?? "day";
   const second = answer.by.find((each) => each !== by);
-  const told = new Map<string, Row[]>();
+  const byGroup = new Map<string, Row[]>();
   for (const row of rows) {
     if (isRest(row, answer.by)) continue;
     const group = row[by] ?? "";
-    told.set(group, [...(told.get(group) ?? []), row]);
+    byGroup.set(group, [...(byGroup.get(group) ?? []), row]);
   }
   const spanned = answer.window ? groups(answer.window, by, known(answer.zone)) : [];
-  const all = [...new Set([...spanned, ...told.keys()])].sort();
-  const series = second && told.size && [...told.values()].some((each) => each.length > 1)
+  const all = [...new Set([...spanned, ...byGroup.keys()])].sort();
+  const series = second && byGroup.size && [...byGroup.values()].some((each) => each.length > 1)
     ? largest(rows, second, measure) : null;
   return all.map((group) => {
-    const own = told.get(group) ?? [];
-    const row = own.length > 1 ? summed(own) : (own[0] ?? null);
-    const parts = series && second ? stacked(own, second, series, measure) : split(row, measure);
+    const groupRows = byGroup.get(group) ?? [];
+    const row = groupRows.length > 1 ? summed(groupRows) : (groupRows[0] ?? null);
+    const parts = series && second ? stacked(groupRows, second, series, measure) : split(row, measure);
     return { group, row, parts, unknown: isUnknown(answer, rows, group, row) };
   });
 }
@@ -112,7 +112,7 @@ export function timeChart(
     viewBox: `0 0 ${width} ${height}`, width, height, role: "group", class: "chart",
     "aria-label": `${measure === "cost" ? "Cost" : "Sessions"} and conversion over time; the arrow keys move`,
   });
-  const write = measure === "cost" ? (value: number) => (value < 10 ? amount(value) : whole(value)) : whole;
+  const write = measure === "cost" ? (value: number) => (value < 10 ? amount(value) : formatCount(value)) : formatCount;
   const ticks = y.ticks(4).filter((tick) => measure === "cost" || Number.isInteger(tick));
   chart.append(axis(ticks, y, write, width), axis([0, 50, 100], rate, (value) => `${value} %`, width));
   chart.append(svg("text", { x: LEFT, y: TOP + UPPER + GAP - 10, class: "caption" }, "Conversion"));
@@ -209,14 +209,14 @@ function hintOf(point: Point): string[] {
   const { row } = point;
   if (!row) return [timeName(point.group), point.unknown ? "Not covered" : "No session"];
   const parts = point.parts.filter((part) => part.name && part.value > 0)
-    .map((part) => `${part.name}: ${part.kind.startsWith("series") || part.kind === "rest" ? whole(part.value) : figure("sessions", part.value)}`);
+    .map((part) => `${part.name}: ${part.kind.startsWith("series") || part.kind === "rest" ? formatCount(part.value) : figure("sessions", part.value)}`);
   const ranges = (["conversion_pct", "cost"] as const).map((name) => [name, between(row, name)] as const);
   return [
     timeName(point.group),
     ...(point.unknown ? ["Covered in part"] : []),
-    `Sessions: ${shown(row, "sessions")}`,
+    `Sessions: ${formatCell(row, "sessions")}`,
     ...parts,
-    ...ranges.filter(([name]) => number(row, name) !== null).map(([name, told]) =>
-      `${name === "cost" ? "Cost" : "Conversion"}: ${shown(row, name)}${told ? ` (${told})` : ""}`),
+    ...ranges.filter(([name]) => number(row, name) !== null).map(([name, bounds]) =>
+      `${name === "cost" ? "Cost" : "Conversion"}: ${formatCell(row, name)}${bounds ? ` (${bounds})` : ""}`),
   ];
 }

@@ -1,4 +1,4 @@
-// How figures, times and names are written for people.
+// Figures, times and names as text for people.
 
 import { type Row, number, range } from "./answer";
 import { DAY, type Span, instant } from "./time";
@@ -36,11 +36,11 @@ export function named(column: string): string {
   return NAMES[column] ?? column.replaceAll("_", " ");
 }
 
-export function whole(value: number): string {
+export function formatCount(value: number): string {
   return value.toLocaleString("en-GB", { maximumFractionDigits: 0 });
 }
 
-/** An amount: two places, or as many as a small one needs to be told from nothing. */
+/** An amount: two places, or four for a small one, which would else read as zero. */
 export function amount(value: number): string {
   const small = Math.abs(value) < 1 && value !== 0;
   return value.toLocaleString("en-GB", {
@@ -57,11 +57,11 @@ const isMoney = (column: string) => column.includes("cost") && column !== "uncos
 
 export function figure(column: string, value: number): string {
   if (column === "conversion_pct") return percent(value);
-  return isMoney(column) ? amount(value) : whole(value);
+  return isMoney(column) ? amount(value) : formatCount(value);
 }
 
 /** A cell for people: `44.36`, `about 44.36` when estimated, a dash when unknown. */
-export function shown(row: Row, column: string): string {
+export function formatCell(row: Row, column: string): string {
   const value = number(row, column);
   if (value === null) return "–";
   return (range(row, column) ? "≈\u00a0" : "") + figure(column, value);

@@ -1,10 +1,10 @@
-// The host we are shown in, spoken to over postMessage: MCP Apps, protocol 2026-01-26.
-// The official client carries schema validation of half a megabyte; what a view needs is this.
+// The host that shows this page, over postMessage: MCP Apps, protocol 2026-01-26.
+// The official client carries schema validation of half a megabyte; a view needs only this.
 
 export const PROTOCOL = "2026-01-26";
 const METHOD_NOT_FOUND = -32601;
 
-type Said = Record<string, unknown>;
+type JsonObject = Record<string, unknown>;
 
 export interface Result {
   readonly isError?: boolean;
@@ -13,33 +13,33 @@ export interface Result {
 }
 
 export interface Listener {
-  input(said: Said): void;
+  input(args: JsonObject): void;
   result(result: Result): void;
   cancelled(): void;
-  context(context: Said): void;
+  context(context: JsonObject): void;
   teardown(): void;
 }
 
 export class Host {
-  capabilities: Said = {};
+  capabilities: JsonObject = {};
   private last = 0;
-  private readonly waiting = new Map<number, { done: (result: Said) => void; failed: (why: Error) => void }>();
-  private readonly hear = (event: MessageEvent) => this.heard(event);
+  private readonly waiting = new Map<number, { done: (result: JsonObject) => void; failed: (why: Error) => void }>();
+  private readonly onMessage = (event: MessageEvent) => this.handleMessage(event);
 
   constructor(private readonly parent: Window, private readonly listener: Listener) {
-    window.addEventListener("message", this.hear);
+    window.addEventListener("message", this.onMessage);
   }
 
-  /** The handshake; what the host tells about itself comes first, answers follow. */
-  async begin(name: string, version: string): Promise<void> {
-    const told = await this.ask("ui/initialize", {
+  /** The handshake: the host describes itself; answers follow as notifications. */
+  async connect(name: string, version: string): Promise<void> {
+    const result = await this.request("ui/initialize", {
       protocolVersion: PROTOCOL,
       appInfo: { name, version },
       appCapabilities: { availableDisplayModes: ["inline", "fullscreen"] },
     });
-    this.capabilities = object(told.hostCapabilities);
-    this.listener.context(object(told.hostContext));
-    this.tell("ui/notifications/initialized", {});
+    this.capabilities = object(result.hostCapabilities);
+    this.listener.context(object(result.hostContext));
+    this.notify("ui/notifications/initialized", {});
   }
 
   can(capability: "serverTools" | "message" | "updateModelContext"): boolean {
@@ -47,34 +47,34 @@ export class Host {
   }
 
   /** Call a tool of the server that gave this page. */
-  call(name: string, said: Said): Promise<Result> {
-    return this.ask("tools/call", { name, arguments: said });
+  call(name: string, args: JsonObject): Promise<Result> {
+    return this.request("tools/call", { name, arguments: args });
   }
 
-  /** Say something in the conversation, as the person would. */
-  async say(words: string): Promise<boolean> {
-    const told = await this.ask("ui/message", { role: "user", content: [{ type: "text", text: words }] });
-    return told.isError !== true;
+  /** Send a message into the conversation in the person's name; whether the host took it. */
+  async sendMessage(text: string): Promise<boolean> {
+    const result = await this.request("ui/message", { role: "user", content: [{ type: "text", text }] });
+    return result.isError !== true;
   }
 
-  /** Let the model know what is looked at now. */
-  look(structuredContent: Said): void {
+  /** Let the model know what the page shows now. */
+  updateModelContext(structuredContent: JsonObject): void {
     if (!this.can("updateModelContext")) return;
     // A host may decline; nothing here depends on it.
-    this.ask("ui/update-model-context", { structuredContent }).catch(() => undefined);
+    this.request("ui/update-model-context", { structuredContent }).catch(() => undefined);
   }
 
   size(width: number, height: number): void {
-    this.tell("ui/notifications/size-changed", { width, height });
+    this.notify("ui/notifications/size-changed", { width, height });
   }
 
   end(): void {
-    window.removeEventListener("message", this.hear);
+    window.removeEventListener("message", this.onMessage);
     for (const each of this.waiting.values()) each.failed(new Error("The page was closed."));
     this.waiting.clear();
   }
 
-  private ask(method: string, params: Said): Promise<Said> {
+  private request(method: string, params: JsonObject): Promise<JsonObject> {
     const id = ++this.last;
     return new Promise((done, failed) => {
       this.waiting.set(id, { done, failed });
@@ -82,24 +82,24 @@ export class Host {
     });
   }
 
-  private tell(method: string, params: Said): void {
+  private notify(method: string, params: JsonObject): void {
     this.post({ method, params });
   }
 
-  private post(message: Said): void {
+  private post(message: JsonObject): void {
     // A sandbox has an opaque origin, so the host's cannot be named; nothing secret is sent.
     this.parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
   }
 
-  private heard(event: MessageEvent): void {
+  private handleMessage(event: MessageEvent): void {
     const message = object(event.data);
     if (event.source !== this.parent || message.jsonrpc !== "2.0") return;
-    if (typeof message.method !== "string") this.answered(message);
-    else if (message.id === undefined) this.told(message.method, object(message.params));
-    else this.asked(message.method, message.id);
+    if (typeof message.method !== "string") this.handleResponse(message);
+    else if (message.id === undefined) this.handleNotification(message.method, object(message.params));
+    else this.handleRequest(message.method, message.id);
   }
 
-  private answered(message: Said): void {
+  private handleResponse(message: JsonObject): void {
     const waiting = this.waiting.get(Number(message.id));
     if (!waiting) return;
     this.waiting.delete(Number(message.id));
@@ -107,7 +107,7 @@ export class Host {
     else waiting.failed(new Error(String(object(message.error).message ?? "The host refused.")));
   }
 
-  private told(method: string, params: Said): void {
+  private handleNotification(method: string, params: JsonObject): void {
     switch (method) {
       case "ui/notifications/tool-input":
         return this.listener.input(object(params.arguments));
@@ -122,7 +122,7 @@ export class Host {
     }
   }
 
-  private asked(method: string, id: unknown): void {
+  private handleRequest(method: string, id: unknown): void {
     if (method === "ui/resource-teardown") {
       this.post({ id, result: {} });
       this.listener.teardown();
@@ -134,6 +134,6 @@ export class Host {
   }
 }
 
-export function object(value: unknown): Said {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Said) : {};
+export function object(value: unknown): JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
 }
