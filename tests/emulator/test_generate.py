@@ -1,4 +1,4 @@
-"""The pretend account: sizes, invariants, and the stories hidden in it."""
+"""The pretend account: sizes, invariants, and the scenarios in it."""
 
 from __future__ import annotations
 
@@ -128,11 +128,11 @@ def test_the_incident_breaks_one_network_and_calls_rescue_some(world: AccountDat
     assert any(record.channel == "voice" for record in rescued)
 
 
-def test_asha_and_ben_have_their_stories(world: AccountData) -> None:
-    told = [record for record in world.records if record.recipient in {ASHA, BEN}]
+def test_asha_and_ben_have_their_sessions(world: AccountData) -> None:
+    records = [record for record in world.records if record.recipient in {ASHA, BEN}]
     assert [
         (record.uuid, NOW - record.created_at, record.outcome, [a.status for a in record.attempts])
-        for record in told
+        for record in records
     ] == [
         (
             ASHA_SESSION,

@@ -69,13 +69,13 @@ async def numbers(api: Emulator, **params: Any) -> list[int]:
 
 async def walk(api: Emulator, **params: Any) -> list[str]:
     seen: list[str] = []
-    asked: dict[str, Any] = params
+    query: dict[str, Any] = params
     while True:
-        body = (await ask(api, **asked)).json()
+        body = (await ask(api, **query)).json()
         seen += [row["session_uuid"] for row in body["sessions"] or []]
         if body["meta"]["next"] is None:
             return seen
-        asked = params | dict(parse_qsl(urlsplit(body["meta"]["next"]).query))
+        query = params | dict(parse_qsl(urlsplit(body["meta"]["next"]).query))
 
 
 async def test_without_a_time_the_last_day_is_listed_newest_first() -> None:
@@ -142,13 +142,13 @@ def test_a_window_holds_exactly_what_its_bounds_say(
         for form, at in forms.items()
     }
     tests = {"gt": int.__gt__, "gte": int.__ge__, "lt": int.__lt__, "lte": int.__le__}
-    wanted = [
+    numbers = [
         index
         for index, offset in enumerate(offsets)
         if all(tests[form](offset, at) for form, at in forms.items())
     ]
     assert asyncio.run(walk(emulator(world), **params)) == [
-        record.uuid for record in world.records if int(record.uuid[:8], 16) in wanted
+        record.uuid for record in world.records if int(record.uuid[:8], 16) in numbers
     ]
 
 

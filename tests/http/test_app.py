@@ -106,7 +106,7 @@ async def test_the_doors_are_opened_once_for_all_requests() -> None:
 
     @asynccontextmanager
     async def count_calls() -> AsyncIterator[AppContext]:
-        async with open_context(SANDBOX, world=FakeClock().clock(), app=emulator_with()) as context:
+        async with open_context(SANDBOX, clock=FakeClock().clock(), app=emulator_with()) as context:
             opened.append(context)
             yield context
 

@@ -237,7 +237,7 @@ async def test_r55_the_work_for_anothers_session_is_the_work_for_none(tmp_path: 
     """Statements and rows, because a clock in a test would only tell how busy the machine is."""
     file = tmp_path / "m.sqlite3"
     settings = replace(SANDBOX, database_url=f"sqlite:///{file}")
-    async with open_context(settings, world=FakeClock().clock(), app=world()) as whole:
+    async with open_context(settings, clock=FakeClock().clock(), app=world()) as whole:
         await whole.mirror.list_page(SessionFilter(), limit=20, offset=0, effort=CallContext())
         view = ContextsByCaller(whole).for_caller(Caller("x", 1, MINE))
         store = view.mirror.store
@@ -266,7 +266,7 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
     async def is_known(_: str) -> bool:
         return False
 
-    async with open_context(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
+    async with open_context(SANDBOX, clock=FakeClock().clock(), app=world()) as whole:
         confined = SubaccountGateway(whole.gateway, MINE, is_known)
         with pytest.raises(InvalidArgument):
             await confined.list_sessions(
@@ -276,7 +276,7 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
 
 async def test_r55_a_subaccounts_own_server_serves_only_that_subaccount() -> None:
     settings = replace(SANDBOX, credentials=Credentials(MINE, SANDBOX_AUTH_TOKEN))
-    async with open_context(settings, world=FakeClock().clock(), app=world()) as whole:
+    async with open_context(settings, clock=FakeClock().clock(), app=world()) as whole:
         views = ContextsByCaller(whole)
         assert views.for_caller(Caller("x", 1, MINE)) is whole
         with pytest.raises(AccessDenied):
@@ -301,7 +301,7 @@ async def test_r55_a_token_for_another_subaccount_than_the_servers_is_told_so(
 
 
 async def test_views_are_kept_by_subaccount_and_bounded() -> None:
-    async with open_context(SANDBOX, world=FakeClock().clock(), app=world()) as whole:
+    async with open_context(SANDBOX, clock=FakeClock().clock(), app=world()) as whole:
         views = ContextsByCaller(whole)
         first = views.for_caller(Caller("a", 1, MINE))
         assert first is not whole

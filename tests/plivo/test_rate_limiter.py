@@ -1,4 +1,4 @@
-"""The quota: who may ask now, and how long the others wait."""
+"""The rate limit: which request may be sent now, and how long the others wait."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def test_the_wait_follows_from_slots_queue_and_gate(
 
 
 def quota(clock: FakeClock, rate: Rate = THREE) -> RateLimiter:
-    ledger = InMemoryRateLimitStore(rate, clock=lambda: clock.ticks)
-    return RateLimiter(ledger, clock=lambda: clock.ticks, sleep=clock.sleep)
+    store = InMemoryRateLimitStore(rate, clock=lambda: clock.ticks)
+    return RateLimiter(store, clock=lambda: clock.ticks, sleep=clock.sleep)
 
 
 async def send(
@@ -77,7 +77,7 @@ async def test_a_request_never_sent_gives_its_slot_back_at_once() -> None:
     assert clock.ticks == FakeClock().ticks
 
 
-async def test_who_cannot_be_served_in_time_is_told_when_without_waiting() -> None:
+async def test_a_request_that_cannot_be_sent_in_time_fails_at_once_and_says_when() -> None:
     clock = FakeClock()
     three = quota(clock)
     for _ in range(3):
@@ -149,17 +149,17 @@ async def test_a_request_that_fails_pays_its_slot_all_the_same() -> None:
 
 
 REQUESTS = st.tuples(st.floats(0, 30), st.floats(0, 5), st.floats(0, 1))
-"""Somebody's pause before asking, the request's length, and how far into it it arrives."""
+"""Seconds before a request, its duration, and the part of that after which it arrives."""
 
 
 @given(st.integers(1, 5), st.lists(REQUESTS, min_size=1, max_size=25))
 async def test_no_minute_at_the_api_ever_holds_more_than_the_rate(
-    most: int, asked: list[tuple[float, float, float]]
+    most: int, requests: list[tuple[float, float, float]]
 ) -> None:
     clock = FakeClock()
     limited = quota(clock, Rate(most, 60.0))
     arrivals: list[float] = []
-    for pause, length, part in asked:
+    for pause, length, part in requests:
         clock.pass_by(pause)
         async with limited.slot(max_wait=1e9) as slot:
             slot.sent = True

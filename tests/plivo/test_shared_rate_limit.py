@@ -1,4 +1,4 @@
-"""The quota's ledger in a real database, shared by several processes; time is ours."""
+"""The rate limit in a real database that several processes share; the clock is a fake."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Begin = Callable[..., DatabaseRateLimitStore]
 
 @pytest.fixture
 def begin(place: Place, clock: SharedClock) -> Iterator[Begin]:
-    """Begin a process: its own way into the database, and its ledger of one endpoint."""
+    """Begin a process: its database and its store of one endpoint's rate limit."""
     opened: list[ResilientDatabase] = []
 
     def begun(rate: Rate = THREE, bucket: str = "MA1:list") -> DatabaseRateLimitStore:
@@ -43,22 +43,20 @@ def begin(place: Place, clock: SharedClock) -> Iterator[Begin]:
         access.close()
 
 
-def quota(ledger: DatabaseRateLimitStore, clock: FakeClock) -> RateLimiter:
-    return RateLimiter(ledger, clock=lambda: clock.ticks, sleep=clock.sleep)
+def quota(store: DatabaseRateLimitStore, clock: FakeClock) -> RateLimiter:
+    return RateLimiter(store, clock=lambda: clock.ticks, sleep=clock.sleep)
 
 
-async def acquire(
-    ledger: DatabaseRateLimitStore, priority: Priority = Priority.INTERACTIVE
-) -> Slot:
-    turn = await ledger.try_acquire(await ledger.enqueue(priority))
-    assert isinstance(turn, Slot)
-    return turn
+async def acquire(store: DatabaseRateLimitStore, priority: Priority = Priority.INTERACTIVE) -> Slot:
+    result = await store.try_acquire(await store.enqueue(priority))
+    assert isinstance(result, Slot)
+    return result
 
 
-async def send(ledger: DatabaseRateLimitStore) -> None:
-    slot = await acquire(ledger)
+async def send(store: DatabaseRateLimitStore) -> None:
+    slot = await acquire(store)
     slot.sent = True
-    await ledger.release(slot)
+    await store.release(slot)
 
 
 def rows(place: Place) -> tuple[int, int]:
@@ -72,25 +70,25 @@ def rows(place: Place) -> tuple[int, int]:
 async def test_r32_people_go_first_and_then_who_came_first_whichever_the_process(
     begin: Begin, clock: SharedClock
 ) -> None:
-    ledgers = [begin(ONE) for _ in range(4)]
+    stores = [begin(ONE) for _ in range(4)]
     names = ["sync", "first", "second", "third"]
     waiting = {}
-    for name, ledger in zip(names, ledgers, strict=True):
+    for name, store in zip(names, stores, strict=True):
         waiting[name] = (
-            ledger,
-            await ledger.enqueue(Priority.BACKGROUND if name == "sync" else Priority.INTERACTIVE),
+            store,
+            await store.enqueue(Priority.BACKGROUND if name == "sync" else Priority.INTERACTIVE),
         )
         clock.pass_by(0.25)
     served = []
     while waiting:
         for name in [*waiting][::-1]:
-            ledger, ticket = waiting[name]
-            turn = await ledger.try_acquire(ticket)
-            if isinstance(turn, Slot):
+            store, ticket = waiting[name]
+            result = await store.try_acquire(ticket)
+            if isinstance(result, Slot):
                 del waiting[name]
                 served.append((name, clock.ticks - 1001.0))
-                turn.sent = True
-                await ledger.release(turn)
+                result.sent = True
+                await store.release(result)
         clock.pass_by(4)
     assert served == [("first", 0.0), ("second", 60.0), ("third", 120.0), ("sync", 180.0)]
 
@@ -135,7 +133,7 @@ async def test_r29_what_a_dead_process_held_lapses(begin: Begin, clock: SharedCl
     assert isinstance(await alive.try_acquire(mine), Slot)
 
 
-async def test_a_waiter_that_was_held_up_longer_than_tickets_live_keeps_its_place(
+async def test_a_waiter_that_was_slow_for_longer_than_tickets_live_keeps_its_place(
     begin: Begin, clock: SharedClock
 ) -> None:
     slow, quick = begin(ONE), begin(ONE)
@@ -181,7 +179,7 @@ async def test_r06_a_closed_gate_holds_every_process_and_opens_by_itself(
     await send(other)
 
 
-async def test_the_standing_counts_requests_waiters_and_processes(
+async def test_the_status_counts_requests_waiters_and_processes(
     begin: Begin, clock: SharedClock
 ) -> None:
     one, two, three = begin(), begin(), begin()
@@ -229,26 +227,26 @@ async def test_r30_rows_of_a_short_uptime_are_known_by_their_date_too(
     assert isinstance(await after.try_acquire(mine), Slot)
 
 
-async def test_r33_who_is_cancelled_or_told_to_come_later_leaves_no_trace(
+async def test_r33_a_waiter_that_is_cancelled_or_refused_leaves_no_trace(
     begin: Begin, clock: SharedClock, place: Place
 ) -> None:
-    ledger = begin(ONE)
-    await send(ledger)
-    patient = RateLimiter(ledger, clock=lambda: clock.ticks, sleep=lambda _: anyio.sleep_forever())
-    heard = anyio.Event()
+    store = begin(ONE)
+    await send(store)
+    limiter = RateLimiter(store, clock=lambda: clock.ticks, sleep=lambda _: anyio.sleep_forever())
+    is_waiting = anyio.Event()
     async with anyio.create_task_group() as tasks:
 
         async def wait() -> None:
-            async with patient.slot(max_wait=600, on_wait=lambda _: heard.set()):
+            async with limiter.slot(max_wait=600, on_wait=lambda _: is_waiting.set()):
                 pytest.fail("there is no slot")
 
         tasks.start_soon(wait)
-        await heard.wait()
+        await is_waiting.wait()
         assert rows(place) == (1, 1)
         tasks.cancel_scope.cancel()
     assert rows(place) == (1, 0)
     with pytest.raises(QuotaExhausted, match="free again in 60 s"):
-        async with quota(ledger, clock).slot(max_wait=59):
+        async with quota(store, clock).slot(max_wait=59):
             pytest.fail("there is no slot")
     assert rows(place) == (1, 0)
 
@@ -257,9 +255,9 @@ async def test_r33_who_is_cancelled_or_told_to_come_later_leaves_no_trace(
 async def test_r33_a_cancellation_at_any_step_costs_nothing(
     begin: Begin, clock: SharedClock, place: Place, cancelled_after: int
 ) -> None:
-    ledger = begin(ONE)
-    await ledger.status()
-    mine = quota(ledger, clock)
+    store = begin(ONE)
+    await store.status()
+    mine = quota(store, clock)
     with anyio.CancelScope() as scope:
 
         async def cancel_soon() -> None:
@@ -276,12 +274,12 @@ async def test_r33_a_cancellation_at_any_step_costs_nothing(
 
 async def test_r39_accounts_and_endpoints_have_quotas_of_their_own(begin: Begin) -> None:
     buckets = ["MA1:list", "MA1:get", "MA2:list"]
-    ledgers = [begin(ONE, bucket) for bucket in buckets]
-    await send(ledgers[0])
-    await ledgers[0].block(90)
-    await ledgers[0].enqueue(Priority.INTERACTIVE)
-    await send(ledgers[1])
-    assert [await each.status() for each in ledgers] == [
+    stores = [begin(ONE, bucket) for bucket in buckets]
+    await send(stores[0])
+    await stores[0].block(90)
+    await stores[0].enqueue(Priority.INTERACTIVE)
+    await send(stores[1])
+    assert [await each.status() for each in stores] == [
         RateLimitStatus(0, 120.0),
         RateLimitStatus(0, 60.0),
         RateLimitStatus(1, 0.0),
@@ -297,14 +295,14 @@ async def test_processes_with_different_rates_each_keep_to_their_own(begin: Begi
     assert isinstance(await high.try_acquire(await high.enqueue(Priority.INTERACTIVE)), Slot)
 
 
-async def test_requests_made_while_the_ledger_was_out_of_reach_are_counted_afterwards(
+async def test_requests_made_while_the_store_was_unavailable_are_counted_afterwards(
     place: Place, clock: SharedClock
 ) -> None:
-    said: list[str] = []
-    access = ResilientDatabase(place.url, clock=lambda: clock.ticks, on_problem=said.append)
-    ledger = DatabaseRateLimitStore(access, "MA1:list", THREE)
+    problems: list[str] = []
+    access = ResilientDatabase(place.url, clock=lambda: clock.ticks, on_problem=problems.append)
+    store = DatabaseRateLimitStore(access, "MA1:list", THREE)
     spare = InMemoryRateLimitStore(ONE, clock=lambda: clock.ticks)
-    mine = RateLimiter(ledger, fallback=spare, clock=lambda: clock.ticks, sleep=clock.sleep)
+    mine = RateLimiter(store, fallback=spare, clock=lambda: clock.ticks, sleep=clock.sleep)
 
     async def ask() -> None:
         async with mine.slot(max_wait=0) as slot:
@@ -319,10 +317,10 @@ async def test_requests_made_while_the_ledger_was_out_of_reach_are_counted_after
             await ask()
     clock.pass_by(10)
     await ask()
-    assert await ledger.status() == RateLimitStatus(1, 0.0)
+    assert await store.status() == RateLimitStatus(1, 0.0)
     clock.pass_by(50)
-    assert await ledger.status() == RateLimitStatus(2, 0.0)
-    assert (len(said), access.problem) == (1, "")
+    assert await store.status() == RateLimitStatus(2, 0.0)
+    assert (len(problems), access.problem) == (1, "")
     access.close()
 
 

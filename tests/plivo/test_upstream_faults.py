@@ -312,11 +312,11 @@ UNUSUAL = {
 
 @pytest.mark.parametrize("fault", UNUSUAL)
 async def test_r14_an_unusual_row_is_shown_as_it_is(fault: Fault) -> None:
-    column, shown = UNUSUAL[fault]
+    column, expected = UNUSUAL[fault]
     async with connect(failing(fault)) as client:
         answer = await list_sessions(client)
     assert (answer["complete"], len(answer["rows"])) == (True, 2)
-    assert answer["rows"][0][column] == shown
+    assert answer["rows"][0][column] == expected
 
 
 BROKEN_ROWS = [Fault.ROW_WITHOUT_UUID, Fault.ROW_GARBAGE_TIME]
@@ -369,8 +369,8 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 async def test_r16_totals_that_do_not_add_up_are_shown_with_a_note() -> None:
     odd = row(1, count=3, charges={"total_charge": "9.5"})
     async with connect(CannedApi({"sessions": [odd]})) as client:
-        (shown,) = (await list_sessions(client, detail="full"))["sessions"]
-    assert (shown["cost"], shown["note"]) == (
+        (session,) = (await list_sessions(client, detail="full"))["sessions"]
+    assert (session["cost"], session["note"]) == (
         "9.5",
         "The API's attempt count differs from the attempts it lists.",
     )
@@ -448,8 +448,10 @@ async def test_r23_hostile_text_is_capped_data_and_reaches_no_sentence_of_ours()
     async with connect(CannedApi(page)) as client:
         answer = await list_sessions(client, detail="full")
         table = await list_sessions(client)
-    (shown,) = answer["sessions"]
-    assert (len(shown["app_name"]), len(shown["network"]), len(table["rows"][0][4])) == (120,) * 3
+    (session,) = answer["sessions"]
+    assert (len(session["app_name"]), len(session["network"]), len(table["rows"][0][4])) == (
+        120,
+    ) * 3
     assert answer["why"] == "1 of the API's rows could not be read and are left out."
     for hidden in "\x00\x1b\u202e\u200b":
         assert hidden not in json.dumps([answer, table], ensure_ascii=False)
@@ -468,10 +470,10 @@ async def test_r23_a_hostile_account_reads_like_any_other() -> None:
 
 
 async def test_r79_cookies_of_the_api_are_not_sent_back() -> None:
-    asked: list[list[bytes]] = []
+    header_names: list[list[bytes]] = []
 
     async def api(scope: dict[str, Any], _receive: object, send: App) -> None:
-        asked.append([name.lower() for name, _ in scope["headers"]])
+        header_names.append([name.lower() for name, _ in scope["headers"]])
         headers = [(b"set-cookie", b"tracker=1; Path=/; Max-Age=9999")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b'{"sessions": []}'})
@@ -479,9 +481,9 @@ async def test_r79_cookies_of_the_api_are_not_sent_back() -> None:
     async with connect(api) as client:
         for offset in range(2):
             await list_sessions(client, offset=offset)
-    assert len(asked) == 2
-    assert b"authorization" in asked[1]
-    assert b"cookie" not in asked[1]
+    assert len(header_names) == 2
+    assert b"authorization" in header_names[1]
+    assert b"cookie" not in header_names[1]
 
 
 async def test_r70_an_unknown_status_is_a_status_of_its_own_in_a_summary() -> None:

@@ -26,7 +26,7 @@ def written(message: str, *arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "expected"),
     [
         (f"to {NUMBER}", "to +91…3443"),
         (f"to +{NUMBER}.", "to +91…3443."),
@@ -46,9 +46,9 @@ def written(message: str, *arguments: object) -> str:
         ("took 123456 s", "took 123456 s"),
     ],
 )
-def test_secrets_and_numbers_are_hidden_and_the_rest_is_told(said: str, shown: str) -> None:
-    assert written(said) == shown
-    assert written("%s", said) == shown
+def test_secrets_and_numbers_are_hidden_and_the_rest_stays(text: str, expected: str) -> None:
+    assert written(text) == expected
+    assert written("%s", text) == expected
 
 
 PLACES = [
@@ -89,20 +89,20 @@ def test_r79_no_number_passes_however_it_is_spelled_out(
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("text", "expected"),
     [
         ("'recipient': '690 7290'", "'recipient': '+…'"),
         ("to (202) 555-0147.", "to (+20…0147."),
         ("\u0669\u0661 \u0669\u0663\u0668\u0660\u0660 \u0661\u0663\u0664\u0664\u0663", None),
     ],
 )
-def test_r79_short_spelled_and_foreign_digits_are_hidden(said: str, shown: str | None) -> None:
-    assert written(said) != said
-    assert shown in (None, written(said))
+def test_r79_short_spelled_and_foreign_digits_are_hidden(text: str, expected: str | None) -> None:
+    assert written(text) != text
+    assert expected in (None, written(text))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "2026-11-21 09:30:00,123 DEBUG",
         "20 2026-11-21T09:30:00.123456+00:00 20",
@@ -116,8 +116,8 @@ def test_r79_short_spelled_and_foreign_digits_are_hidden(said: str, shown: str |
         "HTTP/1.1 200 OK, 1234 bytes in 0.25 s",
     ],
 )
-def test_r79_times_addresses_ports_and_ids_stay(said: str) -> None:
-    assert written("%s", said) == said
+def test_r79_times_addresses_ports_and_ids_stay(text: str) -> None:
+    assert written("%s", text) == text
 
 
 def test_r79_redacting_a_long_line_takes_work_in_proportion_to_its_length() -> None:
@@ -143,11 +143,11 @@ def test_the_databases_password_is_hidden_as_it_is_and_as_its_address_has_it() -
 @pytest.fixture
 def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What this process's logs say at DEBUG, configured as the server does."""
-    root, said = logging.getLogger(), io.StringIO()
+    root, stderr = logging.getLogger(), io.StringIO()
     before, level = root.handlers, root.level
-    monkeypatch.setattr(sys, "stderr", said)
+    monkeypatch.setattr(sys, "stderr", stderr)
     configure(replace(SANDBOX, log_level="DEBUG"))
-    yield said
+    yield stderr
     root.handlers = before
     root.setLevel(level)
 
