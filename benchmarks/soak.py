@@ -160,27 +160,27 @@ class Soak:
         end = begin + timedelta(hours=self.random.randrange(1, 48))
         end = min(end, self.records[0].created_at.replace(microsecond=0))
         first, last = microseconds(begin), microseconds(end) - 1
-        said = {"session_time__gte": f"{begin:%Y-%m-%d %H:%M:%S}"}
-        said["session_time__lt"] = f"{end:%Y-%m-%d %H:%M:%S}"
-        return said, list(self.emulator.data.between(first, last))
+        window = {"session_time__gte": f"{begin:%Y-%m-%d %H:%M:%S}"}
+        window["session_time__lt"] = f"{end:%Y-%m-%d %H:%M:%S}"
+        return window, list(self.emulator.data.between(first, last))
 
     async def _list(self, client: Client) -> str:
-        said, held = self._window()
-        if not held:
+        window, records = self._window()
+        if not records:
             return "no question"
         status = self.random.choice(("", "verified", "expired"))
-        held = [each for each in held if not status or each.outcome == status]
-        offset = self.random.randrange(0, len(held) + 1)
-        arguments: dict[str, Any] = {**said, "offset": offset}
+        records = [each for each in records if not status or each.outcome == status]
+        offset = self.random.randrange(0, len(records) + 1)
+        arguments: dict[str, Any] = {**window, "offset": offset}
         answer = await self._ask(
             client, "list_verify_sessions", arguments | ({"status": status} if status else {})
         )
         if isinstance(answer, str):
             return answer
-        expected = [each.uuid[:8] for each in held[offset : offset + 20]]
-        shown = [row[0] for row in answer.get("rows", [])]
-        if shown != expected if answer["complete"] else shown and shown != expected:
-            self.wrong.append(f"list {arguments}: {shown} instead of {expected}")
+        expected = [each.uuid[:8] for each in records[offset : offset + 20]]
+        ids = [row[0] for row in answer.get("rows", [])]
+        if ids != expected if answer["complete"] else ids and ids != expected:
+            self.wrong.append(f"list {arguments}: {ids} instead of {expected}")
         return "list answered" if answer["complete"] else "list told when"
 
     async def _get(self, client: Client) -> str:
@@ -196,15 +196,15 @@ class Soak:
         return "get answered"
 
     async def _summary(self, client: Client) -> str:
-        said, held = self._window()
-        answer = await self._ask(client, "summarize_verify_sessions", said)
+        window, records = self._window()
+        answer = await self._ask(client, "summarize_verify_sessions", window)
         if isinstance(answer, str):
             return answer
         if not answer["complete"]:
             return "summary told when"
-        verified = sum(each.outcome == "verified" for each in held)
-        if (answer["sessions"], answer["verified"]) != (len(held), verified):
-            self.wrong.append(f"summary {said}: {answer} instead of {len(held)}, {verified}")
+        verified = sum(each.outcome == "verified" for each in records)
+        if (answer["sessions"], answer["verified"]) != (len(records), verified):
+            self.wrong.append(f"summary {window}: {answer} instead of {len(records)}, {verified}")
         return "summary answered"
 
     async def _ask(

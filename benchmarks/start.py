@@ -53,7 +53,9 @@ def received(pipe: IO[bytes], number: int) -> dict[str, Any]:
     raise SystemExit("the server ended before it answered")
 
 
-def seconds(command: Sequence[str], environ: Mapping[str, str], tool: str, said: object) -> float:
+def seconds(
+    command: Sequence[str], environ: Mapping[str, str], tool: str, arguments: object
+) -> float:
     """One start, from before the process exists to the tool's result."""
     who = {"name": "benchmark", "version": "1"}
     hello = {"protocolVersion": PROTOCOL, "capabilities": {}, "clientInfo": who}
@@ -65,7 +67,7 @@ def seconds(command: Sequence[str], environ: Mapping[str, str], tool: str, said:
         sent(writing, {"id": 1, "method": "initialize", "params": hello})
         received(reading, 1)
         sent(writing, {"method": "notifications/initialized"})
-        call = {"name": tool, "arguments": said}
+        call = {"name": tool, "arguments": arguments}
         sent(writing, {"id": 2, "method": "tools/call", "params": call})
         result = received(reading, 2)
         took = time.perf_counter() - began
@@ -80,8 +82,8 @@ def emulator(environ: Mapping[str, str]) -> tuple[subprocess.Popen[str], str]:
     """The pretend API on a free port, without a limit, and its address."""
     command = [sys.executable, "-m", "verify_mcp", "emulator", "--port", "0", "--limit", "off"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(environ))
-    said = cast("IO[str]", process.stderr).readline()
-    return process, said.split()[-1]
+    arguments = cast("IO[str]", process.stderr).readline()
+    return process, arguments.split()[-1]
 
 
 def measured(runs: int) -> tuple[list[float], list[float]]:

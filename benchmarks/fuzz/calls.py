@@ -86,11 +86,11 @@ class Call:
         return [span for each in texts if (span := _span(each))]
 
     def __str__(self) -> str:
-        said = json.dumps(self.answer, ensure_ascii=False)[:700] if self.answer else self.error
+        reply = json.dumps(self.answer, ensure_ascii=False)[:700] if self.answer else self.error
         return (
             f"{self.tool} {json.dumps(dict(self.arguments))}\n"
             f"    called {self.called:%Y-%m-%d %H:%M:%S.%f}, "
-            f"answered {self.replied:%Y-%m-%d %H:%M:%S.%f}\n    answer {said}"
+            f"answered {self.replied:%Y-%m-%d %H:%M:%S.%f}\n    answer {reply}"
         )
 
 
@@ -143,9 +143,9 @@ def moment(text: str) -> datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def resolved(told: Mapping[str, Any], names: Sequence[str], now: datetime) -> datetime | None:
+def resolved(applied: Mapping[str, Any], names: Sequence[str], now: datetime) -> datetime | None:
     """The instant that the first of these arguments means."""
-    text = next((str(told[name]) for name in names if told.get(name)), "")
+    text = next((str(applied[name]) for name in names if applied.get(name)), "")
     ago = re.fullmatch(r"(\d+)([smhdw])", text)
     return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])}) if ago else moment(text)
 

@@ -21,9 +21,9 @@ async def groups_of_a_part(report: Report) -> None:
     lives = spread(720, NOON - 72 * HOUR, NOON - 48 * HOUR, chance, country="US")
     lives += spread(4680, NOON - 7 * DAY, NOON - 72 * HOUR, chance, country="IN")
     async with Stage(lives, report, chance=chance) as stage:
-        held = between(NOON - 72 * HOUR, NOON - 48 * HOUR)
+        saved = between(NOON - 72 * HOUR, NOON - 48 * HOUR)
         for _ in range(4):
-            await stage.summarize(**held, max_requests=200)
+            await stage.summarize(**saved, max_requests=200)
             stage.pass_by(minutes=1.1)
         window = between(NOON - 7 * DAY, NOON - 48 * HOUR)
         for _ in range(3):
@@ -56,14 +56,14 @@ async def ask_again(report: Report) -> None:
                 answer = await stage.summarize(**window, group_by=["country"])
                 stage.pass_by(minutes=1.1)
                 for name, interval in answer.get("estimated", {}).items():
-                    own = widths.setdefault(name, [[] for _ in range(TIMES)])
-                    own[time].append(float(interval[1]) - float(interval[0]))
-                shown = {row[0] for row in answer.get("rows", ())}
-                if rows - shown:
-                    report.add([Violation("vanished-group", f"{rows - shown} at call {time + 1}")])
-                rows = shown
-    for name, own in widths.items():
-        means = [fmean(each) if each else None for each in own]
+                    columns = widths.setdefault(name, [[] for _ in range(TIMES)])
+                    columns[time].append(float(interval[1]) - float(interval[0]))
+                groups = {row[0] for row in answer.get("rows", ())}
+                if rows - groups:
+                    report.add([Violation("vanished-group", f"{rows - groups} at call {time + 1}")])
+                rows = groups
+    for name, columns in widths.items():
+        means = [fmean(each) if each else None for each in columns]
         for time, (before, after) in enumerate(pairwise(means), 2):
             if before is not None and after is not None and after > before * NOISE:
                 text = f"{name}: mean width {before:.3f}, then {after:.3f} at call {time}"
@@ -88,8 +88,8 @@ async def ask_as_applied(report: Report) -> None:
 
 def _sampled(answer: dict[str, Any]) -> int | None:
     """How many pages an answer's estimates come from."""
-    told = re.search(r"from (\d+) of \d+ pages", answer.get("why", ""))
-    return int(told[1]) if told else None
+    match = re.search(r"from (\d+) of \d+ pages", answer.get("why", ""))
+    return int(match[1]) if match else None
 
 
 async def rare_events(report: Report) -> None:

@@ -45,9 +45,9 @@ def _rows(call: Call, truth: Truth) -> Iterator[Violation]:
 
 
 def _is_true(row: Mapping[str, Any], track: Track, call: Call) -> bool:
-    wanted = call.arguments.get("status")
+    status = call.arguments.get("status")
     return any(
-        _is_of(row, each) and wanted in (None, each.status)
+        _is_of(row, each) and status in (None, each.status)
         for each in track.states(call.since, call.replied)
     )
 
@@ -65,40 +65,40 @@ def _story(track: Track, call: Call) -> str:
 
 def _once(chain: Sequence[Call], truth: Truth) -> Iterator[Violation]:
     """Rows that come twice, or not at all."""
-    shown = Counter(row[0] for call in chain for row in (call.answer or {}).get("rows", ()))
-    repeated = [short for short, times in shown.items() if times > 1]
+    counts = Counter(row[0] for call in chain for row in (call.answer or {}).get("rows", ()))
+    repeated = [short for short, times in counts.items() if times > 1]
     if repeated:
         text = f"{len(repeated)} rows come twice over {len(chain)} pages"
         yield Violation("repeated-rows", text, chain[-1])
-    lost = [each for each in _expected(chain, shown, truth) if each.life.uuid[:8] not in shown]
+    lost = [each for each in _expected(chain, counts, truth) if each.life.uuid[:8] not in counts]
     if lost:
         text = f"{len(lost)} rows never come, such as {lost[0].life.uuid}"
         text += f" of {lost[0].life.created_at}, over {len(chain)} pages"
         yield Violation("lost-rows", text, chain[-1])
 
 
-def _expected(chain: Sequence[Call], shown: Mapping[str, int], truth: Truth) -> Iterator[Track]:
+def _expected(chain: Sequence[Call], counts: Mapping[str, int], truth: Truth) -> Iterator[Track]:
     """The sessions that must have come."""
     first, last = chain[0], chain[-1]
     if any(each.arguments.get("offset") for each in chain[:1]):
         return
-    asked, is_over = first.asked_arguments(), "next" not in (last.answer or {})
+    arguments, is_over = first.asked_arguments(), "next" not in (last.answer or {})
     if not all((call.answer or {}).get("complete") for call in chain):
         is_over = is_over and not any("eta_s" in (call.answer or {}) for call in chain)
         if not is_over:
             return
     start = _start(chain)
-    oldest = start if is_over else max(start, _oldest(shown, truth) + timedelta(microseconds=1))
-    end = min(asked.end, first.called - first.latency - SECOND) - abs(first.skew)
+    oldest = start if is_over else max(start, _oldest(counts, truth) + timedelta(microseconds=1))
+    end = min(arguments.end, first.called - first.latency - SECOND) - abs(first.skew)
     may_skip = any(call.tells_skipped for call in chain)
     if oldest >= end:
         return
     claim = Claim([Span(oldest, end)], _since(chain), last.replied, first.filters, may_skip)
     for track, optional in truth.chosen(claim):
         states = track.states(claim.since, claim.until)
-        wanted = first.arguments.get("status")
+        status = first.arguments.get("status")
         if not optional and all(
-            each.figures[0] and wanted in (None, each.status) for each in states
+            each.figures[0] and status in (None, each.status) for each in states
         ):
             yield track
 
@@ -116,8 +116,8 @@ def _since(chain: Sequence[Call]) -> datetime:
     return min(min(each.since, each.called) for each in chain)
 
 
-def _oldest(shown: Mapping[str, int], truth: Truth) -> datetime:
-    times = [truth.by_short[short].life.created_at for short in shown if short in truth.by_short]
+def _oldest(counts: Mapping[str, int], truth: Truth) -> datetime:
+    times = [truth.by_short[short].life.created_at for short in counts if short in truth.by_short]
     return min(times, default=datetime.max.replace(tzinfo=UTC))
 
 

@@ -26,10 +26,10 @@ def judged(call: Call, truth: Truth, odds: Odds) -> Iterator[Violation]:
         return
     yield from _window(call, applied)
     claim = claimed(call, applied)
-    told = [name for name in FIGURES if name in answer]
+    figures = [name for name in FIGURES if name in answer]
     if not claim.spans:
-        if told and call.asked_arguments().start < call.asked_arguments().end:
-            yield Violation("zeros", f"figures of no time at all: {', '.join(told)}", call)
+        if figures and call.asked_arguments().start < call.asked_arguments().end:
+            yield Violation("zeros", f"figures of no time at all: {', '.join(figures)}", call)
         return
     bounds = truth.bounds(claim)
     wrong = list(_wrong(answer, bounds))
@@ -59,12 +59,12 @@ def claimed(call: Call, applied: Span) -> Claim:
 
 
 def _window(call: Call, applied: Span) -> Iterator[Violation]:
-    answer, asked = call.answer or {}, call.asked_arguments()
+    answer, arguments = call.answer or {}, call.asked_arguments()
     lost = shortage(call, applied)
     if answer.get("complete") and lost > MINUTE + SECOND:
         text = f"complete, but {lost} shorter than the window asked"
         yield Violation("short-window", text, call)
-    if answer.get("complete") and applied.start < asked.start - MINUTE - abs(call.skew):
+    if answer.get("complete") and applied.start < arguments.start - MINUTE - abs(call.skew):
         yield Violation("other-window", "complete, but starts before the window asked", call)
     if call.is_ahead:
         yield Violation("as-of", "`as_of` is later than the answer", call)
@@ -114,9 +114,9 @@ def _sums(call: Call) -> Iterator[Violation]:
     answer = call.answer or {}
     parts = ("verified", "expired", "in_progress")
     if all(_is_exact(answer, name) for name in ("sessions", *parts)):
-        told = sum(answer[name] for name in parts)
+        figures = sum(answer[name] for name in parts)
         others = sum(value for value in answer.get("other_statuses", {}).values())
-        if told + others != answer["sessions"]:
+        if figures + others != answer["sessions"]:
             yield Violation("sums", "the statuses do not add up to the sessions", call)
     if all(_is_exact(answer, name) for name in ("verified", "expired", "conversion_pct")):
         ended = answer["verified"] + answer["expired"]
@@ -148,7 +148,7 @@ def _meets(low: int | None, high: int | None, bounds: tuple[int, int]) -> bool:
 
 
 def _groups(
-    call: Call, truth: Truth, claim: Claim, whole: Bounds, odds: Odds
+    call: Call, truth: Truth, claim: Claim, total_bounds: Bounds, odds: Odds
 ) -> Iterator[Violation]:
     answer, by = call.answer or {}, call.arguments.get("group_by") or ()
     if not by or "attempt_status" in by or "brand" in by or "rows" not in answer:
@@ -156,7 +156,7 @@ def _groups(
     rows = {tuple(row[: len(by)]): row_of(answer, row) for row in answer["rows"]}
     groups = truth.groups(claim, by)
     if answer.get("basis") == "counted":
-        yield from _estimated_groups(call, rows, groups, whole, odds)
+        yield from _estimated_groups(call, rows, groups, total_bounds, odds)
         return
     if len(answer["rows"]) >= _MOST_ROWS:
         return
@@ -180,12 +180,12 @@ def _estimated_groups(
     call: Call,
     rows: Mapping[tuple[str, ...], Mapping[str, Any]],
     groups: Mapping[tuple[str, ...], Bounds],
-    whole: Bounds,
+    total_bounds: Bounds,
     odds: Odds,
 ) -> Iterator[Violation]:
     are_left_out = "left out" in str((call.answer or {}).get("note", ""))
     for key, bounds in groups.items() if rows and not are_left_out else ():
-        share = Decimal(bounds.of("sessions")[0]) / max(1, whole.of("sessions")[1])
+        share = Decimal(bounds.of("sessions")[0]) / max(1, total_bounds.of("sessions")[1])
         if share >= _LARGE and key not in rows:
             text = f"no row of {key}, which has {bounds.of('sessions')[0]} sessions"
             yield Violation("lost-group", text, call)

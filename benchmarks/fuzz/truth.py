@@ -65,11 +65,11 @@ def _state(life: Life, at: datetime) -> State:
         return _ABSENT
     status, attempts = life.status_at(at), life.attempts_at(at)
     spent = int(cost(life, at).scaleb(9))
-    shown = channel(life, at)
+    current_channel = channel(life, at)
     verified, expired = int(status == "verified"), int(status == "expired")
-    rescued = int(bool(verified and attempts and shown != attempts[0].channel))
+    rescued = int(bool(verified and attempts and current_channel != attempts[0].channel))
     figures = (1, verified, expired, 1 - verified - expired, len(attempts), spent, spent * expired)
-    return State((*figures, rescued), status, shown)
+    return State((*figures, rescued), status, current_channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ class Truth:
             keyed = [(_key(track.life, each, by), each.figures) for each in states]
             for key in {key for key, figures in keyed if figures[0]}:
                 least, most = found.setdefault(key, (list(NOTHING), list(NOTHING)))
-                own = [figures if key == other else NOTHING for other, figures in keyed]
-                _add(least, most, own, optional=optional)
+                vectors = [figures if key == other else NOTHING for other, figures in keyed]
+                _add(least, most, vectors, optional=optional)
         return {key: Bounds(tuple(least), tuple(most)) for key, (least, most) in found.items()}
 
 
@@ -173,13 +173,13 @@ def _within(at: datetime, span: Span, slack: timedelta) -> bool:
     return span.start - slack <= at < span.end + slack
 
 
-def _add(least: list[int], most: list[int], own: Sequence[Vector], *, optional: bool) -> None:
-    if len(own) == 1 and not optional:
-        for place, value in enumerate(own[0]):
+def _add(least: list[int], most: list[int], vectors: Sequence[Vector], *, optional: bool) -> None:
+    if len(vectors) == 1 and not optional:
+        for place, value in enumerate(vectors[0]):
             least[place] += value
             most[place] += value
         return
-    for place, values in enumerate(zip(*own, strict=True)):
+    for place, values in enumerate(zip(*vectors, strict=True)):
         least[place] += 0 if optional else min(values)
         most[place] += max(values)
 

@@ -31,10 +31,10 @@ def world() -> list[Life]:
 def true_answer(**changes: Any) -> dict[str, Any]:
     """What an honest server says of that world."""
     bounds = Truth(world()).bounds(summaries.claimed(call({}), Span(NOON - DAY, NOON - HOUR)))
-    told = dict(zip(FIGURES, bounds.least, strict=True))
-    money = {name: str(told[name] / 1e9) for name in ("cost", "expired_cost")}
+    figures = dict(zip(FIGURES, bounds.least, strict=True))
+    money = {name: str(figures[name] / 1e9) for name in ("cost", "expired_cost")}
     applied = {"applied": WINDOW, "as_of": f"{NOON.replace(tzinfo=None).isoformat()}Z"}
-    return {"complete": True, "basis": "held", **applied, **told, **money, **changes}
+    return {"complete": True, "basis": "held", **applied, **figures, **money, **changes}
 
 
 def call(answer: dict[str, Any], **arguments: Any) -> Call:
@@ -54,8 +54,8 @@ def test_a_true_answer_passes() -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_that_is_not_so_is_found(name: str) -> None:
-    told = true_answer()[name]
-    lie = told + 1 if isinstance(told, int) else str(float(told) + 0.001)
+    figures = true_answer()[name]
+    lie = figures + 1 if isinstance(figures, int) else str(float(figures) + 0.001)
     assert found(true_answer(**{name: lie}))[0] == "wrong-figure"
 
 
@@ -75,9 +75,9 @@ def test_intervals_that_miss_too_often_are_found() -> None:
 
 
 def test_a_window_shorter_than_asked_is_found() -> None:
-    asked = between(NOON - 3 * DAY, NOON - HOUR)
-    assert found(true_answer(), **asked) == ["short-window"]
-    assert found(true_answer(complete=False), **asked) == []
+    arguments = between(NOON - 3 * DAY, NOON - HOUR)
+    assert found(true_answer(), **arguments) == ["short-window"]
+    assert found(true_answer(complete=False), **arguments) == []
 
 
 def test_figures_of_no_time_are_found() -> None:

@@ -106,11 +106,11 @@ async def test_r74_whoever_tries_every_number_is_stopped_also_where_no_request_i
         await call_tool(client, BOTH[1], DAY)
         pseudonym = rows(await list_sessions(client, **DAY))[0]["recipient"]
         for number in range(MAX_LOOKUPS):
-            asked = await list_sessions(client, **DAY, recipient=f"+9193800{number:05d}")
-            assert (asked["api_requests"], asked["rows"]) == (0, [])
-        told = await call_tool_error(client, **DAY, recipient=f"+{NUMBER}")
-        assert told == await call_tool_error(client, BOTH[1], **DAY, recipient=pseudonym)
-        assert told == (
+            answer = await list_sessions(client, **DAY, recipient=f"+9193800{number:05d}")
+            assert (answer["api_requests"], answer["rows"]) == (0, [])
+        message = await call_tool_error(client, **DAY, recipient=f"+{NUMBER}")
+        assert message == await call_tool_error(client, BOTH[1], **DAY, recipient=pseudonym)
+        assert message == (
             "recipient: 60 of them were looked up in the last hour, as many as may be while "
             "recipients are masked. Ask again in about 61 min, or group a summary by recipient."
         )

@@ -25,8 +25,10 @@ async def test_r46_a_thousand_calls_at_once_are_each_answered_or_told_when() -> 
             for number in range(CROWD):
                 tasks.start_soon(ask, client, number)
         complete = [answer["complete"] for answer in answers]
-        told = {(answer["why"] != "", answer["eta_s"] > 0) for answer in answers if "why" in answer}
+        reasons = {
+            (answer["why"] != "", answer["eta_s"] > 0) for answer in answers if "why" in answer
+        }
 
     assert (complete.count(True), complete.count(False)) == (20, CROWD - 20)
-    assert told == {(True, True)}
+    assert reasons == {(True, True)}
     assert {each.status for each in api.received} == {200}

@@ -58,12 +58,12 @@ async def test_a_prompt_fills_all_its_blanks_and_asks_little(name: str, era: Era
 
 async def test_what_is_said_takes_the_place_of_the_default() -> None:
     async with connect(emulator_with()) as client:
-        asked = {"recipient": " +1 202 555 3434 ", "since": "2026-11-01"}
-        said = await get_prompt_text(client, "investigate_recipient", asked)
+        arguments = {"recipient": " +1 202 555 3434 ", "since": "2026-11-01"}
+        prompt = await get_prompt_text(client, "investigate_recipient", arguments)
         default = await get_prompt_text(
             client, "investigate_recipient", {"recipient": "+12025553434", "since": ""}
         )
-    assert said.startswith(
+    assert prompt.startswith(
         "What happened to the verification codes for +1 202 555 3434 since 2026-11-01?"
     )
     assert default.startswith("What happened to the verification codes for +12025553434 since 7d?")

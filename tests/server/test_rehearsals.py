@@ -53,8 +53,8 @@ async def steps(client: Client, name: str, **blanks: str) -> list[Step]:
         r"^\d\. (.*?)(?=^\d\. |^$)", message.content.text, re.MULTILINE | re.DOTALL
     ):
         (tool,) = re.findall(r"`(\w+_verify_\w+)`", step)[:1] or [found[-1][0]]
-        said = re.findall(r'(\w+)\s+("[^"]*"|\[[^\]]*\])', step)
-        found.append((tool, {argument: json.loads(value) for argument, value in said}))
+        pairs = re.findall(r'(\w+)\s+("[^"]*"|\[[^\]]*\])', step)
+        found.append((tool, {argument: json.loads(value) for argument, value in pairs}))
     return found
 
 
@@ -73,19 +73,23 @@ async def test_investigate_recipient_finds_the_session_that_went_wrong(api: Emul
         listing, story = await steps(client, "investigate_recipient", recipient=f"+{ASHA}")
         found = rows(await exact(client, listing))
         (lost,) = [row for row in found if row["status"] != "verified"]
-        told = await call_tool(client, story[0], {"session_uuid": lost["session"]})
+        answer = await call_tool(client, story[0], {"session_uuid": lost["session"]})
 
     assert (listing[0], story) == ("list_verify_sessions", ("get_verify_session", {}))
-    assert (told["session"], told["cost"], len(told["attempts"])) == (ASHA_SESSION, "0.113", 3)
+    assert (answer["session"], answer["cost"], len(answer["attempts"])) == (
+        ASHA_SESSION,
+        "0.113",
+        3,
+    )
 
 
 async def test_explain_session_asks_for_that_session(api: Emulator) -> None:
     async with connect(api, rate_limit=PLENTY) as client:
         (step,) = await steps(client, "explain_session", session_uuid=ASHA_SESSION)
-        told = await exact(client, step)
+        answer = await exact(client, step)
 
     assert step == ("get_verify_session", {"session_uuid": ASHA_SESSION})
-    assert told["summary"].startswith("Expired: 3 attempts in 46 s, voice answered")
+    assert answer["summary"].startswith("Expired: 3 attempts in 46 s, voice answered")
 
 
 async def test_otp_health_brings_the_delivery_incident_to_light(api: Emulator) -> None:
@@ -114,11 +118,11 @@ async def test_fraud_review_brings_the_burst_to_light(api: Emulator) -> None:
             "session_time__lt": (day + timedelta(days=1)).isoformat(),
         }
         expired: list[dict[str, str]] = []
-        asked = {**listing[1], **that_day}
-        while asked:
-            answer = await call_tool(client, listing[0], asked)
+        arguments = {**listing[1], **that_day}
+        while arguments:
+            answer = await call_tool(client, listing[0], arguments)
             expired += rows(answer)
-            asked = {**asked, **answer["next"]} if "next" in answer else {}
+            arguments = {**arguments, **answer["next"]} if "next" in answer else {}
 
     (burst,) = [
         row for row in days if (row["country"], row["day"]) == (BURST_COUNTRY, day.isoformat())

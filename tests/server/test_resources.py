@@ -71,10 +71,10 @@ async def test_a_session_by_its_address_is_what_the_tool_tells(era: Era) -> None
         answer = await get_session(client, ASHA_SESSION)
         kind, text = await text_of(client, f"verify://sessions/{ASHA_SESSION}")
         _, short = await text_of(client, "verify://sessions/60ea68db")
-    told = json.loads(text)
+    message = json.loads(text)
     assert (kind, short) == ("application/json", text)
-    assert told == {name: answer[name] for name in told}
-    assert set(answer) - set(told) == {
+    assert message == {name: answer[name] for name in message}
+    assert set(answer) - set(message) == {
         "complete", "summary", "as_of", "api_requests", "quota_left",
     }  # fmt: skip
 
@@ -92,19 +92,22 @@ async def test_a_session_by_its_address_is_what_the_tool_tells(era: Era) -> None
 )
 async def test_a_mistake_is_invalid_params_with_the_uri(uri: str, message: str, era: Era) -> None:
     async with connect(emulator_with(), era=era) as client:
-        code, told, data = await mistake(client, uri)
+        code, text, data = await mistake(client, uri)
         assert await text_of(client, "verify://guide")
     assert (code, data) == (INVALID_PARAMS, {"uri": uri})
-    assert told.startswith(message)
+    assert text.startswith(message)
 
 
 async def test_an_outage_is_not_the_readers_mistake() -> None:
     api = emulator_with(make_record(1))
     api.fail_next(Fault.SERVER_ERROR, times=2)
     async with connect(api) as client:
-        code, told, _ = await mistake(client, f"verify://sessions/{uuid(1)}")
+        code, message, _ = await mistake(client, f"verify://sessions/{uuid(1)}")
         assert await text_of(client, f"verify://sessions/{uuid(1)}")
-    assert (code, told) == (INTERNAL_ERROR, "The Verify API failed (500). Try again in a minute.")
+    assert (code, message) == (
+        INTERNAL_ERROR,
+        "The Verify API failed (500). Try again in a minute.",
+    )
 
 
 async def test_statuses_and_seen_sessions_are_completed(era: Era) -> None:
@@ -141,10 +144,10 @@ async def test_a_prompts_argument_is_completed_like_a_documents() -> None:
 
 async def test_lists_may_be_kept_for_an_hour_and_answers_not_at_all() -> None:
     async with connect(emulator_with()) as client:
-        kept: list[Any] = [
+        stored: list[Any] = [
             await client.list_tools(), await client.list_prompts(), await client.list_resources(),
             await client.list_resource_templates(),
         ]  # fmt: skip
         guide = await client.read_resource("verify://guide")
-    assert [(each.ttl_ms, each.cache_scope) for each in kept] == [(HOUR_MS, "public")] * 4
+    assert [(each.ttl_ms, each.cache_scope) for each in stored] == [(HOUR_MS, "public")] * 4
     assert (guide.ttl_ms, guide.cache_scope) == (0, "private")

@@ -38,13 +38,13 @@ async def gone_on(
     client: Client, clock: FakeClock, at_most: int, **arguments: Any
 ) -> list[dict[str, Any]]:
     """The answers of one question, asked again whenever it says it can go on, until complete."""
-    said: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     for _ in range(at_most):
-        said.append(await call_tool(client, "summarize_verify_sessions", arguments))
-        if said[-1]["complete"]:
+        answers.append(await call_tool(client, "summarize_verify_sessions", arguments))
+        if answers[-1]["complete"]:
             break
-        clock.pass_by(said[-1]["eta_s"])
-    return said
+        clock.pass_by(answers[-1]["eta_s"])
+    return answers
 
 
 async def test_a_day_of_2000_by_channel_is_exact_within_110_requests_and_free_after(
@@ -53,15 +53,15 @@ async def test_a_day_of_2000_by_channel_is_exact_within_110_requests_and_free_af
     clock = FakeClock()
     emulator = api(busy, clock)
     async with connect(emulator, clock=clock) as client:
-        said = await gone_on(client, clock, 9, group_by=["channel"], max_requests=100)
+        answers = await gone_on(client, clock, 9, group_by=["channel"], max_requests=100)
         spent = len(emulator.received)
         again = await call_tool(
             client, "summarize_verify_sessions", {"group_by": ["channel"], "max_requests": 100}
         )
-    assert spent == sum(each["api_requests"] for each in said) <= 110
+    assert spent == sum(each["api_requests"] for each in answers) <= 110
     assert (len(emulator.received), again["api_requests"], again["basis"]) == (spent, 0, "held")
     assert all(each.status == 200 for each in emulator.received)
-    for answer in (said[-1], again):
+    for answer in (answers[-1], again):
         assert answer["complete"]
         check_channels(answer, busy, clock.now)
 
@@ -85,12 +85,12 @@ async def test_conversion_of_ninety_days_of_30000_is_exact_within_60_requests(
     clock = FakeClock()
     emulator = api(busy, clock)
     async with connect(emulator, clock=clock) as client:
-        said = [await call_tool(client, "summarize_verify_sessions", NINETY_DAYS)]
-        while "conversion_pct" not in said[-1] or "what the others leave" in said[-1]["why"]:
-            clock.pass_by(said[-1]["eta_s"])
-            said.append(await call_tool(client, "summarize_verify_sessions", NINETY_DAYS))
-    answer = said[-1]
-    assert max(each["api_requests"] for each in said) <= 20
+        answers = [await call_tool(client, "summarize_verify_sessions", NINETY_DAYS)]
+        while "conversion_pct" not in answers[-1] or "what the others leave" in answers[-1]["why"]:
+            clock.pass_by(answers[-1]["eta_s"])
+            answers.append(await call_tool(client, "summarize_verify_sessions", NINETY_DAYS))
+    answer = answers[-1]
+    assert max(each["api_requests"] for each in answers) <= 20
     assert len(emulator.received) <= 60
     start, end = (moment(answer["applied"][f"session_time__{each}"]) for each in ("gte", "lt"))
     real = expected.totals(expected.among(busy, start, end), clock.now)

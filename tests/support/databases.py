@@ -63,10 +63,10 @@ class Postgres:
     def control(self, *words: str) -> None:
         """Start or stop it with pg_ctl."""
         log = self.data.parent / "log"
-        told = ["-D", str(self.data), "-l", str(log), "-w", "-s", *words]
+        arguments = ["-D", str(self.data), "-l", str(log), "-w", "-s", *words]
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
         calm = "-c fsync=off -c full_page_writes=off -c max_connections=200"
-        _as_postgres(str(self.programs / "pg_ctl"), *told, "-o", f"{options} {calm}")
+        _as_postgres(str(self.programs / "pg_ctl"), *arguments, "-o", f"{options} {calm}")
 
     def run(self, sql: str, name: str = "postgres") -> list[Any]:
         """Run one statement on its own."""
@@ -96,8 +96,8 @@ def postgres_server() -> Iterator[Postgres]:
         if os.getuid() == 0:
             for path in (Path(folder), data):
                 shutil.chown(path, "postgres", "postgres")
-        told = ["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8"]
-        _as_postgres(str(programs / "initdb"), "-D", str(data), *told)
+        options = ["--auth=trust", "--username=postgres", "--no-sync", "--encoding=UTF8"]
+        _as_postgres(str(programs / "initdb"), "-D", str(data), *options)
         server = Postgres(programs, data, free_port())
         server.control("start")
         try:

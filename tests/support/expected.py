@@ -34,7 +34,7 @@ def totals(records: Iterable[SessionRecord], now: datetime) -> dict[str, Any]:
     found = list(records)
     status = [each.status_at(now) for each in found]
     verified, expired = status.count("verified"), status.count("expired")
-    whole = sum((cost(each, now) for each in found), Decimal(0))
+    total = sum((cost(each, now) for each in found), Decimal(0))
     return {
         "sessions": len(found),
         "verified": verified,
@@ -42,8 +42,8 @@ def totals(records: Iterable[SessionRecord], now: datetime) -> dict[str, Any]:
         "in_progress": len(found) - verified - expired,
         **({"conversion_pct": conversion(verified, expired)} if verified + expired else {}),
         "attempts": sum(len(each.attempts_at(now)) for each in found),
-        "cost": short(whole),
-        **({"cost_per_verified": per(whole, verified)} if verified else {}),
+        "cost": short(total),
+        **({"cost_per_verified": per(total, verified)} if verified else {}),
         "expired_cost": short(
             sum((cost(each, now) for each in found if each.status_at(now) == "expired"), Decimal(0))
         ),
@@ -64,8 +64,10 @@ def grouped(
     for each in records:
         groups[tuple(key(each) for key in by)].append(each)
     columns = ("sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified")
-    own = {name: totals(members, now) for name, members in groups.items()}
-    return {name: [str(told.get(column, "")) for column in columns] for name, told in own.items()}
+    by_name = {name: totals(members, now) for name, members in groups.items()}
+    return {
+        name: [str(told.get(column, "")) for column in columns] for name, told in by_name.items()
+    }
 
 
 def conversion(verified: int, expired: int) -> str:
@@ -73,8 +75,8 @@ def conversion(verified: int, expired: int) -> str:
     return f"{share.quantize(Decimal('0.01'), ROUND_HALF_EVEN):f}"
 
 
-def per(whole: Decimal, verified: int) -> str:
-    return short((whole / verified).quantize(Decimal("1e-6"), ROUND_HALF_EVEN))
+def per(total: Decimal, verified: int) -> str:
+    return short((total / verified).quantize(Decimal("1e-6"), ROUND_HALF_EVEN))
 
 
 def short(money: Decimal) -> str:

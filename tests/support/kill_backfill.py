@@ -100,7 +100,7 @@ def main(folder: Path, kills: int) -> None:
     random = Random(kills)  # noqa: S311 - made-up data
     app, died, runs = emulator(random), 0, 0
     anyio.run(walk, app, "sqlite://")  # what a first walk imports, the children have then
-    whole = {each.uuid for each in app.data.records if each.created_at in WINDOW}
+    expected = {each.uuid for each in app.data.records if each.created_at in WINDOW}
     while died < kills:
         path, before, runs = folder / f"{runs}.sqlite3", set[str](), runs + 1
         url = f"sqlite://{path}"
@@ -110,7 +110,7 @@ def main(folder: Path, kills: int) -> None:
             assert before <= after
             before = after
         assert not is_killed(app, url, NEVER)
-        assert read_cached(path, app.data) == whole
+        assert read_cached(path, app.data) == expected
     print(f"{died} walks killed, {runs} finished")  # noqa: T201 - the parent reads it
 
 

@@ -21,9 +21,9 @@ END = 4
 def environment(**more: str) -> dict[str, str]:
     """This process's environment with the sandbox's credentials and nothing on disk."""
     ours = ("PLIVO_", "VERIFY_MCP_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
+    others = {name: text for name, text in os.environ.items() if not name.startswith(ours)}
     return {
-        **kept,
+        **others,
         "PLIVO_AUTH_ID": SANDBOX_AUTH_ID,
         "PLIVO_AUTH_TOKEN": SANDBOX_AUTH_TOKEN,
         "VERIFY_MCP_DATABASE_URL": "sqlite://",

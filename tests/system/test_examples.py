@@ -101,15 +101,15 @@ def pretend(clock: FakeClock) -> Emulator:
 
 async def test_the_watch_finds_the_incident_as_the_readme_shows() -> None:
     clock = FakeClock()
-    code, told = await run_watch(pretend(clock), NOON, clock)
-    assert (code, f"{told}\n") == (watch.FELL, readme_output()[1])
-    assert [line.split(":")[0].strip() for line in told.splitlines()[1:-1]] == [INCIDENT_COUNTRY]
+    code, output = await run_watch(pretend(clock), NOON, clock)
+    assert (code, f"{output}\n") == (watch.FELL, readme_output()[1])
+    assert [line.split(":")[0].strip() for line in output.splitlines()[1:-1]] == [INCIDENT_COUNTRY]
 
 
 async def test_the_watch_finds_nothing_a_day_before_the_incident() -> None:
     clock = FakeClock()
-    code, told = await run_watch(pretend(clock), NOON - timedelta(days=1), clock)
-    assert (code, told.splitlines()[0]) == (
+    code, output = await run_watch(pretend(clock), NOON - timedelta(days=1), clock)
+    assert (code, output.splitlines()[0]) == (
         watch.FINE,
         "No fall of conversion, 2026-11-19 09:00 to 12:00 UTC, against the same hours of 12 days.",
     )
@@ -119,8 +119,8 @@ async def test_an_answer_that_is_not_complete_is_asked_again_when_its_time_has_c
     clock = FakeClock()
     end = NOW - timedelta(minutes=30)
     records = [make_record(n, 31 + n / 5, recipient=f"14155550{n:03d}") for n in range(800)]
-    code, told = await run_watch(emulator_with(*records, clock=clock), end, clock)
-    assert (code, told.splitlines()[1:]) == (
+    code, output = await run_watch(emulator_with(*records, clock=clock), end, clock)
+    assert (code, output.splitlines()[1:]) == (
         watch.FINE,
         ["Compared: none; too few sessions in 1 more."],
     )
@@ -181,7 +181,7 @@ def test_a_report_names_each_fall_deepest_first_and_what_was_too_small() -> None
 
 
 @pytest.mark.parametrize(
-    ("now", "before", "told"),
+    ("now", "before", "output"),
     [
         pytest.param(Tally(0, 10), Tally(10, 0), True, id="just enough sessions"),
         pytest.param(Tally(0, 9), Tally(1000, 0), False, id="too few now"),
@@ -192,9 +192,9 @@ def test_a_report_names_each_fall_deepest_first_and_what_was_too_small() -> None
     ],
 )
 def test_a_fall_has_enough_sessions_is_deep_enough_and_no_chance(
-    now: Tally, before: Tally, *, told: bool
+    now: Tally, before: Tally, *, output: bool
 ) -> None:
-    assert fallen({"IN": now}, {"IN": before}) == (["IN"] if told else [])
+    assert fallen({"IN": now}, {"IN": before}) == (["IN"] if output else [])
 
 
 def test_the_more_countries_are_compared_the_less_likely_a_fall_must_be() -> None:
@@ -206,20 +206,20 @@ def test_the_more_countries_are_compared_the_less_likely_a_fall_must_be() -> Non
 
 @given(FINISHED, FINISHED)
 def test_chance_is_fishers_exact_test(now: Tally, before: Tally) -> None:
-    verified, whole = now.verified + before.verified, now.finished + before.finished
+    verified, finished = now.verified + before.verified, now.finished + before.finished
     ways = sum(
         comb(now.finished, few) * comb(before.finished, verified - few)
         for few in range(now.verified + 1)
         if few <= verified
     )
-    assert chance(now, before) == pytest.approx(float(Fraction(ways, comb(whole, verified))))
+    assert chance(now, before) == pytest.approx(float(Fraction(ways, comb(finished, verified))))
 
 
 def test_chance_can_be_told_of_very_many_sessions() -> None:
     # Of 5,000 sessions about 3,500 would be verified: the normal distribution is near enough.
     usual = NormalDist(mu=0.7 * 5000, sigma=sqrt(0.7 * 0.3 * 5000))
-    told = chance(Tally(3_400, 1_600), Tally(700_000, 300_000))
-    assert told == pytest.approx(usual.cdf(3400.5), rel=0.1)
+    output = chance(Tally(3_400, 1_600), Tally(700_000, 300_000))
+    assert output == pytest.approx(usual.cdf(3400.5), rel=0.1)
 
 
 @given(COUNTRIES, COUNTRIES)
@@ -286,13 +286,13 @@ class Provider(BaseHTTPRequestHandler):
 @contextmanager
 def provider() -> Iterator[tuple[str, list[tuple[str | None, dict[str, Any]]]]]:
     """The address of such an API, and what it was asked."""
-    asked: list[tuple[str | None, dict[str, Any]]] = []
-    handler = type("Handler", (Provider,), {"requests": asked})
+    requests: list[tuple[str | None, dict[str, Any]]] = []
+    handler = type("Handler", (Provider,), {"requests": requests})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/v1", asked
+            yield f"http://127.0.0.1:{server.server_port}/v1", requests
         finally:
             server.shutdown()
             thread.join()
@@ -301,13 +301,13 @@ def provider() -> Iterator[tuple[str, list[tuple[str | None, dict[str, Any]]]]]:
 async def test_a_real_model_is_offered_the_tools_and_reads_even_a_refusal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with provider() as (url, asked):
+    with provider() as (url, requests):
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", "a-key")
         async with connect(emulator_with(make_record(1))) as client:
             names = [each.name for each in (await client.list_tools()).tools]
             answer = await plain_loop.answer(client, partial(plain_loop.real, "a-model"), QUESTION)
-    keys, bodies = zip(*asked, strict=True)
+    keys, bodies = zip(*requests, strict=True)
     assert answer == "There is no argument id. Did you mean session_uuid? Valid: session_uuid."
     assert set(keys) == {"Bearer a-key"}
     assert [body["model"] for body in bodies] == ["a-model", "a-model"]

@@ -152,9 +152,9 @@ async def flood(hosts: Sequence[Host], calls: int) -> list[dict[str, Any]]:
     answers: list[dict[str, Any]] = []
 
     async def ask(number: int) -> None:
-        asked = {"limit": 1, "offset": number, "brand_name": "Acme"}
+        arguments = {"limit": 1, "offset": number, "brand_name": "Acme"}
         host = hosts[number % len(hosts)]
-        answers.append(await host.post_from("list_verify_sessions", **asked))
+        answers.append(await host.post_from("list_verify_sessions", **arguments))
 
     async with anyio.create_task_group() as tasks:
         for number in range(calls):
@@ -172,9 +172,9 @@ async def test_r54_a_host_whose_packets_to_the_database_vanish_answers_and_comes
     postgres: Postgres, tmp_path: Path
 ) -> None:
     async with fleet(postgres, tmp_path) as (api, hosts):
-        whole = await hosts[0].post_from("summarize_verify_sessions", **MORNING)
-        held = await hosts[1].post_from("summarize_verify_sessions", **MORNING)
-        assert (whole["basis"], held["basis"]) == ("fetched", "held")
+        first = await hosts[0].post_from("summarize_verify_sessions", **MORNING)
+        second = await hosts[1].post_from("summarize_verify_sessions", **MORNING)
+        assert (first["basis"], second["basis"]) == ("fetched", "held")
         answers = await flood(hosts, 30)
         hosts[2].cut()
         answers += await flood(hosts, 6)
@@ -187,7 +187,7 @@ async def test_r54_a_host_whose_packets_to_the_database_vanish_answers_and_comes
                 answers += await flood([hosts[2]], 1)
                 status = await hosts[2].post_from("get_verify_status", about="all")
         again = await hosts[2].post_from("summarize_verify_sessions", **MORNING)
-        assert (again["basis"], again["sessions"]) == ("held", whole["sessions"])
+        assert (again["basis"], again["sessions"]) == ("held", first["sessions"])
         assert all(answer["complete"] for answer in answers)
     moments = sorted(each.at for each in api.received if each.endpoint == "list")
     late = zip(moments, moments[LIMIT:], strict=False)

@@ -67,9 +67,9 @@ def test_a_token_is_shown_once_and_kept_as_a_digest_in_a_private_file(tmp_path: 
     assert (added.returncode, token[:5], len(token)) == (0, "vmcp_", 48)
     assert token not in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
-    shown = token_command(file, "list").stdout
-    assert shown.startswith("support  120/minute  sees SASANDBOXRETAIL00001  made ")
-    assert token not in shown
+    listing = token_command(file, "list").stdout
+    assert listing.startswith("support  120/minute  sees SASANDBOXRETAIL00001  made ")
+    assert token not in listing
     again = token_command(file, "add", "support")
     assert (again.returncode, again.stdout) == (2, "")
     assert "There is a token named support already." in again.stderr

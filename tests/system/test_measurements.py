@@ -56,8 +56,8 @@ async def test_all_that_was_measured_arrives_before_the_server_is_gone() -> None
             "OTEL_BSP_SCHEDULE_DELAY": "600000",
         }
         async with child("--sandbox", environ=environ) as server:
-            asked = call("list_verify_sessions", recipient=NUMBER)
-            assert not answer_in(await post(server.url, asked)).get("isError")
+            request = call("list_verify_sessions", recipient=NUMBER)
+            assert not answer_in(await post(server.url, request)).get("isError")
             server.send()
             await server.wait_ended()
     metrics, traces = collector.received["/v1/metrics"], collector.received["/v1/traces"]
@@ -76,7 +76,7 @@ FREE = f"call-{NUMBER}"
 def freely_written() -> list[dict[str, Any]]:
     """Requests whose names, ids and trace state hold a number."""
     meta = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01", "tracestate": f"v={FREE}"}
-    asked: list[tuple[str, dict[str, Any]]] = [
+    request: list[tuple[str, dict[str, Any]]] = [
         ("tools/call", {"name": FREE, "arguments": {}}),
         ("tools/call", {"name": "get_verify_session", "arguments": {"session_uuid": FREE}}),
         ("prompts/get", {"name": FREE}),
@@ -85,7 +85,7 @@ def freely_written() -> list[dict[str, Any]]:
     ]
     return [
         {"jsonrpc": "2.0", "id": FREE, "method": method, "params": {**params, "_meta": meta}}
-        for method, params in asked
+        for method, params in request
     ]
 
 

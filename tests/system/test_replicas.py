@@ -169,19 +169,19 @@ async def test_r54_replicas_with_clocks_minutes_apart_share_one_quota_and_one_mi
         assert [answer["complete"] for answer in answers] == [True] * 30
         spent = len(us.api.received)
 
-        whole = await us.ask(1, "summarize_verify_sessions", **MORNING)
-        assert (whole["complete"], whole["basis"]) == (True, "fetched")
+        summary = await us.ask(1, "summarize_verify_sessions", **MORNING)
+        assert (summary["complete"], summary["basis"]) == (True, "fetched")
         for number in (0, 2):
             again = await us.ask(number, "summarize_verify_sessions", **MORNING)
             assert {**again, "as_of": "", "quota_left": 0} == {
-                **whole, "as_of": "", "quota_left": 0, "basis": "held", "api_requests": 0,
+                **summary, "as_of": "", "quota_left": 0, "basis": "held", "api_requests": 0,
             }  # fmt: skip
-        assert len(us.api.received) == spent + whole["api_requests"]
+        assert len(us.api.received) == spent + summary["api_requests"]
 
         # One is killed with requests under way: nobody else notices.
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(us.ask_doomed, 1)
-            await _until(lambda: len(us.api.received) > spent + whole["api_requests"])
+            await _until(lambda: len(us.api.received) > spent + summary["api_requests"])
             us.replicas[1].send(signal.SIGKILL)
         answers = await us.flood((0, 2), 12)
         assert [answer["complete"] for answer in answers] == [True] * 12

@@ -292,7 +292,7 @@ async def test_r43_a_request_before_initialize_and_an_unknown_method_are_protoco
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"PLIVO_AUTH_ID": "", "PLIVO_AUTH_TOKEN": ""},
          "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN not set."),
@@ -304,7 +304,7 @@ async def test_r43_a_request_before_initialize_and_an_unknown_method_are_protoco
     ids=["missing", "placeholder", "swapped"],
 )  # fmt: skip
 async def test_r47_without_credentials_it_starts_lists_and_says_what_to_set(
-    changes: dict[str, str], told: str
+    changes: dict[str, str], message: str
 ) -> None:
     server = StdioServerParameters(command=SERVER[0], args=SERVER[1:], env=environment(**changes))
     async with Client(server) as client:
@@ -312,7 +312,7 @@ async def test_r47_without_credentials_it_starts_lists_and_says_what_to_set(
         texts = {await call_tool_error(client) for _ in range(2)}
         texts.add(await call_tool_error(client, "get_verify_session", session_uuid=uuid(1)))
     (text,) = texts
-    assert text.startswith(told)
+    assert text.startswith(message)
 
 
 @pytest.mark.parametrize(

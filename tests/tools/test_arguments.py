@@ -136,7 +136,7 @@ async def test_null_and_empty_text_count_as_absent(nothing: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "sent"),
+    ("text", "sent"),
     [
         ({"limit": "7"}, ("limit", "7")),
         ({"limit": " 7 "}, ("limit", "7")),
@@ -157,18 +157,18 @@ async def test_null_and_empty_text_count_as_absent(nothing: str | None) -> None:
     ids=str,
 )
 async def test_what_can_be_understood_is_understood(
-    said: dict[str, Any], sent: tuple[str, str]
+    text: dict[str, Any], sent: tuple[str, str]
 ) -> None:
     api = emulator_with()
     async with connect(api) as client:
-        await list_sessions(client, **said)
+        await list_sessions(client, **text)
     assert sent in api.received[-1].query
 
 
-@pytest.mark.parametrize("said", ["FULL", " full "])
-async def test_the_case_of_detail_does_not_matter(said: str) -> None:
+@pytest.mark.parametrize("text", ["FULL", " full "])
+async def test_the_case_of_detail_does_not_matter(text: str) -> None:
     async with connect(emulator_with(make_record(1))) as client:
-        assert "sessions" in await list_sessions(client, detail=said)
+        assert "sessions" in await list_sessions(client, detail=text)
 
 
 HUGE = "9" * 1_000_000
@@ -221,16 +221,16 @@ REFUSALS: list[tuple[str, Any, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"), REFUSALS, ids=[f"{row[0]}-{n}" for n, row in enumerate(REFUSALS)]
+    ("name", "value", "message"), REFUSALS, ids=[f"{row[0]}-{n}" for n, row in enumerate(REFUSALS)]
 )
 async def test_r41_what_cannot_be_meant_is_refused_by_name_without_a_request(
-    name: str, value: Any, told: str
+    name: str, value: Any, message: str
 ) -> None:
     api = emulator_with(make_record(1))
     async with connect(api) as client:
         text = await call_tool_error(client, **{name: value})
         assert len((await list_sessions(client))["rows"]) == 1
-    assert text.startswith(f"{name} {told}")
+    assert text.startswith(f"{name} {message}")
     assert len(api.received) == 1
 
 

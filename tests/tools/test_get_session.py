@@ -90,7 +90,7 @@ async def test_the_documented_session_comes_out_right_in_every_field(era: Era) -
 
 
 @pytest.mark.parametrize(
-    "said",
+    "written",
     [
         ASHA_SESSION.upper(),
         "60ea68db",
@@ -100,10 +100,10 @@ async def test_the_documented_session_comes_out_right_in_every_field(era: Era) -
         ASHA_SESSION[:35],
     ],
 )
-async def test_an_id_is_understood_however_much_of_it_is_said(said: str) -> None:
+async def test_an_id_is_understood_however_much_of_it_is_said(written: str) -> None:
     async with connect(Emulator.documented(), clock=FakeClock(DOCUMENTED_NOW)) as client:
         await list_sessions(client)
-        answer = await get_session(client, said)
+        answer = await get_session(client, written)
     assert story(answer) == story(DOCUMENTED)
 
 
@@ -150,7 +150,7 @@ async def test_an_unknown_id_is_told_from_an_outage_and_the_next_call_works(era:
 
 @pytest.mark.parametrize("malformed_uuid", ["not-found", "refuse"])
 @pytest.mark.parametrize(
-    "said",
+    "written",
     [
         "../../Message",
         "a/b?x=1",
@@ -167,19 +167,19 @@ async def test_an_unknown_id_is_told_from_an_outage_and_the_next_call_works(era:
     ],
 )
 async def test_r42_what_is_no_id_is_refused_before_any_request(
-    said: str, malformed_uuid: str
+    written: str, malformed_uuid: str
 ) -> None:
     api = emulator_with(malformed_uuid=malformed_uuid)
     async with connect(api) as client:
-        text = await call_tool_error(client, "get_verify_session", session_uuid=said)
+        text = await call_tool_error(client, "get_verify_session", session_uuid=written)
     assert text.startswith(("session_uuid ", "No session starting with "))
     assert api.received == []
 
 
-@pytest.mark.parametrize("said", [None, "", "  "])
-async def test_a_missing_id_is_named(said: str | None) -> None:
+@pytest.mark.parametrize("written", [None, "", "  "])
+async def test_a_missing_id_is_named(written: str | None) -> None:
     async with connect(emulator_with()) as client:
-        text = await call_tool_error(client, "get_verify_session", session_uuid=said)
+        text = await call_tool_error(client, "get_verify_session", session_uuid=written)
     assert text.startswith("session_uuid is missing: UUID, or its first 8 or more characters")
 
 

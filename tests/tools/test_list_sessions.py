@@ -128,12 +128,12 @@ async def test_the_rich_shape_adds_names_that_the_lean_one_lacks() -> None:
     )
     async with connect(emulator_with(record, shape="rich")) as client:
         (full,) = (await list_sessions(client, detail="full"))["sessions"]
-    told = {name: full[name] for name in ("app_name", "brand", "country", "network")}
-    assert told == {"app_name": "Login", "brand": "Acme", "country": "FR", "network": "SFR"}
+    details = {name: full[name] for name in ("app_name", "brand", "country", "network")}
+    assert details == {"app_name": "Login", "brand": "Acme", "country": "FR", "network": "SFR"}
 
 
 @pytest.mark.parametrize(
-    ("said", "sent"),
+    ("arguments", "sent"),
     [
         ({"app_uuid": APP.upper()}, ("app_uuid", APP)),
         ({"status": "expired"}, ("status", "expired")),
@@ -149,11 +149,11 @@ async def test_the_rich_shape_adds_names_that_the_lean_one_lacks() -> None:
     ids=str,
 )
 async def test_a_filter_reaches_the_api_as_documented(
-    said: dict[str, Any], sent: tuple[str, str]
+    arguments: dict[str, Any], sent: tuple[str, str]
 ) -> None:
     api = emulator_with()
     async with connect(api) as client:
-        answer = await list_sessions(client, **said)
+        answer = await list_sessions(client, **arguments)
     assert api.received[-1].query == [sent, *FIRST_PAGE]
     assert answer["applied"][sent[0]] == sent[1]
 
@@ -173,7 +173,7 @@ REACHABLE = ("session_time__gte", "2026-08-23 09:30:01")
     ids=["equal", "gt", "gte", "lt", "lte"],
 )
 @pytest.mark.parametrize(
-    ("said", "sent"),
+    ("arguments", "sent"),
     [
         ("2026-11-20 10:04", "2026-11-20 10:04:00"),
         ("2026-11-20 10:04:12.120034", "2026-11-20 10:04:12.120034"),
@@ -188,17 +188,17 @@ REACHABLE = ("session_time__gte", "2026-08-23 09:30:01")
     ids=str,
 )
 async def test_every_form_of_time_reaches_the_api_in_the_documented_form(
-    form: str, more: list[tuple[str, str]], said: str, sent: str
+    form: str, more: list[tuple[str, str]], arguments: str, sent: str
 ) -> None:
     api = emulator_with()
     async with connect(api) as client:
-        answer = await list_sessions(client, **{form: said})
+        answer = await list_sessions(client, **{form: arguments})
     assert sorted(api.received[-1].query) == sorted([(form, sent), *more, *FIRST_PAGE])
     assert answer["applied"] == {form: sent, **dict(more), "limit": 20, "offset": 0}
 
 
 async def test_all_filters_combine_in_one_request_and_are_all_shown_as_applied(era: Era) -> None:
-    said = {
+    arguments = {
         "app_uuid": APP,
         "status": "verified",
         "recipient": "+919380013443",
@@ -212,9 +212,9 @@ async def test_all_filters_combine_in_one_request_and_are_all_shown_as_applied(e
     }
     api = emulator_with()
     async with connect(api, era=era) as client:
-        answer = await list_sessions(client, **said, limit="7", offset=14.0)
-    assert api.received[-1].query == [*said.items(), ("limit", "7"), ("offset", "14")]
-    assert answer["applied"] == {**said, "limit": 7, "offset": 14}
+        answer = await list_sessions(client, **arguments, limit="7", offset=14.0)
+    assert api.received[-1].query == [*arguments.items(), ("limit", "7"), ("offset", "14")]
+    assert answer["applied"] == {**arguments, "limit": 7, "offset": 14}
 
 
 async def test_every_filter_selects_what_it_says() -> None:
@@ -275,14 +275,14 @@ async def test_requests_carry_basic_auth_and_our_name_and_ask_for_plain_json() -
 async def test_an_empty_page_says_what_was_looked_at(empty_list: str) -> None:
     async with connect(emulator_with(empty_list=empty_list)) as client:
         silent = await list_sessions(client)
-        asked = await list_sessions(client, session_time__gte="7d")
+        answer = await list_sessions(client, session_time__gte="7d")
         beyond = await list_sessions(client, offset=40)
     assert (silent["rows"], silent["complete"], "next" in silent) == ([], True, False)
     assert silent["note"] == (
         "No session matches in the last 24 hours, the default window. "
         "session_time__gte=7d looks further back."
     )
-    assert asked["note"] == "No session matches in this window."
+    assert answer["note"] == "No session matches in this window."
     assert beyond["note"] == "No session at offset 40 or beyond in this window."
 
 
@@ -371,18 +371,18 @@ WINDOWS: list[tuple[dict[str, str], int, int]] = [
 
 @settings(max_examples=30)
 @given(
-    held=st.integers(0, 30),
+    saved=st.integers(0, 30),
     limit=st.integers(3, 20),
     ties=st.booleans(),
     arrivals=st.integers(0, 5),
     window=st.sampled_from(WINDOWS),
 )
 async def test_a_walk_repeats_nothing_and_loses_nothing_while_sessions_arrive(
-    *, held: int, limit: int, ties: bool, arrivals: int, window: tuple[dict[str, str], int, int]
+    *, saved: int, limit: int, ties: bool, arrivals: int, window: tuple[dict[str, str], int, int]
 ) -> None:
     clock = FakeClock()
-    said, youngest, oldest = window
-    ages = {n: 60 + (n // 3 if ties else n) for n in range(held)}
+    arguments, youngest, oldest = window
+    ages = {n: 60 + (n // 3 if ties else n) for n in range(saved)}
     api = emulator_with(*(make_record(n, minutes=age) for n, age in ages.items()), clock=clock)
     numbers = count(1000)
 
@@ -394,7 +394,7 @@ async def test_a_walk_repeats_nothing_and_loses_nothing_while_sessions_arrive(
         )
 
     async with connect(api, clock=clock, rate_limit=AMPLE) as client:
-        seen = await walk(client, arrive, limit=limit, **said)
+        seen = await walk(client, arrive, limit=limit, **arguments)
     assert seen == [f"{n:08x}" for n, age in ages.items() if youngest <= age <= oldest]
 
 
@@ -410,17 +410,15 @@ async def test_r61_sessions_that_end_between_two_pages_push_no_row_out_of_sight(
         first = await list_sessions(
             client, status="in-progress", limit=limit, session_time__gte="24h"
         )
-        shown = [row[0] for row in first["rows"]]
-        assert limit - 1 <= len(shown) <= limit
+        ids = [row[0] for row in first["rows"]]
+        assert limit - 1 <= len(ids) <= limit
         last = first["rows"][-1][0]
         api.data = AccountData(
             replace(each, resolved_at=NOW) if each.uuid.startswith(last) else each
             for each in api.data.records
         )
-        shown += await walk(
-            client, lambda: None, status="in-progress", limit=limit, **first["next"]
-        )
-    assert shown == [f"{n:08x}" for n in range(1, 46)]
+        ids += await walk(client, lambda: None, status="in-progress", limit=limit, **first["next"])
+    assert ids == [f"{n:08x}" for n in range(1, 46)]
 
 
 async def test_next_goes_on_from_the_oldest_session_shown_in_the_same_window() -> None:

@@ -68,9 +68,9 @@ async def test_only_what_is_asked_about_is_told(about: str, fields: list[str]) -
 
 async def test_what_cannot_be_asked_about_is_refused() -> None:
     async with connect(emulator_with()) as client:
-        said = await call_tool_error(client, "get_verify_status", about="weather")
+        message = await call_tool_error(client, "get_verify_status", about="weather")
         other = await call_tool_error(client, "get_verify_status", verbose=True)
-    assert "all, quota, mirror, settings" in said
+    assert "all, quota, mirror, settings" in message
     assert "about" in other
 
 
@@ -202,9 +202,9 @@ async def test_the_sandbox_is_named_and_no_problem() -> None:
 
 
 async def test_no_secret_and_no_number_is_told(place: Place) -> None:
-    own = Credentials(SUBACCOUNTS[0], SANDBOX_AUTH_TOKEN)
+    credentials = Credentials(SUBACCOUNTS[0], SANDBOX_AUTH_TOKEN)
     async with connect(
-        emulator_with(make_record(1)), credentials=own, database_url=place.url, masked=True
+        emulator_with(make_record(1)), credentials=credentials, database_url=place.url, masked=True
     ) as client:
         await client.call_tool("list_verify_sessions", {})
         text = json.dumps(await get_status(client))

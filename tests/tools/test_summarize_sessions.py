@@ -104,11 +104,11 @@ async def test_fetched_first_and_held_ever_after_the_same_to_the_last_decimal(
     emulator = emulator_with(*some(150))
     async with connect(emulator, era=era, database_url=place.url) as client:
         first = await summarize(client, group_by=["channel"])
-        asked = len(emulator.received)
+        by_hour = len(emulator.received)
         second = await summarize(client, group_by=["channel"])
     real = expected.totals(emulator.data.records, NOW)
     assert (first["basis"], first["api_requests"], figures(first)) == ("fetched", 8, real)
-    assert (second["basis"], second["api_requests"], len(emulator.received)) == ("held", 0, asked)
+    assert (second["basis"], second["api_requests"], len(emulator.received)) == ("held", 0, by_hour)
     assert second == {**first, "basis": "held", "api_requests": 0}
 
 
@@ -142,12 +142,12 @@ async def test_every_group_and_pair_of_groups_is_what_the_account_holds() -> Non
                 by = [first] if first == second else [first, second]
                 answer = await summarize(client, group_by=by, time_zone="Asia/Kolkata")
                 real = expected.grouped(emulator.data.records, NOW, [KEYS[name] for name in by])
-                shown = table(answer)
+                truth = table(answer)
                 if "other" in str(answer["rows"][-1]):
-                    assert len(shown) == 51 < len(real)
-                    shown.popitem()
-                    real = {key: real[key] for key in shown}
-                assert shown == real
+                    assert len(truth) == 51 < len(real)
+                    truth.popitem()
+                    real = {key: real[key] for key in truth}
+                assert truth == real
     assert len(emulator.received) == 6
 
 
@@ -240,11 +240,11 @@ async def test_r68_a_brand_filter_is_answered_from_what_is_held_where_each_brand
     async with connect(emulator) as client:
         fetched = await summarize(client, **week, brand_name="Acme")
         await summarize(client, session_time__gte="7d")
-        held = await summarize(client, **week, brand_name="Acme")
+        saved = await summarize(client, **week, brand_name="Acme")
         window = {"session_time__gte": "48h", "session_time__lt": "24h"}
         page = await list_sessions(client, **window, brand_name="Acme")
-    assert (held["basis"], held["api_requests"], figures(held)) == ("held", 0, figures(fetched))
-    assert page["quota_left"] == held["quota_left"]
+    assert (saved["basis"], saved["api_requests"], figures(saved)) == ("held", 0, figures(fetched))
+    assert page["quota_left"] == saved["quota_left"]
     real = expected.among(emulator.data, NOW - 2 * DAY, NOW - DAY)
     branded = sum(each.brand_name == "Acme" for each in real)
     assert len(page["rows"]) == min(20, branded)
@@ -285,12 +285,12 @@ async def test_a_window_half_covered_costs_only_its_other_half() -> None:
     emulator = emulator_with(*some(400, hours=96), list_limit=None)
     async with connect(emulator, rate_limit=UNLIMITED) as client:
         half = await summarize(client, session_time__gte="72h", session_time__lt="24h")
-        whole = await summarize(client, session_time__gte="96h", max_requests=100)
+        complete = await summarize(client, session_time__gte="96h", max_requests=100)
     covered = expected.among(emulator.data, NOW - 3 * DAY, NOW - DAY)
     assert half["api_requests"] == -(-len(covered) // 20)
-    assert whole["api_requests"] <= -(-(400 - len(covered)) // 20) + 1
-    assert figures(whole) == expected.totals(emulator.data.records, NOW)
-    assert (whole["complete"], whole["basis"]) == (True, "fetched")
+    assert complete["api_requests"] <= -(-(400 - len(covered)) // 20) + 1
+    assert figures(complete) == expected.totals(emulator.data.records, NOW)
+    assert (complete["complete"], complete["basis"]) == (True, "fetched")
 
 
 async def test_partial_then_continued_equals_the_answer_in_one_go() -> None:
@@ -315,21 +315,21 @@ async def test_partial_then_continued_equals_the_answer_in_one_go() -> None:
 async def test_every_stop_on_the_way_says_what_is_missing_and_when_to_go_on() -> None:
     clock = FakeClock()
     emulator = emulator_with(*some(700), clock=clock)
-    said: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     async with connect(emulator, clock=clock) as client:
-        while not said or not said[-1]["complete"]:
-            said.append(await summarize(client, max_requests=100))
-            if not said[-1]["complete"]:
-                clock.pass_by(said[-1]["eta_s"])
+        while not answers or not answers[-1]["complete"]:
+            answers.append(await summarize(client, max_requests=100))
+            if not answers[-1]["complete"]:
+                clock.pass_by(answers[-1]["eta_s"])
     real = expected.totals(emulator.data.records, NOW)
-    for each in said[:-1]:
+    for each in answers[:-1]:
         assert (each["basis"], bool(each["missing"]), each["eta_s"] > 0) == ("fetched", True, True)
         assert "goes on from here" in each["why"]
         (gap,) = each["missing"]
         assert 0 < each["sessions"] < real["sessions"]
         assert gap.startswith("2026-11-20 09:")
-    assert sum(each["api_requests"] for each in said) <= 36
-    assert figures(said[-1])["sessions"] <= real["sessions"]
+    assert sum(each["api_requests"] for each in answers) <= 36
+    assert figures(answers[-1])["sessions"] <= real["sessions"]
 
 
 async def test_r71_the_times_in_applied_asked_again_are_the_same_question() -> None:
@@ -396,17 +396,19 @@ async def test_r67_with_the_mirror_off_a_count_goes_on_as_it_says() -> None:
     clock = FakeClock()
     emulator = emulator_with(*some(700), clock=clock)
     window = {"session_time__gte": "2026-11-20 09:00", "session_time__lt": "2026-11-21 09:00"}
-    said: list[dict[str, Any]] = []
+    answers: list[dict[str, Any]] = []
     async with connect(emulator, clock=clock, mirror=False) as client:
-        while not said or not said[-1]["complete"]:
-            said.append(await summarize(client, max_requests=10, **window))
+        while not answers or not answers[-1]["complete"]:
+            answers.append(await summarize(client, max_requests=10, **window))
             clock.pass_by(60)
-    assert ["same call goes on" in each.get("why", "") for each in said] == [
-        *([True] * (len(said) - 1)), False,
+    assert ["same call goes on" in each.get("why", "") for each in answers] == [
+        *([True] * (len(answers) - 1)), False,
     ]  # fmt: skip
-    assert 1 < len(said) <= 6
+    assert 1 < len(answers) <= 6
     end = datetime(2026, 11, 21, 9, tzinfo=UTC)
-    assert figures(said[-1]) == expected.totals(expected.among(emulator.data, end - DAY, end), NOW)
+    assert figures(answers[-1]) == expected.totals(
+        expected.among(emulator.data, end - DAY, end), NOW
+    )
 
 
 async def test_r68_many_gaps_are_told_as_at_most_five_spans_that_hold_them_all() -> None:
@@ -500,10 +502,10 @@ async def test_brands_are_told_as_far_as_the_payload_carries_them() -> None:
 async def test_the_operators_time_zone_holds_unless_the_question_names_one() -> None:
     late = make_record(1, created_at=datetime(2026, 11, 20, 20, 0, tzinfo=UTC))
     async with connect(emulator_with(late), time_zone="Asia/Kolkata") as client:
-        own = await summarize(client, group_by="day")
-        asked = await summarize(client, group_by="hour", time_zone="America/New_York")
-    assert (own["rows"][0][0], own["applied"]["time_zone"]) == ("2026-11-21", "Asia/Kolkata")
-    assert asked["rows"][0][0] == "2026-11-20 15:00"
+        by_day = await summarize(client, group_by="day")
+        by_hour = await summarize(client, group_by="hour", time_zone="America/New_York")
+    assert (by_day["rows"][0][0], by_day["applied"]["time_zone"]) == ("2026-11-21", "Asia/Kolkata")
+    assert by_hour["rows"][0][0] == "2026-11-20 15:00"
 
 
 @pytest.mark.parametrize(
@@ -517,7 +519,7 @@ async def test_groups_are_understood_however_a_client_writes_them(written: objec
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "answers"),
     [
         ({"group_by": ["status", "day", "hour"]}, "group_by names 3 groups; at most 2"),
         ({"group_by": "weather"}, "group_by is none of status, channel"),
@@ -534,11 +536,11 @@ async def test_groups_are_understood_however_a_client_writes_them(written: objec
     ],
 )
 async def test_what_cannot_be_meant_is_refused_before_any_request(
-    arguments: dict[str, Any], said: str
+    arguments: dict[str, Any], answers: str
 ) -> None:
     emulator = emulator_with(make_record(1))
     async with connect(emulator) as client:
-        assert said in await call_tool_error(client, "summarize_verify_sessions", **arguments)
+        assert answers in await call_tool_error(client, "summarize_verify_sessions", **arguments)
     assert emulator.received == []
 
 
@@ -590,8 +592,8 @@ async def test_an_api_that_fails_midway_is_answered_with_what_came_and_why(after
     assert answer["why"].startswith("The Verify API failed (500).")
     (gap,) = answer["missing"]
     start = datetime.fromisoformat(gap.split(" to ")[1]).replace(tzinfo=UTC)
-    shown = expected.among(emulator.data, start, NOW)
-    assert abs(answer["sessions"] - len(shown)) <= 1
+    truth = expected.among(emulator.data, start, NOW)
+    assert abs(answer["sessions"] - len(truth)) <= 1
     assert 0 < answer["sessions"] < 200
 
 
@@ -616,11 +618,11 @@ async def test_an_api_that_fails_where_something_is_held_is_answered_with_that()
         await summarize(client, session_time__gte="72h", session_time__lt="24h")
         emulator.fail_next(Fault.SERVER_ERROR, times=9)
         answer = await summarize(client, session_time__gte="72h")
-    held = expected.among(emulator.data, NOW - 3 * DAY, NOW - DAY)
+    saved = expected.among(emulator.data, NOW - 3 * DAY, NOW - DAY)
     assert (answer["complete"], answer["missing"]) == (
         False, ["2026-11-20 09:30:00 to 2026-11-21 09:30:00"],
     )  # fmt: skip
-    assert figures(answer) == expected.totals(held, NOW)
+    assert figures(answer) == expected.totals(saved, NOW)
     assert answer["why"].startswith("The Verify API failed (500).")
 
 
@@ -761,13 +763,13 @@ async def test_r37_what_is_purged_while_it_is_read_is_not_taken_for_nothing(
         await summarize(client, **window)
     monkeypatch.setattr(sqlite3, "connect", connect_)
     async with connect(emulator, database_url=file.url) as client:
-        held = await call_tool(client, tool, window)
+        saved = await call_tool(client, tool, window)
         purges += PURGE
         answer = await call_tool(client, tool, window)
     assert not purges
-    assert (held["api_requests"], answer["api_requests"]) == (0, asks)
+    assert (saved["api_requests"], answer["api_requests"]) == (0, asks)
     costs = ("api_requests", "quota_left", "basis")
-    assert [held[name] for name in held if name not in costs] == [
+    assert [saved[name] for name in saved if name not in costs] == [
         answer[name] for name in answer if name not in costs
     ]
 
