@@ -111,7 +111,7 @@ class SessionCounter:
 
     @property
     def _key(self) -> Hashable:
-        return ("census", self._query.session_filter)
+        return ("count", self._query.session_filter)
 
     async def _counted_result(
         self, scope: CountScope, count: CountResult, *, is_at_end: bool
