@@ -24,7 +24,7 @@ def order(tmp_path: Path) -> ReportOptions:
 
 def made(order: ReportOptions, app: App, clock: FakeClock | None = None, **settings: Any) -> int:
     world = (clock or FakeClock()).clock()
-    return report_file.run(order, replace(SANDBOX, **settings), app=app, world=world)
+    return report_file.run(order, replace(SANDBOX, **settings), app=app, clock=world)
 
 
 def data(order: ReportOptions) -> dict[str, Any]:

@@ -238,7 +238,7 @@ async def test_r55_the_work_for_anothers_session_is_the_work_for_none(tmp_path: 
     file = tmp_path / "m.sqlite3"
     settings = replace(SANDBOX, database_url=f"sqlite:///{file}")
     async with open_context(settings, clock=FakeClock().clock(), app=world()) as whole:
-        await whole.mirror.list_page(SessionFilter(), limit=20, offset=0, effort=CallContext())
+        await whole.mirror.list_page(SessionFilter(), limit=20, offset=0, call=CallContext())
         view = ContextsByCaller(whole).for_caller(Caller("x", 1, MINE))
         store = view.mirror.store
         assert store is not None
@@ -270,7 +270,7 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
         confined = SubaccountGateway(whole.gateway, MINE, is_known)
         with pytest.raises(InvalidArgument):
             await confined.list_sessions(
-                PageRequest(SessionFilter(subaccount=THEIRS), 1, 0), effort=CallContext()
+                PageRequest(SessionFilter(subaccount=THEIRS), 1, 0), call=CallContext()
             )
 
 

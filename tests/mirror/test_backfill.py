@@ -87,9 +87,9 @@ async def walk_window(
 ) -> BackfillProgress:
     """A walk of at most so many steps."""
     walker = Backfill(mirror, wanted or SessionFilter(), window)
-    effort = CallContext()
-    while not walker.done and effort.requests_sent < pages:
-        await walker.step(effort, budget=pages - effort.requests_sent)
+    call = CallContext()
+    while not walker.done and call.requests_sent < pages:
+        await walker.step(call, budget=pages - call.requests_sent)
         if after_each:
             await after_each()
         if walker.progress.failure or walker.progress.eta_s is not None:

@@ -44,7 +44,7 @@ async def test_a_walk_by_an_unlisted_filter_claims_nothing() -> None:
         assert await mirror.store.cached_windows("", WINDOW) == ()
         assert await mirror.store.recently_fetched("", WINDOW, NOW - HOUR) == []
         page_filter = NewFilter(carrier="x").restricted_to(WINDOW)
-        await mirror.list_page(page_filter, limit=20, offset=0, effort=CallContext())
+        await mirror.list_page(page_filter, limit=20, offset=0, call=CallContext())
         assert await mirror.store.cached_windows("", WINDOW) == ()
         await walk_window(mirror, SessionFilter())
         assert await mirror.store.cached_windows("", WINDOW) == (WINDOW,)
@@ -59,7 +59,7 @@ async def test_the_mirror_does_not_answer_by_an_unlisted_filter() -> None:
         for session_filter in (SessionFilter(), NewFilter(carrier="x")):
             call = CallContext()
             page_filter = session_filter.restricted_to(WINDOW)
-            page = await mirror.list_page(page_filter, limit=20, offset=0, effort=call)
+            page = await mirror.list_page(page_filter, limit=20, offset=0, call=call)
             assert len(page.sessions) == 20
             requests[type(session_filter)] = call.requests_sent
         assert requests == {SessionFilter: 0, NewFilter: 1}

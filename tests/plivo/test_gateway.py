@@ -39,7 +39,7 @@ async def test_a_caller_that_leaves_while_its_slot_is_granted_costs_none() -> No
 
         store.try_acquire = take  # type: ignore[method-assign] # as above
         with leaving:
-            await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, effort=CallContext())
+            await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, call=CallContext())
         for _ in range(3):
             await pause()
         assert leaving.cancelled_caught
@@ -52,7 +52,7 @@ async def test_the_last_refusal_closes_the_gate_for_everybody_too() -> None:
         for _ in range(MAX_ATTEMPTS):
             emulator.fail_next(Fault.TOO_MANY_RETRY_AFTER)
         with pytest.raises(RateLimited):
-            await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, effort=CallContext())
+            await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, call=CallContext())
         assert (await mirror.gateway.list_limiter.status()).eta_s == 7.0
 
 

@@ -63,13 +63,13 @@ def run(
     settings: Settings,
     *,
     app: Callable[..., Any] | None = None,
-    world: Clock | None = None,
+    clock: Clock | None = None,
 ) -> int:
     """Make the report; the exit code."""
     out = Console(stderr=True, highlight=False, soft_wrap=True)
     logs.configure(settings)
     try:
-        return anyio.run(_run_async, options, settings, app, world, out)
+        return anyio.run(_run_async, options, settings, app, clock, out)
     except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
         out.print(str(error), markup=False)
         return EXIT_CONFIGURE
@@ -85,12 +85,12 @@ async def _run_async(
     options: ReportOptions,
     settings: Settings,
     app: Callable[..., Any] | None,
-    world: Clock | None,
+    clock: Clock | None,
     out: Console,
 ) -> int:
     if options.path.exists() and not options.force:
         raise FileExistsError
-    async with open_context(settings, clock=world, app=app) as context:
+    async with open_context(settings, clock=clock, app=app) as context:
         report = await build_report(context, options, out)
     save(options.path, chart_page.html_with_data(report), force=options.force)
     exact = all(answer["complete"] for answer in report["answers"])

@@ -53,20 +53,20 @@ class SubaccountGateway:
     def api_clock(self) -> ApiClock:
         return self._parent.api_clock
 
-    async def list_sessions(self, request: PageRequest, *, effort: CallContext) -> Page:
+    async def list_sessions(self, request: PageRequest, *, call: CallContext) -> Page:
         session_filter = request.session_filter
         if session_filter.subaccount not in (None, self._subaccount):
             raise InvalidArgument("subaccount cannot be asked for: your token sees only its own.")
         confined_filter = replace(session_filter, subaccount=self._subaccount)
         confined_request = replace(request, session_filter=confined_filter)
-        return await self._parent.list_sessions(confined_request, effort=effort)
+        return await self._parent.list_sessions(confined_request, call=call)
 
-    async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
+    async def get_session(self, uuid: str, *, call: CallContext) -> Session:
         if not await self._is_listed(uuid):
             raise SessionNotFound(
                 "No such session was listed for you here. Find it with list_verify_sessions first."
             )
-        return await self._parent.get_session(uuid, effort=effort)
+        return await self._parent.get_session(uuid, call=call)
 
 
 class SharedDatabaseStatus:

@@ -86,13 +86,13 @@ class Backfill:
         self.done = not window.length
         self.first_page: Page | None = None
 
-    async def step(self, effort: CallContext, *, budget: int) -> None:
+    async def step(self, call: CallContext, *, budget: int) -> None:
         """Fetch the next page, or at most `budget` of them at once; `done` says when none is left.
 
         Faults and a used up quota end up in `progress`.
         """
         self.progress.eta_s = None
-        for offset, page in await self._fetch_pages(effort, self._next_width(budget)):
+        for offset, page in await self._fetch_pages(call, self._next_width(budget)):
             if offset != self._offset:
                 return  # a page came short though more follow: those behind it lie elsewhere
             if isinstance(page, QuotaExhausted):
@@ -109,7 +109,7 @@ class Backfill:
         return min(CONCURRENT_PAGES, budget) if many else 1
 
     async def _fetch_pages(
-        self, effort: CallContext, width: int
+        self, call: CallContext, width: int
     ) -> Sequence[tuple[int, Page | QuotaExhausted | ApiError]]:
         found: dict[int, Page | QuotaExhausted | ApiError] = {}
         session_filter = self._filter.restricted_to(self._reachable())
@@ -117,7 +117,7 @@ class Backfill:
         async def fetch(offset: int) -> None:
             try:
                 request = PageRequest(session_filter, PAGE_SIZE, offset, self._cursor)
-                found[offset] = await self._mirror.fetch(request, effort=effort)
+                found[offset] = await self._mirror.fetch(request, call=call)
             except (QuotaExhausted, ApiError) as error:
                 found[offset] = error
 

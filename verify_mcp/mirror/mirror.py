@@ -40,7 +40,7 @@ class Mirror:
         self._next_purge = gateway.api_clock.now()
 
     async def list_page(
-        self, session_filter: SessionFilter, *, limit: int, offset: int, effort: CallContext
+        self, session_filter: SessionFilter, *, limit: int, offset: int, call: CallContext
     ) -> Page:
         """One page of the filtered sessions, from the store if it provably has the API's page.
 
@@ -49,20 +49,20 @@ class Mirror:
         cached = await self._cached_page(session_filter, limit, offset)
         if cached is not None:
             return cached
-        return await self.fetch_and_save(session_filter, limit=limit, offset=offset, effort=effort)
+        return await self.fetch_and_save(session_filter, limit=limit, offset=offset, call=call)
 
     async def fetch_and_save(
-        self, session_filter: SessionFilter, *, limit: int, offset: int, effort: CallContext
+        self, session_filter: SessionFilter, *, limit: int, offset: int, call: CallContext
     ) -> Page:
         """One page from the API, which is saved. Raises QuotaExhausted or ApiError."""
-        page = await self.fetch(PageRequest(session_filter, limit, offset), effort=effort)
+        page = await self.fetch(PageRequest(session_filter, limit, offset), call=call)
         claim = provable_window(page) if session_filter.is_unfiltered() else None
         await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
         return page
 
-    async def fetch(self, request: PageRequest, *, effort: CallContext) -> Page:
+    async def fetch(self, request: PageRequest, *, call: CallContext) -> Page:
         """One page from the API, which the caller saves. Raises QuotaExhausted or ApiError."""
-        page = await self.gateway.list_sessions(request, effort=effort)
+        page = await self.gateway.list_sessions(request, call=call)
         for session in page.sessions:
             self._recent.remember(session)
         return page
@@ -95,7 +95,7 @@ class Mirror:
         except DatabaseUnavailable:
             return  # the database reports it once; answers go on without the mirror
 
-    async def get_session(self, reference: str, *, effort: CallContext) -> Session:
+    async def get_session(self, reference: str, *, call: CallContext) -> Session:
         """The session with this UUID, or the only session seen whose UUID begins with `reference`.
 
         Raises InvalidArgument, SessionNotFound, QuotaExhausted or ApiError.
@@ -104,7 +104,7 @@ class Mirror:
         cached = await self._cached_final(uuid)
         if cached is not None:
             return cached
-        session = await self.gateway.get_session(uuid, effort=effort)
+        session = await self.gateway.get_session(uuid, call=call)
         self._recent.remember(session)
         return session
 

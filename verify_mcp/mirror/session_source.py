@@ -24,8 +24,8 @@ class SessionSource(Protocol):
     def api_clock(self) -> ApiClock:
         """The API's clock."""
 
-    async def list_sessions(self, request: PageRequest, *, effort: CallContext) -> Page:
+    async def list_sessions(self, request: PageRequest, *, call: CallContext) -> Page:
         """One page of the filtered sessions. Raises QuotaExhausted or ApiError."""
 
-    async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
+    async def get_session(self, uuid: str, *, call: CallContext) -> Session:
         """One session. Raises QuotaExhausted, SessionNotFound or ApiError."""

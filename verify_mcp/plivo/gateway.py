@@ -49,43 +49,43 @@ class ApiGateway:
         """The API's clock."""
         return self._api.clock
 
-    async def list_sessions(self, request: PageRequest, *, effort: CallContext) -> Page:
+    async def list_sessions(self, request: PageRequest, *, call: CallContext) -> Page:
         """One page of the sessions that match. Raises QuotaExhausted or ApiError."""
         return await self._flights.run(
-            (request, effort.priority),
+            (request, call.priority),
             lambda: self._request_with_retries(
-                self.list_limiter, lambda: self._api.list_sessions(request), effort
+                self.list_limiter, lambda: self._api.list_sessions(request), call
             ),
         )
 
-    async def get_session(self, uuid: str, *, effort: CallContext) -> Session:
+    async def get_session(self, uuid: str, *, call: CallContext) -> Session:
         """One session. Raises QuotaExhausted, SessionNotFound or ApiError."""
         return await self._flights.run(
             ("session", uuid),
             lambda: self._request_with_retries(
-                self.get_limiter, lambda: self._api.get_session(uuid), effort
+                self.get_limiter, lambda: self._api.get_session(uuid), call
             ),
         )
 
     async def _request_with_retries(
-        self, limiter: RateLimiter, send: Callable[[], Awaitable[Answer]], effort: CallContext
+        self, limiter: RateLimiter, send: Callable[[], Awaitable[Answer]], call: CallContext
     ) -> Answer:
         """The answer to one request, each try of which takes a slot."""
         self._api.ensure_ready()  # what can fail without a request fails before it waits for one
         monotonic = self._clock.monotonic
-        deadline = effort.deadline or monotonic() + max_queue_wait(self._settings)
+        deadline = call.deadline or monotonic() + max_queue_wait(self._settings)
         failure: ApiError | None = None
         for attempt in range(1, MAX_ATTEMPTS + 1):
             queued_at = monotonic()
             try:
                 async with limiter.slot(
                     max_wait=deadline - monotonic(),
-                    priority=effort.priority,
-                    on_wait=lambda seconds: _show_waiting(effort, seconds),
+                    priority=call.priority,
+                    on_wait=lambda seconds: _show_waiting(call, seconds),
                 ) as slot:
                     metrics.record_wait(monotonic() - queued_at)
-                    effort.activity = "asking the Verify API"
-                    answer = await _send(slot, send, effort)
+                    call.activity = "asking the Verify API"
+                    answer = await _send(slot, send, call)
                     limiter.record_success()
                     return answer
             except QuotaExhausted:
@@ -113,17 +113,17 @@ class ApiGateway:
         return True
 
 
-def _show_waiting(effort: CallContext, seconds: float) -> None:
-    effort.activity = f"waiting for the API's quota, about {max(1, round(seconds))} s"
+def _show_waiting(call: CallContext, seconds: float) -> None:
+    call.activity = f"waiting for the API's quota, about {max(1, round(seconds))} s"
 
 
-async def _send(slot: Slot, send: Callable[[], Awaitable[Answer]], effort: CallContext) -> Answer:
+async def _send(slot: Slot, send: Callable[[], Awaitable[Answer]], call: CallContext) -> Answer:
     await checkpoint_if_cancelled()  # a call cancelled while its slot was granted sends nothing
     slot.sent = True
-    effort.requests_sent += 1
+    call.requests_sent += 1
     try:
         return await send()
     except ApiUnreachable as error:
         slot.sent = error.sent
-        effort.requests_sent -= not error.sent
+        call.requests_sent -= not error.sent
         raise

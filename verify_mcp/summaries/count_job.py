@@ -238,7 +238,7 @@ class CountJob:
         async def one(offset: int) -> None:
             try:
                 pages[offset] = await self._mirror.fetch_and_save(
-                    session_filter, limit=PAGE_SIZE, offset=offset, effort=self._call
+                    session_filter, limit=PAGE_SIZE, offset=offset, call=self._call
                 )
             except QuotaExhausted as busy:
                 self.result.eta_s = busy.eta_s

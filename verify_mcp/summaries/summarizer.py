@@ -58,7 +58,7 @@ class Summarizer:
         scope = self._query.session_filter.subaccount or ""
         if not self._query.is_end_pinned and await self._mirror.is_behind_store(scope):
             request = PageRequest(SessionFilter(), limit=1, offset=0)
-            await self._mirror.fetch(request, effort=self._budget.call)
+            await self._mirror.fetch(request, call=self._budget.call)
 
     async def _advance(self, state: State) -> State:
         """Do what a state names, and go on to the next one."""

@@ -71,7 +71,7 @@ async def get_verify_session(
     """One session with every attempt."""
     reference = parse_get(arguments, parse_context(app))
     try:
-        session = await app.mirror.get_session(reference, effort=call)
+        session = await app.mirror.get_session(reference, call=call)
     except QuotaExhausted as error:
         meta = await answer_meta(app, app.gateway.get_limiter, call)
         return session_pending_answer(reference, error.eta_s, meta)

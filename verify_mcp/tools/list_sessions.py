@@ -28,7 +28,7 @@ async def list_verify_sessions(
     try:
         limit = request_limit(request)
         page = await app.mirror.list_page(
-            clipped.sent, limit=limit, offset=request.offset, effort=call
+            clipped.sent, limit=limit, offset=request.offset, call=call
         )
     except QuotaExhausted as error:
         meta = await answer_meta(app, app.gateway.list_limiter, call)
