@@ -559,6 +559,15 @@ async def test_what_lies_beyond_ninety_days_is_missing_and_said_to_be() -> None:
     )  # fmt: skip
 
 
+async def test_r59_a_start_that_a_slow_clock_has_not_reached_is_no_empty_window() -> None:
+    api = emulator_with(make_record(1, minutes=5), make_record(2, minutes=90), clock=FakeClock())
+    slow = FakeClock(NOW - timedelta(minutes=20))
+    async with connect(api, clock=slow) as client:
+        answer = await summarize(client, session_time__gte=str(slow.now + timedelta(seconds=40)))
+
+    assert (answer["sessions"], answer["complete"]) == (1, True)
+
+
 async def test_ninety_days_are_all_there_is_and_complete() -> None:
     clock = FakeClock(NOW + timedelta(milliseconds=700))
     emulator = emulator_with(

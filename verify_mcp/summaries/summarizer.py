@@ -51,14 +51,19 @@ class Summarizer:
         return state.result
 
     async def _check_clock(self) -> None:
-        """Compare clocks if stored sessions seem to be of the future: the end is now by the API's.
+        """Compare clocks if this one seems to be slow: the end of the window is now by the API's.
 
-        A reply with another time makes the window anew in the next call.
+        It seems so if the window has no length or stored sessions are of the future. The tool runs
+        anew after a reply with another time.
         """
-        scope = self._query.session_filter.subaccount or ""
-        if not self._query.is_end_pinned and await self._mirror.is_behind_store(scope):
+        if not self._query.is_end_pinned and await self._seems_slow():
             request = PageRequest(SessionFilter(), limit=1, offset=0)
             await self._mirror.fetch(request, call=self._budget.call)
+
+    async def _seems_slow(self) -> bool:
+        if not self._query.window.length:
+            return not self._mirror.gateway.api_clock.is_compared
+        return await self._mirror.is_behind_store(self._query.session_filter.subaccount or "")
 
     async def _advance(self, state: State) -> State:
         """Do what a state names, and go on to the next one."""
