@@ -157,17 +157,23 @@ def open_database(
     try:
         return open_file()
     except DatabaseUnavailable as error:
-        if path is None or not error.damaged:
+        if path is None or not (error.damaged or _may_be_replaced(error)):
             raise
     with sqlite.recovery_lock(path):
         try:
-            return open_file()  # another process may have set it aside meanwhile
+            return open_file()  # under the lock no other process renames it
         except DatabaseUnavailable as error:
             if not error.damaged:
                 raise
             aside = sqlite.quarantine(path, error.reason)
             on_problem(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
         return open_file()
+
+
+def _may_be_replaced(error: DatabaseUnavailable) -> bool:
+    """Whether another process may have renamed the SQLite file, or a file beside it, meanwhile."""
+    name = str(getattr(error.__cause__, "sqlite_errorname", ""))
+    return error.gone or name.startswith("SQLITE_IOERR")
 
 
 def _migrate(database: Database) -> Database:
