@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -95,18 +96,18 @@ class Judge:
             yield Violation("stuck", text, call)
 
 
-class Asking:
+class Asking(ABC):
     """Questions to servers, each answer looked at; a subclass says how a call is made."""
 
     judge: Judge
 
+    @abstractmethod
     async def call(self, tool: str, server: int = 0, **arguments: Any) -> Call:
         """One call, its answer not looked at yet."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pass_by(self, **parts: float) -> None:
         """Let time pass."""
-        raise NotImplementedError
 
     async def summarize(self, server: int = 0, **arguments: Any) -> dict[str, Any]:
         """Ask for a summary, and look at it."""
