@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.client import APP, NOW, FakeClock, emulator_with, make_record, uuid
 from verify_mcp.emulator import (
     ASHA_SESSION,
     SANDBOX_AUTH_ID,
@@ -20,64 +21,13 @@ from verify_mcp.emulator import (
     AttemptRecord,
     Emulator,
     Options,
-    SessionRecord,
 )
 from verify_mcp.emulator import documented_sessions as documents
 
 pytestmark = pytest.mark.anyio
 
-NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 PATH = f"/v1/Account/{SANDBOX_AUTH_ID}/Verify/Session/"
-APP = "ec66515e-86f6-4507-8620-31c039538d7a"
 RETAIL = SUBACCOUNTS[0]
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class Clock:
-    def __init__(self, now: datetime = NOW) -> None:
-        self.now = now
-        self.ticks = 0.0
-
-    def pass_by(self, **span: float) -> None:
-        self.now += timedelta(**span)
-        self.ticks += timedelta(**span).total_seconds()
-
-
-def uuid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-000000000000"
-
-
-def session(number: int, minutes: float = 60.0, **changes: Any) -> SessionRecord:
-    created_at = NOW - timedelta(minutes=minutes)
-    sent = AttemptRecord(
-        uuid=uuid(number + 0xA000),
-        channel="sms",
-        status="delivered",
-        time=created_at + timedelta(milliseconds=20),
-        charge=Decimal("0.08"),
-    )
-    record = SessionRecord(
-        uuid=uuid(number),
-        recipient=f"91938001{number:04d}",
-        created_at=created_at,
-        resolved_at=created_at + timedelta(minutes=5),
-        attempts=(sent,),
-    )
-    return replace(record, **changes)
-
-
-def emulator(*records: SessionRecord, clock: Clock | None = None, **switches: Any) -> Emulator:
-    clock = clock or Clock()
-    return Emulator(
-        AccountData(records),
-        behaviour=Options(**switches),
-        clock=lambda: clock.now,
-        monotonic=lambda: clock.ticks,
-    )
 
 
 async def ask(
@@ -150,7 +100,9 @@ async def test_a_rich_golden_session_names_its_country_and_writes_indian_time() 
 async def test_a_session_without_attempts_has_nulls_and_the_zero_time(
     shape: str, time: str
 ) -> None:
-    _, body = await get_text(emulator(session(1, attempts=()), shape=shape), f"{PATH}{uuid(1)}/")
+    _, body = await get_text(
+        emulator_with(make_record(1, attempts=()), shape=shape), f"{PATH}{uuid(1)}/"
+    )
     assert (body["count"], body["attempt_details"], body["updated_at"]) == (0, None, time)
     assert body["charges"]["attempt_charges"] is None
     assert Decimal(body["charges"]["total_charge"]) == 0
@@ -158,7 +110,7 @@ async def test_a_session_without_attempts_has_nulls_and_the_zero_time(
 
 async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
     attempt = AttemptRecord(uuid=uuid(9), channel="sms", status="delivered", time=NOW)
-    record = session(
+    record = make_record(
         1,
         0.5,
         outcome="verified",
@@ -166,8 +118,8 @@ async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
         resolved_at=NOW + timedelta(seconds=30),
         attempts=(attempt, replace(attempt, time=NOW + timedelta(seconds=20))),
     )
-    clock = Clock(NOW - timedelta(minutes=1))
-    api = emulator(record, clock=clock, casing="sdk")
+    clock = FakeClock(NOW - timedelta(minutes=1))
+    api = emulator_with(record, clock=clock, casing="sdk")
     seen = []
     for seconds in (0, 40, 25, 40, 30):
         clock.pass_by(seconds=seconds)
@@ -198,7 +150,7 @@ async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
     ],
 )
 async def test_wrong_credentials_get_401_without_an_api_id(auth: Any) -> None:
-    transport = httpx.ASGITransport(emulator())
+    transport = httpx.ASGITransport(emulator_with())
     async with httpx.AsyncClient(transport=transport, auth=auth) as client:
         response = await client.get(f"http://emulator{PATH}")
     assert (response.status_code, list(response.json())) == (401, ["error"])
@@ -206,7 +158,7 @@ async def test_wrong_credentials_get_401_without_an_api_id(auth: Any) -> None:
 
 @pytest.mark.parametrize("header", ["Bearer abc", "Basic", "Basic ???", "Basic //8="])
 async def test_an_authorization_that_is_not_basic_counts_as_none(header: str) -> None:
-    response = await ask(emulator(), auth=None, headers={"Authorization": header})
+    response = await ask(emulator_with(), auth=None, headers={"Authorization": header})
     assert (response.status_code, response.json()) == (
         401,
         {"error": "authentication credentials were not provided"},
@@ -214,7 +166,7 @@ async def test_an_authorization_that_is_not_basic_counts_as_none(header: str) ->
 
 
 async def test_other_paths_methods_and_missing_slashes_are_refused() -> None:
-    api = emulator(session(1))
+    api = emulator_with(make_record(1))
     assert await get_text(api, "/v1/Account/") == (404, {"error": "not found"})
     assert await get_text(api, f"{PATH}/") == (404, {"error": "not found"})
     assert await get_text(api, PATH[:-1]) == (404, {"error": "not found"})
@@ -226,7 +178,7 @@ async def test_other_paths_methods_and_missing_slashes_are_refused() -> None:
 
 
 async def test_get_knows_only_sessions_of_the_last_ninety_days() -> None:
-    api = emulator(session(1), session(2, 91 * 24 * 60))
+    api = emulator_with(make_record(1), make_record(2, 91 * 24 * 60))
     statuses = [(await get_text(api, f"{PATH}{name}/"))[0] for name in (uuid(1), uuid(2), "nope")]
     assert statuses == [200, 404, 404]
     api.behaviour = Options(malformed_uuid="refuse")
@@ -234,7 +186,7 @@ async def test_get_knows_only_sessions_of_the_last_ninety_days() -> None:
 
 
 async def test_every_reply_has_a_fresh_api_id_that_is_also_its_request_id() -> None:
-    api = emulator(session(1))
+    api = emulator_with(make_record(1))
     replies = [await ask(api), await ask(api), await ask(api, f"{PATH}{uuid(7)}/")]
     ids = [reply.json()["api_id"] for reply in replies]
     assert len(set(ids)) == 3
@@ -265,21 +217,21 @@ async def test_every_reply_has_a_fresh_api_id_that_is_also_its_request_id() -> N
 async def test_a_parameter_that_makes_no_sense_gets_400_and_its_name(
     params: dict[str, str],
 ) -> None:
-    response = await ask(emulator(), params=params)
+    response = await ask(emulator_with(), params=params)
     [name] = params
     assert (response.status_code, set(response.json())) == (400, {"api_id", "error"})
     assert response.json()["error"].startswith(name)
 
 
 async def test_clamping_bends_what_validation_would_refuse() -> None:
-    api = emulator(*(session(number, number) for number in range(1, 4)), clamp=True)
+    api = emulator_with(*(make_record(number, number) for number in range(1, 4)), clamp=True)
     assert await list_page(api, limit=0) == [uuid(1)]
     assert await list_page(api, limit=99, offset=-4) == [uuid(1), uuid(2), uuid(3)]
     assert await list_page(api, limit="ten", offset="x") == [uuid(1), uuid(2), uuid(3)]
 
 
 async def test_unknown_parameters_are_ignored_or_refused_as_switched() -> None:
-    api = emulator(session(1))
+    api = emulator_with(make_record(1))
     assert await list_page(api, session_time_gte="2030-01-01 00:00", cursor="x") == [uuid(1)]
     api.behaviour = Options(unknown_params="refuse")
     assert (await get_text(api, params={"session_time_gte": "2030-01-01 00:00"}))[0] == 400
@@ -290,8 +242,8 @@ async def test_unknown_parameters_are_ignored_or_refused_as_switched() -> None:
 
 
 async def test_filters_are_joined_by_and() -> None:
-    base = session(1, 10)
-    api = emulator(
+    base = make_record(1, 10)
+    api = emulator_with(
         base,
         replace(base, uuid=uuid(2), app_uuid=APP, alias="Log in", app_hash="a+b/c="),
         replace(base, uuid=uuid(3), country="FR", brand_name="A & B", subaccount=RETAIL),
@@ -319,7 +271,7 @@ async def test_filters_are_joined_by_and() -> None:
 
 
 async def test_smaller_switches_change_one_thing_each() -> None:
-    api = emulator(session(1), session(2, subaccount=RETAIL), any_case_status=True)
+    api = emulator_with(make_record(1), make_record(2, subaccount=RETAIL), any_case_status=True)
     assert await list_page(api, status="EXPIRED") == [uuid(1), uuid(2)]
     api.behaviour = Options(malformed_app="empty")
     assert await list_page(api, app_uuid="nope") == []
@@ -336,7 +288,7 @@ async def test_smaller_switches_change_one_thing_each() -> None:
 
 
 async def test_a_subaccount_sees_only_its_own_rows() -> None:
-    api = emulator(session(1), session(2, subaccount=RETAIL))
+    api = emulator_with(make_record(1), make_record(2, subaccount=RETAIL))
     path = PATH.replace(SANDBOX_AUTH_ID, RETAIL)
     for params in ({}, {"subaccount": SUBACCOUNTS[1]}):
         _, body = await get_text(api, path, user=RETAIL, params=params)

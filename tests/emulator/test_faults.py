@@ -33,11 +33,6 @@ SMALL = Options(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def session(number: int) -> SessionRecord:
     at = NOW - timedelta(minutes=number)
     sent = AttemptRecord(

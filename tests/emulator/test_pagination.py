@@ -32,11 +32,6 @@ DAY = timedelta(days=1)
 PATH = f"/v1/Account/{SANDBOX_AUTH_ID}/Verify/Session/"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def session(number: int, created_at: datetime) -> SessionRecord:
     return SessionRecord(
         uuid=f"{number:08x}-0000-4000-8000-000000000000",

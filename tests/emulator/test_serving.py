@@ -29,11 +29,6 @@ AUTH = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
 PINNED = datetime(2023, 6, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def get_json(*words: str, **environ: str) -> Emulator:
     parser = argparse.ArgumentParser("emulator")
     add_arguments(parser, environ)
