@@ -27,8 +27,6 @@ def estimated_groups(
     format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """Groups of the whole window: what is known exactly, and the estimate of the rest."""
-    if any(each in ("day", "hour") for each in request.group_by):
-        return {"note": "A sample says nothing of single days or hours: raise max_requests."}
     around, inside = result.groups_around or {}, result.groups_inside
     groups = {
         key: _combine(

@@ -6,6 +6,7 @@ from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, total
 from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.estimated_groups import estimated_groups
 from verify_mcp.tools.formatting import RecipientFormatter, group_labels
+from verify_mcp.tools.span_table import span_table
 from verify_mcp.tools.summary_request import SummarizeRequest
 from verify_mcp.tools.summary_totals import total_fields
 
@@ -24,7 +25,11 @@ def group_table(
     if not request.group_by:
         return {}
     if result.count is not None:
-        if result.groups_around is None or not result.count.groups:
+        if result.groups_around is None:
+            return {}
+        if set(request.group_by) & {"day", "hour"}:
+            return span_table(request, result.count, result.groups_around)
+        if not result.count.groups:
             return {}  # before any page is drawn, the known part alone would pass for all
         return estimated_groups(request, result, result.count, format_recipient)
     columns = ATTEMPT_COLUMNS if "attempt_status" in request.group_by else GROUP_COLUMNS
