@@ -1,4 +1,4 @@
-"""Days and hours of a window that is too large to fetch: bounds that close in until they are exact."""
+"""Days and hours of a window too large to fetch: bounds that close in until they are exact."""
 
 from __future__ import annotations
 

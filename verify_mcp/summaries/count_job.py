@@ -12,11 +12,10 @@ from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror
-from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
 from verify_mcp.summaries.exact_count import CountSearch
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
-from verify_mcp.summaries.page_reader import Budget, PageReader, with_page
+from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
@@ -63,9 +62,9 @@ class CountJob:
         search = self._counts.search(ANY_STATUS)
         self._counts.store(ANY_STATUS, with_page(search, 0, first))
 
-    def resume(self, call: CallContext, budget: Budget) -> None:
-        """Go on for `call`, with as many requests as `budget` returns each time."""
-        self._reader.resume(call, budget)
+    def resume(self, budget: RequestBudget) -> None:
+        """Go on for the call of this budget."""
+        self._reader.resume(budget)
 
     async def count_all(self) -> None:
         """Count all sessions that the filter matches."""
@@ -127,7 +126,7 @@ class CountJob:
         self._drawn_pages = self._draw(total)
         draws = all(span.is_exact for span in self.result.spans.values())
         left = self._undrawn_pages(self._drawn_pages) if draws else []
-        while left and self._reader.requests_left() > 0 and not self._reader.is_stopped:
+        while left and await self._reader.may_narrow():
             await self._reader.read(left[:CONCURRENT_PAGES], self._filter, self._pages)
             left = left[CONCURRENT_PAGES:]
         self.result.sampled_pages = sum(offset < total for offset in self._pages)

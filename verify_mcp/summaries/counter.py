@@ -89,14 +89,14 @@ class SessionCounter:
         job = CountJob(self._mirror, self._query.session_filter, hull, scope, random=self._random)
         if newest.progress.window.end == hull.end and _is_full(newest.first_page):
             job.seed_first_page(newest.first_page)
-        job.resume(self._budget.call, self._budget.requests_left)
+        job.resume(self._budget)
         await job.count_all()
         return job
 
     async def count(self, job: CountJob) -> SummaryResult:
         """The result of a count, as far as the budget goes."""
         async with job.lock:
-            job.resume(self._budget.call, self._budget.requests_left)
+            job.resume(self._budget)
             await job.count_all()
             spans = await self._reader.span_scope(job.result.window)
             if spans is not None:

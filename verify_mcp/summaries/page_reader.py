@@ -1,7 +1,8 @@
 """The pages that a count reads, as far as the requests of a call go."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import anyio
 
@@ -14,8 +15,19 @@ from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.exact_count import CountSearch
 
-Budget = Callable[[], int]
-"""How many requests may still be spent."""
+
+class RequestBudget(Protocol):
+    """What a call may still spend."""
+
+    @property
+    def call(self) -> CallContext:
+        """The call that spends it."""
+
+    def requests_left(self) -> int:
+        """Requests that the call may still send."""
+
+    async def may_narrow(self) -> bool:
+        """Whether a request may be sent that only makes figures more exact."""
 
 
 @dataclass(slots=True)
@@ -24,13 +36,20 @@ class PageReader:
 
     mirror: Mirror
     result: CountResult
-    requests_left: Budget = lambda: 0
-    call: CallContext = field(default_factory=CallContext)
+    budget: RequestBudget | None = None
 
-    def resume(self, call: CallContext, budget: Budget) -> None:
-        """Go on for `call`, with as many requests as `budget` returns each time."""
-        self.call, self.requests_left = call, budget
+    def resume(self, budget: RequestBudget) -> None:
+        """Go on for the call of this budget."""
+        self.budget = budget
         self.result.eta_s = self.result.failure = None
+
+    def requests_left(self) -> int:
+        """How many requests may still be sent."""
+        return 0 if self.budget is None or self.is_stopped else self.budget.requests_left()
+
+    async def may_narrow(self) -> bool:
+        """Whether a page may be read that only makes figures more exact."""
+        return self.budget is not None and not self.is_stopped and await self.budget.may_narrow()
 
     @property
     def is_stopped(self) -> bool:
@@ -41,11 +60,14 @@ class PageReader:
         self, offsets: Sequence[int], session_filter: SessionFilter, pages: dict[int, Page]
     ) -> None:
         """Fetch some pages at once, as far as the budget goes."""
+        if self.budget is None:
+            return
+        call = self.budget.call
 
         async def one(offset: int) -> None:
             try:
                 pages[offset] = await self.mirror.fetch_and_save(
-                    session_filter, limit=PAGE_SIZE, offset=offset, call=self.call
+                    session_filter, limit=PAGE_SIZE, offset=offset, call=call
                 )
             except QuotaExhausted as busy:
                 self.result.eta_s = busy.eta_s

@@ -50,7 +50,7 @@ class SpanCounter:
         """Read pages until each span is exact, or only `reserve` requests are left."""
         session_filter = replace(self._filter, status=status or self._filter.status)
         ranks = self._ranks(status, total, pages)
-        while reader.requests_left() > reserve and not reader.is_stopped:
+        while reader.requests_left() > reserve and await reader.may_narrow():
             offset = ranks.next_offset(pages)
             if offset is None:
                 break
