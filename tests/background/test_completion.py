@@ -61,7 +61,7 @@ async def test_people_find_the_reserve_free_while_the_background_works() -> None
 
 async def test_windows_are_completed_in_the_order_of_asking_and_the_status_shows_it() -> None:
     clock = FakeClock()
-    async with connect_with_background(account_of(200, clock), clock) as (client, context):
+    async with connect_with_background(account_of(120, clock), clock) as (client, context):
         old = {"session_time__gte": "2026-11-18 10:00", "session_time__lt": "2026-11-19 16:00"}
         new = {"session_time__gte": "2026-11-20 00:00", "session_time__lt": "2026-11-21 07:00"}
         first = await summarize(client, **old)
@@ -85,7 +85,7 @@ async def test_windows_are_completed_in_the_order_of_asking_and_the_status_shows
 async def test_one_of_several_processes_works_and_another_goes_on_when_it_dies(
     place: Place, clock: SharedClock
 ) -> None:
-    emulator = account_of(80, clock)
+    emulator = account_of(50, clock)
     settings: dict[str, Any] = {"database_url": place.url}
     async with (
         connect_with_background(emulator, clock, **settings) as (_, standby),
@@ -100,14 +100,13 @@ async def test_one_of_several_processes_works_and_another_goes_on_when_it_dies(
         clock.pass_by(LEASE_TTL)  # without a heartbeat
         await work_until_idle(standby, clock)
         assert (await summarize(client, **SETTLED))["basis"] == "held"
-        assert len(emulator.received) <= 20 + 1.1 * 80
+        assert len(emulator.received) <= 20 + 1.1 * 50
 
 
-async def test_a_429_stops_the_background_of_every_process_for_ten_minutes(
-    place: Place, clock: SharedClock
-) -> None:
-    emulator = account_of(80, clock)
-    settings: dict[str, Any] = {"database_url": place.url}
+async def test_a_429_stops_the_background_of_every_process_for_ten_minutes(file: Place) -> None:
+    clock = FakeClock()
+    emulator = account_of(60, clock)
+    settings: dict[str, Any] = {"database_url": file.url}
     async with connect_with_background(emulator, clock, **settings) as (client, context):
         await summarize(client, **SETTLED)
         clock.pass_by(60)
