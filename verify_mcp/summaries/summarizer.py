@@ -71,7 +71,7 @@ class Summarizer:
     async def _count(self, state: LookForJob | ResumeCount | StartCount | Count) -> State:
         match state:
             case LookForJob():
-                job = self._counter.resumable_job()
+                job = await self._counter.find_job()
                 return state.next(job, self._budget.requests_left())
             case ResumeCount():
                 return await self._resume_count(state)
