@@ -52,7 +52,7 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
   if (!step) return [];
   const { answer, pick } = step;
   return [
-    header("Verify sessions", answer, pick, false),
+    header("Verify sessions", answer, pick, answer.madeUp),
     ...(trail.length > 1 ? [crumbs(trail, actions)] : []),
     ...headline(step.figures, answer),
     extent(answer, actions && (() => actions.ask(same(answer, pick), null))),

@@ -46,7 +46,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
         "VERIFY_MCP_… variables in the README.",
     )
     parser.add_argument("--version", action="version", version=f"verify-mcp {__version__}")
-    parser.set_defaults(command=run_serve, sandbox=False, http=False)
+    parser.set_defaults(command=run_serve, sandbox=False, real_pace=False, http=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     add_serve_command(commands)
     add_demo_command(commands)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from verify_mcp.cli.sandbox import unlimited_sandbox
+from verify_mcp.cli.sandbox import sandbox
 from verify_mcp.settings import read_settings
 
 
@@ -45,5 +45,5 @@ def _report(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         return report_file.run(report_options, read_settings(os.environ))
-    settings, app = unlimited_sandbox()
+    settings, app = sandbox()
     return report_file.run(report_options, settings, app=app)

@@ -77,7 +77,7 @@ async def _call_handler(
     answer = await definition.handler(app, arguments, call)
     if abs(clock.offset - offset) > CLOCK_TOLERANCE:
         answer = await definition.handler(app, arguments, call)
-    return answer
+    return envelope.mark_made_up(answer, app.settings)
 
 
 def _error_result(message: str) -> CallToolResult:
