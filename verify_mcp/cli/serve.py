@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from verify_mcp.cli.parsers import add_command, whole_number
 from verify_mcp.cli.sandbox import sandbox
 from verify_mcp.cli.terminal import print_err
 from verify_mcp.errors import InvalidSetting
@@ -15,7 +16,18 @@ from verify_mcp.settings import Settings, read_settings
 
 def add_serve_command(subparsers: Any) -> None:
     """Add the command `serve`."""
-    serve = subparsers.add_parser("serve", help="serve MCP over stdin and stdout (the default)")
+    serve = add_command(
+        subparsers,
+        "serve",
+        "serve MCP over stdin and stdout (the default)",
+        "Answers an MCP client about the account's Verify sessions. A client starts it and speaks "
+        "to it over stdin and stdout; with --http it serves a team over Streamable HTTP at /mcp.",
+        (
+            "verify-mcp serve",
+            "verify-mcp serve --sandbox",
+            "verify-mcp serve --http --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem",
+        ),
+    )
     serve.add_argument(
         "--sandbox",
         nargs="?",
@@ -49,9 +61,13 @@ def _add_http_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default %(default)s)"
     )
-    serve.add_argument("--port", type=int, default=8000, help="port (default %(default)s)")
-    serve.add_argument("--tls-cert", type=Path, help="file of the certificate and its chain (PEM)")
-    serve.add_argument("--tls-key", type=Path, help="file of the certificate's key (PEM)")
+    serve.add_argument(
+        "--port", type=whole_number(0, 65535), default=8000, help="port (default %(default)s)"
+    )
+    serve.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="the certificate and its chain (PEM)"
+    )
+    serve.add_argument("--tls-key", type=Path, metavar="FILE", help="the certificate's key (PEM)")
 
 
 def run_serve(options: argparse.Namespace) -> int:
