@@ -129,7 +129,7 @@ def test_the_bar_goes_by_the_time_that_is_over_and_the_clock_by_the_time_left() 
 
 async def test_progress_counts_down_by_the_quota_while_requests_wait() -> None:
     clock = FakeClock()
-    emulator = emulator_with(*(make_record(n, 60 + n) for n in range(1200)), clock=clock)
+    emulator = emulator_with(*(make_record(n, 1 + n) for n in range(1200)), clock=clock)
     out = Console(file=io.StringIO(), width=100, force_terminal=True)
     async with open_context_of(emulator, clock, rate_limit=Rate(20, 60.0)) as context:
         await sync_command("24h", None, "")(context, out)

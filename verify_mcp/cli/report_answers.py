@@ -74,7 +74,8 @@ async def _improve(
     """The totals exact where that is possible in time, otherwise from a larger sample."""
     time_left = question.deadline - context.clock.monotonic()
     if in_background(totals.get("eta_exact_s", 0), context.settings.rate_limit) > time_left:
-        return await _ask_repeatedly(context, question, SAMPLE_PAUSE, update)
+        # With more requests at hand than it has pages, the window would be fetched instead.
+        return await _ask_repeatedly(context, question, DEFAULT_MAX_REQUESTS, SAMPLE_PAUSE, update)
     missing = gaps(question.window, await store.cached_windows("", question.window))
 
     def show(estimate: FetchEstimate) -> None:
@@ -83,7 +84,7 @@ async def _improve(
     await fetch_windows(context, SessionFilter(), missing, show, deadline=question.deadline)
     # A count that was begun before would go on, though the mirror has its sessions now.
     context.resumable_jobs.clear()
-    return await _ask_repeatedly(context, question, MIN_PAUSE, update)
+    return await _ask_repeatedly(context, question, MAX_REQUESTS, MIN_PAUSE, update)
 
 
 async def _ask_until_known(
@@ -101,10 +102,14 @@ async def _ask_until_known(
 
 
 async def _ask_repeatedly(
-    context: AppContext, question: ReportQuestion, least_pause: float, update: UpdateProgress
+    context: AppContext,
+    question: ReportQuestion,
+    max_requests: int,
+    least_pause: float,
+    update: UpdateProgress,
 ) -> Answer:
     """The totals, asked until they are complete, or the deadline comes."""
-    most = MAX_REQUESTS if context.clock.monotonic() < question.deadline else 0
+    most = max_requests if context.clock.monotonic() < question.deadline else 0
     while True:
         answer = await _ask(context, question, (), most)
         pause = max(least_pause, float(answer.get("eta_s", 0)))
