@@ -112,15 +112,28 @@ class Mirror:
         """The API's time, aware UTC, by which every window is decided."""
         return self.gateway.api_clock.now()
 
-    async def is_behind_store(self, scope: str) -> bool:
+    async def is_behind_store(self) -> bool:
         """Whether the store has sessions fetched at a time that this clock has not reached yet."""
-        if self.store is None or self.gateway.api_clock.is_compared:
-            return False
-        try:
-            latest = await self.store.latest_fetch(scope)
-        except DatabaseUnavailable:
-            return False
+        latest = await self._latest_fetch()
         return latest is not None and latest > self.now() + CLOCK_TOLERANCE
+
+    async def confirmed_now(self) -> datetime:
+        """The latest instant that the API's clock is known to have reached, aware UTC.
+
+        Until a reply shows the API's time, it is the instant of the latest fetch that is stored:
+        this machine's clock may be ahead.
+        """
+        latest = await self._latest_fetch()
+        return self.now() if latest is None else min(latest, self.now())
+
+    async def _latest_fetch(self) -> datetime | None:
+        """The latest fetch that is stored; None without one, and once the clocks are compared."""
+        if self.store is None or self.gateway.api_clock.is_compared:
+            return None
+        try:
+            return await self.store.latest_fetch()
+        except DatabaseUnavailable:
+            return None
 
     async def cached_windows(
         self, scope: str, within: Window, max_staleness: timedelta

@@ -63,7 +63,7 @@ class Summarizer:
     async def _seems_slow(self) -> bool:
         if not self._query.window.length:
             return not self._mirror.gateway.api_clock.is_compared
-        return await self._mirror.is_behind_store(self._query.session_filter.subaccount or "")
+        return await self._mirror.is_behind_store()
 
     async def _advance(self, state: State) -> State:
         """Do what a state names, and go on to the next one."""
