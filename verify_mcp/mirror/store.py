@@ -14,7 +14,7 @@ from verify_mcp.domain.filters import TEXT_FILTERS, SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
-from verify_mcp.mirror import coverage, daily_totals, rebuild, session_rows
+from verify_mcp.mirror import apps, coverage, daily_totals, rebuild, session_rows
 from verify_mcp.mirror.daily_totals import day_number
 from verify_mcp.mirror.figure_store import FigureStore
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
@@ -52,6 +52,7 @@ class Store(FigureStore):
         rows = [self._row(session, fetched) for session in stored]
         params = [row.params(account_scope) for row in rows]
         bodies = [row.body_params(account_scope) for row in rows]
+        named = apps.app_params(self.account, stored)
         claims = self._settled_part(sessions, window, fetched)
         fetches = _without_unstorable(sessions, window) if walked else ()
 
@@ -60,6 +61,7 @@ class Store(FigureStore):
             if session_rows.upsert(connection, params, bodies):
                 days = {day_number(session.created) for session in stored}
                 daily_totals.delete(connection, account_scope, days)
+                apps.upsert_apps(connection, named)
             if claims:
                 coverage.add_covered(connection, account_scope, claims)
             _update_daily_totals(connection, account_scope, stored, claims)
@@ -160,6 +162,12 @@ class Store(FigureStore):
             lambda connection: session_rows.recipients_like(connection, self.account, start, end)
         )
 
+    async def read_apps(self) -> dict[str, str]:
+        """The alias of each app of the account, "" where none is known."""
+        return await self.database.read_batched(
+            lambda connection: apps.read_apps(connection, self.account)
+        )
+
     async def stats(self, scope: str) -> tuple[int, tuple[Window, ...]]:
         """How many sessions of the account are stored, and every covered window of the scope."""
 
@@ -198,6 +206,7 @@ class Store(FigureStore):
             self.lock(connection)
             coverage.delete_before(connection, self.account, edge)
             daily_totals.delete_before(connection, self.account, edge)
+            apps.delete_before(connection, self.account, edge)
             return session_rows.delete_before(connection, self.account, edge)
 
         return await self.database.write(work)

@@ -72,7 +72,11 @@ class CountJob:
 
     async def count_statuses(self) -> None:
         """Count each status, all once more if they do not add up."""
-        if self._filter.status is not None or ANY_STATUS not in self.result.counts:
+        if ANY_STATUS not in self.result.counts:
+            return
+        if self._filter.status is not None:
+            self.result.counts |= dict.fromkeys(COUNT_ORDER, 0)
+            self.result.counts[self._filter.status] = self.result.counts[ANY_STATUS]
             return
         for status in COUNT_ORDER:
             self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())

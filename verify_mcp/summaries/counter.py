@@ -166,7 +166,18 @@ class SessionCounter:
             sessions = [session for session in sessions if session.created in covered]
         tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
         as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
-        return SummaryResult("fetched", covered, tallies_module.merge(outside, tallies), as_of)
+        return SummaryResult(
+            "fetched",
+            covered,
+            tallies_module.merge(outside, tallies),
+            as_of,
+            parts=tuple(around) if query.session_filter.answerable_from_mirror() else (),
+            sessions=(*sessions, *self._sessions_outside(scope)),
+        )
+
+    def _sessions_outside(self, scope: CountScope) -> tuple[Session, ...]:
+        """The sessions fetched around the window counted that the mirror cannot answer."""
+        return () if self._query.session_filter.answerable_from_mirror() else scope.sessions
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
         """The groups of the sessions around the window counted, None when they are gone."""

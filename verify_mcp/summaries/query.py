@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.ranking import Ranking
 from verify_mcp.domain.reach import explain_reach
-from verify_mcp.domain.tallies import Tallies
+from verify_mcp.domain.sessions import Session
+from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window
 from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import CountResult
@@ -39,6 +41,8 @@ class SummaryQuery:
     is_end_pinned: bool
     group_by: tuple[str, ...] = ()
     zone: tzinfo = UTC
+    ranking: Ranking = field(default_factory=Ranking)
+    """Which groups are shown: of some the database has too many to read them all."""
     max_requests: int | None = None
     """Requests that the caller allows; None leaves a few of the quota for the next question."""
 
@@ -64,6 +68,14 @@ class SummaryResult:
     pages_left: float | None = None
     """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
+    parts: tuple[Window, ...] = ()
+    """The windows of it that were read from the mirror."""
+    sessions: tuple[Session, ...] = ()
+    """The sessions of it that were fetched."""
+    other_groups: int = 0
+    """How many groups of the mirror were not read one by one."""
+    rest: Tally = field(default_factory=Tally)
+    """The tally of those groups."""
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
     groups_around: Tallies | None = None

@@ -128,7 +128,10 @@ class TakeFirstSteps:
         left = [
             backfill.progress for backfill in dropwhile(lambda backfill: backfill.done, backfills)
         ]
-        if not left or is_affordable(left, requests_left, is_generous=self.query.is_generous):
+        # What the API cannot filter by cannot be counted there.
+        is_local = self.query.session_filter.is_decided_locally()
+        is_generous = self.query.is_generous
+        if not left or is_local or is_affordable(left, requests_left, is_generous=is_generous):
             return Fetch(self.query, self.cached, tuple(backfills), self.is_older)
         return ReadAgain(self.query, self.cached, tuple(backfills), self.is_older)
 
@@ -255,7 +258,15 @@ def _start_from(
 ) -> "Answer | Refresh | TakeFirstSteps":
     missing = cached.missing
     if not missing:
-        result = SummaryResult("held", cached.window, cached.tallies, cached.as_of)
+        result = SummaryResult(
+            "held",
+            cached.window,
+            cached.tallies,
+            cached.as_of,
+            parts=cached.parts,
+            other_groups=cached.other_groups,
+            rest=cached.rest,
+        )
         return _finish(query, result, is_older=is_older)
     if len(missing) > 1 and query.session_filter.recipient:
         # One page holds a recipient's sessions of months; each gap would cost a page.

@@ -4,7 +4,7 @@ Times are UTC without fractions, money is the exact decimal. A text that came fr
 only where it is data, never in a sentence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -60,10 +60,21 @@ def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
 
 
 def group_labels(
-    by: Sequence[str], key: GroupKey, format_recipient: RecipientFormatter
+    by: Sequence[str],
+    key: GroupKey,
+    format_recipient: RecipientFormatter,
+    app_names: Mapping[str, str],
 ) -> list[str]:
-    """A group's key as the first cells of its row."""
-    forms = {"recipient": format_recipient, "prefix": phones.format_number}
+    """A group's key as the first cells of its row; an app has its alias where that is known."""
+
+    def format_app(app: str) -> str:
+        return f"{app_names[app]} ({app[:8]})" if app_names.get(app) else app
+
+    forms = {
+        "recipient": format_recipient,
+        "prefix": phones.format_number,
+        "app": format_app,
+    }
     return [
         forms[group](name) if group in forms else name for group, name in zip(by, key, strict=True)
     ]

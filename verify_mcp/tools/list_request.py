@@ -10,19 +10,23 @@ from verify_mcp.tools.arguments import (
     TIME_ARGUMENTS,
     Argument,
     ParseContext,
-    echo_recipient,
     parse,
     parse_choice,
     parse_integer,
-    parse_recipient,
     parse_subaccount,
     parse_text,
-    parse_uuid,
-    recipient_as_written,
+)
+from verify_mcp.tools.filter_arguments import (
+    CHANNEL,
+    COUNTRY,
+    RECIPIENT,
+    echo_recipients,
+    filter_of,
+    parse_app,
 )
 
 LIST_ARGUMENTS = (
-    Argument("app_uuid", "UUID of the Verify application.", parse_uuid),
+    Argument("app_uuid", "UUID of the Verify application, or its start.", parse_app),
     Argument(
         "status",
         "Current status.",
@@ -31,7 +35,9 @@ LIST_ARGUMENTS = (
         ),
         extra_schema={"enum": list(STATUSES)},
     ),
-    Argument("recipient", "Phone number with country code, e.g. +12025553434.", parse_recipient),
+    RECIPIENT,
+    COUNTRY,
+    CHANNEL,
     Argument("subaccount", "Auth id (SA…) of a subaccount.", parse_subaccount),
     Argument(
         "limit",
@@ -78,13 +84,12 @@ def parse_list(arguments: Mapping[str, object] | None, context: ParseContext) ->
     values = parse(LIST_ARGUMENTS, arguments, context)
     detailed = values.pop("detail", "concise") == "full"
     limit, offset = values.pop("limit", PAGE_SIZE), values.pop("offset", 0)
-    session_filter = SessionFilter(**values)
+    session_filter = filter_of(values)
     session_filter.validate(now=context.now)
     relative = tuple(
         argument.name
         for argument in TIME_ARGUMENTS
         if is_relative_time(str((arguments or {}).get(argument.name, "")))
     )
-    written = recipient_as_written(arguments)
-    echo = echo_recipient(session_filter.recipient, written, context)
+    echo = echo_recipients(session_filter, arguments, context)
     return ListRequest(session_filter, limit, offset, detailed, relative, echo)
