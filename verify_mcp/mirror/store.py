@@ -19,6 +19,7 @@ from verify_mcp.mirror import coverage, daily_totals, session_rows
 from verify_mcp.mirror.daily_totals import day_number
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
+from verify_mcp.mirror.stored_pages import StoredPage, read_page
 
 RECENT_FETCHES = timedelta(hours=1)
 """How long the fetch of a window is remembered that may still change."""
@@ -118,18 +119,18 @@ class Store:
 
     async def list_page(
         self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
-    ) -> list[Session] | None:
+    ) -> StoredPage | None:
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
         account_scope = self._account_scope(scope)
 
-        def work(connection: Connection) -> list[bytes] | None:
+        def work(connection: Connection) -> tuple[list[bytes], int] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
             if daily_totals.windows_of_unknown_brand(
                 connection, account_scope, session_filter, window
             ):
                 return None
-            return session_rows.read_page(
+            return read_page(
                 connection, account_scope, session_filter, window, limit=limit, offset=offset
             )
 
@@ -137,8 +138,11 @@ class Store:
         by_index = session_filter.recipient is not None or session_filter.is_unfiltered()
         is_quick = by_index or window.length <= DAY
         read = self.database.read_batched if is_quick else self.database.read
-        bodies = await read(work)
-        return None if bodies is None else [session_rows.parse_body(body) for body in bodies]
+        found = await read(work)
+        if found is None:
+            return None
+        bodies, count = found
+        return StoredPage([session_rows.parse_body(body) for body in bodies], count)
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""
