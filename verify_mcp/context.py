@@ -13,6 +13,7 @@ import anyio.abc
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.mirror.deliveries import Deliveries
 from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
 from verify_mcp.mirror.mirror import Mirror
@@ -35,6 +36,10 @@ OFFLINE_RATE_DIVISOR = 4
 """Without the shared state of the rate limit a process uses this part of the rate: other processes
 may be running."""
 
+RECORD_RATE = Rate(5, 1.0)
+"""Requests for records of single messages and calls: a twelfth of the 300 in 5 s that an account
+may send to all endpoints together. Source: the page "Account limits" of Plivo's reference."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
@@ -46,6 +51,7 @@ class AppContext:
     """The API's endpoints, their rate limits and the API's clock."""
     database: DatabaseStatus
     mirror: Mirror
+    deliveries: Deliveries
     recent: RecentSessions
     recipients: Recipients
     resumable_jobs: ResumableJobs
@@ -77,6 +83,7 @@ def compose(
         gateway=gateway,
         database=database,
         mirror=Mirror(gateway, store, recent, settings),
+        deliveries=Deliveries(gateway, store, settings),
         recent=recent,
         recipients=recipients,
         resumable_jobs=ResumableJobs(),
@@ -135,6 +142,7 @@ def _open_gateway(
         client,
         list_limiter=_rate_limiter("list", settings.rate_limit, database, settings, clock),
         get_limiter=_rate_limiter("get", settings.retrieve_rate_limit, database, settings, clock),
+        record_limiter=_rate_limiter("record", RECORD_RATE, database, settings, clock),
         flights=SingleFlight(tasks),
         settings=settings,
         clock=clock,

@@ -59,6 +59,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             uncosted BIGINT NOT NULL)""",
         "CREATE INDEX verify_days_by_day ON verify_days (account, scope, day, app)",
     ),
+    (
+        """CREATE TABLE verify_deliveries (
+            account VARCHAR(20) NOT NULL, attempt VARCHAR(36) NOT NULL, created BIGINT NOT NULL,
+            body {blob_type} NOT NULL, PRIMARY KEY (account, attempt)) {table_options}""",
+    ),
 )
 
 

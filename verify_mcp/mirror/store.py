@@ -15,7 +15,7 @@ from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
-from verify_mcp.mirror import coverage, daily_totals, session_rows
+from verify_mcp.mirror import coverage, daily_totals, delivery_rows, session_rows
 from verify_mcp.mirror.daily_totals import day_number
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
@@ -202,7 +202,8 @@ class Store:
         """A store for each account of which this database holds anything."""
         rows = await self.database.read(
             lambda connection: connection.fetch_all(
-                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage"
+                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage "
+                "UNION SELECT account FROM verify_deliveries"
             )
         )
         return [self.for_account(str(row[0])) for row in rows]
@@ -215,6 +216,7 @@ class Store:
             self._lock(connection)
             coverage.delete_before(connection, self.account, edge)
             daily_totals.delete_before(connection, self.account, edge)
+            delivery_rows.delete_before(connection, self.account, edge)
             return session_rows.delete_before(connection, self.account, edge)
 
         return await self.database.write(work)
