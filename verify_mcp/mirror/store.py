@@ -101,10 +101,10 @@ class Store:
 
         return await self.database.read(work)
 
-    async def latest_fetch(self, scope: str) -> datetime | None:
+    async def latest_fetch(self) -> datetime | None:
         """The latest instant by the API's clock that any window was fetched at or ends at."""
         return await self.database.read(
-            lambda connection: coverage.latest_fetch(connection, self._account_scope(scope))
+            lambda connection: coverage.latest_fetch(connection, self.account)
         )
 
     async def recently_fetched(
