@@ -70,6 +70,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (account, scope, starts, ends)) {table_options}""",
     ),
     (
+        """CREATE TABLE verify_deliveries (
+            account VARCHAR(20) NOT NULL, attempt VARCHAR(36) NOT NULL, created BIGINT NOT NULL,
+            body {blob_type} NOT NULL, PRIMARY KEY (account, attempt)) {table_options}""",
+    ),
+    (
         "ALTER TABLE verify_sessions ADD COLUMN network TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN number_type TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN app_hash TEXT NOT NULL DEFAULT '?'",

@@ -52,6 +52,6 @@ class Ranking:
 class RankedGroups:
     """Groups in the order of a ranking, how many others there are, and their tally."""
 
-    shown: Tallies = field(default_factory=dict)
+    tallies: Tallies = field(default_factory=dict)
     others: int = 0
     rest: Tally = field(default_factory=Tally)

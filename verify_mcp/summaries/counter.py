@@ -171,22 +171,25 @@ class SessionCounter:
             covered,
             tallies_module.merge(outside, tallies),
             as_of,
-            parts=tuple(around) if query.session_filter.answerable_from_mirror() else (),
-            sessions=(*sessions, *self._sessions_outside(scope)),
+            parts=tuple(around) if query.session_filter.is_unfiltered() else scope.cached_parts,
+            sessions=tuple(sessions)
+            if query.session_filter.is_unfiltered()
+            else (*sessions, *scope.sessions),
         )
-
-    def _sessions_outside(self, scope: CountScope) -> tuple[Session, ...]:
-        """The sessions fetched around the window counted that the mirror cannot answer."""
-        return () if self._query.session_filter.answerable_from_mirror() else scope.sessions
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
         """The groups of the sessions around the window counted, None when they are gone."""
         query = self._query
         if around and self._mirror.store is None:
             return None
-        if not query.session_filter.answerable_from_mirror():
-            return tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
-        return await self._reader.tally(around, query.group_by)
+        if query.session_filter.is_unfiltered():
+            return await self._reader.tally(around, query.group_by)
+        # What was fetched by a filter covers nothing.
+        cached = await self._reader.tally(scope.cached_parts, query.group_by)
+        if cached is None:
+            return None
+        fetched = tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        return tallies_module.merge(cached, fetched)
 
     async def _save(self, job: CountJob, sessions: list[Session]) -> None:
         """Claim the window counted: each page was saved as it came, together they are all."""

@@ -64,7 +64,7 @@ class MirrorReader:
         if groups is None:
             return nothing
         as_of = min(at, now if query.is_end_pinned else window.end)
-        return CachedFigures(window, parts, groups.shown, as_of, now, groups.others, groups.rest)
+        return CachedFigures(window, parts, groups.tallies, as_of, now, groups.others, groups.rest)
 
     async def _read_groups(self, parts: Sequence[Window]) -> RankedGroups | None:
         tallies = await self.tally(parts, self._query.group_by)

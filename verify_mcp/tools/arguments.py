@@ -211,6 +211,15 @@ def parse_integer(least: int, most: int, example: int) -> Callable[[object, Pars
     return number
 
 
+def parse_boolean(value: object, _context: ParseContext) -> bool:
+    """True or false, also written as a word or as 1 or 0. Raises InvalidArgument."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    found = words.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if found is None:
+        raise InvalidArgument("is neither true nor false.")
+    return found
+
+
 def parse_list(
     parse_item: Callable[[object, ParseContext], str], most: int
 ) -> Callable[[object, ParseContext], tuple[str, ...]]:
@@ -255,14 +264,13 @@ def parse_time_zone(value: object, context: ParseContext) -> ZoneInfo:
 
 
 TIME_ARGUMENTS = (
-    Argument("session_time", "Created exactly then.", parse_instant),
-    Argument("session_time__gt", "Created after.", parse_instant),
+    Argument("session_time", "Exactly then.", parse_instant),
+    Argument("session_time__gt", "After then.", parse_instant),
     Argument(
         "session_time__gte",
-        "Created at or after: 24h or 7d (so long ago), 2026-11-01, 2026-11-01 09:30 (UTC) "
-        "or ISO 8601 with an offset.",
+        "At or after: 24h, 7d, 2026-11-01 or 2026-11-01 09:30 (UTC).",
         parse_instant,
     ),
-    Argument("session_time__lt", "Created before; same forms.", parse_instant),
-    Argument("session_time__lte", "Created at or before; same forms.", parse_instant),
+    Argument("session_time__lt", "Before then.", parse_instant),
+    Argument("session_time__lte", "At or before.", parse_instant),
 )

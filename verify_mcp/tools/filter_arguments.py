@@ -129,10 +129,19 @@ def applied_filters(session_filter: SessionFilter, recipient_echo: str) -> dict[
     return {**forms, **({"recipient": recipient_echo} if recipient_echo else {})}
 
 
-COUNTRY = Argument("country", "ISO code or codes: IN or IN,ID.", parse_countries)
-CHANNEL = Argument("channel", "Of the last attempt: sms, voice, whatsapp, …", parse_channels)
+def explain_local_filters(session_filter: SessionFilter) -> str:
+    """The sentence about requests made for sessions that a filter then left out."""
+    names = dict.fromkeys(
+        "recipient" if name in RECIPIENT_FILTERS else name
+        for name in session_filter.local_filters()
+    )
+    return f"The API cannot filter by {' and '.join(names)}: all sessions are fetched for it."
+
+
+COUNTRY = Argument("country", "ISO codes: IN or IN,ID.", parse_countries)
+CHANNEL = Argument("channel", "Of the last attempt: sms,voice.", parse_channels)
 RECIPIENT = Argument(
     "recipient",
-    "Number with country code, several with commas, or a beginning: +62813555*.",
+    "With country code; several with commas; +62813555* by beginning.",
     parse_recipients,
 )

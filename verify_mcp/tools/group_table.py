@@ -39,7 +39,7 @@ def group_table(
     if result.count is not None:
         return _counted_table(request, result, format_recipient)
     ranked = _ranked(request.ranking, result)
-    shown = dict(sorted(ranked.shown.items(), key=lambda item: _time_order(request, item[0])))
+    shown = dict(sorted(ranked.tallies.items(), key=lambda item: _time_order(request, item[0])))
     columns = _columns(request, ranked)
     rows = [
         [
@@ -90,7 +90,7 @@ def _columns(request: SummarizeRequest, ranked: RankedGroups) -> tuple[str, ...]
         more = [column for column in request.show if column not in TALLY_COLUMNS]
         return tuple(dict.fromkeys((*ATTEMPT_COLUMNS, *more)))
     usual = list(GROUP_COLUMNS)
-    if any(tally.in_progress for tally in [*ranked.shown.values(), ranked.rest]):
+    if any(tally.in_progress for tally in [*ranked.tallies.values(), ranked.rest]):
         usual.insert(3, "in_progress")
     return tuple(dict.fromkeys((*usual, *request.show)))
 
@@ -145,12 +145,12 @@ def _notes(request: SummarizeRequest, ranked: RankedGroups) -> list[str]:
     notes, by = [], request.group_by
     if "attempt_status" in by:
         notes.append("A session counts in each group that an attempt of it belongs to.")
-        uncharged = sum(tally.uncosted for tally in [*ranked.shown.values(), ranked.rest])
+        uncharged = sum(tally.uncosted for tally in [*ranked.tallies.values(), ranked.rest])
         if uncharged:
             notes.append(f"{uncharged} attempts have no charge listed and are left out of it.")
-    if "brand" in by and any(key[by.index("brand")] == UNKNOWN for key in ranked.shown):
+    if "brand" in by and any(key[by.index("brand")] == UNKNOWN for key in ranked.tallies):
         notes.append("? are sessions without a brand, both on the session and on its attempts.")
-    networks = [key[by.index("network")] for key in ranked.shown] if "network" in by else []
+    networks = [key[by.index("network")] for key in ranked.tallies] if "network" in by else []
     if any(network.endswith(RANGE_MARK) for network in networks):
         notes.append("(range) is the holder of the number's range: ported numbers left it.")
     return notes

@@ -26,41 +26,37 @@ from verify_mcp.tools.filter_arguments import (
 )
 
 LIST_ARGUMENTS = (
-    Argument("app_uuid", "UUID of the Verify application, or its start.", parse_app),
+    Argument("app_uuid", "UUID or its start.", parse_app),
     Argument(
         "status",
-        "Current status.",
+        f"{', '.join(STATUSES)}.",
         parse_choice(
             *STATUSES, pending="in-progress", inprogress="in-progress", validated="verified"
         ),
-        extra_schema={"enum": list(STATUSES)},
     ),
     RECIPIENT,
     COUNTRY,
     CHANNEL,
-    Argument("subaccount", "Auth id (SA…) of a subaccount.", parse_subaccount),
+    Argument("subaccount", "Its auth id (SA…).", parse_subaccount),
     Argument(
         "limit",
-        f"Rows, 1 to {PAGE_SIZE} (default {PAGE_SIZE}).",
+        f"Rows, at most {PAGE_SIZE}.",
         parse_integer(1, PAGE_SIZE, PAGE_SIZE),
         "integer",
-        {"minimum": 1, "maximum": PAGE_SIZE},
     ),
     Argument(
         "offset",
-        "Rows to skip (default 0).",
+        "Rows to skip.",
         parse_integer(0, 100_000_000, PAGE_SIZE),
         "integer",
-        {"minimum": 0},
     ),
     *TIME_ARGUMENTS,
-    Argument("brand_name", "Brand given when the session was created.", parse_text),
-    Argument("app_hash", "App hash given when the session was created.", parse_text),
+    Argument("brand_name", "Exact brand.", parse_text),
+    Argument("app_hash", "Exact hash.", parse_text),
     Argument(
         "detail",
-        "concise (default): a table. full: whole objects with each attempt.",
+        "full: whole objects; concise: a table (default).",
         parse_choice("concise", "full"),
-        extra_schema={"enum": ["concise", "full"]},
     ),
 )
 

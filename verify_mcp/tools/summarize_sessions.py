@@ -61,13 +61,12 @@ async def summarize(
 SUMMARIZE_SESSIONS = ToolDefinition(
     "summarize_verify_sessions",
     "Summarize Plivo Verify sessions",
-    "Totals over Plivo Verify (OTP) sessions, by up to two groups: sessions, verified, expired, "
-    "conversion, attempts, exact cost, spend on expired ones, rescued (verified on another "
-    "channel than the first). `conversion_pct` and `first_try_pct` (verified with one attempt) "
-    "are of the sessions that ended; channel is the last attempt's. `basis`: held and fetched are "
-    "exact, counted has exact counts and marks what is `estimated` with 95 % intervals. "
-    "`complete: false` says what is missing and in how many seconds the same call can go on. "
-    "What is held costs no request, however it is filtered.",
+    "Totals over Plivo Verify (OTP) sessions, by groups: conversion, cost, rescued (verified "
+    "on another channel than the first), … `conversion_pct` and `first_try_pct` are of the "
+    "sessions that ended; channel is the last attempt's, gap from first to second attempt. "
+    "`basis`: held and fetched are exact, counted marks what is `estimated`. `complete: false` "
+    "says what is missing and when the same call goes on. What is held costs no request. "
+    "`quota_left` counts list requests.",
     SUMMARIZE_ARGUMENTS,
     {
         "complete": "boolean",

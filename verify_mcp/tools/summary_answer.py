@@ -12,7 +12,7 @@ from verify_mcp.domain.windows import Window, join_closest
 from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.envelope import AnswerMeta
-from verify_mcp.tools.filter_arguments import applied_filters
+from verify_mcp.tools.filter_arguments import applied_filters, explain_local_filters
 from verify_mcp.tools.formatting import RecipientFormatter, ceil_seconds
 from verify_mcp.tools.group_table import group_table
 from verify_mcp.tools.list_answer import recipient_note
@@ -81,11 +81,9 @@ def _no_match(request: SummarizeRequest, result: SummaryResult) -> str:
 
 def _local_note(request: SummarizeRequest, result: SummaryResult, meta: AnswerMeta) -> str:
     """That requests were made for sessions which a filter then left out."""
-    names = ["recipient" if "recipient" in name else name
-             for name in request.session_filter.local_filters()]  # fmt: skip
-    if not names or not (meta.api_requests or result.missing):
+    if not request.session_filter.local_filters() or not (meta.api_requests or result.missing):
         return ""
-    return f"The API cannot filter by {' and '.join(names)}: all sessions are fetched for it."
+    return explain_local_filters(request.session_filter)
 
 
 def _eta_fields(result: SummaryResult) -> dict[str, int]:
