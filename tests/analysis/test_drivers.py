@@ -7,10 +7,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from verify_mcp.analysis.contrasts import RateChange, chances_of_changes
 from verify_mcp.analysis.drivers import Driver, DriverSearch, find_drivers, total_cost_effect
 from verify_mcp.analysis.effects import Breakdown, conversion_effects, cost_effects, ended
 from verify_mcp.analysis.onset import TimeStep, onset
-from verify_mcp.analysis.proportions import Proportion, chance_of_changes
+from verify_mcp.analysis.proportions import Proportion
 from verify_mcp.domain.tallies import Tallies, Tally, total
 
 counts = st.integers(0, 500)
@@ -93,18 +94,31 @@ def test_windows_without_a_change_seldom_have_a_driver() -> None:
     assert sum(bool(search(window(), window()).drivers) for _ in range(300)) <= 300 * 0.06
 
 
-def test_equal_changes_of_two_groups_seldom_look_different() -> None:
+def test_equal_changes_of_all_groups_seldom_look_different() -> None:
     random = np.random.default_rng(5)
 
-    def pair(trials: int, before: float, after: float) -> tuple[Proportion, Proportion]:
-        drawn = random.binomial(trials, [before, after])
-        return Proportion(int(drawn[0]), trials), Proportion(int(drawn[1]), trials)
+    def change(trials: int, before: float, after: float) -> RateChange:
+        was, now = random.binomial(trials, [before, after])
+        return RateChange(Proportion(int(was), trials), Proportion(int(now), trials))
 
-    chances = [chance_of_changes(pair(40, 0.9, 0.7), pair(500, 0.8, 0.6)) for _ in range(2000)]
-    assert sum(chance < 0.05 for chance in chances) <= 2000 * 0.06
-    assert chance_of_changes(
-        (Proportion(90, 100), Proportion(40, 100)), (Proportion(90, 100), Proportion(89, 100))
-    ) < 1e-6  # fmt: skip
+    found = [
+        chances_of_changes(
+            [change(40, 0.9, 0.7), change(500, 0.8, 0.6), change(200, 0.75, 0.55), None]
+        )
+        for _ in range(1000)
+    ]
+    assert {chances[3] for chances in found} == {1.0}
+    for group in range(3):
+        assert sum(chances[group] < 0.05 for chances in found) <= 1000 * 0.07
+
+
+def test_groups_that_changed_do_not_hide_each_other() -> None:
+    fell = RateChange(Proportion(160, 200), Proportion(60, 200))
+    fell_less = RateChange(Proportion(160, 200), Proportion(90, 200))
+    stayed = RateChange(Proportion(160, 200), Proportion(158, 200))
+    chances = chances_of_changes([fell, stayed, fell_less])
+    assert (chances[0] < 1e-6, chances[1] > 0.5, chances[2] < 1e-6) == (True, True, True)
+    assert chances_of_changes([fell]) == [1.0]
 
 
 def test_an_onset_within_an_hour_lies_in_its_interval() -> None:

@@ -10,6 +10,7 @@ from mcp import Client
 from mcp_types import TextContent
 
 from tests.support.client import NOW, FakeClock, call_tool, connect, rows
+from tests.support.summaries import read_onset
 from verify_mcp.emulator import (
     ASHA,
     ASHA_SESSION,
@@ -118,10 +119,8 @@ async def test_what_changed_names_the_burst_and_when_it_began(api: Emulator) -> 
     assert answer["summary"].startswith("Conversion fell by ")
     driver = rows(answer["drivers"])[0]
     assert (driver["by"], driver["group"]) == ("country", BURST_COUNTRY)
-    began = f"{burst_span(NOW)[0]:%m-%d %H:00}"
-    earliest, latest = driver["since"][:-1].split("(")[1].split(" to ")
-    day = driver["since"][:6]
-    assert day + earliest <= began <= day + latest
+    _, earliest, latest = read_onset(driver["since"])
+    assert earliest <= f"{burst_span(NOW)[0]:%m-%d %H:%M}" <= latest
 
 
 async def test_fraud_review_brings_the_burst_to_light(api: Emulator) -> None:

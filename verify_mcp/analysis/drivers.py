@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from verify_mcp.analysis.contrasts import RateChange, chances_of_changes
 from verify_mcp.analysis.effects import (
     Breakdown,
     ConversionEffect,
@@ -16,7 +17,6 @@ from verify_mcp.analysis.effects import (
 from verify_mcp.analysis.proportions import (
     Proportion,
     adjusted_chances,
-    chance_of_changes,
     chance_of_difference,
 )
 from verify_mcp.domain.tallies import Tally
@@ -80,16 +80,13 @@ def find_drivers(
     """The groups of any dimension that drive the difference of conversion of these totals.
 
     Of each group with MIN_ENDED sessions two things are tested: whether its conversion changed,
-    and otherwise than that of all other sessions; and whether its share changed. A change that all
+    and otherwise than that of the other groups; and whether its share changed. A change that all
     groups share has no drivers. The chances are corrected together (Benjamini and Hochberg). The
     groups of different dimensions are the same sessions seen from different sides: their effects
     do not add up.
     """
     candidates = [
-        _candidate(effect, before, after)
-        for breakdown in breakdowns
-        for effect in conversion_effects(breakdown)
-        if ended(effect.before) + ended(effect.after) >= MIN_ENDED
+        candidate for breakdown in breakdowns for candidate in _candidates(breakdown, before, after)
     ]
     chances = [
         chance
@@ -139,36 +136,46 @@ def _difference(before: Tally, after: Tally) -> Fraction:
     )
 
 
-def _candidate(effect: ConversionEffect, before: Tally, after: Tally) -> _Candidate:
-    share_chance = chance_of_difference(
+def _candidates(breakdown: Breakdown, before: Tally, after: Tally) -> list[_Candidate]:
+    """The groups of one dimension with sessions enough; the others count as one more group."""
+    effects = [
+        effect
+        for effect in conversion_effects(breakdown)
+        if ended(effect.before) + ended(effect.after) >= MIN_ENDED
+    ]
+    changes = [_change(effect.before, effect.after) for effect in effects]
+    small = (
+        _minus(before, [effect.before for effect in effects]),
+        _minus(after, [effect.after for effect in effects]),
+    )
+    rate_chances = chances_of_changes([*changes, _change(*small)])
+    return [
+        _Candidate(effect, chance, _share_chance(effect, before, after))
+        for effect, chance in zip(effects, rate_chances, strict=False)
+    ]
+
+
+def _share_chance(effect: ConversionEffect, before: Tally, after: Tally) -> float:
+    return chance_of_difference(
         Proportion(ended(effect.before), ended(before)),
         Proportion(ended(effect.after), ended(after)),
     )
-    return _Candidate(effect, _rate_chance(effect, before, after), share_chance)
 
 
-def _rate_chance(effect: ConversionEffect, before: Tally, after: Tally) -> float:
-    """The chance of a group's change of conversion, and of its difference from the others'.
-
-    Both have to be unlikely, so the larger chance counts. It is 1 where there are no others.
-    """
-    group = _conversions(effect.before, effect.after)
-    rest = _conversions(_minus(before, effect.before), _minus(after, effect.after))
-    if group is None or rest is None:
-        return 1.0
-    return max(chance_of_difference(*group), chance_of_changes(group, rest))
-
-
-def _conversions(before: Tally, after: Tally) -> tuple[Proportion, Proportion] | None:
+def _change(before: Tally, after: Tally) -> RateChange | None:
+    """The conversion before and after; None when no session ended on one side."""
     if not ended(before) or not ended(after):
         return None
     earlier, later = (Proportion(side.verified, ended(side)) for side in (before, after))
-    return earlier, later
+    return RateChange(earlier, later)
 
 
-def _minus(total: Tally, part: Tally) -> Tally:
-    """The sessions of a total that are not in a part, as far as conversion is about them."""
-    return Tally(verified=total.verified - part.verified, expired=total.expired - part.expired)
+def _minus(total: Tally, parts: Sequence[Tally]) -> Tally:
+    """The sessions of a total that are in none of its parts, as far as conversion is about them."""
+    return Tally(
+        verified=total.verified - sum(part.verified for part in parts),
+        expired=total.expired - sum(part.expired for part in parts),
+    )
 
 
 def _driver(effect: ConversionEffect, rate_chance: float, share_chance: float) -> Driver:

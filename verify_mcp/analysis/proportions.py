@@ -111,28 +111,6 @@ def chi_square(before: Proportion, after: Proportion) -> float:
     return normal_two_sided(sqrt((trials - 1) * cross * cross / margins))
 
 
-def chance_of_changes(
-    group: tuple[Proportion, Proportion], rest: tuple[Proportion, Proportion]
-) -> float:
-    """The two-sided chance that a group's rate and the rest's change so differently.
-
-    The pairs are before and after. z = (d₁-d₂)/√Σv, with every rate as (k+1)/(n+2) and its variance
-    v = p(1-p)/(n+2): the adjustment of Agresti and Caffo 2000 (The American Statistician 54,
-    280-288) for each of two differences.
-    """
-    (before, after), (rest_before, rest_after) = map(_adjusted, group), map(_adjusted, rest)
-    difference = after.rate - before.rate - (rest_after.rate - rest_before.rate)
-    variance = sum(
-        rate.rate * (1 - rate.rate) / rate.trials
-        for rate in (before, after, rest_before, rest_after)
-    )
-    return normal_two_sided(float(difference) / sqrt(variance))
-
-
-def _adjusted(proportion: Proportion) -> Proportion:
-    return Proportion(proportion.successes + 1, proportion.trials + 2)
-
-
 def adjusted_chances(chances: Sequence[float], looked_at: int | None = None) -> list[float]:
     """Chances corrected for the number of things looked at (Benjamini and Hochberg 1995).
 
