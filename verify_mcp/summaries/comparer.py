@@ -13,7 +13,7 @@ from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.breakdowns import ExactResult, WindowPair
 from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult
 from verify_mcp.summaries.counter import max_job_age
-from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult, default_max_requests
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.summaries.summary_context import SummaryContext
 
@@ -41,6 +41,7 @@ class Comparer:
         self._app = app
         self._call = call
         self._started = app.clock.monotonic()
+        self._max_requests = query.max_requests or default_max_requests(app.settings.rate_limit)
         self._query = self._resumed(query)
 
     async def run(self) -> ComparisonResult:
@@ -56,9 +57,10 @@ class Comparer:
     async def _compare_totals(self) -> ComparisonResult:
         query = self._query
         spare = await self._requests_for_baseline()
-        after = await self._summarize(
-            replace(query.later(), max_requests=query.max_requests - spare)
-        )
+        later = query.later()
+        if spare:
+            later = replace(later, max_requests=self._max_requests - spare)
+        after = await self._summarize(later)
         earlier = query.earlier(after.window)
         if not self._requests_left and not await self._is_cached(earlier):
             return ComparisonResult(earlier.window, after, why=NOT_BEGUN)
@@ -80,12 +82,12 @@ class Comparer:
 
     @property
     def _requests_left(self) -> bool:
-        return self._call.requests_sent < self._query.max_requests
+        return self._call.requests_sent < self._max_requests
 
     async def _requests_for_baseline(self) -> int:
         """A quarter, where the earlier window is not in the mirror; a later call does the rest."""
         earlier = self._query.earlier(self._query.window)
-        return 0 if await self._is_cached(earlier) else self._query.max_requests // 4
+        return 0 if await self._is_cached(earlier) else self._max_requests // 4
 
     async def _is_cached(self, query: SummaryQuery) -> bool:
         """Whether a window is in the mirror and its filter is answered from there."""

@@ -10,7 +10,7 @@ from verify_mcp.analysis.effects import Breakdown
 from verify_mcp.analysis.onset import Onset
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS, SummaryQuery, SummaryResult
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
 WEEK = timedelta(days=7)
 
@@ -48,7 +48,7 @@ class ComparisonQuery:
     baseline: Baseline
     dimensions: tuple[str, ...]
     zone: tzinfo = UTC
-    max_requests: int = DEFAULT_MAX_REQUESTS
+    max_requests: int | None = None
     name: Hashable = ""
 
     def later(self) -> SummaryQuery:
@@ -89,6 +89,8 @@ class ComparisonResult:
     search: DriverSearch | None = None
     onsets: tuple[Onset | None, ...] = ()
     why: str = ""
+    is_completed_later: bool = False
+    """Whether what is missing is fetched in the background."""
 
     @property
     def is_exact(self) -> bool:

@@ -36,7 +36,7 @@ def compare_answer(
         "complete": result.is_exact and not why,
         "basis": _basis(sides),
         **({"why": why} if why else {}),
-        **_eta_fields(sides),
+        **_eta_fields(sides, is_completed_later=result.is_completed_later),
         "applied": _applied(request, windows),
         "summary": summary_sentence(before, after, result),
         **total_rows(before, after),
@@ -72,7 +72,12 @@ def _why(result: ComparisonResult) -> str:
         if side is not None and not side.is_exact
     ]
     if not result.is_exact:
-        sentences.append("Drivers need every session of both windows: the same call goes on.")
+        rest = (
+            "they are fetched in the background"
+            if result.is_completed_later
+            else "the same call goes on"
+        )
+        sentences.append(f"Drivers need every session of both windows: {rest}.")
     return " ".join(filter(None, (result.why, *sentences)))
 
 
@@ -95,13 +100,15 @@ def _basis(sides: Sequence[SummaryResult]) -> str:
     return next(way for way in ways if any(side.basis == way for side in sides))
 
 
-def _eta_fields(sides: Sequence[SummaryResult]) -> dict[str, int]:
+def _eta_fields(sides: Sequence[SummaryResult], *, is_completed_later: bool) -> dict[str, int]:
     """Seconds until the same call can go on, and until both windows can be exact."""
     etas = [side.eta_s for side in sides if side.eta_s is not None]
     exact = [side.eta_exact_s for side in sides if side.eta_exact_s is not None]
+    # In the background, the second window's time includes that of the first.
+    exact_s = max(exact, default=0) if is_completed_later else sum(exact)
     return {
         **({"eta_s": ceil_seconds(max(etas))} if etas else {}),
-        **({"eta_exact_s": ceil_seconds(sum(exact))} if exact else {}),
+        **({"eta_exact_s": ceil_seconds(exact_s)} if exact else {}),
     }
 
 

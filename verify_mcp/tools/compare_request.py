@@ -32,7 +32,7 @@ _FILTERS = {field.name for field in fields(SessionFilter)}
 _BRIEF = {
     "session_time__gte": "Start (default 24h).",
     "session_time__lt": "End (default now).",
-    "max_requests": "Default 20.",
+    "max_requests": "1 to 200.",
 }
 """What is said of arguments that the summary's definition explains, of the others nothing."""
 

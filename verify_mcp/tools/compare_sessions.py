@@ -1,5 +1,6 @@
 """The tool `compare_verify_sessions`."""
 
+from dataclasses import replace
 from typing import Any
 
 from verify_mcp.context import AppContext
@@ -7,9 +8,10 @@ from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.comparer import Comparer
-from verify_mcp.summaries.comparison import ComparisonQuery, baseline_window
+from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, baseline_window
 from verify_mcp.tools.compare_answer import compare_answer, unreachable_answer
 from verify_mcp.tools.compare_request import COMPARE_ARGUMENTS, parse_compare
+from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
 
@@ -36,8 +38,23 @@ async def compare_verify_sessions(
         summary.max_requests,
         request.name,
     )
-    result = await Comparer(app, query, call).run()
+    result = await _complete_later(app, query, await Comparer(app, query, call).run())
     return compare_answer(request, result, await answer_meta(app, app.gateway.list_limiter, call))
+
+
+async def _complete_later(
+    app: AppContext, query: ComparisonQuery, result: ComparisonResult
+) -> ComparisonResult:
+    """Have what is missing of both windows fetched in the background, where that is done."""
+    if result.is_exact:
+        return result
+    later = replace(query.later(), window=result.after.window)
+    after = await complete_later(app, later, result.after)
+    before = result.before
+    if before is not None:
+        before = await complete_later(app, query.earlier(result.after.window), before)
+    is_completed = after is not result.after or before is not result.before
+    return replace(result, after=after, before=before, is_completed_later=is_completed)
 
 
 COMPARE_SESSIONS = ToolDefinition(
