@@ -13,6 +13,7 @@ import pytest
 from mcp import Client
 
 from tests.support import expected
+from tests.support.background import connect_with_background, work_until_idle
 from tests.support.client import (
     APP,
     NOW,
@@ -331,3 +332,15 @@ async def test_the_begin_within_long_windows_is_found_to_the_hour() -> None:
     at = datetime.strptime(f"2026-{driver['since'][:11]}+0000", "%Y-%m-%d %H:%M%z")
     assert driver["group"] == "IN"
     assert abs(at - began) <= timedelta(hours=6)
+
+
+async def test_a_comparison_becomes_exact_by_itself_when_it_says_so() -> None:
+    clock, settled = FakeClock(), {"session_time__gte": "26h", "session_time__lt": "2h"}
+    emulator = emulator_with(*some(1_200, hours=48), clock=clock)
+    async with connect_with_background(emulator, clock) as (client, context):
+        first = await compare(client, **settled)
+        seconds = await work_until_idle(context, clock)
+        exact = await compare(client, **settled)
+    assert first["why"].endswith("they are fetched in the background.")
+    assert abs(first["eta_exact_s"] - seconds) <= 0.25 * seconds
+    assert (exact["complete"], exact["basis"], exact["api_requests"]) == (True, "held", 0)

@@ -53,7 +53,11 @@ async def _complete_later(
     before = result.before
     if before is not None:
         before = await complete_later(app, query.earlier(result.after.window), before)
-    is_completed = after is not result.after or before is not result.before
+        is_planned = before is not result.before
+    else:
+        plan = app.background.complete(query.session_filter, result.before_window, None)
+        is_planned = await plan is not None
+    is_completed = is_planned or after is not result.after
     return replace(result, after=after, before=before, is_completed_later=is_completed)
 
 

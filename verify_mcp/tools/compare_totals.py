@@ -109,7 +109,11 @@ def _counted(known: Tally, count: CountResult) -> WindowTotals:
 def total_rows(before: WindowTotals, after: WindowTotals) -> dict[str, Any]:
     """The table of both windows, a figure in a row."""
     pairs = {name: (getattr(before, name), getattr(after, name)) for name in _FIGURES}
-    rows = [_row(name, *pair) for name, pair in pairs.items() if _is_shown(name, pair)]
+    rows = [
+        [name, *(format_figure(name, side) for side in pair), _change(name, before, after)]
+        for name, pair in pairs.items()
+        if _is_shown(name, pair)
+    ]
     if not rows:
         return {}
     return {"columns": ["figure", "before", "after", "change"], "rows": rows}
@@ -122,10 +126,13 @@ def _is_shown(name: str, pair: tuple[object, object]) -> bool:
     return pair != (None, None) if name in _COUNTS else None not in pair
 
 
-def _row(name: str, before: Decimal | int | None, after: Decimal | int | None) -> list[str]:
-    change = "" if before is None or after is None else format_signed(Decimal(after - before))
-    figures = [format_figure(name, before), format_figure(name, after)]
-    return [name, *figures, change]
+def _change(name: str, before: WindowTotals, after: WindowTotals) -> str:
+    """The difference of a figure; empty when it is not known."""
+    earlier, later = before.conversion, after.conversion
+    if name == "conversion_pct" and earlier and later:
+        return format_points(later.rate - earlier.rate)  # not that of the rounded figures
+    values = getattr(before, name), getattr(after, name)
+    return "" if None in values else format_signed(Decimal(values[1] - values[0]))
 
 
 def format_figure(name: str, value: Decimal | int | None) -> str:
