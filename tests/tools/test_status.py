@@ -27,7 +27,7 @@ from verify_mcp.settings import Credentials, Rate
 pytestmark = pytest.mark.anyio
 
 SETTINGS = {"max_wait_s": 20, "recipients": "full", "time_zone": "UTC", "settle_s": 3600}
-QUOTA = {"limit": "20/60", "left": 20, "next_free_s": 0, "processes": 1, "get_left": 60}
+QUOTA = {"limit": "20/60", "left": 20, "processes": 1, "get_left": 60}
 NOT_PLIVO = "Requests go to http://localhost, not to https://api.plivo.com."
 
 

@@ -180,12 +180,15 @@ class Mirror:
             )
         except DatabaseUnavailable:
             return None
-        if found is None or _is_tied(found, before) or _is_tied(found, before + limit):
+        if found is None:
             return None
-        sessions = tuple(found[before : before + limit])
-        more = len(found) > before + limit
+        rows = found.sessions
+        if _is_tied(rows, before) or _is_tied(rows, before + limit):
+            return None
+        sessions = tuple(rows[before : before + limit])
+        more = len(rows) > before + limit
         times = tuple(session.created for session in sessions)
-        return Page(sessions, received=len(sessions), more=more, times=times)
+        return Page(sessions, received=len(sessions), more=more, times=times, total=found.total)
 
     async def _cached_final(self, uuid: str) -> Session | None:
         if self.store is None:

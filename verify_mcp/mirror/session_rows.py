@@ -132,6 +132,21 @@ def read_page(
     return [bytes(row[0]) for row in rows]
 
 
+def count_where(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+) -> int:
+    """How many stored sessions of a window a filter admits.
+
+    Raises ValueError for a filter that has no column.
+    """
+    where, values = account_scope.where(session_filter, window)
+    rows = connection.fetch_all(f"SELECT count(*) FROM verify_sessions WHERE {where}", values)  # noqa: S608 - fixed names
+    return int(rows[0][0])
+
+
 @lru_cache(maxsize=MAX_PARSED_BODIES)
 def parse_body(body: bytes) -> Session:
     """The session in a compressed body."""

@@ -75,7 +75,7 @@ async def _rate_limit_fields(app: AppContext) -> dict[str, Any]:
     return {
         "limit": str(app.settings.rate_limit),
         "left": lists.left,
-        "next_free_s": round(lists.eta_s),
+        **({} if lists.left else {"next_free_s": round(lists.eta_s)}),
         "processes": max(1, lists.processes),
         "get_left": gets.left,
     }
