@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from verify_mcp.domain.sessions import Page
 from verify_mcp.domain.tallies import GroupKey, Tally
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.boundary_ranks import BoundaryRanks
+from verify_mcp.summaries.boundary_ranks import BoundaryRanks, Pace
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.page_reader import PageReader
@@ -38,17 +38,22 @@ class SpanScope:
 
 
 class SpanCounter:
-    """Narrows the ranks of the spans' ends down, one status at a time."""
+    """Narrows the ranks of the spans' ends down, one status at a time.
+
+    Those of a status come as all sessions do, more or less: these guide the search.
+    """
 
     def __init__(self, scope: SpanScope, window: Window) -> None:
         self._scope = scope
         self._window = window
+        self._pace: Pace | None = None
 
     async def narrow(
         self, reader: PageReader, total: int, pages: StatusPages, reserve: int
     ) -> None:
         """Read pages of all sessions until each span is exact, or `reserve` requests are left."""
-        await self._read_until_exact(reader, ANY_STATUS, total, pages, reserve)
+        ranks = await self._read_until_exact(reader, ANY_STATUS, total, pages, reserve)
+        self._pace = ranks.as_pace()
 
     async def narrow_status(
         self, reader: PageReader, status: str, total: int, pages: StatusPages, *, settled: bool
@@ -67,7 +72,7 @@ class SpanCounter:
 
     async def _read_until_exact(
         self, reader: PageReader, status: str, total: int, pages: StatusPages, reserve: int
-    ) -> None:
+    ) -> BoundaryRanks:
         ranks = self._ranks(status, total, pages.pages)
         while reader.requests_left() > reserve and await reader.may_narrow():
             offset = ranks.next_offset(pages.pages)
@@ -78,6 +83,7 @@ class SpanCounter:
             if page is not None and not page.repeats:
                 ranks = ranks.with_page(offset, page.times)
                 ranks = ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
+        return ranks
 
     def figures(
         self,
@@ -110,7 +116,8 @@ class SpanCounter:
         return span_estimates(self._ranks(status, total, read))
 
     def _ranks(self, status: str, total: int, pages: Mapping[int, Page]) -> BoundaryRanks:
-        ranks = rank_boundaries(self._window, total, self._scope.spans, pages)
+        pace = None if status == ANY_STATUS else self._pace
+        ranks = rank_boundaries(self._window, total, self._scope.spans, pages, pace)
         return ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
 
 
