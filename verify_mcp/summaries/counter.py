@@ -50,7 +50,18 @@ class SessionCounter:
         self._reader = reader
         self._fetcher = fetcher
 
-    def resumable_job(self) -> CountJob | None:
+    async def find_job(self) -> CountJob | None:
+        """The count that an earlier call began and that still has something to find out.
+
+        It has not once the mirror came to cover its window.
+        """
+        job = self._resumable_job()
+        if job is None or not await self._reader.covers(job.result.window):
+            return job
+        self.forget()
+        return None
+
+    def _resumable_job(self) -> CountJob | None:
         """The count that an earlier call began for this query, while it is not too old."""
         job = self._jobs.get(self._key)
         if not isinstance(job, CountJob):
@@ -133,6 +144,7 @@ class SessionCounter:
             " ".join(filter(None, (explain_count(count), self._budget.explain_exhausted()))),
             None if is_at_end else await self._budget.estimate_eta(),
             None if is_at_end else await self._budget.estimate_eta_exact(pages_left),
+            None if is_at_end else float(count.pages),
             count.skipped,
             count=count,
             groups_around=await self._reader.groups_around(scope),

@@ -58,6 +58,17 @@ class MirrorReader:
         as_of = min(at, now if query.is_end_pinned else window.end)
         return CachedFigures(window, parts, tallies, as_of, now)
 
+    async def covers(self, window: Window) -> bool:
+        """Whether the mirror answers the query in all of a window."""
+        session_filter = self._query.session_filter
+        if not session_filter.answerable_from_mirror():
+            return False
+        parts, _ = await self._mirror.cached_windows(
+            self._scope, window, MAX_STALENESS_WHILE_INCOMPLETE
+        )
+        known = await self._mirror.windows_of_known_brand(self._scope, session_filter, parts)
+        return not gaps(window, known)
+
     async def read_older(self) -> CachedFigures | None:
         """What is cached when older parts are missing, which are fetched first; else None.
 

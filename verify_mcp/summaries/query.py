@@ -61,6 +61,8 @@ class SummaryResult:
     eta_s: float | None = None
     eta_exact_s: float | None = None
     """Seconds until repeated calls can have an exact answer, at the present quota."""
+    pages_left: float | None = None
+    """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""

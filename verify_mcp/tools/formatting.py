@@ -50,12 +50,28 @@ def _outcome_sentence(words: str) -> str:
 
 def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
     fields = {
+        "attempt_uuid": attempt.uuid or None,
         "channel": attempt.channel,
         "status": attempt.status,
         "time": format_time_short(attempt.time) if attempt.time else None,
         "charge": format_money(session.charge(attempt)),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def attempts_with_offsets(session: Session) -> str:
+    """Every attempt in order, with its seconds after the session began: `sms failed +0s`."""
+    return "; ".join(
+        f"{attempt.channel} {attempt.status}{_offset(session, attempt)}".strip()
+        for attempt in session.attempts
+    )
+
+
+def _offset(session: Session, attempt: Attempt) -> str:
+    """The seconds from the session's creation to an attempt, "" when its time is unknown."""
+    if attempt.time is None:
+        return ""
+    return f" {(attempt.time - session.created).total_seconds():+.0f}s"
 
 
 def group_labels(
