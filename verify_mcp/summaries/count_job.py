@@ -21,8 +21,11 @@ from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
 from verify_mcp.summaries.span_counts import SpanFigures
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
+from verify_mcp.summaries.status_pages import StatusPages
 from verify_mcp.summaries.time_spans import TimeSpan
 
+SPAN_STATUSES = ("in-progress", "verified")
+"""The statuses that are counted by day: from them follow the sessions that ended."""
 CONCURRENT_PAGES = 4
 """Pages of a sample fetched at once; a count fetches one at a time, which takes the fewest."""
 
@@ -51,11 +54,10 @@ class CountJob:
         self._filter = session_filter.restricted_to(window)
         self._counts = StatusCounts(window)
         self._drawn_pages: StratifiedSample | None = None
-        self._pages: dict[int, Page] = {}
         self._chosen_pages: set[int] = set()
         """Those of them that were read for their times, and not drawn."""
         self._figures_of_spans: dict[tuple[TimeSpan, ...], dict[GroupKey, SpanFigures]] = {}
-        self._status_pages: dict[str, dict[int, Page]] = {}
+        self._status_pages: dict[str, StatusPages] = {}
         self._late: int | None = None
         """Rows that came late; None while that is not known."""
         self._reader = PageReader(mirror, self.result)
@@ -81,7 +83,7 @@ class CountJob:
             return
         for status in COUNT_ORDER:
             self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())
-            await self._count(status, self._status_pages.setdefault(status, {}))
+            await self._count(status, self._pages_of(status).pages)
         verdict = self._counts.reconcile()
         if verdict in ("again", "differs") and (
             others := self._counts.count_others(self._pages.values())
@@ -89,7 +91,8 @@ class CountJob:
             self.result.other_statuses, verdict = others, "exact"
         if verdict == "again":
             self._counts.restart()
-            self._status_pages, self._figures_of_spans = {}, {}
+            self._status_pages = {ANY_STATUS: self._pages_of(ANY_STATUS)}
+            self._figures_of_spans = {}
             await self._count(ANY_STATUS, {})
             await self.count_statuses()
         else:
@@ -101,26 +104,41 @@ class CountJob:
         total = self.result.counts.get(ANY_STATUS)
         if total is None:
             return
-        counter, read = SpanCounter(scope, self._filter, self.result.window), set(self._pages)
+        counter, read = SpanCounter(scope, self.result.window), set(self._pages)
         left = self._reader.requests_left()
         last = 0 if self._is_settled else 1  # to see whether rows came late meanwhile
         reserve = last if max_pages is None else max(last, left - max(0, max_pages - len(read)))
-        await counter.narrow(self._reader, ANY_STATUS, total, self._pages, reserve=reserve)
+        await counter.narrow(self._reader, total, self._pages_of(ANY_STATUS), reserve)
         self._chosen_pages |= self._pages.keys() - read
-        for status in ("in-progress", "verified") if max_pages is None else ():
+        for status in SPAN_STATUSES if max_pages is None else ():
             if (number := self.result.counts.get(status)) is not None:
-                pages = self._status_pages.setdefault(status, {})
-                await counter.narrow(self._reader, status, number, pages, reserve=reserve)
+                pages, settled = self._pages_of(status), self._is_over
+                await counter.narrow_status(self._reader, status, number, pages, settled=settled)
         if max_pages is None:
             await self._look_for_late_rows(total)
-        pages_by_status = {ANY_STATUS: self._pages, **self._status_pages}
         self.result.spans = counter.figures(
             self.result,
-            pages_by_status,
+            {status: self._pages_of(status) for status in (ANY_STATUS, *SPAN_STATUSES)},
             self._figures_of_spans.get(scope.spans, {}),
             moved=self.result.moved_rows,
         )
         self._figures_of_spans[scope.spans] = self.result.spans
+
+    def _pages_of(self, status: str) -> StatusPages:
+        if status not in self._status_pages:
+            session_filter = replace(self._filter, status=status or self._filter.status)
+            self._status_pages[status] = StatusPages(session_filter)
+        return self._status_pages[status]
+
+    @property
+    def _pages(self) -> dict[int, Page]:
+        """The pages of all sessions."""
+        return self._pages_of(ANY_STATUS).pages
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether no session of the window changes any more."""
+        return self.result.window.end + self._mirror.settings.settle <= self._mirror.now()
 
     async def _look_for_late_rows(self, total: int) -> None:
         page = None if self._is_settled else await self._last_row(total)
