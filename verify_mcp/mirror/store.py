@@ -20,7 +20,7 @@ from verify_mcp.mirror.daily_totals import day_number
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
 
-RECENT_FETCHES = timedelta(hours=1)
+RECENT_FETCHES = timedelta(minutes=90)
 """How long the fetch of a window is remembered that may still change."""
 
 
@@ -139,6 +139,19 @@ class Store:
         read = self.database.read_batched if is_quick else self.database.read
         bodies = await read(work)
         return None if bodies is None else [session_rows.parse_body(body) for body in bodies]
+
+    async def created_open(
+        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
+    ) -> list[datetime]:
+        """When the sessions of a window were created that may have ended since, newest first.
+
+        They were in progress when they were last fetched, before `time_to_end` had passed.
+        """
+        return await self.database.read(
+            lambda connection: session_rows.created_open(
+                connection, self._account_scope(scope), window, time_to_end, limit=limit
+            )
+        )
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""

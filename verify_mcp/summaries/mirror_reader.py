@@ -9,10 +9,11 @@ from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.store import RECENT_FETCHES
 from verify_mcp.summaries.count_result import CountScope
 from verify_mcp.summaries.query import SummaryQuery
 
-MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
+MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 
 
