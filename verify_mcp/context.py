@@ -14,6 +14,7 @@ from verify_mcp.background.background import Background
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.mirror.deliveries import Deliveries
 from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
 from verify_mcp.mirror.mirror import Mirror
@@ -36,6 +37,10 @@ OFFLINE_RATE_DIVISOR = 4
 """Without the shared state of the rate limit a process uses this part of the rate: other processes
 may be running."""
 
+RECORD_RATE = Rate(5, 1.0)
+"""Requests for records of single messages and calls: a twelfth of the 300 in 5 s that an account
+may send to all endpoints together. Source: the page "Account limits" of Plivo's reference."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
@@ -47,6 +52,7 @@ class AppContext:
     """The API's endpoints, their rate limits and the API's clock."""
     database: DatabaseStatus
     mirror: Mirror
+    deliveries: Deliveries
     recent: RecentSessions
     recipients: Recipients
     resumable_jobs: ResumableJobs
@@ -81,6 +87,7 @@ def compose(
         gateway=gateway,
         database=database,
         mirror=mirror,
+        deliveries=Deliveries(gateway, store, settings),
         recent=recent,
         recipients=recipients,
         resumable_jobs=ResumableJobs(),
@@ -153,6 +160,7 @@ def _open_gateway(
         client,
         list_limiter=_rate_limiter("list", settings.rate_limit, database, settings, clock),
         get_limiter=_rate_limiter("get", settings.retrieve_rate_limit, database, settings, clock),
+        record_limiter=_rate_limiter("record", RECORD_RATE, database, settings, clock),
         flights=SingleFlight(tasks),
         settings=settings,
         clock=clock,

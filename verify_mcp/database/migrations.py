@@ -69,6 +69,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             max_requests INTEGER NOT NULL, pages INTEGER, filtered INTEGER NOT NULL,
             PRIMARY KEY (account, scope, starts, ends)) {table_options}""",
     ),
+    (
+        """CREATE TABLE verify_deliveries (
+            account VARCHAR(20) NOT NULL, attempt VARCHAR(36) NOT NULL, created BIGINT NOT NULL,
+            body {blob_type} NOT NULL, PRIMARY KEY (account, attempt)) {table_options}""",
+    ),
 )
 
 

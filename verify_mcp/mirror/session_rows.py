@@ -133,6 +133,21 @@ def read_page(
     return [bytes(row[0]) for row in rows]
 
 
+def count_where(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+) -> int:
+    """How many stored sessions of a window a filter admits.
+
+    Raises ValueError for a filter that has no column.
+    """
+    where, values = account_scope.where(session_filter, window)
+    rows = connection.fetch_all(f"SELECT count(*) FROM verify_sessions WHERE {where}", values)  # noqa: S608 - fixed names
+    return int(rows[0][0])
+
+
 @lru_cache(maxsize=MAX_PARSED_BODIES)
 def parse_body(body: bytes) -> Session:
     """The session in a compressed body."""
@@ -202,6 +217,15 @@ def count(connection: Connection, account: str) -> int:
     """How many sessions of an account are stored, those of its subaccounts included."""
     rows = connection.fetch_all(
         "SELECT count(*) FROM verify_sessions WHERE account = :account", {"account": account}
+    )
+    return int(rows[0][0])
+
+
+def count_unsettled(connection: Connection, account: str) -> int:
+    """How many stored sessions of an account may still change."""
+    rows = connection.fetch_all(
+        "SELECT count(*) FROM verify_sessions WHERE account = :account AND final = 0",
+        {"account": account},
     )
     return int(rows[0][0])
 

@@ -208,6 +208,15 @@ def parse_integer(least: int, most: int, example: int) -> Callable[[object, Pars
     return number
 
 
+def parse_boolean(value: object, _context: ParseContext) -> bool:
+    """True or false, also written as a word or as 1 or 0. Raises InvalidArgument."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    found = words.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if found is None:
+        raise InvalidArgument("is neither true nor false.")
+    return found
+
+
 def parse_choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
     """A parser of a list of at most `most` words, without repetitions."""
     choose = parse_choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
