@@ -213,7 +213,7 @@ async def test_an_answer_before_the_first_reply_is_not_of_the_future(tmp_path: P
     """A process whose clock is two hours ahead answers a stored window without a request."""
     clock = FakeClock()
     emulator = emulator_with(*some(30, hours=20), clock=clock)
-    place = {"database_url": sqlite_url(tmp_path / "verify.db"), "mirror": True}
+    place: dict[str, Any] = {"database_url": sqlite_url(tmp_path / "verify.db"), "mirror": True}
     stored = {"session_time__gte": "2026-11-20 00:00", "session_time__lt": "2026-11-21 00:00"}
     async with connect(emulator, clock=clock, **place) as client:
         await summarize(client, **stored)
