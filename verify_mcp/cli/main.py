@@ -13,6 +13,7 @@ from verify_mcp import __version__
 from verify_mcp.cli.demo import add_demo_command
 from verify_mcp.cli.doctor import add_doctor_command
 from verify_mcp.cli.emulator import add_emulator_command
+from verify_mcp.cli.export import add_export_command
 from verify_mcp.cli.install import add_install_commands
 from verify_mcp.cli.report import add_report_command
 from verify_mcp.cli.serve import add_serve_command, run_serve
@@ -52,6 +53,7 @@ def _parser(arguments: list[str]) -> argparse.ArgumentParser:
     add_demo_command(commands)
     add_doctor_command(commands)
     add_report_command(commands)
+    add_export_command(commands)
     add_sync_command(commands)
     add_purge_command(commands)
     add_token_command(commands)

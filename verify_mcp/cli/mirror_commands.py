@@ -9,11 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from verify_mcp import logs
+from verify_mcp.cli.fetching import fetch_windows
+from verify_mcp.cli.period import parse_option
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import REACH_TOLERANCE, reach_edge
-from verify_mcp.domain.times import parse_time
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.errors import (
     ApiError,
@@ -23,10 +24,7 @@ from verify_mcp.errors import (
     InvalidArgument,
     InvalidSetting,
 )
-from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
 from verify_mcp.mirror.store import Store
-from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.rate_limit_store import Priority
 from verify_mcp.settings import Settings, read_settings
 
 EXIT_DONE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 75, 78
@@ -112,9 +110,10 @@ def purge_command(older_than: str | None) -> Command:
 async def _fetch_with_progress(
     app: AppContext, out: Console, session_filter: SessionFilter, missing: Sequence[Window]
 ) -> tuple[int, list[Window]]:
-    """Fetch the windows; the number of sessions, and the windows that stay incomplete."""
-    call, fetched = CallContext(deadline=inf, priority=Priority.BACKGROUND), 0
-    incomplete: list[Window] = []
+    """Fetch the windows; the number of sessions, and the windows that stay incomplete.
+
+    Raises ApiError.
+    """
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -123,22 +122,19 @@ async def _fetch_with_progress(
         console=out,
     )
     with bar:
-        task = bar.add_task("fetching", total=_seconds(missing))
-        for window in reversed(missing):
-            backfill = Backfill(app.mirror, session_filter, window)
-            while not backfill.done:
-                await backfill.step(call, budget=CONCURRENT_PAGES)
-                if backfill.progress.failure is not None:
-                    raise backfill.progress.failure
-                left = [*backfill.progress.missing, *(other for other in missing if other < window)]
-                bar.update(
-                    task,
-                    completed=_seconds(missing) - _seconds(left),
-                    description=f"{fetched + len(backfill.progress.sessions)} sessions",
-                )
-            fetched += len(backfill.progress.sessions)
-            incomplete += backfill.progress.missing
-    return fetched, incomplete
+        task = bar.add_task("fetching", total=1.0)
+        result = await fetch_windows(
+            app,
+            session_filter,
+            missing,
+            deadline=inf,
+            show_progress=lambda sessions, share: bar.update(
+                task, completed=share, description=f"{sessions} sessions"
+            ),
+        )
+    if result.failure is not None:
+        raise result.failure
+    return result.sessions, result.incomplete
 
 
 def _store(app: AppContext) -> Store:
@@ -149,11 +145,4 @@ def _store(app: AppContext) -> Store:
 
 
 def _time(option: str, text: str, app: AppContext) -> datetime:
-    try:
-        return parse_time(text, now=app.now())
-    except InvalidArgument as error:
-        raise InvalidArgument(f"{option} {error}") from None
-
-
-def _seconds(windows: Sequence[Window]) -> float:
-    return sum(window.length.total_seconds() for window in windows)
+    return parse_option(option, text, app.now())
