@@ -27,6 +27,7 @@ from tests.support.client import (
 )
 from tests.support.databases import sqlite_url
 from verify_mcp.cli import export_file, export_source, main
+from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.export_file import ExportOptions
 from verify_mcp.emulator import AttemptRecord, SessionRecord
 
@@ -184,7 +185,7 @@ def test_what_is_kept_is_exported_without_a_request(
     assert run_export(recent, api, database_url=url) == 0
     asked = len(api.received)
     kept = replace(options, within=0.0, force=True)
-    assert run_export(kept, api, database_url=url) == export_file.EXIT_INCOMPLETE
+    assert run_export(kept, api, database_url=url) == ExitCode.INCOMPLETE
     assert len(api.received) == asked
     assert [row["session"] for row in read_csv(options)] == [uuid(1)]
     assert capsys.readouterr().err.endswith(
@@ -198,7 +199,7 @@ def test_an_api_that_is_away_leaves_what_is_kept_and_says_why(
     options: ExportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     away = CannedApi({"error": "away"}, status=503)
-    assert run_export(options, away) == export_file.EXIT_INCOMPLETE
+    assert run_export(options, away) == ExitCode.INCOMPLETE
     assert read_csv(options) == []
     assert "  The Verify API is unavailable (503)." in capsys.readouterr().err
 
@@ -208,7 +209,7 @@ def test_fetching_ends_when_its_time_is_over(options: ExportOptions) -> None:
     begun = clock.ticks
     many = emulator_with(*(make_record(n, minutes=60 + n) for n in range(900)), clock=clock)
     brief = replace(options, within=90.0)
-    assert run_export(brief, many, clock) == export_file.EXIT_INCOMPLETE
+    assert run_export(brief, many, clock) == ExitCode.INCOMPLETE
     assert clock.ticks - begun <= 100
     assert 400 <= len(read_csv(options)) < 900
 
@@ -222,7 +223,7 @@ def test_a_file_is_private_and_never_written_over(
     assert options.path.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in options.path.parent.iterdir()] == ["export.csv"]
     asked = len(api.received)
-    assert run_export(options, api) == export_file.EXIT_CANNOT_WRITE
+    assert run_export(options, api) == ExitCode.CANNOT_WRITE
     assert "--force" in capsys.readouterr().err
     assert len(api.received) == asked
 
@@ -239,7 +240,7 @@ def test_what_cannot_be_meant_is_refused_by_name(
     options: ExportOptions, changes: dict[str, Any], start: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api = emulator_with(make_record(1))
-    assert run_export(replace(options, **changes), api) == export_file.EXIT_CONFIGURE
+    assert run_export(replace(options, **changes), api) == ExitCode.CONFIGURE
     assert capsys.readouterr().err.startswith(start)
     assert api.received == []
 
@@ -249,7 +250,7 @@ def test_parquet_without_its_package_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     parquet = replace(options, format="parquet")
-    assert run_export(parquet, emulator_with()) == export_file.EXIT_CONFIGURE
+    assert run_export(parquet, emulator_with()) == ExitCode.CONFIGURE
     assert "pip install 'verify-mcp[parquet]'" in capsys.readouterr().err
 
 
@@ -259,7 +260,7 @@ def test_the_command_streams_to_standard_output(
     with pytest.raises(SystemExit) as ended:
         main.main(["export", "--sandbox", "--since", "3h", "-o", "-"])
     output = capsysbinary.readouterr()
-    assert ended.value.code == export_file.EXIT_COMPLETE
+    assert ended.value.code == ExitCode.DONE
     rows = list(csv.DictReader(io.StringIO(output.out.decode())))
     assert len(rows) > 10
     assert f"Standard output: {len(rows)} rows of ".encode() in output.err

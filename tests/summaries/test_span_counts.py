@@ -132,6 +132,16 @@ async def test_hours_are_counted_in_the_local_time_where_they_are_few() -> None:
         assert all(low <= true[hour] <= high for hour, (low, high) in found.items())
 
 
+async def test_days_asked_first_leave_other_groups_to_be_sampled() -> None:
+    clock = FakeClock()
+    async with connect(emulator_with(*uneven(), clock=clock), clock=clock) as client:
+        await repeat(client, clock, 1, **BY_DAY)
+        await repeat(client, clock, 1, **PERIOD)
+        (answer,) = await repeat(client, clock, 1, **PERIOD, group_by="country")
+    assert [row["country"] for row in table(answer)] == ["IN"]
+    assert answer["estimated"]["cost"]
+
+
 async def test_a_row_that_comes_late_leaves_each_day_open_by_one() -> None:
     clock = FakeClock()
     records = [make_record(each, minutes=2 + each * 5) for each in range(2_000)]

@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from verify_mcp.cli.sandbox import unlimited_sandbox
+from verify_mcp.cli.parsers import add_command, minutes
+from verify_mcp.cli.sandbox import sandbox
 from verify_mcp.settings import read_settings
 
 CONTENTS = ("sessions", "attempts", "groups")
@@ -20,19 +21,40 @@ FILTERS = {
 
 def add_export_command(subparsers: Any) -> None:
     """Add the command `export`."""
-    export = subparsers.add_parser(
-        "export", help="write a period's sessions, attempts or groups as CSV, JSON Lines or Parquet"
+    export = add_command(
+        subparsers,
+        "export",
+        "write a period's sessions, attempts or groups to a file",
+        "Writes a period's sessions, attempts or groups as CSV, JSON Lines or Parquet. It fetches "
+        "what is missing as long as --within allows, and says which spans the file lacks. Only you "
+        "can read the file. docs/export.md describes the formats.",
+        (
+            "verify-mcp export --since 30d -o sessions.csv",
+            "verify-mcp export attempts --since 7d --status expired -o attempts.parquet",
+            "verify-mcp export groups --since 30d --by country,channel --format jsonl -o -",
+        ),
     )
-    export.add_argument("content", nargs="?", choices=CONTENTS, default="sessions")
-    export.add_argument("--since", default="7d", help="start: 24h, 7d, 2026-11-01 (default 7d)")
-    export.add_argument("--until", help="end (default now)")
+    export.add_argument(
+        "content",
+        nargs="?",
+        choices=CONTENTS,
+        default="sessions",
+        help="a row for each session, attempt or group (default %(default)s)",
+    )
+    export.add_argument(
+        "--since", default="7d", metavar="TIME", help="start: 24h, 7d, 2026-11-01 (default 7d)"
+    )
+    export.add_argument("--until", metavar="TIME", help="end, in the same forms (default now)")
     export.add_argument(
         "--by", default="day", metavar="FIELD[,FIELD]", help="of groups (default %(default)s)"
     )
     for name, meaning in FILTERS.items():
         export.add_argument(f"--{name.replace('_', '-')}", dest=name, default="", help=meaning)
     export.add_argument(
-        "-o", "--output", help="file, or - for stdout (default verify-CONTENT.FORMAT)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="file, or - for stdout (default verify-CONTENT.FORMAT)",
     )
     export.add_argument(
         "--format",
@@ -42,7 +64,7 @@ def add_export_command(subparsers: Any) -> None:
     export.add_argument("--force", action="store_true", help="replace the file if it is there")
     export.add_argument(
         "--within",
-        type=float,
+        type=minutes,
         default=30.0,
         metavar="MINUTES",
         help="fetch what is missing so long, 0 for not at all (default %(default)g)",
@@ -66,7 +88,7 @@ def _export(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         return export_file.run(export_options, read_settings(os.environ))
-    settings, app = unlimited_sandbox()
+    settings, app = sandbox()
     return export_file.run(export_options, settings, app=app)
 
 

@@ -10,12 +10,14 @@ from typing import Any, BinaryIO
 
 import anyio
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from verify_mcp import logs, private_files
 from verify_mcp.cli import export_rows, export_writers
-from verify_mcp.cli.export_source import ExportSource, ShowProgress
+from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.export_source import ExportSource
 from verify_mcp.cli.period import parse_period
+from verify_mcp.cli.progress import UpdateProgress, progress_bar
+from verify_mcp.cli.wording import explain_error
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.tallies import GROUPS
@@ -31,10 +33,6 @@ from verify_mcp.tools.arguments import parse_choices
 from verify_mcp.tools.envelope import parse_context
 from verify_mcp.tools.list_request import parse_list
 
-EXIT_COMPLETE, EXIT_INCOMPLETE, EXIT_CANNOT_WRITE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 3, 73, 75, 78
-"""Exit codes: written and complete; written, but parts of the period are missing; the file is there
-or cannot be made (EX_CANTCREAT); the database is away, nothing written (EX_TEMPFAIL); something to
-set or to write otherwise (EX_CONFIG)."""
 MAX_GROUPS = 2
 
 
@@ -71,18 +69,18 @@ def run(
         export_writers.check_format(options.format)
         return anyio.run(_run_async, options, settings, app, clock, out)
     except (CredentialsMissing, InvalidArgument, InvalidSetting) as error:
-        out.print(str(error), markup=False)
-        return EXIT_CONFIGURE
+        out.print(explain_error(error), markup=False)
+        return ExitCode.CONFIGURE
     except DatabaseUnavailable as error:
-        out.print(f"{error} Nothing was written.", markup=False)
-        return EXIT_TRY_LATER
+        out.print(f"{explain_error(error)} Nothing was written.", markup=False)
+        return ExitCode.TRY_LATER
     except BrokenPipeError:
         # Whoever read the output has gone. What is left in its buffer goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_CANNOT_WRITE
+        return ExitCode.CANNOT_WRITE
     except OSError as error:
         out.print(_cannot_write(options.path, error), markup=False)
-        return EXIT_CANNOT_WRITE
+        return ExitCode.CANNOT_WRITE
 
 
 async def _run_async(
@@ -110,12 +108,12 @@ async def export(context: AppContext, options: ExportOptions, out: Console) -> i
     period = parse_period(options.since, options.until, context.now())
     source = ExportSource(context, store, session_filter, period)
     by = _groups(options, context)
-    with _bar(out) as show_progress:
-        source = await source.fetch(options.within, show_progress, ends_now=options.until is None)
+    with progress_bar(out, context.clock.monotonic) as update:
+        source = await source.fetch(options.within, update, ends_now=options.until is None)
         with _open_output(options) as file:
-            rows = await _write(source, options, by, file, show_progress)
+            rows = await _write(source, options, by, file, update)
     _tell(out, options, rows, source)
-    return EXIT_INCOMPLETE if source.missing else EXIT_COMPLETE
+    return ExitCode.INCOMPLETE if source.missing else ExitCode.DONE
 
 
 def _store(context: AppContext) -> Store:
@@ -142,18 +140,20 @@ async def _write(
     options: ExportOptions,
     by: tuple[str, ...],
     file: BinaryIO,
-    show_progress: ShowProgress,
+    update: UpdateProgress,
 ) -> int:
     """Write every row; how many there are."""
     columns = export_rows.group_columns(by) if by else export_rows.TABLES[options.content][0]
     writer = export_writers.open_writer(options.format, columns, file)
     batches = source.read_groups(by) if by else source.read_sessions(options.content)
     written, read, expected = 0, 0, await source.count()
+    started = source.context.clock.monotonic()
     try:
         async for sessions, rows in batches:
             writer.write(rows)
             written, read = written + len(rows), read + sessions
-            show_progress(f"{written} rows written", read / max(read, expected, 1))
+            took = source.context.clock.monotonic() - started
+            update(f"{written} rows written", took * max(0, expected - read) / max(1, read))
     finally:
         writer.finish()
     return written
@@ -169,19 +169,6 @@ def _open_output(options: ExportOptions) -> Iterator[BinaryIO]:
         yield file
 
 
-@contextmanager
-def _bar(out: Console) -> Iterator[ShowProgress]:
-    """A progress bar, where there is a terminal to draw it on."""
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
-        task = progress.add_task("fetching", total=1.0)
-
-        def show_progress(doing: str, share: float) -> None:
-            progress.update(task, description=doing, completed=share)
-
-        yield show_progress
-
-
 def _tell(out: Console, options: ExportOptions, rows: int, source: ExportSource) -> None:
     """Print what is in the file, and which parts of the period it lacks."""
     place = options.path or "Standard output"
@@ -192,7 +179,7 @@ def _tell(out: Console, options: ExportOptions, rows: int, source: ExportSource)
     if source.missing and options.content != "groups":
         out.print("  Of the missing spans the file has only what is kept here.", markup=False)
     if source.failure is not None:
-        out.print(f"  {source.failure}", markup=False)
+        out.print(f"  {explain_error(source.failure)}", markup=False)
 
 
 def _cannot_write(path: Path | None, error: OSError) -> str:

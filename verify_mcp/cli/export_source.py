@@ -1,12 +1,13 @@
 """What an export reads: the stored sessions of a period, once what it lacks was fetched."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 
 from verify_mcp.cli import export_rows
-from verify_mcp.cli.fetching import fetch_windows
+from verify_mcp.cli.fetching import FetchEstimate, fetch_windows
+from verify_mcp.cli.progress import UpdateProgress
 from verify_mcp.context import AppContext
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import reach_edge
@@ -22,7 +23,6 @@ from verify_mcp.tools.envelope import parse_context
 SESSIONS_AT_ONCE = 1_000
 """Sessions that are in memory at a time."""
 
-ShowProgress = Callable[[str, float], None]
 Batches = AsyncIterator[tuple[int, list[export_rows.Row]]]
 """The number of sessions read and their rows, some at a time."""
 
@@ -53,7 +53,7 @@ class ExportSource:
         return gaps(self.period, self.covered)
 
     async def fetch(
-        self, within: float, show_progress: ShowProgress, *, ends_now: bool
+        self, within: float, update: UpdateProgress, *, ends_now: bool
     ) -> "ExportSource":
         """The source after fetching what it lacks, for so many seconds at most.
 
@@ -64,20 +64,29 @@ class ExportSource:
         covered = await self._cached_windows(MAX_STALENESS)
         missing, failure = self._fetchable(covered), None
         if missing and within > 0:
-            result = await fetch_windows(
-                self.context,
-                SessionFilter(subaccount=self.session_filter.subaccount),
-                missing,
-                deadline=self.context.clock.monotonic() + within,
-                show_progress=lambda number, share: show_progress(f"{number} fetched", share),
-            )
-            failure = result.failure
+            failure = await self._fetch_windows(missing, within, update)
             took = max(timedelta(), self.context.now() - started)
             covered = await self._cached_windows(MAX_STALENESS + took)
         period = self.period
         if ends_now and covered and period.end - covered[-1].end <= MAX_STALENESS:
             period = Window(period.start, covered[-1].end)
         return replace(self, period=period, covered=covered, failure=failure)
+
+    async def _fetch_windows(
+        self, missing: tuple[Window, ...], within: float, update: UpdateProgress
+    ) -> ApiError | None:
+        """Fetch windows for so many seconds at most; the error that stopped it."""
+
+        def show(estimate: FetchEstimate) -> None:
+            update(f"{estimate.sessions} sessions fetched", estimate.seconds_left)
+
+        deadline = self.context.clock.monotonic() + within
+        unfiltered = SessionFilter(subaccount=self.session_filter.subaccount)
+        try:
+            await fetch_windows(self.context, unfiltered, missing, show, deadline=deadline)
+        except ApiError as error:
+            return error
+        return None
 
     async def _cached_windows(self, max_staleness: timedelta) -> tuple[Window, ...]:
         cached, _ = await self.context.mirror.cached_windows(self.scope, self.period, max_staleness)

@@ -72,7 +72,7 @@ class HttpApp:
     def _build_app(
         self, tokens: TokenFile | None, jwt_verifier: JwtVerifier | None, hosts: tuple[str, ...]
     ) -> ASGIApp:
-        server = build_server(self._open, self._settings.rate_limit)
+        server = build_server(self._open, self._settings.rate_limit, sandbox=self._settings.sandbox)
         server.middleware.append(self.middleware)
         # Without this, the protocol's library lists the tools at every call, to check its headers.
         server.get_tool_input_schema = {

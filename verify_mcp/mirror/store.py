@@ -194,6 +194,12 @@ class Store:
 
         return await self.database.read(work)
 
+    async def count_unsettled(self) -> int:
+        """How many stored sessions of the account may still change."""
+        return await self.database.read(
+            lambda connection: session_rows.count_unsettled(connection, self.account)
+        )
+
     def for_account(self, account: str) -> "Store":
         """The sessions of another account in the same database."""
         return Store(self.database, account, settle=self._settle)

@@ -10,6 +10,7 @@ from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
+from verify_mcp.domain.tallies import GroupKey
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
@@ -18,7 +19,9 @@ from verify_mcp.summaries.figures import SampledPages, SessionBounds
 from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
+from verify_mcp.summaries.span_counts import SpanFigures
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
+from verify_mcp.summaries.time_spans import TimeSpan
 
 CONCURRENT_PAGES = 4
 """Pages of a sample fetched at once; a count fetches one at a time, which takes the fewest."""
@@ -51,6 +54,7 @@ class CountJob:
         self._pages: dict[int, Page] = {}
         self._chosen_pages: set[int] = set()
         """Those of them that were read for their times, and not drawn."""
+        self._figures_of_spans: dict[tuple[TimeSpan, ...], dict[GroupKey, SpanFigures]] = {}
         self._status_pages: dict[str, dict[int, Page]] = {}
         self._late: int | None = None
         """Rows that came late; None while that is not known."""
@@ -65,6 +69,7 @@ class CountJob:
     def resume(self, budget: RequestBudget) -> None:
         """Go on for the call of this budget."""
         self._reader.resume(budget)
+        self.result.spans = {}
 
     async def count_all(self) -> None:
         """Count all sessions that the filter matches."""
@@ -84,7 +89,7 @@ class CountJob:
             self.result.other_statuses, verdict = others, "exact"
         if verdict == "again":
             self._counts.restart()
-            self._status_pages = {}
+            self._status_pages, self._figures_of_spans = {}, {}
             await self._count(ANY_STATUS, {})
             await self.count_statuses()
         else:
@@ -110,8 +115,12 @@ class CountJob:
             await self._look_for_late_rows(total)
         pages_by_status = {ANY_STATUS: self._pages, **self._status_pages}
         self.result.spans = counter.figures(
-            self.result, pages_by_status, moved=self.result.moved_rows
+            self.result,
+            pages_by_status,
+            self._figures_of_spans.get(scope.spans, {}),
+            moved=self.result.moved_rows,
         )
+        self._figures_of_spans[scope.spans] = self.result.spans
 
     async def _look_for_late_rows(self, total: int) -> None:
         page = None if self._is_settled else await self._last_row(total)

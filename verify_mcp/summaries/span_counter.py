@@ -14,6 +14,7 @@ from verify_mcp.summaries.page_reader import PageReader
 from verify_mcp.summaries.span_counts import (
     SpanFigures,
     ended_estimate,
+    narrowed,
     rank_boundaries,
     span_estimates,
 )
@@ -58,18 +59,25 @@ class SpanCounter:
             page = pages.get(offset)
             if page is not None and not page.repeats:
                 ranks = ranks.with_page(offset, page.times)
-                ranks = ranks.with_known_spans(self._scope.known_sessions(status))
+                ranks = ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
 
     def figures(
-        self, result: CountResult, pages: PagesByStatus, *, moved: int
+        self,
+        result: CountResult,
+        pages: PagesByStatus,
+        earlier: Mapping[GroupKey, SpanFigures],
+        *,
+        moved: int,
     ) -> dict[GroupKey, SpanFigures]:
-        """The figures of each span, as far as the pages read so far tell."""
+        """The figures of each span, as far as the pages read so far tell; no wider than earlier."""
         sessions = self._estimates(result, pages, ANY_STATUS)
         verified = self._estimates(result, pages, "verified")
         in_progress = self._estimates(result, pages, "in-progress")
         found: dict[GroupKey, SpanFigures] = {}
         for index, span in enumerate(self._scope.spans):
             figures = _figures(index, sessions, verified, in_progress, result.other_statuses)
+            if not moved:
+                figures = narrowed(figures, earlier.get((span.label,)))
             held = self._scope.tallies[index]
             found[span.label,] = _moved(figures, moved) if held is None else _exact(held)
         return found
@@ -84,7 +92,7 @@ class SpanCounter:
 
     def _ranks(self, status: str, total: int, pages: Mapping[int, Page]) -> BoundaryRanks:
         ranks = rank_boundaries(self._window, total, self._scope.spans, pages)
-        return ranks.with_known_spans(self._scope.known_sessions(status))
+        return ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
 
 
 def _figures(

@@ -85,7 +85,7 @@ async def _call_handler(
         answer = await definition.handler(app, arguments, call)
     elif abs(clock.offset - offset) > CLOCK_TOLERANCE:
         answer = await definition.handler(app, arguments, call)
-    return answer
+    return envelope.mark_made_up(answer, app.settings)
 
 
 async def _check_clock(app: AppContext, call: CallContext) -> None:

@@ -1,4 +1,4 @@
-"""The table of days or hours that were counted: exact, or with the bounds of their numbers."""
+"""The table of days or hours that were counted: exact, or with the intervals of their numbers."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
@@ -74,7 +74,7 @@ def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict
     unit = request.group_by[0]
     return {
         "note": f"{exact} of {len(spans)} {unit}s have their exact number of sessions; the others "
-        "have the bounds that the times of the pages read leave."
+        "are estimated by the times of the pages read, with intervals."
     }
 
 

@@ -56,10 +56,9 @@ async def server_status(app: AppContext, about: str) -> dict[str, Any]:
     settings, account = app.settings, app.settings.credentials
     answer: dict[str, Any] = {"complete": True}
     if about == "all":
-        answer |= {
-            "account": account.masked_id if account else None,
-            "api": "sandbox" if settings.sandbox else settings.api_url,
-        }
+        answer["account"] = account.masked_id if account else None
+        if not settings.sandbox:
+            answer["api"] = settings.api_url
     if about in ("all", "quota"):
         answer["quota"] = await _rate_limit_fields(app)
     if about in ("all", "mirror"):
@@ -76,7 +75,7 @@ async def _rate_limit_fields(app: AppContext) -> dict[str, Any]:
     return {
         "limit": str(app.settings.rate_limit),
         "left": lists.left,
-        "next_free_s": round(lists.eta_s),
+        **({} if lists.left else {"next_free_s": round(lists.eta_s)}),
         "processes": max(1, lists.processes),
         "get_left": gets.left,
     }

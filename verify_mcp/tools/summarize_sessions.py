@@ -13,14 +13,24 @@ from verify_mcp.tools import chart_page, summary_answer
 from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
-from verify_mcp.tools.summary_request import SUMMARIZE_ARGUMENTS, parse_summarize
+from verify_mcp.tools.summary_request import (
+    SUMMARIZE_ARGUMENTS,
+    SummarizeRequest,
+    parse_summarize,
+)
 
 
 async def summarize_verify_sessions(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    request = parse_summarize(arguments, parse_context(app))
+    return await summarize(app, parse_summarize(arguments, parse_context(app)), call)
+
+
+async def summarize(
+    app: AppContext, request: SummarizeRequest, call: CallContext
+) -> dict[str, Any]:
+    """The answer of a parsed call; with `max_requests=0`, from what earlier calls fetched."""
     request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
     now = app.now()
     end = min(request.end or now, now.replace(microsecond=0))
