@@ -120,7 +120,8 @@ class SessionCounter:
             if groups is not None:
                 inside = await self._reader.groups_inside(job.result.window)
                 await groups.count(self._budget, group_names(inside.keys()))
-            await job.sample(self._query.group_by, self._query.zone)
+            if not self._query.counts_only:
+                await job.sample(self._query.group_by, self._query.zone)
             if groups is not None:
                 groups.publish(job.result)
             count, sessions = job.result.copy(), job.all_sessions()
@@ -148,7 +149,7 @@ class SessionCounter:
 
     @property
     def _key(self) -> Hashable:
-        return ("count", self._query.session_filter)
+        return ("count", self._query.session_filter, self._query.count_name)
 
     async def _counted_result(
         self, scope: CountScope, count: CountResult, *, is_at_end: bool
@@ -185,7 +186,15 @@ class SessionCounter:
             sessions = [session for session in sessions if session.created in covered]
         tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
         as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
-        return SummaryResult("fetched", covered, tallies_module.merge(outside, tallies), as_of)
+        is_stored = query.session_filter.answerable_from_mirror()
+        return SummaryResult(
+            "fetched",
+            covered,
+            tallies_module.merge(outside, tallies),
+            as_of,
+            cached_parts=tuple(around) if is_stored else (),
+            sessions=tuple(sessions) if is_stored else (*scope.sessions, *sessions),
+        )
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
         """The groups of the sessions around the window counted, None when they are gone."""
@@ -260,10 +269,10 @@ def _is_resumable(scope: CountScope, query: SummaryQuery, age: timedelta) -> boo
     is_same_end = query.window.end == scope.window.end or not (
         query.is_end_pinned or scope.is_end_pinned
     )
-    return is_same_start and is_same_end and age <= _max_job_age(scope.window)
+    return is_same_start and is_same_end and age <= max_job_age(scope.window)
 
 
-def _max_job_age(window: Window) -> timedelta:
+def max_job_age(window: Window) -> timedelta:
     """How long a count of a window may go on."""
     return min(max(window.length / 100, MIN_JOB_AGE), MAX_JOB_AGE)
 
