@@ -11,7 +11,7 @@ from urllib.parse import quote
 from verify_mcp import keychain
 from verify_mcp.domain.api_limits import is_auth_id
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
-from verify_mcp.settings_parsers import API_URL, Rate
+from verify_mcp.settings_parsers import API_URL, DEFAULT_AHEAD, Rate
 from verify_mcp.settings_table import SETTINGS, read_setting
 
 __all__ = [
@@ -94,6 +94,9 @@ class Settings:
     masked: bool = False
     time_zone: str = "UTC"
     retention: timedelta | None = None
+    ahead: int = DEFAULT_AHEAD
+    """Requests that are made in the background for one question."""
+    follow: timedelta | None = None
     log_level: str = "WARNING"
     log_format: str = "text"
     audit_file: Path | None = None

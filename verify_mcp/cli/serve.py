@@ -73,7 +73,7 @@ def _add_http_options(serve: argparse.ArgumentParser) -> None:
 def run_serve(options: argparse.Namespace) -> int:
     """Run the command `serve`; the exit code. Raises InvalidSetting."""
     from verify_mcp import logs
-    from verify_mcp.context import open_context
+    from verify_mcp.context import open_serving_context
     from verify_mcp.mirror.masking import load_or_create_key
     from verify_mcp.server import stdio
     from verify_mcp.server.server import build_server
@@ -88,17 +88,15 @@ def run_serve(options: argparse.Namespace) -> int:
     logs.configure(settings)
     if settings.masked:
         load_or_create_key(settings)  # one that cannot be used ends the start here, in a sentence
+    open_context = partial(open_serving_context, settings, app=app)
     if options.http:
-        return _serve_http(options, settings, partial(open_context, settings, app=app))
+        return _serve_http(options, settings, open_context)
     if sys.stdin.isatty():
         print_err(
             "verify-mcp serves MCP on stdin and stdout: an MCP client starts it, not a person. "
             "Try `verify-mcp demo`. Ctrl-C ends it."
         )
-    server = build_server(
-        partial(open_context, settings, app=app), settings.rate_limit, sandbox=settings.sandbox
-    )
-    return stdio.run(server)
+    return stdio.run(build_server(open_context, settings.rate_limit, sandbox=settings.sandbox))
 
 
 def _serve_http(options: argparse.Namespace, settings: Settings, open_context: Any) -> int:

@@ -60,6 +60,11 @@ class HttpApp:
         self.guard = RequestGuard(self._build_app(tokens, jwt_verifier, hosts), hosts)
         self.app: ASGIApp = self.guard
 
+    def stop_background(self) -> None:
+        """Send no more requests for which nobody waits."""
+        if self._context is not None:
+            self._context.background.stop()
+
     def notify_closing(self) -> None:
         """Answer the calls under way with a message that the server is being restarted."""
         self.middleware.notify_closing()

@@ -19,7 +19,7 @@ from verify_mcp.tools.formatting import (
     ceil_seconds,
 )
 
-MADE_UP = "made up (sandbox)"
+MADE_UP = "made up"
 """What `data` says in the answers of a sandbox; a real account's answers have no such field."""
 
 

@@ -10,6 +10,7 @@ from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.query import SummaryQuery, out_of_reach_result
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools import chart_page, summary_answer
+from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
 from verify_mcp.tools.summary_request import (
@@ -45,7 +46,7 @@ async def summarize(
             request.zone,
             request.max_requests,
         )
-        result = await Summarizer(app, query, call).run()
+        result = await complete_later(app, query, await Summarizer(app, query, call).run())
     else:
         result = out_of_reach_result(Window(request.start, end), now)
     meta = await answer_meta(app, app.gateway.list_limiter, call)
