@@ -9,12 +9,13 @@ from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.store import RECENT_FETCHES
 from verify_mcp.summaries.count_result import CountScope
 from verify_mcp.summaries.query import SummaryQuery
 from verify_mcp.summaries.span_counter import SpanScope
 from verify_mcp.summaries.time_spans import local_spans, time_unit
 
-MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
+MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 
 

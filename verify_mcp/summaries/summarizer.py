@@ -73,7 +73,8 @@ class Summarizer:
             case ReadOlder():
                 return state.next(await self._reader.read_older())
             case ReadAgain():
-                return state.next(await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE))
+                known = await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE)
+                return state.next(known, self._budget.requests_left())
             case ReadCached() | Refresh():
                 return state.next(await self._reader.read(MAX_STALENESS))
 
