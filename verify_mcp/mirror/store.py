@@ -21,7 +21,7 @@ from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micro
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
 from verify_mcp.mirror.stored_pages import StoredPage, read_page
 
-RECENT_FETCHES = timedelta(hours=1)
+RECENT_FETCHES = timedelta(minutes=90)
 """How long the fetch of a window is remembered that may still change."""
 
 
@@ -143,6 +143,19 @@ class Store:
             return None
         bodies, count = found
         return StoredPage([session_rows.parse_body(body) for body in bodies], count)
+
+    async def created_open(
+        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
+    ) -> list[datetime]:
+        """When the sessions of a window were created that may have ended since, newest first.
+
+        They were in progress when they were last fetched, before `time_to_end` had passed.
+        """
+        return await self.database.read(
+            lambda connection: session_rows.created_open(
+                connection, self._account_scope(scope), window, time_to_end, limit=limit
+            )
+        )
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""

@@ -1,6 +1,6 @@
 """The table of days or hours that were counted: exact, or with the intervals of their numbers."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from verify_mcp.domain.tallies import GroupKey, Tallies, Tally, percent
@@ -64,7 +64,14 @@ def _conversion(verified: Estimate | None, ended: Estimate | None) -> list[str]:
     low = percent(verified.low, max(ended.high, verified.low, Decimal(1)), ROUND_FLOOR)
     most = percent(verified.high, max(ended.low, Decimal(1)), ROUND_CEILING)
     value = percent(min(verified.value, ended.value), ended.value)
-    return [f"{min(max(bound, low), Decimal(100)):.1f}" for bound in (value, low, most)]
+    return [
+        str(min(max(bound, low), Decimal(100)).quantize(Decimal("0.1"), rounding))
+        for bound, rounding in (
+            (value, ROUND_HALF_EVEN),
+            (low, ROUND_FLOOR),
+            (most, ROUND_CEILING),
+        )
+    ]
 
 
 def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict[str, str]:
