@@ -7,6 +7,7 @@ from math import ceil
 import anyio
 
 from verify_mcp.background.completion import CompletionWorker
+from verify_mcp.background.follower import Follower, follow_lease, follow_loop, read_view
 from verify_mcp.background.forecast import seconds_for
 from verify_mcp.background.lease import Lease
 from verify_mcp.background.leased_loop import LeasedLoop
@@ -27,6 +28,8 @@ from verify_mcp.settings import Settings
 
 MIN_SESSIONS = 50
 """Stored sessions from which it is estimated how many a window has."""
+MAX_BEHIND = timedelta(days=1)
+"""How far back the newest session is looked for when another process follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,14 @@ class BackgroundStatus:
     eta_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class FollowStatus:
+    """How far the newest fetched session may lie back, and how much of the period is stored."""
+
+    behind_s: float
+    stored_share: float | None
+
+
 class Background:
     """Completes windows of one account while it runs; answers promise nothing while it does not."""
 
@@ -71,6 +82,9 @@ class Background:
             worker = CompletionWorker(mirror, self._windows, clock)
             lease = Lease(store.database, f"{store.account}:completion")
             self._loops.append(LeasedLoop(lease, worker.step, clock))
+        if store is not None and settings.follow:
+            follower = Follower(mirror, store, clock, settings.follow)
+            self._loops.append(follow_loop(follower, store, clock))
 
     async def run(self) -> None:
         """Do the work until it is stopped or cancelled."""
@@ -127,6 +141,20 @@ class Background:
         if not present:
             return None
         return BackgroundStatus(len(present), await self._seconds_for(expected_requests(present)))
+
+    async def follow_status(self) -> FollowStatus | None:
+        """How far following has come in any process; None when nobody follows."""
+        store, span = self._mirror.store, self._settings.follow
+        if store is None:
+            return None
+        try:
+            if span is None and not await follow_lease(store).is_taken():
+                return None
+            view = await read_view(self._mirror, store, span or MAX_BEHIND, "")
+        except DatabaseUnavailable:
+            return None
+        share = None if span is None else view.stored_share
+        return FollowStatus(view.behind.total_seconds(), share)
 
     async def _plan(
         self, scope: str, window: Window, requests: int | None, *, is_filtered: bool

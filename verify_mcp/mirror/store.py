@@ -19,10 +19,10 @@ from verify_mcp.mirror.daily_totals import day_number
 from verify_mcp.mirror.figure_store import FigureStore
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
-from verify_mcp.mirror.stored_pages import StoredPage, read_page
+from verify_mcp.mirror.stored_pages import StoredPage, read_newest, read_page
 from verify_mcp.mirror.unknown_texts import windows_of_unknown_text
 
-RECENT_FETCHES = timedelta(hours=1)
+RECENT_FETCHES = timedelta(minutes=90)
 """How long the fetch of a window is remembered that may still change."""
 
 
@@ -157,19 +157,25 @@ class Store(FigureStore):
         """The newest sessions of some windows, oldest window first, since an instant."""
         account_scope = self.account_scope(scope)
         parts = [Window(max(part.start, since), part.end) for part in windows if part.end > since]
+        bodies = await self.database.read(
+            lambda connection: read_newest(
+                connection, account_scope, session_filter, parts, limit=limit
+            )
+        )
+        return [session_rows.parse_body(body) for body in bodies]
 
-        def work(connection: Connection) -> list[bytes]:
-            found: list[bytes] = []
-            for part in reversed(parts):
-                found += session_rows.read_page(
-                    connection, account_scope, session_filter, part,
-                    limit=limit - len(found), offset=0,
-                )  # fmt: skip
-                if len(found) >= limit:
-                    break
-            return found
+    async def created_open(
+        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
+    ) -> list[datetime]:
+        """When the sessions of a window were created that may have ended since, newest first.
 
-        return [session_rows.parse_body(body) for body in await self.database.read(work)]
+        They were in progress when they were last fetched, before `time_to_end` had passed.
+        """
+        return await self.database.read(
+            lambda connection: session_rows.created_open(
+                connection, self.account_scope(scope), window, time_to_end, limit=limit
+            )
+        )
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""

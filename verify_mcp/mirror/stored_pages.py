@@ -1,8 +1,11 @@
-"""Pages of the stored sessions of a window, each with the number of all sessions there."""
+"""The stored sessions of a window: a page with the number of all sessions there, or all of them."""
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from verify_mcp.database.base import Connection
+from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain import tallies
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
@@ -41,6 +44,25 @@ def read_page(
     return bodies, _count(connection, account_scope, session_filter, window)
 
 
+def read_newest(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    windows: Sequence[Window],
+    *,
+    limit: int,
+) -> list[bytes]:
+    """The bodies of the newest sessions of some windows, the oldest window first."""
+    bodies: list[bytes] = []
+    for window in reversed(windows):
+        bodies += session_rows.read_page(
+            connection, account_scope, session_filter, window, limit=limit - len(bodies), offset=0
+        )
+        if len(bodies) >= limit:
+            break
+    return bodies
+
+
 def _count(
     connection: Connection,
     account_scope: AccountScope,
@@ -51,3 +73,34 @@ def _count(
         return session_rows.count_where(connection, account_scope, session_filter, window)
     found = tally_queries.tally(connection, StoredQuery(account_scope, session_filter), [window])
     return tallies.total(found.values()).sessions
+
+
+async def scan(
+    database: ResilientDatabase,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+    *,
+    limit: int,
+) -> AsyncIterator[list[Session]]:
+    """All stored sessions of a window that a filter admits, oldest first, `limit` at a time.
+
+    Raises DatabaseUnavailable, and ValueError for a filter that has no column.
+    """
+    after = ""
+    while True:
+        read = partial(
+            session_rows.read_after,
+            account_scope=account_scope,
+            session_filter=session_filter,
+            window=window,
+            after=after,
+            limit=limit,
+        )
+        bodies = await database.read(read)
+        sessions = [session_rows.parse_body(body) for body in bodies]
+        if sessions:
+            yield sessions
+        if len(sessions) < limit:
+            return
+        window, after = Window(sessions[-1].created, window.end), sessions[-1].uuid

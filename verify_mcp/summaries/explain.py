@@ -1,6 +1,6 @@
 """What a result leaves open: the sentences of `why`, and the seconds until it can be exact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, inf
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -27,14 +27,19 @@ def expected_pages(backfills: Sequence[BackfillProgress]) -> float:
 
     Infinite where none was fetched yet.
     """
+    return expected_pages_of(
+        [window for backfill in backfills for window in backfill.missing], backfills
+    )
+
+
+def expected_pages_of(windows: Iterable[Window], backfills: Sequence[BackfillProgress]) -> float:
+    """How many pages some windows may take, if sessions come as in what the backfills brought."""
     seen = sum(
         window.length.total_seconds()
         for backfill in backfills
         for window in backfill.complete_windows
     )
-    rest = sum(
-        window.length.total_seconds() for backfill in backfills for window in backfill.missing
-    )
+    rest = sum(window.length.total_seconds() for window in windows)
     sessions = sum(len(backfill.sessions) for backfill in backfills)
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.ranking import RankedGroups
@@ -10,6 +10,7 @@ from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.store import RECENT_FETCHES
 from verify_mcp.summaries.count_result import CountScope
 from verify_mcp.summaries.query import SummaryQuery
 from verify_mcp.summaries.span_counter import SpanScope
@@ -17,7 +18,7 @@ from verify_mcp.summaries.time_spans import local_spans, time_unit
 
 MANY_GROUPS = {"recipient", "prefix"}
 """Groups of which there may be as many as sessions."""
-MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
+MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 
 
@@ -113,13 +114,20 @@ class MirrorReader:
         is_old = cached.window.end - older.end > MAX_STALENESS_WHILE_INCOMPLETE
         return cached if self._query.is_end_pinned or is_old else replace(cached, window=older)
 
-    async def tally(self, parts: Sequence[Window], by: tuple[str, ...]) -> Tallies | None:
-        """The tallies of cached parts; None when the database or a part is not there any more."""
+    async def tally(
+        self, parts: Sequence[Window], by: tuple[str, ...], zone: tzinfo | None = None
+    ) -> Tallies | None:
+        """The tallies of cached parts; None when the database or a part is not there any more.
+
+        `zone` is the query's unless it is given.
+        """
         store, query = self._mirror.store, self._query
         if store is None or not parts:
             return {}
         try:
-            tallies = await store.tally(query.session_filter, self._scope, parts, by, query.zone)
+            tallies = await store.tally(
+                query.session_filter, self._scope, parts, by, zone or query.zone
+            )
         except DatabaseUnavailable:
             return None
         return tallies if await self.is_cached(parts) else None

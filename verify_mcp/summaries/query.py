@@ -41,10 +41,14 @@ class SummaryQuery:
     is_end_pinned: bool
     group_by: tuple[str, ...] = ()
     zone: tzinfo = UTC
-    ranking: Ranking = field(default_factory=Ranking)
-    """Which groups are shown: of some the database has too many to read them all."""
     max_requests: int | None = None
     """Requests that the caller allows; None leaves a few of the quota for the next question."""
+    counts_only: bool = False
+    """Whether a count leaves out what takes a sample: money and groups."""
+    count_name: str = ""
+    """Tells counts of the same filter apart, each of which later calls continue."""
+    ranking: Ranking = field(default_factory=Ranking)
+    """Which groups are shown: of some the database has too many to read them all."""
 
     @property
     def is_generous(self) -> bool:
@@ -68,10 +72,6 @@ class SummaryResult:
     pages_left: float | None = None
     """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
-    parts: tuple[Window, ...] = ()
-    """The windows of it that were read from the mirror."""
-    sessions: tuple[Session, ...] = ()
-    """The sessions of it that were fetched."""
     other_groups: int = 0
     """How many groups of the mirror were not read one by one."""
     rest: Tally = field(default_factory=Tally)
@@ -82,6 +82,16 @@ class SummaryResult:
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)
     """The groups of the cached sessions inside the part counted, which has these at least."""
+    cached_parts: tuple[Window, ...] = ()
+    """The parts of the window whose sessions are in the mirror; without a count, the others are
+    in `sessions`."""
+    sessions: tuple[Session, ...] = field(default=(), repr=False)
+    """The sessions that were fetched."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the figures are about every session of the window, none left out."""
+        return not self.missing and not self.skipped and self.count is None
 
 
 def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:

@@ -99,11 +99,19 @@ async def _mirror_fields(app: AppContext, most: int) -> dict[str, Any]:
 
 
 async def _background_fields(app: AppContext) -> dict[str, Any]:
-    """What is completed in the background, if anything is."""
-    status = await app.background.status()
-    if status is None:
-        return {}
-    return {"background": {"windows": status.windows, "done_in_s": ceil_seconds(status.eta_s)}}
+    """What is completed in the background, and how far following has come, if anything is."""
+    status, follow = await app.background.status(), await app.background.follow_status()
+    fields: dict[str, Any] = {}
+    if status is not None:
+        fields["background"] = {
+            "windows": status.windows,
+            "done_in_s": ceil_seconds(status.eta_s),
+        }
+    if follow is not None:
+        fields["follow"] = {"behind_s": ceil_seconds(follow.behind_s)}
+        if follow.stored_share is not None:
+            fields["follow"]["stored_pct"] = int(100 * follow.stored_share)
+    return fields
 
 
 @dataclass(frozen=True, slots=True)

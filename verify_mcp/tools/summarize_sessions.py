@@ -45,8 +45,8 @@ async def summarize(
             pinned,
             request.group_by,
             request.zone,
-            request.ranking,
             request.max_requests,
+            ranking=request.ranking,
         )
         result = await complete_later(app, query, await Summarizer(app, query, call).run())
         details = await DetailReader(app.mirror, query).read(result, request.show)
