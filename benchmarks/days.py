@@ -21,7 +21,7 @@ from statistics import fmean, median
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.boundary_ranks import BoundaryRanks
+from verify_mcp.summaries.boundary_ranks import BoundaryRanks, Pace
 from verify_mcp.summaries.exact_count import CountSearch
 from verify_mcp.summaries.span_counts import span_estimates
 from verify_mcp.summaries.time_spans import local_spans
@@ -110,11 +110,13 @@ def total_of(times: Sequence[datetime]) -> tuple[CountSearch, set[int]]:
     return search, {probe.offset for probe in search.probes}
 
 
-def count_days(times: Sequence[datetime], findings: Findings | None) -> int:
-    """Count the days of an account; the requests that it took beside those for the total."""
+def count_days(
+    times: Sequence[datetime], findings: Findings | None, pace: Pace | None = None
+) -> tuple[int, Pace | None]:
+    """Count the days; the requests that it took beside those for the total, and the pace found."""
     search, read = total_of(times)
     spans = local_spans(WINDOW, "day", UTC)
-    ranks = BoundaryRanks.begun(WINDOW, len(times), [span.window.start for span in spans])
+    ranks = BoundaryRanks.begun(WINDOW, len(times), [span.window.start for span in spans], pace)
     for offset in read:
         ranks = ranks.with_page(offset, times[offset : offset + PAGE_SIZE])
     true = [sum(time in span.window for time in times) for span in spans]
@@ -128,7 +130,7 @@ def count_days(times: Sequence[datetime], findings: Findings | None) -> int:
     assert [each.value for each in span_estimates(ranks)] == true  # noqa: S101 - what is measured
     if findings:
         findings.requests.append(requests)
-    return requests - len(search.probes)
+    return requests - len(search.probes), ranks.as_pace()
 
 
 def note(findings: Findings, requests: int, ranks: BoundaryRanks, true: Sequence[int]) -> None:
@@ -157,10 +159,9 @@ def _print_account(runs: int, name: str, rate: Rate, burst: float) -> int:
     random, findings = Random(name), Findings()
     for _ in range(runs):
         sessions = arrivals(random, rate, burst)
-        count_days([time for time, _ in sessions], findings)
-        findings.more.append(
-            count_days([time for time, is_verified in sessions if is_verified], None)
-        )
+        _, pace = count_days([time for time, _ in sessions], findings)
+        verified = [time for time, is_verified in sessions if is_verified]
+        findings.more.append(count_days(verified, None, pace)[0])
     cells = [
         f"{fmean(findings.errors[mark]):.1%}, {fmean(findings.widths[mark]):.0%}" for mark in MARKS
     ]

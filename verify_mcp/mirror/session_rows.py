@@ -133,6 +133,31 @@ def read_page(
     return [bytes(row[0]) for row in rows]
 
 
+def read_after(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+    *,
+    after: str,
+    limit: int,
+) -> list[bytes]:
+    """The bodies of the stored sessions of a window that a filter admits, oldest first.
+
+    Of the sessions created at the window's start those with an id up to `after` are left out.
+    """
+    where, values = account_scope.where(session_filter, window)
+    rows = connection.fetch_all(
+        "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
+        f"WHERE {where} AND (created > :starts OR session > :after) "
+        "ORDER BY created, session LIMIT :limit) AS s "
+        "JOIN verify_bodies AS b USING (account, scope, created, session) "
+        "ORDER BY s.created, s.session",
+        {**values, "after": after, "limit": limit},
+    )
+    return [bytes(row[0]) for row in rows]
+
+
 def count_where(
     connection: Connection,
     account_scope: AccountScope,

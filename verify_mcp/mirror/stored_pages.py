@@ -1,8 +1,11 @@
-"""Pages of the stored sessions of a window, each with the number of all sessions there."""
+"""The stored sessions of a window: a page with the number of all sessions there, or all of them."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from verify_mcp.database.base import Connection
+from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain import tallies
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
@@ -50,3 +53,34 @@ def _count(
         return session_rows.count_where(connection, account_scope, session_filter, window)
     found = daily_totals.tally(connection, account_scope, session_filter, [window], ())
     return tallies.total(found.values()).sessions
+
+
+async def scan(
+    database: ResilientDatabase,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+    *,
+    limit: int,
+) -> AsyncIterator[list[Session]]:
+    """All stored sessions of a window that a filter admits, oldest first, `limit` at a time.
+
+    Raises DatabaseUnavailable, and ValueError for a filter that has no column.
+    """
+    after = ""
+    while True:
+        read = partial(
+            session_rows.read_after,
+            account_scope=account_scope,
+            session_filter=session_filter,
+            window=window,
+            after=after,
+            limit=limit,
+        )
+        bodies = await database.read(read)
+        sessions = [session_rows.parse_body(body) for body in bodies]
+        if sessions:
+            yield sessions
+        if len(sessions) < limit:
+            return
+        window, after = Window(sessions[-1].created, window.end), sessions[-1].uuid

@@ -5,7 +5,7 @@ page that shows an instant between two of its rows gives the number exactly, and
 bounds it. The numbers of two instants differ by the sessions of the time between them.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -59,6 +59,22 @@ class BoundaryRank:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """The average days of sessions passed at certain instants; between them by the rhythm."""
+
+    moments: tuple[datetime, ...]
+    days: tuple[float, ...]
+    rhythm: DailyRhythm
+
+    def passed(self, moment: datetime) -> float:
+        """The average days of sessions passed at an instant."""
+        after = min(max(1, bisect_right(self.moments, moment)), len(self.moments) - 1)
+        start, end = (self.rhythm.passed(self.moments[index]) for index in (after - 1, after))
+        part = (self.rhythm.passed(moment) - start) / (end - start) if end > start else 0.5
+        return self.days[after - 1] + part * (self.days[after] - self.days[after - 1])
+
+
+@dataclass(frozen=True, slots=True)
 class BoundaryRanks:
     """The ranks of instants of a window in which one filter has `total` sessions, oldest first."""
 
@@ -67,9 +83,13 @@ class BoundaryRanks:
     rates: tuple[tuple[datetime, float], ...] = ()
     """For each page read, an instant of it and the sessions per day that it shows."""
     rhythm: DailyRhythm = NO_RHYTHM
+    pace: Pace | None = None
+    """How the sessions of a filter that takes these in come, where that is known better."""
 
     @classmethod
-    def begun(cls, window: Window, total: int, moments: Iterable[datetime]) -> "BoundaryRanks":
+    def begun(
+        cls, window: Window, total: int, moments: Iterable[datetime], pace: Pace | None = None
+    ) -> "BoundaryRanks":
         """Before any page is read: the ends of the window have their ranks."""
         ranks = [
             BoundaryRank(moment, 0, total, window.end, window.start)
@@ -78,7 +98,7 @@ class BoundaryRanks:
         ]
         first = BoundaryRank(window.start, total, total, window.start, window.start)
         last = BoundaryRank(window.end, 0, 0, window.end, window.end)
-        return cls(total, (first, *ranks, last))
+        return cls(total, (first, *ranks, last), pace=pace)
 
     def with_page(self, offset: int, times: Sequence[datetime | None]) -> "BoundaryRanks":
         """With one page: the creation times of its rows, newest first; others say nothing."""
@@ -101,10 +121,23 @@ class BoundaryRanks:
 
     def share(self, rank: BoundaryRank) -> float:
         """Which part of the sessions between a rank's two neighbours is likely to be newer."""
-        newer, older = map(self.rhythm.passed, (rank.low_at, rank.high_at))
+        newer, older = map(self.passed, (rank.low_at, rank.high_at))
         length = newer - older
-        passed = (newer - self.rhythm.passed(rank.moment)) / length if length > 0 else 0.5
+        passed = (newer - self.passed(rank.moment)) / length if length > 0 else 0.5
         return min(1.0, max(0.0, passed))
+
+    def passed(self, moment: datetime) -> float:
+        """How many average days of sessions lie between a fixed instant and this one."""
+        return self.pace.passed(moment) if self.pace else self.rhythm.passed(moment)
+
+    def as_pace(self) -> Pace | None:
+        """How these sessions come, as far as it is known; None where there are none."""
+        if not self.total:
+            return None
+        days = (self.ranks[-1].moment - self.ranks[0].moment) / DAY
+        moments = tuple(rank.moment for rank in self.ranks)
+        older = tuple((1 - self.value(rank) / self.total) * days for rank in self.ranks)
+        return Pace(moments, older, self.rhythm)
 
     def value(self, rank: BoundaryRank) -> float:
         """The likely rank."""

@@ -70,6 +70,8 @@ class Fetcher:
             None if is_over else await self._budget.estimate_eta_exact(expected_pages(progress)),
             None if is_over else _finite(expected_pages(progress)),
             sum(part.skipped for part in progress),
+            cached_parts=cached.parts,
+            sessions=tuple(sessions),
         )
 
     async def add_newest(self, result: SummaryResult) -> SummaryResult:
@@ -92,6 +94,7 @@ class Fetcher:
             else "",
             eta_s=await self._budget.estimate_eta() if progress.missing else None,
             skipped=progress.skipped,
+            sessions=(*result.sessions, *progress.sessions),
         )
 
     async def fetch_edge(self, window: Window, max_requests: int) -> Backfill:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.tallies import Tallies, Tally
@@ -84,13 +84,20 @@ class MirrorReader:
         is_old = cached.window.end - older.end > MAX_STALENESS_WHILE_INCOMPLETE
         return cached if self._query.is_end_pinned or is_old else replace(cached, window=older)
 
-    async def tally(self, parts: Sequence[Window], by: tuple[str, ...]) -> Tallies | None:
-        """The tallies of cached parts; None when the database or a part is not there any more."""
+    async def tally(
+        self, parts: Sequence[Window], by: tuple[str, ...], zone: tzinfo | None = None
+    ) -> Tallies | None:
+        """The tallies of cached parts; None when the database or a part is not there any more.
+
+        `zone` is the query's unless it is given.
+        """
         store, query = self._mirror.store, self._query
         if store is None or not parts:
             return {}
         try:
-            tallies = await store.tally(query.session_filter, self._scope, parts, by, query.zone)
+            tallies = await store.tally(
+                query.session_filter, self._scope, parts, by, zone or query.zone
+            )
         except DatabaseUnavailable:
             return None
         # A purge may have removed sessions between the two reads.

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import explain_reach
+from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
 from verify_mcp.settings import Rate
@@ -41,6 +42,10 @@ class SummaryQuery:
     zone: tzinfo = UTC
     max_requests: int | None = None
     """Requests that the caller allows; None leaves a few of the quota for the next question."""
+    counts_only: bool = False
+    """Whether a count leaves out what takes a sample: money and groups."""
+    count_name: str = ""
+    """Tells counts of the same filter apart, each of which later calls continue."""
 
     @property
     def is_generous(self) -> bool:
@@ -70,6 +75,16 @@ class SummaryResult:
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)
     """The groups of the cached sessions inside the part counted, which has these at least."""
+    cached_parts: tuple[Window, ...] = ()
+    """The parts of the window whose sessions are in the mirror; without a count, the others are
+    in `sessions`."""
+    sessions: tuple[Session, ...] = field(default=(), repr=False)
+    """The sessions that were fetched."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the figures are about every session of the window, none left out."""
+        return not self.missing and not self.skipped and self.count is None
 
 
 def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:

@@ -100,12 +100,12 @@ class RoomFinder:
         return [piece.rate for piece in (*after, *before)]
 
     def _days(self, moment: datetime) -> float:
-        return self._ranks.rhythm.passed(moment)
+        return self._ranks.passed(moment)
 
 
 def _pieces(ranks: BoundaryRanks) -> list[_Piece]:
     """The time between the rows known, newest first, in stretches that are not too short."""
-    passed = ranks.rhythm.passed
+    passed = ranks.passed
     knots = sorted(
         {
             (-passed(at), place)

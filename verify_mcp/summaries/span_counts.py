@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from verify_mcp.domain.sessions import Page
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.boundary_ranks import BoundaryRank, BoundaryRanks
+from verify_mcp.summaries.boundary_ranks import BoundaryRank, BoundaryRanks, Pace
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.rank_room import RoomFinder
 from verify_mcp.summaries.time_spans import TimeSpan
@@ -44,10 +44,14 @@ def narrowed(figures: SpanFigures, earlier: SpanFigures | None) -> SpanFigures:
 
 
 def rank_boundaries(
-    window: Window, total: int, spans: Sequence[TimeSpan], pages: Mapping[int, Page]
+    window: Window,
+    total: int,
+    spans: Sequence[TimeSpan],
+    pages: Mapping[int, Page],
+    pace: Pace | None = None,
 ) -> BoundaryRanks:
     """The ranks of the spans' ends, from every page of the window that was read."""
-    ranks = BoundaryRanks.begun(window, total, [span.window.start for span in spans])
+    ranks = BoundaryRanks.begun(window, total, [span.window.start for span in spans], pace)
     for offset, page in pages.items():
         if not page.repeats:
             ranks = ranks.with_page(offset, page.times)

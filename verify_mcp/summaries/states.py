@@ -264,7 +264,9 @@ def _start_from(
 ) -> "Answer | Refresh | TakeFirstSteps":
     missing = cached.missing
     if not missing:
-        result = SummaryResult("held", cached.window, cached.tallies, cached.as_of)
+        result = SummaryResult(
+            "held", cached.window, cached.tallies, cached.as_of, cached_parts=cached.parts
+        )
         return _finish(query, result, is_older=is_older)
     if len(missing) > 1 and query.session_filter.recipient:
         # One page holds a recipient's sessions of months; each gap would cost a page.

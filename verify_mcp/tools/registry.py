@@ -23,6 +23,7 @@ from verify_mcp.errors import VerifyError
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.tools import envelope
+from verify_mcp.tools.compare_sessions import COMPARE_SESSIONS
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import RequestContext
 from verify_mcp.tools.get_session import GET_SESSION
@@ -34,7 +35,7 @@ from verify_mcp.tools.summarize_sessions import SUMMARIZE_SESSIONS
 MAX_CLOCK_CHECK_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
-TOOLS = (LIST_SESSIONS, SUMMARIZE_SESSIONS, GET_SESSION, GET_STATUS)
+TOOLS = (LIST_SESSIONS, SUMMARIZE_SESSIONS, COMPARE_SESSIONS, GET_SESSION, GET_STATUS)
 _TOOLS_BY_NAME = {definition.name: definition for definition in TOOLS}
 
 
