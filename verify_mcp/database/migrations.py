@@ -59,6 +59,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             uncosted BIGINT NOT NULL)""",
         "CREATE INDEX verify_days_by_day ON verify_days (account, scope, day, app)",
     ),
+    (
+        "ALTER TABLE verify_slots ADD COLUMN number BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX verify_slots_by_time ON verify_slots (bucket, free_at)",
+        "CREATE INDEX verify_slots_by_number ON verify_slots (bucket, number)",
+    ),
 )
 
 

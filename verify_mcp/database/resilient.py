@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import anyio
 import anyio.to_thread
 
-from verify_mcp.database import sqlite
+from verify_mcp.database import sqlite, sqlite_file
 from verify_mcp.database.base import Connection, Database, FileIdentity
 from verify_mcp.database.migrations import migrate
 from verify_mcp.errors import DatabaseUnavailable
@@ -42,14 +42,14 @@ class ResilientDatabase:
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that may write. Raises DatabaseUnavailable."""
-        database = await self._open()
-        try:
-            result = await database.write(work)
-        except DatabaseUnavailable as error:
-            raise await self._mark_unavailable(error, database) from error
-        if database is self._database:
-            self._mark_available()
-        return result
+        return await self._write_with(lambda database: database.write(work))
+
+    async def write_short(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which writes a few rows, in a transaction. Raises DatabaseUnavailable.
+
+        `work` may be run a second time.
+        """
+        return await self._write_with(lambda database: database.write_short(work))
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that only reads. Raises DatabaseUnavailable."""
@@ -82,6 +82,16 @@ class ResilientDatabase:
     async def check(self) -> None:
         """Read from the database. Raises DatabaseUnavailable."""
         await self.read(lambda connection: connection.fetch_all("SELECT 1"))
+
+    async def _write_with(self, write: Callable[[Database], Awaitable[Result]]) -> Result:
+        database = await self._open()
+        try:
+            result = await write(database)
+        except DatabaseUnavailable as error:
+            raise await self._mark_unavailable(error, database) from error
+        if database is self._database:
+            self._mark_available()
+        return result
 
     async def _read_with(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         database = await self._open()
@@ -159,13 +169,13 @@ def open_database(
     except DatabaseUnavailable as error:
         if path is None or not (error.damaged or _may_be_replaced(error)):
             raise
-    with sqlite.recovery_lock(path):
+    with sqlite_file.recovery_lock(path):
         try:
             return open_file()  # under the lock no other process renames it
         except DatabaseUnavailable as error:
             if not error.damaged:
                 raise
-            aside = sqlite.quarantine(path, error.reason)
+            aside = sqlite_file.quarantine(path, error.reason)
             on_problem(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
         return open_file()
 

@@ -6,6 +6,8 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TypeVar
 
 import anyio
 
@@ -17,6 +19,8 @@ from verify_mcp.plivo.rate_limit_store import (
     Slot,
     Ticket,
 )
+
+Figure = TypeVar("Figure")
 
 MIN_POLL, FIRST_WAITER_POLL, OTHER_WAITERS_POLL = 0.01, 1.0, 2.0
 """Seconds between two polls of the store: by this process's first waiter once a slot is due, by the
@@ -52,6 +56,7 @@ class RateLimiter:
         self._sleep = sleep
         self._waiters: list[_Waiter] = []
         self._completed_at: dict[str, float] = {}
+        """When each of this process's requests of the last window completed, by slot, in order."""
         self._refused_until = clock()
         """The end of the API's last Retry-After; the store may grant a slot before it."""
         self._was_offline = False
@@ -74,10 +79,12 @@ class RateLimiter:
         try:
             yield slot
         finally:
+            completed_at = self._clock()
             if slot.sent:
-                self._completed_at = {**self._recent_requests(), slot.key: self._clock()}
+                self._forget_old_requests()
+                self._completed_at[slot.key] = completed_at
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                await store.release(slot)
+                await store.release(slot, completed_at)
             self._wake()
 
     async def block_for(self, seconds: float, *, retry_after: float = 0.0) -> None:
@@ -95,15 +102,22 @@ class RateLimiter:
         """Record that the API answered, which ends its last Retry-After."""
         self._refused_until = self._clock()
 
+    async def count_left(self) -> int:
+        """Requests that may be sent now."""
+        return await self._read(lambda store: store.count_left())
+
     async def status(self) -> RateLimitStatus:
         """The rate limit's status now."""
+        status = await self._read(lambda store: store.status())
+        return status if status.left else replace(status, eta_s=self._eta(status.eta_s))
+
+    async def _read(self, read: Callable[[RateLimitStore], Awaitable[Figure]]) -> Figure:
         try:
-            status = await self._store.status()
+            return await read(self._store)
         except DatabaseUnavailable:
             if self._fallback is None:
                 raise
-            status = await self._fallback.status()
-        return status if status.left else replace(status, eta_s=self._eta(status.eta_s))
+            return await read(self._fallback)
 
     def _eta(self, seconds: float) -> float:
         """Seconds to wait, not less than the API's last Retry-After."""
@@ -127,14 +141,17 @@ class RateLimiter:
                 self._fallback, deadline, priority, on_wait
             )
 
-    def _recent_requests(self) -> dict[str, float]:
-        """When each of this process's requests of the last window completed, by slot key."""
+    def _forget_old_requests(self) -> None:
         since = self._clock() - self._store.rate.window
-        return {key: at for key, at in self._completed_at.items() if at > since}
+        old = takewhile(lambda request: request[1] <= since, self._completed_at.items())
+        for key, _ in list(old):
+            del self._completed_at[key]
 
     def _ages(self) -> dict[str, float]:
+        """Seconds since each of this process's requests of the last window completed, by slot."""
+        self._forget_old_requests()
         now = self._clock()
-        return {key: now - at for key, at in self._recent_requests().items()}
+        return {key: now - at for key, at in self._completed_at.items()}
 
     async def _wait_in_queue(
         self,
@@ -143,7 +160,10 @@ class RateLimiter:
         priority: Priority,
         on_wait: Callable[[float], None],
     ) -> Slot:
-        waiter = _Waiter(await store.enqueue(priority))
+        result = await store.acquire_or_enqueue(priority)
+        if isinstance(result, Slot):
+            return result
+        waiter = _Waiter(result)
         self._waiters.append(waiter)
         self._waiters.sort(key=lambda waiter: waiter.ticket)
         try:

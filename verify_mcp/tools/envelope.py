@@ -67,5 +67,4 @@ def parse_context(app: AppContext) -> ParseContext:
 
 async def answer_meta(app: AppContext, limiter: RateLimiter, call: CallContext) -> AnswerMeta:
     """The time, the requests sent and the slots left after a call."""
-    status = await limiter.status()
-    return AnswerMeta(app.now(), call.requests_sent, status.left)
+    return AnswerMeta(app.now(), call.requests_sent, await limiter.count_left())
