@@ -13,6 +13,7 @@ import anyio.abc
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
 from verify_mcp.mirror.mirror import Mirror
@@ -101,7 +102,7 @@ async def open_context(
             open_client(settings, now=clock.now, monotonic=clock.monotonic, app=app) as client,
             _background_tasks() as tasks,
         ):
-            store = _open_store(database, settings)
+            store = _open_store(database, tasks, settings)
             recent = RecentSessions(store)
             yield compose(
                 clock=clock,
@@ -116,12 +117,15 @@ async def open_context(
         database.close()
 
 
-def _open_store(database: ResilientDatabase, settings: Settings) -> Store | None:
+def _open_store(
+    database: ResilientDatabase, tasks: anyio.abc.TaskGroup, settings: Settings
+) -> Store | None:
     """The account's sessions; None without an account, or when the mirror is off."""
     account = settings.credentials
     if account is None or not settings.mirror:
         return None
-    return Store(database, account.auth_id, settle=settings.settle)
+    saves = DeferredWork(tasks)
+    return Store(database, account.auth_id, settle=settings.settle, saves=saves)
 
 
 def _open_gateway(
@@ -131,10 +135,13 @@ def _open_gateway(
     settings: Settings,
     clock: Clock,
 ) -> ApiGateway:
+    def limiter(endpoint: str, rate: Rate) -> RateLimiter:
+        return _rate_limiter(endpoint, rate, database, tasks, settings, clock)
+
     return ApiGateway(
         client,
-        list_limiter=_rate_limiter("list", settings.rate_limit, database, settings, clock),
-        get_limiter=_rate_limiter("get", settings.retrieve_rate_limit, database, settings, clock),
+        list_limiter=limiter("list", settings.rate_limit),
+        get_limiter=limiter("get", settings.retrieve_rate_limit),
         flights=SingleFlight(tasks),
         settings=settings,
         clock=clock,
@@ -156,7 +163,12 @@ async def _background_tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
 
 
 def _rate_limiter(
-    endpoint: str, rate: Rate, database: ResilientDatabase, settings: Settings, clock: Clock
+    endpoint: str,
+    rate: Rate,
+    database: ResilientDatabase,
+    tasks: anyio.abc.TaskGroup,
+    settings: Settings,
+    clock: Clock,
 ) -> RateLimiter:
     """An endpoint's quota, shared through the database unless that is in memory."""
     monotonic, sleep = clock.monotonic, clock.sleep
@@ -168,6 +180,7 @@ def _rate_limiter(
     return RateLimiter(
         DatabaseRateLimitStore(database, f"{settings.credentials.auth_id}:{endpoint}", rate),
         fallback=InMemoryRateLimitStore(fallback_rate, clock=monotonic),
+        releases=DeferredWork(tasks),
         clock=monotonic,
         sleep=sleep,
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.database.base import Connection
 from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies
@@ -17,6 +18,7 @@ from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
 from verify_mcp.mirror import coverage, daily_totals, session_rows
 from verify_mcp.mirror.daily_totals import day_number
+from verify_mcp.mirror.mirror_database import MirrorDatabase
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
 
@@ -30,8 +32,15 @@ class Store:
     Methods raise DatabaseUnavailable.
     """
 
-    def __init__(self, database: ResilientDatabase, account: str, *, settle: timedelta) -> None:
-        self.database = database
+    def __init__(
+        self,
+        database: ResilientDatabase,
+        account: str,
+        *,
+        settle: timedelta,
+        saves: DeferredWork | None = None,
+    ) -> None:
+        self.database = MirrorDatabase(database, saves or DeferredWork())
         self.account = account
         self._settle = settle
 
@@ -192,7 +201,8 @@ class Store:
 
     def for_account(self, account: str) -> "Store":
         """The sessions of another account in the same database."""
-        return Store(self.database, account, settle=self._settle)
+        source, saves = self.database.source, self.database.saves
+        return Store(source, account, settle=self._settle, saves=saves)
 
     async def for_each_account(self) -> list["Store"]:
         """A store for each account of which this database holds anything."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import anyio
 
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.errors import DatabaseUnavailable, QuotaExhausted
 from verify_mcp.plivo.rate_limit_store import (
     Priority,
@@ -39,7 +40,8 @@ class RateLimiter:
     """One endpoint's rate limit: `slot` waits for a slot, within a bound.
 
     `clock` is monotonic seconds and `sleep` waits them. While `store` is unavailable, `fallback`
-    replaces it: a store of this process alone, at a fraction of the rate.
+    replaces it: a store of this process alone, at a fraction of the rate. The slots of completed
+    requests are released in `releases`.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class RateLimiter:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         fallback: RateLimitStore | None = None,
+        releases: DeferredWork | None = None,
     ) -> None:
         self._store = store
+        self._releases = releases or DeferredWork()
         self._fallback = fallback
         self._clock = clock
         self._sleep = sleep
@@ -80,12 +84,12 @@ class RateLimiter:
             yield slot
         finally:
             completed_at = self._clock()
-            if slot.sent:
+            if slot.sent:  # until it is released its slot counts as taken just the same
                 self._forget_old_requests()
                 self._completed_at[slot.key] = completed_at
-            with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                await store.release(slot, completed_at)
-            self._wake()
+                await self._releases.put_off(lambda: self._release(store, slot, completed_at))
+            else:
+                await self._release(store, slot, completed_at)
 
     async def block_for(self, seconds: float, *, retry_after: float = 0.0) -> None:
         """Grant no slot for this many seconds: the API answered "too many requests".
@@ -140,6 +144,11 @@ class RateLimiter:
             return self._fallback, await self._wait_in_queue(
                 self._fallback, deadline, priority, on_wait
             )
+
+    async def _release(self, store: RateLimitStore, slot: Slot, completed_at: float) -> None:
+        with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
+            await store.release(slot, completed_at)
+        self._wake()
 
     def _forget_old_requests(self) -> None:
         since = self._clock() - self._store.rate.window
