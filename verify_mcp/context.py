@@ -10,10 +10,12 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from verify_mcp.background.background import Background
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
 from verify_mcp.deferred import DeferredWork
+from verify_mcp.mirror.deliveries import Deliveries
 from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
 from verify_mcp.mirror.mirror import Mirror
@@ -36,6 +38,10 @@ OFFLINE_RATE_DIVISOR = 4
 """Without the shared state of the rate limit a process uses this part of the rate: other processes
 may be running."""
 
+RECORD_RATE = Rate(5, 1.0)
+"""Requests for records of single messages and calls: a twelfth of the 300 in 5 s that an account
+may send to all endpoints together. Source: the page "Account limits" of Plivo's reference."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
@@ -47,9 +53,12 @@ class AppContext:
     """The API's endpoints, their rate limits and the API's clock."""
     database: DatabaseStatus
     mirror: Mirror
+    deliveries: Deliveries
     recent: RecentSessions
     recipients: Recipients
     resumable_jobs: ResumableJobs
+    background: Background
+    """The work between two calls, which only a server does: see `open_serving_context`."""
 
     @property
     def api_clock(self) -> ApiClock:
@@ -72,15 +81,18 @@ def compose(
     recipients: Recipients,
 ) -> AppContext:
     """A context of these parts, with a mirror and resumable jobs for it alone."""
+    mirror = Mirror(gateway, store, recent, settings)
     return AppContext(
         clock=clock,
         settings=settings,
         gateway=gateway,
         database=database,
-        mirror=Mirror(gateway, store, recent, settings),
+        mirror=mirror,
+        deliveries=Deliveries(gateway, store, settings),
         recent=recent,
         recipients=recipients,
         resumable_jobs=ResumableJobs(),
+        background=Background(mirror, clock, settings),
     )
 
 
@@ -102,7 +114,8 @@ async def open_context(
             open_client(settings, now=clock.now, monotonic=clock.monotonic, app=app) as client,
             _background_tasks() as tasks,
         ):
-            store = _open_store(database, tasks, settings)
+            database.saves = DeferredWork(tasks)
+            store = _open_store(database, settings)
             recent = RecentSessions(store)
             yield compose(
                 clock=clock,
@@ -117,15 +130,25 @@ async def open_context(
         database.close()
 
 
-def _open_store(
-    database: ResilientDatabase, tasks: anyio.abc.TaskGroup, settings: Settings
-) -> Store | None:
+@asynccontextmanager
+async def open_serving_context(
+    settings: Settings, *, clock: Clock | None = None, app: Callable[..., Any] | None = None
+) -> AsyncIterator[AppContext]:
+    """The context of a server, which also works in the background. Raises InvalidSetting."""
+    async with (
+        open_context(settings, clock=clock, app=app) as context,
+        _background_tasks() as tasks,
+    ):
+        tasks.start_soon(context.background.run)
+        yield context
+
+
+def _open_store(database: ResilientDatabase, settings: Settings) -> Store | None:
     """The account's sessions; None without an account, or when the mirror is off."""
     account = settings.credentials
     if account is None or not settings.mirror:
         return None
-    saves = DeferredWork(tasks)
-    return Store(database, account.auth_id, settle=settings.settle, saves=saves)
+    return Store(database, account.auth_id, settle=settings.settle)
 
 
 def _open_gateway(
@@ -142,6 +165,7 @@ def _open_gateway(
         client,
         list_limiter=limiter("list", settings.rate_limit),
         get_limiter=limiter("get", settings.retrieve_rate_limit),
+        record_limiter=limiter("record", RECORD_RATE),
         flights=SingleFlight(tasks),
         settings=settings,
         clock=clock,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 from random import Random
 from time import monotonic
 from zoneinfo import ZoneInfo
@@ -246,15 +248,31 @@ async def test_a_window_is_claimed_by_its_settled_part_only(place: Place) -> Non
     assert (await store.stats(""))[1] == (Window(NOW - 3 * HOUR, NOW - HOUR),)
 
 
-async def test_a_walk_is_remembered_whole_for_an_hour(place: Place) -> None:
+async def test_a_walk_is_remembered_whole_for_ninety_minutes(place: Place) -> None:
     store, window = store_in(place), Window(NOW - 3 * HOUR, NOW)
     await store.save([], "", window, NOW, NOW)
     assert await store.recently_fetched("", Window(NOW - HOUR, NOW), NOW - HOUR) == [(window, NOW)]
     assert await store.recently_fetched("", window, NOW + MICROSECOND) == []
     assert await store.recently_fetched(SCOPES[1], window, NOW - HOUR) == []
-    later = NOW + HOUR + MICROSECOND
+    later = NOW + 1.5 * HOUR + MICROSECOND
     await store.save([], "", Window(NOW, later), later, later)
     assert await store.recently_fetched("", window, NOW - DAY) == []
+
+
+async def test_of_each_time_only_the_latest_fetch_is_remembered(place: Place) -> None:
+    store = store_in(place)
+    start, middle = NOW - HOUR, NOW - HOUR / 2
+    first, second = NOW - timedelta(minutes=9), NOW - timedelta(minutes=3)
+    await store.save([], "", Window(start, NOW - timedelta(minutes=10)), first, first)
+    await store.save([], "", Window(middle, NOW - timedelta(minutes=5)), second, second)
+    await store.save([], "", Window(middle - HOUR / 4, middle), first, first)
+    await store.save(
+        [], "", Window(NOW - timedelta(minutes=5), NOW - timedelta(minutes=4)), second, second
+    )
+    assert await store.recently_fetched("", Window(start, NOW), NOW - HOUR) == [
+        (Window(start, middle), first),
+        (Window(middle, NOW - timedelta(minutes=4)), second),
+    ]
 
 
 async def test_purging_by_age_leaves_what_is_younger_and_claims_no_more(place: Place) -> None:
@@ -338,14 +356,12 @@ async def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(place: P
     old = store_in(place)
     await old.save([session], "", window, NOW)
     _opened.pop().close()
-    for statement in (
-        "DROP TABLE verify_days",
-        "DROP INDEX verify_slots_by_number",
-        "DROP INDEX verify_slots_by_time",
-        "ALTER TABLE verify_slots DROP COLUMN number",
-        "DELETE FROM verify_schema WHERE step > 3",
-    ):
-        place.run(statement)
+    for table in re.findall(r"CREATE TABLE (\w+)", " ".join(chain.from_iterable(MIGRATIONS[3:]))):
+        place.run(f"DROP TABLE {table}")
+    for index in ("verify_slots_by_time", "verify_slots_by_number"):
+        place.run(f"DROP INDEX {index}")
+    place.run("ALTER TABLE verify_slots DROP COLUMN number")
+    place.run("DELETE FROM verify_schema WHERE step >= 4")
     new = store_in(place)
     assert await new.stats("") == (1, (window,))
     assert await find_sessions(new, SessionFilter(), "", EVER, limit=9, offset=0) == [session]

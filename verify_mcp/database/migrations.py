@@ -60,6 +60,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX verify_days_by_day ON verify_days (account, scope, day, app)",
     ),
     (
+        """CREATE TABLE verify_leases (
+            name VARCHAR(64) NOT NULL PRIMARY KEY, owner VARCHAR(32) NOT NULL,
+            noted_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION NOT NULL)""",
+        """CREATE TABLE verify_unfinished (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, starts BIGINT NOT NULL,
+            ends BIGINT NOT NULL, asked BIGINT NOT NULL, requests INTEGER NOT NULL,
+            max_requests INTEGER NOT NULL, pages INTEGER, filtered INTEGER NOT NULL,
+            PRIMARY KEY (account, scope, starts, ends)) {table_options}""",
+    ),
+    (
+        """CREATE TABLE verify_deliveries (
+            account VARCHAR(20) NOT NULL, attempt VARCHAR(36) NOT NULL, created BIGINT NOT NULL,
+            body {blob_type} NOT NULL, PRIMARY KEY (account, attempt)) {table_options}""",
+    ),
+    (
         "ALTER TABLE verify_slots ADD COLUMN number BIGINT NOT NULL DEFAULT 0",
         "CREATE INDEX verify_slots_by_time ON verify_slots (bucket, free_at)",
         "CREATE INDEX verify_slots_by_number ON verify_slots (bucket, number)",

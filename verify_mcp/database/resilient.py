@@ -12,6 +12,7 @@ import anyio.to_thread
 from verify_mcp.database import sqlite, sqlite_file
 from verify_mcp.database.base import Connection, Database, FileIdentity
 from verify_mcp.database.migrations import migrate
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.errors import DatabaseUnavailable
 
 Result = TypeVar("Result")
@@ -29,11 +30,14 @@ class ResilientDatabase:
     def __init__(
         self, url: str, *, clock: Callable[[], float], on_problem: Callable[[str], None]
     ) -> None:
+        self.saves = DeferredWork()
+        """Transactions that were put off. `read` and `read_batched` wait for them."""
         self._url = url
         self.clock = clock
         self._on_problem = on_problem
         self._database: Database | None = None
         self._opening = anyio.Lock()
+        self._openings = 0
         self._retry_at = self._opened_at = clock()
         self._reported: set[str] = set()
         self._damaged_file: FileIdentity | None = None
@@ -53,11 +57,25 @@ class ResilientDatabase:
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that only reads. Raises DatabaseUnavailable."""
+        await self.saves.wait_finished()
         return await self._read_with(lambda database: database.read(work))
 
     async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which reads a few rows, in a batch of reads. Raises DatabaseUnavailable."""
+        await self.saves.wait_finished()
+        return await self.read_short(work)
+
+    async def read_short(self, work: Callable[[Connection], Result]) -> Result:
+        """As `read_batched`, for rows that no transaction in `saves` writes."""
         return await self._read_with(lambda database: database.read_batched(work))
+
+    async def open(self) -> int:
+        """Open the database, unless it is open; how often it was opened.
+
+        It may be another one each time. Raises DatabaseUnavailable.
+        """
+        await self._open()
+        return self._openings
 
     def close(self) -> None:
         """Close the database; a later use opens it again."""
@@ -114,6 +132,7 @@ class ResilientDatabase:
                 except DatabaseUnavailable as error:
                     raise await self._mark_unavailable(error, None) from error
                 self._opened_at = self.clock()
+                self._openings += 1
             return self._database
 
     def _mark_available(self) -> None:

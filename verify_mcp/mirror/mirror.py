@@ -112,15 +112,19 @@ class Mirror:
         """The API's time, aware UTC, by which every window is decided."""
         return self.gateway.api_clock.now()
 
-    async def is_behind_store(self, scope: str) -> bool:
-        """Whether the store has sessions fetched at a time that this clock has not reached yet."""
+    async def confirmed_now(self) -> datetime:
+        """The latest instant that the API's clock is known to have reached, aware UTC.
+
+        Until a reply shows the API's time, it is the instant of the latest fetch that is stored:
+        this machine's clock may be ahead.
+        """
         if self.store is None or self.gateway.api_clock.is_compared:
-            return False
+            return self.now()
         try:
-            latest = await self.store.latest_fetch(scope)
+            latest = await self.store.latest_fetch()
         except DatabaseUnavailable:
-            return False
-        return latest is not None and latest > self.now() + CLOCK_TOLERANCE
+            latest = None
+        return self.now() if latest is None else min(latest, self.now())
 
     async def cached_windows(
         self, scope: str, within: Window, max_staleness: timedelta
@@ -180,12 +184,15 @@ class Mirror:
             )
         except DatabaseUnavailable:
             return None
-        if found is None or _is_tied(found, before) or _is_tied(found, before + limit):
+        if found is None:
             return None
-        sessions = tuple(found[before : before + limit])
-        more = len(found) > before + limit
+        rows = found.sessions
+        if _is_tied(rows, before) or _is_tied(rows, before + limit):
+            return None
+        sessions = tuple(rows[before : before + limit])
+        more = len(rows) > before + limit
         times = tuple(session.created for session in sessions)
-        return Page(sessions, received=len(sessions), more=more, times=times)
+        return Page(sessions, received=len(sessions), more=more, times=times, total=found.total)
 
     async def _cached_final(self, uuid: str) -> Session | None:
         if self.store is None:

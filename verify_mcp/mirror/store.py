@@ -10,19 +10,18 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.database.base import Connection
 from verify_mcp.database.resilient import ResilientDatabase
-from verify_mcp.deferred import DeferredWork
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
-from verify_mcp.mirror import coverage, daily_totals, session_rows
+from verify_mcp.mirror import coverage, daily_totals, delivery_rows, session_rows
 from verify_mcp.mirror.daily_totals import day_number
-from verify_mcp.mirror.mirror_database import MirrorDatabase
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
+from verify_mcp.mirror.stored_pages import StoredPage, read_page
 
-RECENT_FETCHES = timedelta(hours=1)
+RECENT_FETCHES = timedelta(minutes=90)
 """How long the fetch of a window is remembered that may still change."""
 
 
@@ -32,15 +31,8 @@ class Store:
     Methods raise DatabaseUnavailable.
     """
 
-    def __init__(
-        self,
-        database: ResilientDatabase,
-        account: str,
-        *,
-        settle: timedelta,
-        saves: DeferredWork | None = None,
-    ) -> None:
-        self.database = MirrorDatabase(database, saves or DeferredWork())
+    def __init__(self, database: ResilientDatabase, account: str, *, settle: timedelta) -> None:
+        self.database = database
         self.account = account
         self._settle = settle
 
@@ -109,10 +101,10 @@ class Store:
 
         return await self.database.read(work)
 
-    async def latest_fetch(self, scope: str) -> datetime | None:
+    async def latest_fetch(self) -> datetime | None:
         """The latest instant by the API's clock that any window was fetched at or ends at."""
         return await self.database.read(
-            lambda connection: coverage.latest_fetch(connection, self._account_scope(scope))
+            lambda connection: coverage.latest_fetch(connection, self.account)
         )
 
     async def recently_fetched(
@@ -127,18 +119,18 @@ class Store:
 
     async def list_page(
         self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
-    ) -> list[Session] | None:
+    ) -> StoredPage | None:
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
         account_scope = self._account_scope(scope)
 
-        def work(connection: Connection) -> list[bytes] | None:
+        def work(connection: Connection) -> tuple[list[bytes], int] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
             if daily_totals.windows_of_unknown_brand(
                 connection, account_scope, session_filter, window
             ):
                 return None
-            return session_rows.read_page(
+            return read_page(
                 connection, account_scope, session_filter, window, limit=limit, offset=offset
             )
 
@@ -146,8 +138,24 @@ class Store:
         by_index = session_filter.recipient is not None or session_filter.is_unfiltered()
         is_quick = by_index or window.length <= DAY
         read = self.database.read_batched if is_quick else self.database.read
-        bodies = await read(work)
-        return None if bodies is None else [session_rows.parse_body(body) for body in bodies]
+        found = await read(work)
+        if found is None:
+            return None
+        bodies, count = found
+        return StoredPage([session_rows.parse_body(body) for body in bodies], count)
+
+    async def created_open(
+        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
+    ) -> list[datetime]:
+        """When the sessions of a window were created that may have ended since, newest first.
+
+        They were in progress when they were last fetched, before `time_to_end` had passed.
+        """
+        return await self.database.read(
+            lambda connection: session_rows.created_open(
+                connection, self._account_scope(scope), window, time_to_end, limit=limit
+            )
+        )
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""
@@ -199,16 +207,22 @@ class Store:
 
         return await self.database.read(work)
 
+    async def count_unsettled(self) -> int:
+        """How many stored sessions of the account may still change."""
+        return await self.database.read(
+            lambda connection: session_rows.count_unsettled(connection, self.account)
+        )
+
     def for_account(self, account: str) -> "Store":
         """The sessions of another account in the same database."""
-        source, saves = self.database.source, self.database.saves
-        return Store(source, account, settle=self._settle, saves=saves)
+        return Store(self.database, account, settle=self._settle)
 
     async def for_each_account(self) -> list["Store"]:
         """A store for each account of which this database holds anything."""
         rows = await self.database.read(
             lambda connection: connection.fetch_all(
-                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage"
+                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage "
+                "UNION SELECT account FROM verify_deliveries"
             )
         )
         return [self.for_account(str(row[0])) for row in rows]
@@ -221,6 +235,7 @@ class Store:
             self._lock(connection)
             coverage.delete_before(connection, self.account, edge)
             daily_totals.delete_before(connection, self.account, edge)
+            delivery_rows.delete_before(connection, self.account, edge)
             return session_rows.delete_before(connection, self.account, edge)
 
         return await self.database.write(work)

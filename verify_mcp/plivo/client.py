@@ -1,4 +1,4 @@
-"""The client of the Plivo Verify API, the only module that sends requests to it.
+"""The client of the Plivo API, the only module that sends requests to it.
 
 Each method sends one request and retries nothing. The caller waits for the rate limit and retries,
 because every try costs a slot.
@@ -16,6 +16,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from verify_mcp.domain.api_limits import is_uuid
+from verify_mcp.domain.delivery_records import (
+    DeliveryRecord,
+    RecordKind,
+    parse_delivery_record,
+)
 from verify_mcp.domain.payloads import parse_page, parse_session
 from verify_mcp.domain.reach import clip_start
 from verify_mcp.domain.receipts import ReplyTime
@@ -38,9 +43,14 @@ from verify_mcp.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+SESSIONS = "Verify/Session/"
+RECORDS: dict[RecordKind, str] = {"message": "Message/", "call": "Call/"}
+"""The paths of single messages and calls. Source: the pages "Retrieve a message" and "Retrieve a
+call" of Plivo's reference. That they know an attempt's UUID is not documented in so many words."""
+
 
 class VerifyClient:
-    """The two documented endpoints that read Verify sessions, for one account."""
+    """The documented endpoints that read Verify sessions and their attempts, for one account."""
 
     def __init__(
         self,
@@ -66,7 +76,7 @@ class VerifyClient:
         clipped = clip_start(request.session_filter, now=self.clock.now())
         params = replace(request, session_filter=clipped).query_params()
         with name_filters_in_error(clipped):
-            body, receipt = await self._get("", params)
+            body, receipt = await self._get(SESSIONS, params)
         page = parse_page(body)
         return replace(page, receipt=self.clock.record_newest(receipt, page.newest))
 
@@ -75,7 +85,7 @@ class VerifyClient:
         if not is_uuid(uuid):  # it becomes a part of the path
             raise ValueError("a session is found by its canonical UUID")
         try:
-            body, _ = await self._get(f"{uuid}/", {})
+            body, _ = await self._get(f"{SESSIONS}{uuid}/", {})
             session = parse_session(body)
         except NotFound as error:
             raise SessionNotFound(
@@ -85,6 +95,16 @@ class VerifyClient:
         if session.uuid != uuid:
             raise ApiFailed("The Verify API answered with another session than asked for.")
         return session
+
+    async def get_record(self, kind: RecordKind, uuid: str) -> DeliveryRecord | None:
+        """The record of this message or call, None if the API has none. Raises ApiError."""
+        if not is_uuid(uuid):  # it becomes a part of the path
+            raise ValueError("a record is found by a canonical UUID")
+        try:
+            body, _ = await self._get(f"{RECORDS[kind]}{uuid}/", {})
+        except NotFound:
+            return None
+        return parse_delivery_record(body, kind, uuid)
 
     def ensure_ready(self) -> None:
         """Build the HTTP client. Raises CredentialsMissing, or ApiUnreachable for a bad proxy."""
@@ -97,7 +117,7 @@ class VerifyClient:
 
     async def _get(self, path: str, query: Mapping[str, str]) -> tuple[bytes, ReplyTime]:
         account = self._settings.account()
-        url = f"{self._settings.api_url}/v1/Account/{account.auth_id}/Verify/Session/{path}"
+        url = f"{self._settings.api_url}/v1/Account/{account.auth_id}/{path}"
         sent_at = self._monotonic()
         with translate_network_errors(self._settings.request_timeout):
             with anyio.fail_after(self._settings.request_timeout):

@@ -7,6 +7,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from verify_mcp import metrics
 from verify_mcp.clock import Clock
+from verify_mcp.domain.delivery_records import DeliveryRecord, RecordKind
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
 from verify_mcp.plivo import retry
@@ -25,7 +26,7 @@ MAX_ATTEMPTS = 3
 
 
 class ApiGateway:
-    """The account's two endpoints, called at the pace that their rate limits allow."""
+    """The account's endpoints, called at the pace that their rate limits allow."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class ApiGateway:
         *,
         list_limiter: RateLimiter,
         get_limiter: RateLimiter,
+        record_limiter: RateLimiter,
         flights: SingleFlight,
         settings: Settings,
         clock: Clock,
@@ -40,6 +42,7 @@ class ApiGateway:
         self._api = api
         self.list_limiter = list_limiter
         self.get_limiter = get_limiter
+        self.record_limiter = record_limiter
         self._flights = flights
         self._settings = settings
         self._clock = clock
@@ -64,6 +67,20 @@ class ApiGateway:
             ("session", uuid),
             lambda: self._request_with_retries(
                 self.get_limiter, lambda: self._api.get_session(uuid), call
+            ),
+        )
+
+    async def get_record(
+        self, _session: Session, kind: RecordKind, uuid: str, *, call: CallContext
+    ) -> DeliveryRecord | None:
+        """The record of an attempt of a session, None if the API has none.
+
+        Raises QuotaExhausted or ApiError.
+        """
+        return await self._flights.run(
+            (kind, uuid),
+            lambda: self._request_with_retries(
+                self.record_limiter, lambda: self._api.get_record(kind, uuid), call
             ),
         )
 
@@ -99,14 +116,16 @@ class ApiGateway:
                     seconds = max(pause, min(retry_after, retry.MAX_RETRY_AFTER))
                     await limiter.block_for(seconds, retry_after=retry_after)
                 is_last = attempt == MAX_ATTEMPTS or (error.once and attempt > 1)
-                if is_last or not await self._may_retry(error, pause, deadline):
+                if is_last or not await self._may_retry(error, pause, deadline, call):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
 
-    async def _may_retry(self, error: ApiError, pause: float, deadline: float) -> bool:
+    async def _may_retry(
+        self, error: ApiError, pause: float, deadline: float, call: CallContext
+    ) -> bool:
         """Whether a retry can help before the deadline; when it can, the pause is over."""
         if isinstance(error, RateLimited):
-            return True  # the rate limit's block is the pause, for every process
+            return call.retries_refusals  # the block is the pause, for every process
         if not error.retryable or self._clock.monotonic() + pause > deadline:
             return False
         await self._clock.sleep(pause)

@@ -3,6 +3,7 @@
 from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
 from itertools import count
+from math import inf
 from uuid import uuid4
 
 from verify_mcp.plivo.rate_limit_store import (
@@ -32,6 +33,7 @@ class InMemoryRateLimitStore(RateLimitStore):
         """The taken slots, and the time at which each comes back, in that order."""
         self._tickets: list[Ticket] = []
         self._blocked_until = clock()
+        self._refused_at = -inf
 
     async def acquire_or_enqueue(self, priority: Priority) -> Slot | Ticket:
         ticket = Ticket(priority, next(self._arrivals))
@@ -60,7 +62,8 @@ class InMemoryRateLimitStore(RateLimitStore):
             self._take(slot.key, completed_at + self.rate.window)
 
     async def block(self, seconds: float) -> None:
-        self._blocked_until = max(self._blocked_until, self._clock() + seconds)
+        self._refused_at = self._clock()
+        self._blocked_until = max(self._blocked_until, self._refused_at + seconds)
 
     async def import_recent(self, ages: Mapping[str, float]) -> None:
         now = self._clock()
@@ -70,13 +73,19 @@ class InMemoryRateLimitStore(RateLimitStore):
 
     async def count_left(self) -> int:
         return slots_left(
-            self._taken_slots(), len(self._tickets), self._blocked_until, self.rate, self._clock()
+            self._taken_slots(), self._waiting, self._blocked_until, self.rate, self._clock()
         )
 
     async def status(self) -> RateLimitStatus:
         return RateLimitStatus(
-            await self.count_left(), self._seconds_until_slot(len(self._tickets))
+            await self.count_left(),
+            self._seconds_until_slot(self._waiting),
+            refused_ago=self._clock() - self._refused_at,
         )
+
+    @property
+    def _waiting(self) -> int:
+        return sum(ticket.priority is Priority.INTERACTIVE for ticket in self._tickets)
 
     def _seconds_until_slot(self, ahead: int) -> float:
         return seconds_until_slot(

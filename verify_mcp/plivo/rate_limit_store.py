@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 
 from verify_mcp.settings import Rate
 
@@ -52,12 +53,14 @@ class Slot:
 class RateLimitStatus:
     """Requests that may be sent now (`left`), and seconds until the next one may (`eta_s`).
 
-    `processes` is the number of processes that used the rate limit in the last window.
+    `processes` is the number of processes that used the rate limit in the last window, and
+    `refused_ago` the seconds since the API last answered "too many requests" (inf: not known to).
     """
 
     left: int
     eta_s: float
     processes: int = 1
+    refused_ago: float = field(default=inf, compare=False)
 
 
 def reserved_slots(priority: Priority, rate: Rate) -> int:
@@ -101,7 +104,10 @@ def seconds_until_slot(
 def slots_left(
     taken: TakenSlots, waiting: int, blocked_until: float, rate: Rate, now: float
 ) -> int:
-    """Requests that may be sent now, while `waiting` tickets are served first."""
+    """Requests that may be sent now, while `waiting` interactive tickets are served first.
+
+    Background tickets do not count: every interactive request goes before them.
+    """
     return 0 if blocked_until > now else max(0, rate.requests - taken.count - waiting)
 
 
@@ -109,6 +115,10 @@ class RateLimitStore(ABC):
     """Stores slots and tickets; every method is one atomic step."""
 
     rate: Rate
+
+    async def open(self) -> int:
+        """Open the store; another number each time when it may lack requests that it knew."""
+        return 0
 
     @abstractmethod
     async def acquire_or_enqueue(self, priority: Priority) -> Slot | Ticket:

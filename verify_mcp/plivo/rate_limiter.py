@@ -63,8 +63,8 @@ class RateLimiter:
         """When each of this process's requests of the last window completed, by slot, in order."""
         self._refused_until = clock()
         """The end of the API's last Retry-After; the store may grant a slot before it."""
-        self._was_offline = False
-        """Whether the store was unavailable, so that it may not know this process's requests."""
+        self._opened: int | None = None
+        """The store's opening since which it knows this process's requests; None: it may not."""
 
     @asynccontextmanager
     async def slot(
@@ -132,22 +132,31 @@ class RateLimiter:
     ) -> tuple[RateLimitStore, Slot]:
         deadline = self._clock() + max_wait
         try:
-            if self._was_offline:
-                await self._store.import_recent(self._ages())
-                self._was_offline = False
+            await self._import_unless_known()
             return self._store, await self._wait_in_queue(self._store, deadline, priority, on_wait)
         except DatabaseUnavailable:
             if self._fallback is None:
                 raise
-            self._was_offline = True
+            self._opened = None
             await self._fallback.import_recent(self._ages())
             return self._fallback, await self._wait_in_queue(
                 self._fallback, deadline, priority, on_wait
             )
 
+    async def _import_unless_known(self) -> None:
+        """Tell the store of this process's requests, if it may lack some."""
+        opened = await self._store.open()
+        if opened != self._opened:
+            if ages := self._ages():
+                await self._store.import_recent(ages)
+            self._opened = opened
+
     async def _release(self, store: RateLimitStore, slot: Slot, completed_at: float) -> None:
-        with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-            await store.release(slot, completed_at)
+        with anyio.CancelScope(shield=True):
+            try:
+                await store.release(slot, completed_at)
+            except DatabaseUnavailable:
+                self._opened = None
         self._wake()
 
     def _forget_old_requests(self) -> None:

@@ -70,6 +70,9 @@ class DatabaseRateLimitStore(RateLimitStore):
         self._ticket_ttl = ticket_ttl
         self._owner = uuid4().hex
 
+    async def open(self) -> int:
+        return await self._database.open()
+
     async def acquire_or_enqueue(self, priority: Priority) -> Slot | Ticket:
         queued_at = self._database.clock()
         return await self._database.write_short(
@@ -96,10 +99,10 @@ class DatabaseRateLimitStore(RateLimitStore):
         await self._database.write(lambda connection: self._import_recent(connection, ages))
 
     async def count_left(self) -> int:
-        return await self._database.read_batched(self._count_left)
+        return await self._database.read_short(self._count_left)
 
     async def status(self) -> RateLimitStatus:
-        return await self._database.read_batched(self._status)
+        return await self._database.read_short(self._status)
 
     def _acquire_or_enqueue(
         self, connection: Connection, priority: Priority, queued_at: float
@@ -170,6 +173,7 @@ class DatabaseRateLimitStore(RateLimitStore):
             slots_left(state.taken, state.tickets, state.blocked_until, self.rate, now),
             seconds_until_slot(state.taken, state.tickets, state.blocked_until, self.rate, now),
             processes=len({self._owner, *(str(row[0]) for row in owners)}),
+            refused_ago=now - state.refused_at,
         )
 
     def _seconds_to_wait(self, connection: Connection, ticket: Ticket, now: float) -> float | None:
@@ -183,7 +187,7 @@ class DatabaseRateLimitStore(RateLimitStore):
     def _state(
         self, connection: Connection, now: float, ticket: Ticket | None = None
     ) -> BucketState:
-        """The state of the bucket; with a ticket, `tickets` are those ahead of it."""
+        """The state of the bucket; with a ticket, `tickets` are those ahead of it only."""
         return read_state(connection, self._values(now), now, self.rate, ticket)
 
     def _now(self, connection: Connection) -> float:

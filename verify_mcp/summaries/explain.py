@@ -1,6 +1,6 @@
 """What a result leaves open: the sentences of `why`, and the seconds until it can be exact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, inf
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -27,14 +27,19 @@ def expected_pages(backfills: Sequence[BackfillProgress]) -> float:
 
     Infinite where none was fetched yet.
     """
+    return expected_pages_of(
+        [window for backfill in backfills for window in backfill.missing], backfills
+    )
+
+
+def expected_pages_of(windows: Iterable[Window], backfills: Sequence[BackfillProgress]) -> float:
+    """How many pages some windows may take, if sessions come as in what the backfills brought."""
     seen = sum(
         window.length.total_seconds()
         for backfill in backfills
         for window in backfill.complete_windows
     )
-    rest = sum(
-        window.length.total_seconds() for backfill in backfills for window in backfill.missing
-    )
+    rest = sum(window.length.total_seconds() for window in windows)
     sessions = sum(len(backfill.sessions) for backfill in backfills)
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
 
@@ -82,24 +87,33 @@ def explain_count(count: CountResult) -> str:
         sentences.append("Not all is counted yet; the same call goes on counting.")
     if count.inconsistent:
         sentences.append("Sessions changed while they were counted, so no status is told.")
-    if count.unconfirmed:
+    sentences.append(_explain_figures(count))
+    if count.moved_rows:
         sentences.append(
+            f"Rows came late meanwhile, so a day or hour may be out by {count.moved_rows}."
+        )
+    if ANY_STATUS in count.counts and count.pages > count.sampled_pages:
+        left = count.pages - count.sampled_pages
+        sentences.append(f"Exact after about {left} more requests: the same call goes on.")
+    return " ".join(filter(None, sentences))
+
+
+def _explain_figures(count: CountResult) -> str:
+    """What the figures come from that are not counts."""
+    if count.unconfirmed:
+        return (
             "Every page was read; the same call goes on with one request that tells whether rows "
             "came late."
         )
-    elif count.missing_count:
-        sentences.append(
+    if count.missing_count:
+        return (
             "Every page was read, but rows moved between pages meanwhile or could not be read: up "
             f"to {count.missing_count} sessions are missing in the figures in `estimated`. Asked "
             "again, the same call counts anew."
         )
-    elif count.estimates:
-        sentences.append(
-            f"Figures in `estimated` come from {count.sampled_pages} of {count.pages} pages."
-        )
-    elif not count.is_unfinished:
-        sentences.append("Cost and groups are not told yet; the same call goes on sampling.")
-    if ANY_STATUS in count.counts and count.pages > count.sampled_pages:
-        left = count.pages - count.sampled_pages
-        sentences.append(f"Exact after about {left} more requests: the same call goes on.")
-    return " ".join(sentences)
+    if count.estimates:
+        return f"Figures in `estimated` come from {count.sampled_pages} of {count.pages} pages."
+    if count.is_unfinished:
+        return ""
+    unknown = "Cost is" if count.spans else "Cost and groups are"
+    return f"{unknown} not told yet; the same call goes on sampling."

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
-from verify_mcp.domain.tallies import Tallies
-from verify_mcp.domain.windows import Window, gaps
+from verify_mcp.domain.tallies import Tallies, Tally
+from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.store import RECENT_FETCHES
 from verify_mcp.summaries.count_result import CountScope
 from verify_mcp.summaries.query import SummaryQuery
+from verify_mcp.summaries.span_counter import SpanScope
+from verify_mcp.summaries.time_spans import local_spans, time_unit
 
-MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
+MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 
 
@@ -56,6 +59,17 @@ class MirrorReader:
         as_of = min(at, now if query.is_end_pinned else window.end)
         return CachedFigures(window, parts, tallies, as_of, now)
 
+    async def covers(self, window: Window) -> bool:
+        """Whether the mirror answers the query in all of a window."""
+        session_filter = self._query.session_filter
+        if not session_filter.answerable_from_mirror():
+            return False
+        parts, _ = await self._mirror.cached_windows(
+            self._scope, window, MAX_STALENESS_WHILE_INCOMPLETE
+        )
+        known = await self._mirror.windows_of_known_brand(self._scope, session_filter, parts)
+        return not gaps(window, known)
+
     async def read_older(self) -> CachedFigures | None:
         """What is cached when older parts are missing, which are fetched first; else None.
 
@@ -70,13 +84,20 @@ class MirrorReader:
         is_old = cached.window.end - older.end > MAX_STALENESS_WHILE_INCOMPLETE
         return cached if self._query.is_end_pinned or is_old else replace(cached, window=older)
 
-    async def tally(self, parts: Sequence[Window], by: tuple[str, ...]) -> Tallies | None:
-        """The tallies of cached parts; None when the database or a part is not there any more."""
+    async def tally(
+        self, parts: Sequence[Window], by: tuple[str, ...], zone: tzinfo | None = None
+    ) -> Tallies | None:
+        """The tallies of cached parts; None when the database or a part is not there any more.
+
+        `zone` is the query's unless it is given.
+        """
         store, query = self._mirror.store, self._query
         if store is None or not parts:
             return {}
         try:
-            tallies = await store.tally(query.session_filter, self._scope, parts, by, query.zone)
+            tallies = await store.tally(
+                query.session_filter, self._scope, parts, by, zone or query.zone
+            )
         except DatabaseUnavailable:
             return None
         # A purge may have removed sessions between the two reads.
@@ -92,6 +113,27 @@ class MirrorReader:
             return {}
         parts, _ = await self._mirror.cached_windows(self._scope, window, timedelta(0))
         return await self.tally(parts, query.group_by) or {}
+
+    async def span_scope(self, window: Window) -> SpanScope | None:
+        """The days or hours to count of a window; None where the query has no countable ones."""
+        query = self._query
+        unit = time_unit(query.group_by)
+        spans = local_spans(window, unit, query.zone) if unit else ()
+        if not unit or not spans:
+            return None
+        nothing = SpanScope(spans, (None,) * len(spans))
+        if not query.session_filter.answerable_from_mirror():
+            return nothing
+        parts, _ = await self._mirror.cached_windows(self._scope, window, timedelta(0))
+        parts = await self._mirror.windows_of_known_brand(self._scope, query.session_filter, parts)
+        covered = {span.label: span.window for span in spans if covers(span.window, parts)}
+        tallies = await self.tally(list(covered.values()), (unit,))
+        if tallies is None:
+            return nothing
+        known = (
+            tallies.get((span.label,), Tally()) if span.label in covered else None for span in spans
+        )
+        return SpanScope(spans, tuple(known))
 
     async def groups_around(self, scope: CountScope) -> Tallies | None:
         """The groups of the sessions around the window counted; None when they are gone."""

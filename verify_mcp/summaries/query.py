@@ -6,14 +6,25 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import explain_reach
+from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
+from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import CountResult
 
 DEFAULT_MAX_REQUESTS = 20
-"""Requests that a summary may take unless the caller says otherwise: one minute's quota."""
+"""Requests that a summary may take at most unless the caller says otherwise."""
+RESERVED_REQUESTS = 4
+"""Requests of the quota that a summary leaves for the next question unless the caller says how
+many it may take."""
 RESUME_TOLERANCE = timedelta(seconds=2)
 """How far a relative window of a repeated call may be from where the clock moved it."""
+
+
+def default_max_requests(rate: Rate) -> int:
+    """Requests that a summary may take where the caller does not say."""
+    share = max(rate.requests - RESERVED_REQUESTS, rate.requests // 2, 1)
+    return min(DEFAULT_MAX_REQUESTS, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,17 @@ class SummaryQuery:
     is_end_pinned: bool
     group_by: tuple[str, ...] = ()
     zone: tzinfo = UTC
-    max_requests: int = DEFAULT_MAX_REQUESTS
+    max_requests: int | None = None
+    """Requests that the caller allows; None leaves a few of the quota for the next question."""
+    counts_only: bool = False
+    """Whether a count leaves out what takes a sample: money and groups."""
+    count_name: str = ""
+    """Tells counts of the same filter apart, each of which later calls continue."""
+
+    @property
+    def is_generous(self) -> bool:
+        """Whether the caller allows more requests than the default."""
+        return self.max_requests is not None and self.max_requests > DEFAULT_MAX_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +66,8 @@ class SummaryResult:
     eta_s: float | None = None
     eta_exact_s: float | None = None
     """Seconds until repeated calls can have an exact answer, at the present quota."""
+    pages_left: float | None = None
+    """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
@@ -52,6 +75,16 @@ class SummaryResult:
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)
     """The groups of the cached sessions inside the part counted, which has these at least."""
+    cached_parts: tuple[Window, ...] = ()
+    """The parts of the window whose sessions are in the mirror; without a count, the others are
+    in `sessions`."""
+    sessions: tuple[Session, ...] = field(default=(), repr=False)
+    """The sessions that were fetched."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the figures are about every session of the window, none left out."""
+        return not self.missing and not self.skipped and self.count is None
 
 
 def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:

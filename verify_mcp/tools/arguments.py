@@ -50,7 +50,8 @@ class Argument:
 
     def schema(self) -> dict[str, object]:
         """The argument's JSON Schema."""
-        return {"type": self.type, **self.extra_schema, "description": self.description}
+        description = {"description": self.description} if self.description else {}
+        return {"type": self.type, **self.extra_schema, **description}
 
 
 def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
@@ -206,6 +207,15 @@ def parse_integer(least: int, most: int, example: int) -> Callable[[object, Pars
         return value
 
     return number
+
+
+def parse_boolean(value: object, _context: ParseContext) -> bool:
+    """True or false, also written as a word or as 1 or 0. Raises InvalidArgument."""
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    found = words.get(str(value).strip().lower()) if isinstance(value, str | int) else None
+    if found is None:
+        raise InvalidArgument("is neither true nor false.")
+    return found
 
 
 def parse_choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:

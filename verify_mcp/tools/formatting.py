@@ -4,12 +4,13 @@ Times are UTC without fractions, money is the exact decimal. A text that came fr
 only where it is data, never in a sentence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from verify_mcp.domain.api_limits import ATTEMPT_STATUSES, CHANNELS
 from verify_mcp.domain.sessions import Attempt, Session
+from verify_mcp.domain.tallies import GroupKey
 from verify_mcp.domain.times import format_time, format_time_short
 
 RecipientFormatter = Callable[[str], str]
@@ -49,12 +50,38 @@ def _outcome_sentence(words: str) -> str:
 
 def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
     fields = {
+        "attempt_uuid": attempt.uuid or None,
         "channel": attempt.channel,
         "status": attempt.status,
         "time": format_time_short(attempt.time) if attempt.time else None,
         "charge": format_money(session.charge(attempt)),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def attempts_with_offsets(session: Session) -> str:
+    """Every attempt in order, with its seconds after the session began: `sms failed +0s`."""
+    return "; ".join(
+        f"{attempt.channel} {attempt.status}{_offset(session, attempt)}".strip()
+        for attempt in session.attempts
+    )
+
+
+def _offset(session: Session, attempt: Attempt) -> str:
+    """The seconds from the session's creation to an attempt, "" when its time is unknown."""
+    if attempt.time is None:
+        return ""
+    return f" {(attempt.time - session.created).total_seconds():+.0f}s"
+
+
+def group_labels(
+    by: Sequence[str], key: GroupKey, format_recipient: RecipientFormatter
+) -> list[str]:
+    """A group's key as the first cells of its row."""
+    return [
+        format_recipient(name) if group == "recipient" else name
+        for group, name in zip(by, key, strict=True)
+    ]
 
 
 def session_sentence(session: Session) -> str:

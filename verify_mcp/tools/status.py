@@ -20,6 +20,7 @@ from verify_mcp.tools.arguments import (
 )
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import parse_context
+from verify_mcp.tools.formatting import ceil_seconds
 
 STATUS_ARGUMENTS = (
     Argument(
@@ -55,14 +56,14 @@ async def server_status(app: AppContext, about: str) -> dict[str, Any]:
     settings, account = app.settings, app.settings.credentials
     answer: dict[str, Any] = {"complete": True}
     if about == "all":
-        answer |= {
-            "account": account.masked_id if account else None,
-            "api": "sandbox" if settings.sandbox else settings.api_url,
-        }
+        answer["account"] = account.masked_id if account else None
+        if not settings.sandbox:
+            answer["api"] = settings.api_url
     if about in ("all", "quota"):
         answer["quota"] = await _rate_limit_fields(app)
     if about in ("all", "mirror"):
         answer["mirror"] = await _mirror_fields(app, SHORT_RUNS if about == "all" else MAX_RUNS)
+        answer |= await _background_fields(app)
     if about in ("all", "settings"):
         answer["settings"] = _settings_fields(app)
     return {**answer, "problems": _problems(app)}
@@ -74,7 +75,7 @@ async def _rate_limit_fields(app: AppContext) -> dict[str, Any]:
     return {
         "limit": str(app.settings.rate_limit),
         "left": lists.left,
-        "next_free_s": round(lists.eta_s),
+        **({} if lists.left else {"next_free_s": round(lists.eta_s)}),
         "processes": max(1, lists.processes),
         "get_left": gets.left,
     }
@@ -95,6 +96,22 @@ async def _mirror_fields(app: AppContext, most: int) -> dict[str, Any]:
         "bytes": await app.database.size(),
         "place": app.database.location,
     }
+
+
+async def _background_fields(app: AppContext) -> dict[str, Any]:
+    """What is completed in the background, and how far following has come, if anything is."""
+    status, follow = await app.background.status(), await app.background.follow_status()
+    fields: dict[str, Any] = {}
+    if status is not None:
+        fields["background"] = {
+            "windows": status.windows,
+            "done_in_s": ceil_seconds(status.eta_s),
+        }
+    if follow is not None:
+        fields["follow"] = {"behind_s": ceil_seconds(follow.behind_s)}
+        if follow.stored_share is not None:
+            fields["follow"]["stored_pct"] = int(100 * follow.stored_share)
+    return fields
 
 
 @dataclass(frozen=True, slots=True)

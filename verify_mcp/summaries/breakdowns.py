@@ -1,0 +1,134 @@
+"""The groups of both windows of a comparison, read from the mirror or added up from sessions."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from verify_mcp.analysis.drivers import Driver
+from verify_mcp.analysis.effects import Breakdown
+from verify_mcp.analysis.onset import Onset, TimeStep, onset
+from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.tallies import Tallies, Tally
+from verify_mcp.domain.windows import Window, overlap
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.summaries.mirror_reader import MirrorReader
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MAX_HOURLY = timedelta(days=8)
+"""Time over which a change is looked for hour by hour; over more, days come first."""
+
+
+class ExactResult:
+    """The sessions behind an exact result of one window, by group."""
+
+    def __init__(self, mirror: Mirror, query: SummaryQuery, result: SummaryResult) -> None:
+        self.window = result.window
+        self.total = tallies_module.total(result.tallies.values())
+        self._result = result
+        self._reader = MirrorReader(mirror, query)
+
+    async def tally(
+        self, by: tuple[str, ...], zone: tzinfo, within: Window | None = None
+    ) -> Tallies | None:
+        """The tallies of the window or of a part of it; None when they cannot be read any more."""
+        within = within or self.window
+        parts = [part for cached in self._result.cached_parts if (part := overlap(cached, within))]
+        stored = await self._reader.tally(parts, by, zone)
+        if stored is None:
+            return None
+        sessions = (session for session in self._result.sessions if session.created in within)
+        return tallies_module.merge(stored, tallies_module.tally_by(sessions, by, zone))
+
+
+class WindowPair:
+    """Two windows whose every session is known."""
+
+    def __init__(self, before: ExactResult, after: ExactResult, zone: tzinfo) -> None:
+        self._sides = (before, after)
+        self._zone = zone
+
+    async def read_breakdown(self, dimension: str) -> Breakdown | None:
+        """The groups of one dimension; None when they do not add up to the totals any more."""
+        before, after = [await side.tally((dimension,), self._zone) for side in self._sides]
+        if before is None or after is None:
+            return None
+        found = Breakdown(dimension, before, after)
+        totals = [tallies_module.total(groups.values()) for groups in (before, after)]
+        return found if totals == [side.total for side in self._sides] else None
+
+    async def find_onsets(self, drivers: Sequence[Driver]) -> tuple[Onset | None, ...]:
+        """When each driver began, where that is clear."""
+        step = HOUR if self._length <= MAX_HOURLY else DAY
+        hull = [side.window for side in self._sides]
+        series: dict[str, _Series] = {}
+        found = []
+        for driver in drivers:
+            dimension = driver.effect.dimension
+            if dimension not in series:
+                series[dimension] = await self._read_series(dimension, hull, step)
+            coarse = onset(driver, series[dimension].steps(driver), looked_at=len(drivers))
+            found.append(coarse if step == HOUR else await self._refine(driver, coarse))
+        return tuple(found)
+
+    @property
+    def _length(self) -> timedelta:
+        return sum((side.window.length for side in self._sides), timedelta())
+
+    async def _refine(self, driver: Driver, coarse: Onset | None) -> Onset | None:
+        """The hour within the days in which a change lies; the days where that is not clear."""
+        if coarse is None or coarse.latest - coarse.earliest > MAX_HOURLY:
+            return coarse
+        around = Window(coarse.earliest - DAY, coarse.latest + DAY)
+        parts = [part for side in self._sides if (part := overlap(side.window, around))]
+        series = await self._read_series(driver.effect.dimension, parts, HOUR)
+        return onset(driver, series.steps(driver), looked_at=1) or coarse
+
+    async def _read_series(
+        self, dimension: str, windows: Sequence[Window], step: timedelta
+    ) -> "_Series":
+        by = (dimension, "hour" if step == HOUR else "day")
+        merged: Tallies = {}
+        for side in self._sides:
+            for window in windows:
+                if part := overlap(side.window, window):
+                    merged = tallies_module.merge(merged, await side.tally(by, UTC, part) or {})
+        return _Series(merged, windows, step)
+
+
+class _Series:
+    """The groups of one dimension, step by step through some windows."""
+
+    def __init__(self, tallies: Tallies, windows: Sequence[Window], step: timedelta) -> None:
+        self._step = step
+        self._starts = sorted({start for window in windows for start in _starts(window, step)})
+        self._totals: Mapping[datetime, Tally] = _by_time(tallies)
+        self._groups = tallies
+
+    def steps(self, driver: Driver) -> list[TimeStep]:
+        """The steps of a driver's group, the oldest first."""
+        group = {key: tally for key, tally in self._groups.items() if key[0] == driver.effect.group}
+        by_time = _by_time(group)
+        return [
+            TimeStep(
+                start, self._step, by_time.get(start, Tally()), self._totals.get(start, Tally())
+            )
+            for start in self._starts
+        ]
+
+
+def _by_time(tallies: Tallies) -> dict[datetime, Tally]:
+    """Tallies by a group and a time added up by that time."""
+    found: dict[datetime, Tally] = defaultdict(Tally)
+    for (_, label), tally in tallies.items():
+        found[datetime.fromisoformat(label).replace(tzinfo=UTC)] += tally
+    return found
+
+
+def _starts(window: Window, step: timedelta) -> list[datetime]:
+    """The starts of the days or hours of UTC that a window touches."""
+    first = window.start.replace(minute=0, second=0, microsecond=0)
+    if step == DAY:
+        first = first.replace(hour=0)
+    count = -(-(window.end - first) // step)
+    return [first + index * step for index in range(count)]
