@@ -74,7 +74,7 @@ async def test_arguments_are_flat_named_plainly_and_each_described() -> None:
         for name, node in tool.input_schema["properties"].items():
             assert re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name)
             assert node["type"] in SCALARS or node["items"]["type"] in SCALARS
-            assert 10 <= len(node["description"]) <= 200
+            assert 8 <= len(node["description"]) <= 200
 
 
 async def test_outputs_are_one_level_deep_and_require_little() -> None:

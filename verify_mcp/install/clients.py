@@ -36,7 +36,8 @@ def _cline(home: UserDirs) -> tuple[str, ...]:
 
 
 def _opencode(home: UserDirs) -> tuple[str, ...]:
-    return tuple(home.xdg("opencode", f"opencode.{ending}") for ending in ("jsonc", "json"))
+    # Its own `mcp add` makes the first one.
+    return tuple(home.xdg("opencode", f"opencode.{end}") for end in ("jsonc", "json", "jsonc"))
 
 
 def _goose(home: UserDirs) -> tuple[str, ...]:

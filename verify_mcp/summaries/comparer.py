@@ -114,15 +114,14 @@ class Comparer:
             ExactResult(mirror, replace(query.later(), window=after.window), after),
             query.zone,
         )
-        found = [await pair.read_breakdown(dimension) for dimension in query.dimensions]
-        breakdowns = tuple(breakdown for breakdown in found if breakdown is not None)
+        breakdowns = await pair.read_breakdowns(query.dimensions)
         if not breakdowns:
             return replace(result, why=CHANGED)
         totals = [tallies_module.total(side.tallies.values()) for side in (before, after)]
         limit = MAX_DRIVERS if len(query.dimensions) > 1 else MAX_DRIVERS_OF_ONE
         search = find_drivers(breakdowns, *totals, limit=limit)
         onsets = await pair.find_onsets(search.drivers)
-        why = CHANGED if len(breakdowns) < len(found) else ""
+        why = CHANGED if len(breakdowns) < len(query.dimensions) else ""
         return replace(result, breakdowns=breakdowns, search=search, onsets=onsets, why=why)
 
     def _resumed(self, query: ComparisonQuery) -> ComparisonQuery:

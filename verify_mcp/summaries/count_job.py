@@ -1,6 +1,6 @@
 """Counting what is too much to fetch: exact numbers from few pages, the rest from a sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import tzinfo
 
@@ -14,7 +14,7 @@ from verify_mcp.domain.tallies import GroupKey
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
-from verify_mcp.summaries.exact_count import CountSearch
+from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
 from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
@@ -45,14 +45,15 @@ class CountJob:
         scope: CountScope,
         *,
         random: Callable[[], float],
+        search: CountSearch | None = None,
     ) -> None:
         self.scope = scope
         self.lock = anyio.Lock()
         self.result = CountResult(window)
         self._mirror = mirror
         self._random = random
-        self._filter = session_filter.restricted_to(window)
-        self._counts = StatusCounts(window)
+        self.session_filter = session_filter.restricted_to(window)
+        self._counts = StatusCounts(window, search)
         self._drawn_pages: StratifiedSample | None = None
         self._chosen_pages: set[int] = set()
         """Those of them that were read for their times, and not drawn."""
@@ -73,13 +74,21 @@ class CountJob:
         self._reader.resume(budget)
         self.result.spans = {}
 
+    def of_part(self, session_filter: SessionFilter, prior: Prior) -> "CountJob":
+        """The count of a part of the sessions, which another filter chooses."""
+        reference, window = self._counts.search(ANY_STATUS), self.result.window
+        search = CountSearch(window, prior, reference if reference.total else None)
+        return CountJob(
+            self._mirror, session_filter, window, self.scope, random=self._random, search=search
+        )
+
     async def count_all(self) -> None:
         """Count all sessions that the filter matches."""
         await self._count(ANY_STATUS, self._pages)
 
     async def count_statuses(self) -> None:
         """Count each status, all once more if they do not add up."""
-        if self._filter.status is not None or ANY_STATUS not in self.result.counts:
+        if self.session_filter.status is not None or ANY_STATUS not in self.result.counts:
             return
         for status in COUNT_ORDER:
             self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())
@@ -126,7 +135,9 @@ class CountJob:
 
     def _pages_of(self, status: str) -> StatusPages:
         if status not in self._status_pages:
-            session_filter = replace(self._filter, status=status or self._filter.status)
+            session_filter = replace(
+                self.session_filter, status=status or self.session_filter.status
+            )
             self._status_pages[status] = StatusPages(session_filter)
         return self._status_pages[status]
 
@@ -154,7 +165,7 @@ class CountJob:
         draws = all(span.is_exact for span in self.result.spans.values())
         left = self._undrawn_pages(self._drawn_pages) if draws else []
         while left and await self._reader.may_narrow():
-            await self._reader.read(left[:CONCURRENT_PAGES], self._filter, self._pages)
+            await self._reader.read(left[:CONCURRENT_PAGES], self.session_filter, self._pages)
             left = left[CONCURRENT_PAGES:]
         self.result.sampled_pages = sum(offset < total for offset in self._pages)
         self.result.skipped = sum(page.skipped for page in self._pages.values())
@@ -205,7 +216,7 @@ class CountJob:
     async def _last_row(self, total: int) -> Page | None:
         found: dict[int, Page] = {}
         if not self._reader.is_stopped:
-            await self._reader.read((total - 1,), self._filter, found)
+            await self._reader.read((total - 1,), self.session_filter, found)
         return found.get(total - 1)
 
     @property
@@ -223,7 +234,11 @@ class CountJob:
         )
 
     def _sessions_read(self) -> dict[str, Session]:
-        return {session.uuid: session for page in self._pages.values() for session in page.sessions}
+        return {session.uuid: session for session in self.sessions_read()}
+
+    def sessions_read(self) -> Iterator[Session]:
+        """The sessions on the pages read, some of them perhaps more than once."""
+        return (session for page in self._pages.values() for session in page.sessions)
 
     def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
         """Bounds from all pages, where rows moved between them or could not be read."""
@@ -252,7 +267,7 @@ class CountJob:
 
     async def _count(self, status: str, pages: dict[int, Page]) -> None:
         """Probe until the number of one status is known, or the budget is spent."""
-        session_filter = replace(self._filter, status=status or self._filter.status)
+        session_filter = replace(self.session_filter, status=status or self.session_filter.status)
         search = self._counts.search(status)
         self._counts.store(status, await self._reader.search(search, session_filter, pages))
         if status == ANY_STATUS:

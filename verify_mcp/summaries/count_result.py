@@ -53,6 +53,8 @@ class CountResult:
     groups: dict[GroupKey, GroupEstimate] = field(default_factory=dict)
     spans: dict[GroupKey, SpanFigures] = field(default_factory=dict)
     """The days or hours, where the query is grouped by them."""
+    counted_groups: int = 0
+    """Groups of which the sessions were counted one by one."""
     moved_rows: int = 0
     """The rows that came late while days or hours were counted: each may be so far out."""
     unseen_group: int = 0

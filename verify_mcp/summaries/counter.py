@@ -14,9 +14,10 @@ from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.mirror.backfill import Backfill
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.count_job import CountJob
-from verify_mcp.summaries.count_result import CountResult, CountScope
+from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
 from verify_mcp.summaries.explain import explain_count
 from verify_mcp.summaries.fetcher import Fetcher
+from verify_mcp.summaries.group_counter import GROUP_FILTERS, GroupCounter, group_names
 from verify_mcp.summaries.mirror_reader import CachedFigures, MirrorReader
 from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
 from verify_mcp.summaries.summary_context import SummaryContext
@@ -115,8 +116,14 @@ class SessionCounter:
             await job.count_statuses()
             if spans is not None:
                 await job.count_spans(spans)
+            groups = self._group_counter(job)
+            if groups is not None:
+                inside = await self._reader.groups_inside(job.result.window)
+                await groups.count(self._budget, group_names(inside.keys()))
             if not self._query.counts_only:
                 await job.sample(self._query.group_by, self._query.zone)
+            if groups is not None:
+                groups.publish(job.result)
             count, sessions = job.result.copy(), job.all_sessions()
             is_open = count.is_unfinished or count.unconfirmed
             is_at_end = job.has_every_page and sessions is None and not is_open
@@ -127,6 +134,18 @@ class SessionCounter:
         if is_at_end:  # more requests change nothing; the same call begins anew
             self.forget()
         return await self._counted_result(job.scope, count, is_at_end=is_at_end)
+
+    def _group_counter(self, job: CountJob) -> GroupCounter | None:
+        """What counts the groups of the query; None where the API does not filter by them."""
+        by = self._query.group_by
+        if len(by) != 1 or by[0] not in GROUP_FILTERS or ANY_STATUS not in job.result.counts:
+            return None
+        key = ("groups", by[0], self._query.session_filter)
+        counter = self._jobs.get(key)
+        if not isinstance(counter, GroupCounter) or counter.job is not job:
+            counter = GroupCounter(job, by[0])
+            self._jobs[key] = counter
+        return counter
 
     @property
     def _key(self) -> Hashable:

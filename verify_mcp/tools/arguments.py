@@ -50,8 +50,7 @@ class Argument:
 
     def schema(self) -> dict[str, object]:
         """The argument's JSON Schema."""
-        description = {"description": self.description} if self.description else {}
-        return {"type": self.type, **self.extra_schema, **description}
+        return {"type": self.type, **self.extra_schema, "description": self.description}
 
 
 def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:

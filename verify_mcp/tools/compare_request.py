@@ -34,7 +34,7 @@ _BRIEF = {
     "session_time__lt": "End (default now).",
     "max_requests": "1 to 200.",
 }
-"""What is said of arguments that the summary's definition explains, of the others nothing."""
+"""Descriptions shorter than the summary's; the other arguments refer to it."""
 
 
 def parse_baseline(value: object, context: ParseContext) -> Baseline:
@@ -63,7 +63,7 @@ COMPARE_ARGUMENTS = (
         extra_schema={"enum": list(DIMENSIONS)},
     ),
     *(
-        replace(rule, description=_BRIEF.get(rule.name, ""), extra_schema={})
+        replace(rule, description=_BRIEF.get(rule.name, "As in summarize."), extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
         if rule.name in _FILTERS or rule.name in _BRIEF
     ),
