@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic
 
 import anyio.lowlevel
-from filelock import FileLock, Timeout
 
 from verify_mcp.database.base import BUSY_SECONDS, Connection, Database, Result, Row, Values
 from verify_mcp.database.sqlite_file import ensure_private_file
@@ -182,6 +181,8 @@ class SqliteDatabase(Database):
         self._writes = 0
         if self.path is None:
             return
+        from filelock import FileLock, Timeout  # deferred: not needed to start
+
         # Without the lock (a link in its place, for example) the log only grows.
         with (
             suppress(Timeout, sqlite3.Error, OSError),

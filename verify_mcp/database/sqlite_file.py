@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from verify_mcp import private_files
 from verify_mcp.database.base import BUSY_SECONDS
 from verify_mcp.errors import DatabaseUnavailable
@@ -56,6 +54,8 @@ def recovery_lock(path: Path) -> Iterator[None]:
 
     Raises DatabaseUnavailable when another process does so for longer than BUSY_SECONDS.
     """
+    from filelock import FileLock, Timeout  # deferred: not needed to start
+
     lock = FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600)
     try:
         lock.acquire()
