@@ -26,9 +26,14 @@ RELEASE_SECONDS = 0.5
 
 
 class LeasedLoop:
-    """Repeats `work` while this process has the lease; `work` returns the seconds to wait then."""
+    """Repeats `work` while this process has the lease; `work` returns the seconds to wait then.
 
-    def __init__(self, lease: Lease, work: Callable[[], Awaitable[float]], clock: Clock) -> None:
+    Without a lease each process does its work.
+    """
+
+    def __init__(
+        self, lease: Lease | None, work: Callable[[], Awaitable[float]], clock: Clock
+    ) -> None:
         self._lease = lease
         self._work = work
         self._clock = clock
@@ -45,12 +50,14 @@ class LeasedLoop:
                 anyio.move_on_after(RELEASE_SECONDS, shield=True),
                 suppress(DatabaseUnavailable),
             ):
-                await self._lease.release()
+                if self._lease is not None:
+                    await self._lease.release()
 
     async def step(self) -> float:
         """One step if this process has the lease; the seconds until the next one."""
         try:
-            return await self._work() if await self._lease.acquire() else STANDBY_SECONDS
+            has_lease = self._lease is None or await self._lease.acquire()
+            return await self._work() if has_lease else STANDBY_SECONDS
         except QuotaExhausted:
             return BUSY_SECONDS
         except DatabaseUnavailable:
