@@ -58,6 +58,8 @@ class RateLimitStatus:
     eta_s: float
     processes: int = 1
     refused_ago: float = field(default=inf, compare=False)
+    background_eta_s: float = field(default=0.0, compare=False)
+    """Seconds until the next background request may be sent."""
 
 
 def reserved_slots(priority: Priority, rate: Rate) -> int:
@@ -88,8 +90,11 @@ def rate_limit_status(
     Background tickets do not count: every interactive request goes before them.
     """
     left = 0 if blocked_until > now else rate.requests - len(free_at) - waiting
+    behind = waiting + reserved_slots(Priority.BACKGROUND, rate)
     return RateLimitStatus(
-        max(0, left), seconds_until_slot(free_at, waiting, blocked_until, rate, now)
+        max(0, left),
+        seconds_until_slot(free_at, waiting, blocked_until, rate, now),
+        background_eta_s=seconds_until_slot(free_at, behind, blocked_until, rate, now),
     )
 
 
