@@ -35,7 +35,7 @@ class ExactResult:
     ) -> Tallies | None:
         """The tallies of the window or of a part of it; None when they cannot be read any more."""
         within = within or self.window
-        parts = [part for cached in self._result.cached_parts if (part := overlap(cached, within))]
+        parts = [part for cached in self._result.parts if (part := overlap(cached, within))]
         stored = await self._reader.tally(parts, by, zone)
         if stored is None:
             return None
