@@ -15,6 +15,8 @@ from verify_mcp.summaries.mirror_reader import MirrorReader
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FEW_GROUPS = ("country", "channel", "first_channel", "tries")
+"""Dimensions with so few groups that their combinations are read at once."""
 MAX_HOURLY = timedelta(days=8)
 """Time over which a change is looked for hour by hour; over more, days come first."""
 
@@ -48,14 +50,27 @@ class WindowPair:
         self._sides = (before, after)
         self._zone = zone
 
-    async def read_breakdown(self, dimension: str) -> Breakdown | None:
-        """The groups of one dimension; None when they do not add up to the totals any more."""
-        before, after = [await side.tally((dimension,), self._zone) for side in self._sides]
-        if before is None or after is None:
-            return None
-        found = Breakdown(dimension, before, after)
-        totals = [tallies_module.total(groups.values()) for groups in (before, after)]
-        return found if totals == [side.total for side in self._sides] else None
+    async def read_breakdowns(self, dimensions: Sequence[str]) -> tuple[Breakdown, ...]:
+        """The groups of each dimension, without those that do not add up to the totals any more."""
+        few = tuple(dimension for dimension in dimensions if dimension in FEW_GROUPS)
+        others = [(dimension,) for dimension in dimensions if dimension not in FEW_GROUPS]
+        found = [
+            breakdown
+            for by in ([few] if few else []) + others
+            for breakdown in await self._read_together(by)
+        ]
+        return tuple(sorted(found, key=lambda breakdown: dimensions.index(breakdown.dimension)))
+
+    async def _read_together(self, by: tuple[str, ...]) -> list[Breakdown]:
+        """The groups of some dimensions, read at once; none when they do not add up."""
+        sides = [await side.tally(by, self._zone) or {} for side in self._sides]
+        totals = [tallies_module.total(groups.values()) for groups in sides]
+        if totals != [side.total for side in self._sides]:
+            return []
+        return [
+            Breakdown(dimension, *(_groups_at(index, groups) for groups in sides))
+            for index, dimension in enumerate(by)
+        ]
 
     async def find_onsets(self, drivers: Sequence[Driver]) -> tuple[Onset | None, ...]:
         """When each driver began, where that is clear."""
@@ -115,6 +130,14 @@ class _Series:
             )
             for start in self._starts
         ]
+
+
+def _groups_at(index: int, tallies: Tallies) -> Tallies:
+    """Tallies by several groups added up by one of them."""
+    found: Tallies = defaultdict(Tally)
+    for key, tally in tallies.items():
+        found[key[index : index + 1]] += tally
+    return dict(found)
 
 
 def _by_time(tallies: Tallies) -> dict[datetime, Tally]:
