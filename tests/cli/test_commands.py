@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -151,3 +153,16 @@ def test_errors_at_a_terminal_restart_no_server() -> None:
     assert all("restart" not in text and "this server" not in text for text in texts)
     assert texts[0].endswith("run this again. `verify-mcp doctor` checks the credentials.")
     assert texts[3].endswith("Run this again in about 50 seconds.")
+
+
+def test_tokens_are_listed_as_json_without_a_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VERIFY_MCP_TOKENS_FILE", str(tmp_path / "tokens.json"))
+    for line in ("token add support --budget 60", "token list --json"):
+        with pytest.raises(SystemExit) as ended:
+            main.main(line.split())
+        assert ended.value.code == 0
+    (entry,) = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert entry.keys() == {"name", "budget", "subaccount", "created"}
+    assert (entry["name"], entry["budget"]) == ("support", 60)

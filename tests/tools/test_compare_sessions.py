@@ -31,7 +31,7 @@ from tests.support.client import (
 from tests.support.databases import Place
 from tests.support.mirror import UNLIMITED
 from tests.support.summaries import DAY, HOUR, MINUTE, attempt, read_onset, some
-from verify_mcp.emulator import Emulator, SessionRecord
+from verify_mcp.emulator import Emulator, Fault, SessionRecord
 
 pytestmark = pytest.mark.anyio
 
@@ -344,3 +344,21 @@ async def test_a_comparison_becomes_exact_by_itself_when_it_says_so() -> None:
     assert first["why"].endswith("they are fetched in the background.")
     assert abs(first["eta_exact_s"] - seconds) <= 0.25 * seconds
     assert (exact["complete"], exact["basis"], exact["api_requests"]) == (True, "held", 0)
+
+
+async def test_an_outage_before_the_earlier_window_leaves_the_figures_of_the_later_one() -> None:
+    emulator = emulator_with(*some(30, hours=48))
+    async with connect(emulator) as client:
+        await compare(
+            client, session_time__gte="2026-11-20 20:00", session_time__lt="2026-11-21 07:00"
+        )
+        emulator.fail_next(Fault.SERVER_ERROR, times=9)
+        answer = await compare(
+            client,
+            session_time__gte="2026-11-21 00:00",
+            session_time__lt="2026-11-21 07:00",
+            against="2026-11-19 20:00",
+        )
+    assert (answer["complete"], sides(answer)[1]["sessions"] != "") == (False, True)
+    assert answer["why"].startswith("The earlier window could not be asked for. The Verify API ")
+    assert "drivers" not in answer

@@ -7,7 +7,7 @@ from math import ceil
 import anyio
 
 from verify_mcp.background.completion import CompletionWorker
-from verify_mcp.background.follower import Follower, follow_lease, follow_loop, read_view
+from verify_mcp.background.follower import Follower, follow_lease, read_view
 from verify_mcp.background.forecast import seconds_for
 from verify_mcp.background.lease import Lease
 from verify_mcp.background.leased_loop import LeasedLoop
@@ -84,7 +84,7 @@ class Background:
             self._loops.append(LeasedLoop(lease, worker.step, clock))
         if store is not None and settings.follow:
             follower = Follower(mirror, store, clock, settings.follow)
-            self._loops.append(follow_loop(follower, store, clock))
+            self._loops.append(LeasedLoop(follow_lease(store), follower.step, clock))
 
     async def run(self) -> None:
         """Do the work until it is stopped or cancelled."""

@@ -81,6 +81,9 @@ class InMemoryRateLimitStore(RateLimitStore):
             await self.count_left(),
             self._seconds_until_slot(self._waiting),
             refused_ago=self._clock() - self._refused_at,
+            background_eta_s=self._seconds_until_slot(
+                self._waiting + reserved_slots(Priority.BACKGROUND, self.rate)
+            ),
         )
 
     @property

@@ -61,6 +61,8 @@ class RateLimitStatus:
     eta_s: float
     processes: int = 1
     refused_ago: float = field(default=inf, compare=False)
+    background_eta_s: float = field(default=0.0, compare=False)
+    """Seconds until the next background request may be sent."""
 
 
 def reserved_slots(priority: Priority, rate: Rate) -> int:

@@ -169,11 +169,15 @@ class DatabaseRateLimitStore(RateLimitStore):
             f"UNION SELECT owner FROM verify_tickets WHERE {LIVE}",
             self._values(now),
         )
+        behind = state.tickets + reserved_slots(Priority.BACKGROUND, self.rate)
         return RateLimitStatus(
             slots_left(state.taken, state.tickets, state.blocked_until, self.rate, now),
             seconds_until_slot(state.taken, state.tickets, state.blocked_until, self.rate, now),
             processes=len({self._owner, *(str(row[0]) for row in owners)}),
             refused_ago=now - state.refused_at,
+            background_eta_s=seconds_until_slot(
+                state.taken, behind, state.blocked_until, self.rate, now
+            ),
         )
 
     def _seconds_to_wait(self, connection: Connection, ticket: Ticket, now: float) -> float | None:
