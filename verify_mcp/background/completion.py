@@ -9,7 +9,7 @@ from datetime import datetime
 from math import ceil
 
 from verify_mcp.background.forecast import seconds_paused, slots_for_background
-from verify_mcp.background.leased_loop import BUSY_SECONDS, STANDBY_SECONDS
+from verify_mcp.background.leased_loop import BUSY_SECONDS
 from verify_mcp.background.unfinished_windows import UnfinishedWindow, UnfinishedWindows
 from verify_mcp.background.walks import background_call, is_for_one_of, pause_after
 from verify_mcp.clock import Clock
@@ -56,9 +56,11 @@ class CompletionWorker:
             return IDLE_SECONDS
         status = await self._mirror.gateway.list_limiter.status()
         if paused := seconds_paused(status):
-            return min(paused, STANDBY_SECONDS)
+            return paused
         slots = slots_for_background(status, self._mirror.settings.rate_limit)
-        return await self._advance(present[0], slots) if slots else BUSY_SECONDS
+        if not slots:
+            return max(BUSY_SECONDS, status.background_eta_s)
+        return await self._advance(present[0], slots)
 
     async def _advance(self, unfinished: UnfinishedWindow, slots: int) -> float:
         walk = self._walk

@@ -20,7 +20,7 @@ from verify_mcp.background.follow_plan import (
 )
 from verify_mcp.background.forecast import seconds_paused, slots_for_background
 from verify_mcp.background.lease import Lease
-from verify_mcp.background.leased_loop import BUSY_SECONDS, STANDBY_SECONDS, LeasedLoop
+from verify_mcp.background.leased_loop import BUSY_SECONDS
 from verify_mcp.background.walks import background_call, is_for_one_of, pause_after
 from verify_mcp.clock import Clock
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -40,8 +40,8 @@ MAX_OPEN_SESSIONS = 2000
 """Sessions that may have ended, of which one plan takes care."""
 MAX_UNFINISHED_WALKS = 8
 """Backfills that are remembered while a more urgent one goes first."""
-IDLE_SECONDS = 5.0
-"""Seconds between two looks at what is stored while nothing is due."""
+IDLE_SECONDS = 30.0
+"""The most seconds between two looks at what is stored while nothing is due."""
 
 
 @dataclass(slots=True)
@@ -89,13 +89,15 @@ class Follower:
         metrics.record_follow(view.behind.total_seconds())
         status = await self._mirror.gateway.list_limiter.status()
         if paused := seconds_paused(status):
-            return min(paused, STANDBY_SECONDS)
+            return paused
         slots = slots_for_background(status, self._mirror.settings.rate_limit)
         if not slots:
-            return BUSY_SECONDS
+            return max(BUSY_SECONDS, status.background_eta_s)
         window = await self._choose(view)
         if window is None:
-            return min(IDLE_SECONDS, max(0.1, (view.interval - view.behind).total_seconds()))
+            return min(
+                IDLE_SECONDS, max(BUSY_SECONDS, (view.interval - view.behind).total_seconds())
+            )
         return await self._walk(window, slots)
 
     async def view(self) -> FollowView:
@@ -177,11 +179,6 @@ class Follower:
 def follow_lease(store: Store, scope: str = "") -> Lease:
     """The lease of the one process that follows an account or a subaccount."""
     return Lease(store.database, f"{store.account}:follow:{scope}")
-
-
-def follow_loop(follower: Follower, store: Store, clock: Clock, scope: str = "") -> LeasedLoop:
-    """The loop of a follower."""
-    return LeasedLoop(follow_lease(store, scope), follower.step, clock)
 
 
 async def read_view(mirror: Mirror, store: Store, span: timedelta, scope: str) -> FollowView:

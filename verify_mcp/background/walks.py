@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from verify_mcp.background.leased_loop import BUSY_SECONDS, RETRY_SECONDS
+from verify_mcp.background.leased_loop import BUSY_SECONDS
 from verify_mcp.clock import Clock
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import RateLimited
@@ -30,7 +30,10 @@ def is_for_one_of(backfill: Backfill, missing: Iterable[Window]) -> bool:
 
 
 def pause_after(progress: BackfillProgress) -> float:
-    """Seconds until the next step, after one that may have been stopped."""
+    """Seconds until the next step, after one that the quota may have stopped.
+
+    Raises ApiError for a fault that stopped it. A 429 is none: the next step sees the pause.
+    """
     if progress.failure is not None and not isinstance(progress.failure, RateLimited):
-        return RETRY_SECONDS
+        raise progress.failure
     return BUSY_SECONDS if progress.is_stopped else 0.0

@@ -75,6 +75,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             body {blob_type} NOT NULL, PRIMARY KEY (account, attempt)) {table_options}""",
     ),
     (
+        "ALTER TABLE verify_slots ADD COLUMN number BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX verify_slots_by_time ON verify_slots (bucket, free_at)",
+        "CREATE INDEX verify_slots_by_number ON verify_slots (bucket, number)",
+    ),
+    (
         "ALTER TABLE verify_sessions ADD COLUMN network TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN number_type TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN app_hash TEXT NOT NULL DEFAULT '?'",

@@ -8,10 +8,11 @@ from verify_mcp.analysis.drivers import find_drivers
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.domain.windows import Window, covers
+from verify_mcp.errors import ApiError
 from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.breakdowns import ExactResult, WindowPair
-from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult
+from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, have_same_hours
 from verify_mcp.summaries.counter import max_job_age
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult, default_max_requests
 from verify_mcp.summaries.summarizer import Summarizer
@@ -64,7 +65,11 @@ class Comparer:
         earlier = query.earlier(after.window)
         if not self._requests_left and not await self._is_cached(earlier):
             return ComparisonResult(earlier.window, after, why=NOT_BEGUN)
-        before = await self._summarize(earlier)
+        try:
+            before = await self._summarize(earlier)
+        except ApiError as failure:
+            why = f"The earlier window could not be asked for. {failure}"
+            return ComparisonResult(earlier.window, after, why=why)
         return await self._read_counted(ComparisonResult(before.window, after, before))
 
     async def _read_counted(self, result: ComparisonResult) -> ComparisonResult:
@@ -114,14 +119,19 @@ class Comparer:
             ExactResult(mirror, replace(query.later(), window=after.window), after),
             query.zone,
         )
-        breakdowns = await pair.read_breakdowns(query.dimensions)
+        dimensions = tuple(
+            dimension
+            for dimension in query.dimensions
+            if dimension != "hour_of_day" or have_same_hours(before.window, after.window)
+        )
+        breakdowns = await pair.read_breakdowns(dimensions)
         if not breakdowns:
             return replace(result, why=CHANGED)
         totals = [tallies_module.total(side.tallies.values()) for side in (before, after)]
-        limit = MAX_DRIVERS if len(query.dimensions) > 1 else MAX_DRIVERS_OF_ONE
+        limit = MAX_DRIVERS if len(dimensions) > 1 else MAX_DRIVERS_OF_ONE
         search = find_drivers(breakdowns, *totals, limit=limit)
-        onsets = await pair.find_onsets(search.drivers)
-        why = CHANGED if len(breakdowns) < len(query.dimensions) else ""
+        onsets = await pair.find_onsets(search.drivers, breakdowns)
+        why = CHANGED if len(breakdowns) < len(dimensions) else ""
         return replace(result, breakdowns=breakdowns, search=search, onsets=onsets, why=why)
 
     def _resumed(self, query: ComparisonQuery) -> ComparisonQuery:

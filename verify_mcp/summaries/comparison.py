@@ -12,7 +12,9 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+HOURS_TOLERANCE = timedelta(hours=1)
+"""How far apart the times of day of two windows may be: clocks are set forward and back."""
 
 Baseline = datetime | Literal["before", "week"]
 """Where the earlier window starts: directly before, seven days earlier, or at an instant."""
@@ -33,6 +35,12 @@ def baseline_window(window: Window, baseline: Baseline) -> Window:
     if start + window.length > window.start:
         raise ValueError("the windows overlap")
     return Window(start, start + window.length)
+
+
+def have_same_hours(before: Window, after: Window) -> bool:
+    """Whether two windows begin at the same time of day, so that their hours can be compared."""
+    apart = (after.start - before.start) % DAY
+    return min(apart, DAY - apart) <= HOURS_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +65,8 @@ class ComparisonQuery:
             self.session_filter,
             self.window,
             self.is_end_pinned,
-            (),
-            self.zone,
-            self.max_requests,
+            zone=self.zone,
+            max_requests=self.max_requests,
             counts_only=True,
             count_name="later window",
         )

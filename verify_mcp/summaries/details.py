@@ -47,7 +47,7 @@ class DetailReader:
             return None
         by, shown = self._query.group_by, set(columns) if self._query.group_by else set()
         tally = await self._tally(result)
-        if tally is None or not await self._reader.is_cached(result.cached_parts):
+        if tally is None or not await self._reader.is_cached(result.parts):
             return None
         is_counted = tally.sessions <= MAX_COUNTED_RECIPIENTS or "recipients" in columns
         recipients = await self._recipients(result, ()) if is_counted else None
@@ -59,13 +59,13 @@ class DetailReader:
             (await self._recipients(result, by) or {}) if "recipients" in shown else {},
             (await self._gaps(result, by) or {}) if shown & GAP_COLUMNS else {},
         )
-        return details if await self._reader.is_cached(result.cached_parts) else None
+        return details if await self._reader.is_cached(result.parts) else None
 
     async def _tally(self, result: SummaryResult) -> Tally | None:
         """The tally of all sessions: groups of attempt statuses overlap."""
         if "attempt_status" not in self._query.group_by:
             return total([*result.tallies.values(), result.rest])
-        cached = await self._reader.tally(result.cached_parts, ())
+        cached = await self._reader.tally(result.parts, ())
         if cached is None:
             return None
         return total([*cached.values(), *tally_by(result.sessions, ()).values()])
@@ -75,9 +75,9 @@ class DetailReader:
     ) -> dict[GroupKey, int] | None:
         query = self._query
         found = spread.recipients_by(result.sessions, by, query.zone)
-        if not result.cached_parts:
+        if not result.parts:
             return {key: len(numbers) for key, numbers in found.items()}
-        question = (query.session_filter, self._scope, result.cached_parts, by, query.zone)
+        question = (query.session_filter, self._scope, result.parts, by, query.zone)
         if not found:
             return await self._ask(lambda store: store.count_recipients(*question))
         stored = await self._ask(lambda store: store.list_recipients(*question))
@@ -89,9 +89,9 @@ class DetailReader:
     async def _gaps(self, result: SummaryResult, by: tuple[str, ...]) -> GapsByGroup | None:
         query = self._query
         found = spread.gaps_by(result.sessions, by, query.zone)
-        if not result.cached_parts:
+        if not result.parts:
             return found
-        question = (query.session_filter, self._scope, result.cached_parts, by, query.zone)
+        question = (query.session_filter, self._scope, result.parts, by, query.zone)
         stored = await self._ask(lambda store: store.count_gaps(*question))
         return None if stored is None else spread.merge_gaps(found, stored)
 

@@ -72,6 +72,10 @@ class SummaryResult:
     pages_left: float | None = None
     """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
+    parts: tuple[Window, ...] = ()
+    """The windows of it that were read from the mirror."""
+    sessions: tuple[Session, ...] = ()
+    """The sessions of it that were fetched."""
     other_groups: int = 0
     """How many groups of the mirror were not read one by one."""
     rest: Tally = field(default_factory=Tally)
@@ -82,11 +86,6 @@ class SummaryResult:
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)
     """The groups of the cached sessions inside the part counted, which has these at least."""
-    cached_parts: tuple[Window, ...] = ()
-    """The parts of the window whose sessions are in the mirror; without a count, the others are
-    in `sessions`."""
-    sessions: tuple[Session, ...] = field(default=(), repr=False)
-    """The sessions that were fetched."""
 
     @property
     def is_exact(self) -> bool:

@@ -270,7 +270,7 @@ def _start_from(
             cached.window,
             cached.tallies,
             cached.as_of,
-            cached_parts=cached.parts,
+            parts=cached.parts,
             other_groups=cached.other_groups,
             rest=cached.rest,
         )

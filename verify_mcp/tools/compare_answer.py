@@ -38,7 +38,7 @@ def compare_answer(
         "basis": _basis(sides),
         **({"why": why} if why else {}),
         **_eta_fields(sides, is_completed_later=result.is_completed_later),
-        "applied": _applied(request, windows),
+        "applied": {**_applied(request, windows), **_applied_zone(request, result)},
         "summary": summary_sentence(before, after, result),
         **total_rows(before, after),
         **conversion_fields(before, after),
@@ -86,7 +86,7 @@ def _explain_side(side: SummaryResult) -> str:
     """What is left open of one window, as the end of a sentence."""
     count = side.count
     if count is None:
-        return f"is not known in full. {side.why}"
+        return f"is not known in full. {side.why or 'Some rows could not be read.'}"
     if count.failure is not None:
         return f"could not be counted to the end. {count.failure}"
     if count.is_unfinished or count.inconsistent:
@@ -111,6 +111,13 @@ def _eta_fields(sides: Sequence[SummaryResult], *, is_completed_later: bool) -> 
         **({"eta_s": ceil_seconds(max(etas))} if etas else {}),
         **({"eta_exact_s": ceil_seconds(exact_s)} if exact else {}),
     }
+
+
+def _applied_zone(request: CompareRequest, result: ComparisonResult) -> dict[str, str]:
+    """The time zone, where hours of the day are shown."""
+    drivers = result.search.drivers if result.search else ()
+    has_hours = any(driver.effect.dimension == "hour_of_day" for driver in drivers)
+    return {"time_zone": str(request.summary.zone)} if has_hours else {}
 
 
 def _applied(request: CompareRequest, windows: tuple[Window, Window]) -> dict[str, Any]:

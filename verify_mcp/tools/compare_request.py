@@ -10,7 +10,7 @@ from verify_mcp.domain.groups import GROUPS
 from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.summaries.comparison import WEEK, Baseline, baseline_window
+from verify_mcp.summaries.comparison import WEEK, Baseline, baseline_window, have_same_hours
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
@@ -93,18 +93,25 @@ def parse_compare(arguments: Mapping[str, object] | None, context: ParseContext)
     shared = {name: value for name, value in raw.items() if name not in _OWN_ARGUMENTS}
     summary = parse_summarize(shared, context)
     baseline: Baseline = values.get("against", "before")
-    _check_apart(summary, baseline, context.now)
+    _check_windows(summary, baseline, context.now, by=values.get("by"))
     name = tuple(sorted((name, repr(raw[name])) for name in raw if name != "max_requests"))
     return CompareRequest(summary, baseline, values.get("by"), name)
 
 
-def _check_apart(summary: SummarizeRequest, baseline: Baseline, now: datetime) -> None:
-    """Raise InvalidArgument for windows that overlap."""
+def _check_windows(
+    summary: SummarizeRequest, baseline: Baseline, now: datetime, *, by: str | None
+) -> None:
+    """Raise InvalidArgument for windows that overlap, or whose hours cannot be compared."""
     window = Window(summary.start, max(summary.start, min(summary.end or now, now)))
     try:
-        baseline_window(window, baseline)
+        earlier = baseline_window(window, baseline)
     except ValueError:
         raise InvalidArgument(_explain_overlap(window, baseline)) from None
+    if by == "hour_of_day" and not have_same_hours(earlier, window):
+        raise InvalidArgument(
+            "by=hour_of_day needs windows that begin at the same time of day, e.g. against=week, "
+            "or a window of 24h."
+        )
 
 
 def _explain_overlap(window: Window, baseline: Baseline) -> str:
