@@ -65,7 +65,7 @@ COMPARE_ARGUMENTS = (
     *(
         replace(rule, description=_BRIEF.get(rule.name, "As in summarize."), extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
-        if rule.name in _FILTERS or rule.name in _BRIEF
+        if rule.name in _FILTERS - {"status"} or rule.name in _BRIEF
     ),
 )
 
