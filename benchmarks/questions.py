@@ -20,7 +20,7 @@ import anyio
 import httpx
 from mcp import Client
 
-from tests.support.background import connect_with_background, work_until_idle
+from tests.support.background import connect_with_background, work_until
 from tests.support.client import NOW, SANDBOX, FakeClock, call_tool, tokens
 from verify_mcp.context import AppContext
 from verify_mcp.emulator import AccountData, Emulator, Options, generate
@@ -39,7 +39,7 @@ QUESTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("the same by hour", SUMMARIZE, {"group_by": "hour"}),
     ("what sessions ended in, 24 h", SUMMARIZE, {"group_by": "attempt_status"}),
     ("spend by app, 7 days", SUMMARIZE, {"session_time__gte": "7d", "group_by": "app"}),
-    ("worst delivery by country, 7 days", SUMMARIZE, {"session_time__gte": "7d", "group_by": "country"}),
+    ("delivery by country, 7 days", SUMMARIZE, {"session_time__gte": "7d", "group_by": "country"}),
     ("a brand against the day before", "compare_verify_sessions", {"brand_name": "Acme"}),
     ("spend that was wasted, 7 days", SUMMARIZE, {"session_time__gte": "7d"}),
     ("conversion, 90 days", SUMMARIZE, {"session_time__gte": "90d"}),
@@ -101,11 +101,22 @@ async def ask(run: Run, tool: str, arguments: dict[str, Any]) -> tuple[Cost, dic
         cost.exact = is_exact(answer)
         if cost.exact or cost.calls >= MAX_CALLS_OF_ONE:
             break
-        waited = await work_until_idle(run.context, run.clock)
-        run.clock.pass_by(max(0.0, answer.get("eta_s", 0) - waited))
+        await wait(run, answer)
     cost.minutes = (run.clock.ticks - start) / 60
     cost.requests = run.sent - sent
     return cost, answer
+
+
+async def wait(run: Run, answer: Mapping[str, Any]) -> None:
+    """Let the server work as long as it said that it takes."""
+    eta, is_counted = answer.get("eta_s", 0), "counting goes on" in answer["why"]
+
+    async def is_idle() -> bool:
+        return await run.context.background.status() is None
+
+    seconds = max(1.0, eta) if is_counted else 86_400.0
+    waited = await work_until(run.context, run.clock, is_idle, seconds=seconds)
+    run.clock.pass_by(max(0.0, eta - waited))
 
 
 async def plain(run: Run, tool: str, arguments: Mapping[str, Any]) -> Cost:
@@ -120,6 +131,7 @@ async def plain(run: Run, tool: str, arguments: Mapping[str, Any]) -> Cost:
     api = Emulator(run.world, behaviour=Options(shape="rich", list_limit=None), clock=lambda: end)
     cost, offset = Cost(), 0
     credentials = SANDBOX.credentials
+    assert credentials  # noqa: S101 - the sandbox has them
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(api),
         base_url="http://localhost",

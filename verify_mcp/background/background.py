@@ -1,5 +1,6 @@
 """The background work of one account in this process, and what answers may promise about it."""
 
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -10,7 +11,8 @@ from verify_mcp.background.completion import CompletionWorker
 from verify_mcp.background.follower import Follower, follow_lease, read_view
 from verify_mcp.background.forecast import seconds_for
 from verify_mcp.background.lease import Lease
-from verify_mcp.background.leased_loop import LeasedLoop
+from verify_mcp.background.leased_loop import BUSY_SECONDS, LeasedLoop
+from verify_mcp.background.repeated_counts import CountWork, RepeatedCounts
 from verify_mcp.background.unfinished_windows import (
     UnfinishedWindow,
     UnfinishedWindows,
@@ -52,7 +54,7 @@ class PlannedCompletion:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundStatus:
-    """How many windows are still to be completed, and the seconds until they are."""
+    """How many windows are still to be completed or counted, and the seconds until they are."""
 
     windows: int
     eta_s: float
@@ -73,6 +75,7 @@ class Background:
         self._mirror = mirror
         self._settings = settings
         self._windows: UnfinishedWindows | None = None
+        self._counts = RepeatedCounts(mirror, clock)
         self._loops: list[LeasedLoop] = []
         self._scope = anyio.CancelScope()
         self.is_running = False
@@ -81,7 +84,8 @@ class Background:
             self._windows = UnfinishedWindows(store.database, store.account)
             worker = CompletionWorker(mirror, self._windows, clock)
             lease = Lease(store.database, f"{store.account}:completion")
-            self._loops.append(LeasedLoop(lease, worker.step, clock))
+            self._loops.append(LeasedLoop(None, self._counts.step, clock))
+            self._loops.append(LeasedLoop(lease, self._after_counts(worker), clock))
         if store is not None and settings.follow:
             follower = Follower(mirror, store, clock, settings.follow)
             self._loops.append(LeasedLoop(follow_lease(store), follower.step, clock))
@@ -130,6 +134,29 @@ class Background:
         except DatabaseUnavailable:
             return None
 
+    async def go_on_counting(
+        self, key: Hashable, work: CountWork, expected: int
+    ) -> PlannedCompletion | None:
+        """Have a count go on in this process, which takes about so many requests.
+
+        None when it does not: no work is done here, or too much waits already.
+        """
+        most = self._settings.ahead
+        if not self.is_running or not self._counts.add(key, work, expected, most):
+            return None
+        for loop in self._loops:
+            loop.wake()
+        eta_s = await self._seconds_for(self._counts.expected_requests)
+        return PlannedCompletion(eta_s, expected, most)
+
+    def _after_counts(self, worker: CompletionWorker) -> Callable[[], Awaitable[float]]:
+        """The worker's steps, which wait for the counts: these take few requests."""
+
+        async def step() -> float:
+            return BUSY_SECONDS if self._counts.waiting else await worker.step()
+
+        return step
+
     async def status(self) -> BackgroundStatus | None:
         """What is under way in any process; None when nothing is."""
         if self._windows is None:
@@ -138,9 +165,12 @@ class Background:
             present = await self._windows.read(self._mirror.now())
         except DatabaseUnavailable:
             return None
-        if not present:
+        if not present and not self._counts.waiting:
             return None
-        return BackgroundStatus(len(present), await self._seconds_for(expected_requests(present)))
+        requests = expected_requests(present) + self._counts.expected_requests
+        return BackgroundStatus(
+            len(present) + self._counts.waiting, await self._seconds_for(requests)
+        )
 
     async def follow_status(self) -> FollowStatus | None:
         """How far following has come in any process; None when nobody follows."""

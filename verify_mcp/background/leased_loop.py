@@ -27,11 +27,14 @@ RELEASE_SECONDS = 0.5
 
 
 class LeasedLoop:
-    """Repeats `work` while this process has the lease; `work` returns the seconds to wait then."""
+    """Repeats `work` while this process has the lease; `work` returns the seconds to wait then.
+
+    Without a lease each process does its work.
+    """
 
     def __init__(
         self,
-        lease: Lease,
+        lease: Lease | None,
         work: Callable[[], Awaitable[float]],
         clock: Clock,
         *,
@@ -58,12 +61,13 @@ class LeasedLoop:
                 anyio.move_on_after(RELEASE_SECONDS, shield=True),
                 suppress(DatabaseUnavailable),
             ):
-                await self._lease.release()
+                if self._lease is not None:
+                    await self._lease.release()
 
     async def step(self) -> float:
         """One step if this process has the lease; the seconds until the next one."""
         try:
-            if not await self._lease.acquire():
+            if self._lease is not None and not await self._lease.acquire():
                 return STANDBY_SECONDS
             now = self._clock.monotonic()
             if now >= self._due_at:

@@ -55,6 +55,8 @@ class CountResult:
     """The days or hours, where the query is grouped by them."""
     counted_groups: int = 0
     """Groups of which the sessions were counted one by one."""
+    requests_left: int = 0
+    """About how many requests the counts take that the query is about and are not done."""
     moved_rows: int = 0
     """The rows that came late while days or hours were counted: each may be so far out."""
     unseen_group: int = 0

@@ -15,7 +15,7 @@ from verify_mcp.mirror.backfill import Backfill
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
-from verify_mcp.summaries.explain import explain_count
+from verify_mcp.summaries.explain import expected_counting, explain_count
 from verify_mcp.summaries.fetcher import Fetcher
 from verify_mcp.summaries.group_counter import GROUP_FILTERS, GroupCounter, group_names
 from verify_mcp.summaries.mirror_reader import CachedFigures, MirrorReader
@@ -122,8 +122,10 @@ class SessionCounter:
                 await groups.count(self._budget, group_names(inside.keys()))
             if not self._query.counts_only:
                 await job.sample(self._query.group_by, self._query.zone)
+            job.result.requests_left = expected_counting(job.result)
             if groups is not None:
                 groups.publish(job.result)
+                job.result.requests_left += groups.expected_requests()
             count, sessions = job.result.copy(), job.all_sessions()
             is_open = count.is_unfinished or count.unconfirmed
             is_at_end = job.has_every_page and sessions is None and not is_open
@@ -192,8 +194,8 @@ class SessionCounter:
             covered,
             tallies_module.merge(outside, tallies),
             as_of,
-            cached_parts=tuple(around) if is_stored else (),
-            sessions=tuple(sessions) if is_stored else (*scope.sessions, *sessions),
+            parts=tuple(around) if is_stored else (),
+            sessions=tuple(sessions) if is_stored else (*sessions, *scope.sessions),
         )
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:

@@ -10,6 +10,11 @@ from verify_mcp.plivo.rate_limit_store import RateLimitStatus
 from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 
+REQUESTS_OF_COUNT = 16
+"""Requests that the counts of all sessions and of each status take, about."""
+REQUESTS_OF_SPAN = 1.6
+"""Requests that the count of a day or hour takes, about; measured in benchmarks/days.py."""
+
 
 def seconds_until_exact(pages: float, status: RateLimitStatus, rate: Rate) -> float | None:
     """Seconds until so many more requests have been made; None when that is not known."""
@@ -42,6 +47,19 @@ def expected_pages_of(windows: Iterable[Window], backfills: Sequence[BackfillPro
     rest = sum(window.length.total_seconds() for window in windows)
     sessions = sum(len(backfill.sessions) for backfill in backfills)
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
+
+
+def expected_counting(count: CountResult) -> int:
+    """About how many requests it takes until all sessions, the statuses and the spans are exact."""
+    if count.inconsistent or count.failure is not None:
+        return 0
+    statuses = REQUESTS_OF_COUNT if count.is_unfinished else 0
+    open_spans = [figures for figures in count.spans.values() if not figures.is_exact]
+    parts = sum(
+        (not figures.sessions.exact) + (figures.verified is None or not figures.verified.exact)
+        for figures in open_spans
+    )
+    return statuses + ceil(parts * REQUESTS_OF_SPAN)
 
 
 def explain_missing(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from decimal import Decimal
-from math import log2
+from math import ceil, log2
 
 from verify_mcp.domain import tallies
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -53,6 +53,11 @@ class GroupCounter:
             self.job.result.failure, self.job.result.eta_s = job.result.failure, job.result.eta_s
             if job.result.failure is not None or job.result.eta_s is not None:
                 break
+
+    def expected_requests(self) -> int:
+        """About how many requests the counts that were begun still take."""
+        unfinished = [job.result for job in self._jobs.values() if job.result.is_unfinished]
+        return ceil(sum(expected_requests(group.at_least) for group in unfinished))
 
     def publish(self, result: CountResult) -> None:
         """Replace what is estimated of the groups by what is counted."""

@@ -129,6 +129,8 @@ def _cost(cost: Estimate | None) -> list[str]:
 def _conversion(share: Estimate | None) -> list[str]:
     if share is None:
         return ["", "", ""]
+    if share.exact:
+        return [f"{percent(share.value, 1)}"] * 3
     return [
         f"{percent(share.value, 1)}",
         f"{percent(share.low, 1, ROUND_FLOOR)}",

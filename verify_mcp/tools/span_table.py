@@ -12,6 +12,8 @@ from verify_mcp.tools.formatting import format_decimal
 from verify_mcp.tools.summary_request import SummarizeRequest
 
 SESSION_COLUMNS = ["sessions", "sessions_low", "sessions_high"]
+MAX_WIDTH = 25
+"""Percentage points of an interval of a conversion; a wider one says too little to be shown."""
 CONVERSION_COLUMNS = ["conversion_pct", "conversion_low", "conversion_high"]
 
 
@@ -99,6 +101,8 @@ def _conversion(figures: SpanFigures) -> list[str]:
     low = percent(verified.low, max(ended.high, verified.low, Decimal(1)), ROUND_FLOOR)
     most = percent(verified.high, max(ended.low, Decimal(1)), ROUND_CEILING)
     value = percent(min(verified.value, ended.value), ended.value)
+    if most - low > MAX_WIDTH:
+        return ["", "", ""]
     return [
         str(min(max(bound, low), Decimal(100)).quantize(Decimal("0.1"), rounding))
         for bound, rounding in (
