@@ -50,7 +50,7 @@ def check_format(format_: str) -> None:
         import_module("pyarrow.parquet")
     except ImportError as error:
         raise InvalidSetting(
-            "Parquet needs the extra `parquet`: pip install 'verify-mcp[parquet]'. CSV and JSON "
+            "Parquet needs pyarrow (the extra `parquet`): pip install pyarrow. CSV and JSON "
             "Lines (--format csv, --format jsonl) need nothing more."
         ) from error
 
