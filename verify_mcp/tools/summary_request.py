@@ -46,7 +46,7 @@ SUMMARIZE_ARGUMENTS = (
     ),
     Argument(
         "max_requests",
-        f"API requests to spend, 1 to {MAX_REQUESTS} (default: all of a minute but 4).",
+        f"API requests to spend, 1 to {MAX_REQUESTS} (default 20, 4 of the quota left free).",
         parse_integer(1, MAX_REQUESTS, DEFAULT_MAX_REQUESTS),
         "integer",
         {"minimum": 1, "maximum": MAX_REQUESTS},
