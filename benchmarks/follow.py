@@ -43,11 +43,12 @@ class Seen:
     requests: list[int] = field(default_factory=list)
     bases: Counter[str] = field(default_factory=Counter)
     behind: list[float] = field(default_factory=list)
+    stored: list[float] = field(default_factory=list)
     wrong: int = 0
 
 
 def make_records(start: datetime, hours: float, per_day: int) -> Iterator[SessionRecord]:
-    """Sessions that come evenly."""
+    """Sessions that come evenly, from the start of the simulation on."""
     dice = random.Random(1)
     for _ in range(round(per_day * hours / 24)):
         moment = start + timedelta(seconds=dice.uniform(0, hours * 3600))
@@ -85,7 +86,7 @@ def is_right(answer: dict[str, Any], world: AccountData) -> bool:
 async def play(hours: float, per_day: int, settle: timedelta, *, follows: bool) -> None:
     """Simulate so many hours, and print what came of it."""
     clock, began = FakeClock(), monotonic()
-    world = AccountData(make_records(NOW - 3 * HOUR, hours + 3, per_day))
+    world = AccountData(make_records(NOW, hours, per_day))
     emulator = Emulator(
         world,
         behaviour=Options(latency=LATENCY),
@@ -125,6 +126,7 @@ async def live(
             follow = await context.background.follow_status()
             if follow is not None:
                 seen.behind.append(follow.behind_s)
+                seen.stored.append(follow.stored_share or 0.0)
             await ask(client, clock, world, seen)
 
 
@@ -136,6 +138,7 @@ def report(hours: float, emulator: Emulator, seen: Seen, seconds: float) -> None
     print(f"requests a minute: {sent / (hours * 60):.1f}")
     if seen.behind:
         print(f"behind: median {median(seen.behind):.0f} s, at most {max(seen.behind):.0f} s")
+        print(f"of the last day stored: {100 * min(seen.stored):.1f} % at least")
     waits = sorted(seen.waits)
     print(
         f"{len(waits)} questions: waits median {median(waits):.1f} s, "

@@ -14,6 +14,7 @@ from verify_mcp.background.background import Background
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.mirror.deliveries import Deliveries
 from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
@@ -113,6 +114,7 @@ async def open_context(
             open_client(settings, now=clock.now, monotonic=clock.monotonic, app=app) as client,
             _background_tasks() as tasks,
         ):
+            database.saves = DeferredWork(tasks)
             store = _open_store(database, settings)
             recent = RecentSessions(store)
             yield compose(
@@ -156,11 +158,14 @@ def _open_gateway(
     settings: Settings,
     clock: Clock,
 ) -> ApiGateway:
+    def limiter(endpoint: str, rate: Rate) -> RateLimiter:
+        return _rate_limiter(endpoint, rate, database, tasks, settings, clock)
+
     return ApiGateway(
         client,
-        list_limiter=_rate_limiter("list", settings.rate_limit, database, settings, clock),
-        get_limiter=_rate_limiter("get", settings.retrieve_rate_limit, database, settings, clock),
-        record_limiter=_rate_limiter("record", RECORD_RATE, database, settings, clock),
+        list_limiter=limiter("list", settings.rate_limit),
+        get_limiter=limiter("get", settings.retrieve_rate_limit),
+        record_limiter=limiter("record", RECORD_RATE),
         flights=SingleFlight(tasks),
         settings=settings,
         clock=clock,
@@ -182,7 +187,12 @@ async def _background_tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
 
 
 def _rate_limiter(
-    endpoint: str, rate: Rate, database: ResilientDatabase, settings: Settings, clock: Clock
+    endpoint: str,
+    rate: Rate,
+    database: ResilientDatabase,
+    tasks: anyio.abc.TaskGroup,
+    settings: Settings,
+    clock: Clock,
 ) -> RateLimiter:
     """An endpoint's quota, shared through the database unless that is in memory."""
     monotonic, sleep = clock.monotonic, clock.sleep
@@ -194,6 +204,7 @@ def _rate_limiter(
     return RateLimiter(
         DatabaseRateLimitStore(database, f"{settings.credentials.auth_id}:{endpoint}", rate),
         fallback=InMemoryRateLimitStore(fallback_rate, clock=monotonic),
+        releases=DeferredWork(tasks),
         clock=monotonic,
         sleep=sleep,
     )

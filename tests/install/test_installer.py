@@ -229,6 +229,36 @@ def test_each_client_is_looked_for_where_its_system_keeps_it() -> None:
     assert places("zed", "linux", XDG_CONFIG_HOME="/x") == ("/x/zed/settings.json",)
 
 
+def test_the_clients_of_terminals_are_looked_for_on_each_system() -> None:
+    systems = {
+        "linux": {"HOME": "/home/asha"},
+        "darwin": {"HOME": "/Users/asha"},
+        "win32": {"USERPROFILE": r"C:\Users\asha", "APPDATA": r"C:\Users\asha\AppData\Roaming"},
+    }
+    found = {
+        client: [places(client, system, **environ)[-1] for system, environ in systems.items()]
+        for client in ("opencode", "copilot-cli", "qwen", "continue", "goose", "kiro", "lm-studio")
+    }
+    usual = {
+        "opencode": ".config/opencode/opencode.jsonc",
+        "copilot-cli": ".copilot/mcp-config.json",
+        "qwen": ".qwen/settings.json",
+        "continue": ".continue/config.yaml",
+        "goose": ".config/goose/config.yaml",
+        "kiro": ".kiro/settings/mcp.json",
+        "lm-studio": ".lmstudio/mcp.json",
+    }
+    windows = {
+        client: "C:\\Users\\asha\\" + path.replace("/", "\\") for client, path in usual.items()
+    }
+    windows["goose"] = r"C:\Users\asha\AppData\Roaming\Block\goose\config\config.yaml"
+    assert found == {
+        client: [f"/home/asha/{path}", f"/Users/asha/{path}", windows[client]]
+        for client, path in usual.items()
+    }
+    assert places("copilot-cli", "linux", COPILOT_HOME="/x") == ("/x/mcp-config.json",)
+
+
 def test_of_two_places_the_one_in_use_is_taken(tmp_path: Path) -> None:
     order, here = InstallOptions(BY_NAME["cline"], yes=True, sandbox=True), machine(tmp_path)
     extension = tmp_path / ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings"

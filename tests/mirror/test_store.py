@@ -358,6 +358,9 @@ async def test_an_older_schema_is_brought_up_to_date_with_what_it_holds(place: P
     _opened.pop().close()
     for table in re.findall(r"CREATE TABLE (\w+)", " ".join(chain.from_iterable(MIGRATIONS[3:]))):
         place.run(f"DROP TABLE {table}")
+    for index in ("verify_slots_by_time", "verify_slots_by_number"):
+        place.run(f"DROP INDEX {index}")
+    place.run("ALTER TABLE verify_slots DROP COLUMN number")
     place.run("DELETE FROM verify_schema WHERE step >= 4")
     new = store_in(place)
     assert await new.stats("") == (1, (window,))

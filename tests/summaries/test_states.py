@@ -92,7 +92,7 @@ async def test_a_resumed_count_that_read_all_pages_needs_only_what_came_since(
 
 
 def test_what_is_cached_as_a_whole_is_the_answer() -> None:
-    held = SummaryResult("held", WINDOW, {("tally",): Tally(7)}, NOW, cached_parts=(WINDOW,))
+    held = SummaryResult("held", WINDOW, {("tally",): Tally(7)}, NOW, parts=(WINDOW,))
     assert ReadCached(QUERY).next(cached(WINDOW)) == Answer(held)
 
 

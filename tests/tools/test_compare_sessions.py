@@ -116,8 +116,8 @@ async def test_the_answer_of_two_small_hours_in_every_field(era: Era) -> None:
             "session_time__lt": "2026-11-21 09:30:00",
             "against": "2026-11-21 07:30:00",
         },
-        "summary": "Conversion went from 100.00 to 33.33 %, which chance alone explains. "
-        "No group changed otherwise than the rest, beyond chance.",
+        "summary": "Conversion went from 100.00 to 33.33 %: chance alone can make such a "
+        "difference. No group has sessions enough to be a driver.",
         "columns": ["figure", "before", "after", "change"],
         "rows": [
             ["sessions", "2", "3", "+1"],

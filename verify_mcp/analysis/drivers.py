@@ -36,6 +36,8 @@ CONSEQUENCES = ("channel", "tries")
 """Dimensions that a fault changes by itself: more tries, and another last channel."""
 MIN_ENDED = 30
 """Sessions of a group that ended, in both windows together, from which on it can be a driver."""
+MAX_GROUPS = 200
+"""Groups of one dimension that are looked at, those with the most sessions."""
 MAX_CHANCE = 0.05
 """The share of drivers that may be none: their corrected chance is at most so large."""
 MIN_SHARE, MIN_EFFECT = Fraction(1, 10), Fraction(1, 1000)
@@ -138,11 +140,8 @@ def _difference(before: Tally, after: Tally) -> Fraction:
 
 def _candidates(breakdown: Breakdown, before: Tally, after: Tally) -> list[_Candidate]:
     """The groups of one dimension with sessions enough; the others count as one more group."""
-    effects = [
-        effect
-        for effect in conversion_effects(breakdown)
-        if ended(effect.before) + ended(effect.after) >= MIN_ENDED
-    ]
+    effects = [effect for effect in conversion_effects(breakdown) if _size(effect) >= MIN_ENDED]
+    effects = sorted(effects, key=lambda effect: (-_size(effect), effect.group))[:MAX_GROUPS]
     changes = [_change(effect.before, effect.after) for effect in effects]
     small = (
         _minus(before, [effect.before for effect in effects]),
@@ -153,6 +152,11 @@ def _candidates(breakdown: Breakdown, before: Tally, after: Tally) -> list[_Cand
         _Candidate(effect, chance, _share_chance(effect, before, after))
         for effect, chance in zip(effects, rate_chances, strict=False)
     ]
+
+
+def _size(effect: ConversionEffect) -> int:
+    """A group's sessions that ended, in both windows together."""
+    return ended(effect.before) + ended(effect.after)
 
 
 def _share_chance(effect: ConversionEffect, before: Tally, after: Tally) -> float:

@@ -12,7 +12,7 @@ from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, gaps, merge
 
-MIN_INTERVAL, MAX_INTERVAL = timedelta(seconds=50), timedelta(minutes=5)
+MIN_INTERVAL, MAX_INTERVAL = timedelta(seconds=25), timedelta(minutes=5)
 """The time between two fetches of the newest sessions: as long as a page of them takes to come,
 within these. An answer may be a minute old.
 """

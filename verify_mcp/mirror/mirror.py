@@ -54,10 +54,10 @@ class Mirror:
     async def fetch_and_save(
         self, session_filter: SessionFilter, *, limit: int, offset: int, call: CallContext
     ) -> Page:
-        """One page from the API, which is saved. Raises QuotaExhausted or ApiError."""
+        """One page from the API, which is saved later. Raises QuotaExhausted or ApiError."""
         page = await self.fetch(PageRequest(session_filter, limit, offset), call=call)
-        claim = provable_window(page) if session_filter.is_unfiltered() else None
-        await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
+        if self.store is not None:
+            await self.store.database.saves.put_off(lambda: self._save_page(session_filter, page))
         return page
 
     async def fetch(self, request: PageRequest, *, call: CallContext) -> Page:
@@ -161,6 +161,10 @@ class Mirror:
             return await self.store.windows_of_known_brand(scope, session_filter, parts)
         except DatabaseUnavailable:
             return ()
+
+    async def _save_page(self, session_filter: SessionFilter, page: Page) -> None:
+        claim = provable_window(page) if session_filter.is_unfiltered() else None
+        await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
 
     async def _cached_page(
         self, session_filter: SessionFilter, limit: int, offset: int

@@ -19,6 +19,8 @@ FEW_GROUPS = ("country", "channel", "first_channel", "tries")
 """Dimensions with so few groups that their combinations are read at once."""
 MAX_HOURLY = timedelta(days=8)
 """Time over which a change is looked for hour by hour; over more, days come first."""
+MAX_HOURLY_GROUPS = 300
+"""Groups of a dimension that are read hour by hour."""
 
 
 class ExactResult:
@@ -35,7 +37,7 @@ class ExactResult:
     ) -> Tallies | None:
         """The tallies of the window or of a part of it; None when they cannot be read any more."""
         within = within or self.window
-        parts = [part for cached in self._result.cached_parts if (part := overlap(cached, within))]
+        parts = [part for cached in self._result.parts if (part := overlap(cached, within))]
         stored = await self._reader.tally(parts, by, zone)
         if stored is None:
             return None
@@ -72,18 +74,26 @@ class WindowPair:
             for index, dimension in enumerate(by)
         ]
 
-    async def find_onsets(self, drivers: Sequence[Driver]) -> tuple[Onset | None, ...]:
-        """When each driver began, where that is clear."""
-        step = HOUR if self._length <= MAX_HOURLY else DAY
+    async def find_onsets(
+        self, drivers: Sequence[Driver], breakdowns: Sequence[Breakdown]
+    ) -> tuple[Onset | None, ...]:
+        """When each driver began, where that is clear: to the hour, or to the day of many groups.
+
+        `breakdowns` are of the drivers' dimensions.
+        """
         hull = [side.window for side in self._sides]
+        sizes = {breakdown.dimension: len(breakdown.groups()) for breakdown in breakdowns}
         series: dict[str, _Series] = {}
         found = []
         for driver in drivers:
             dimension = driver.effect.dimension
+            has_few = sizes[dimension] <= MAX_HOURLY_GROUPS
+            step = HOUR if has_few and self._length <= MAX_HOURLY else DAY
             if dimension not in series:
                 series[dimension] = await self._read_series(dimension, hull, step)
-            coarse = onset(driver, series[dimension].steps(driver), looked_at=len(drivers))
-            found.append(coarse if step == HOUR else await self._refine(driver, coarse))
+            first = onset(driver, series[dimension].steps(driver), looked_at=len(drivers))
+            is_coarse = step == DAY and has_few
+            found.append(await self._refine(driver, first) if is_coarse else first)
         return tuple(found)
 
     @property

@@ -43,7 +43,7 @@ class CallBudget:
         """
         if self.requests_left() <= 0:
             return False
-        left = (await self._gateway.list_limiter.status()).left if self._reserve else 1
+        left = await self._gateway.list_limiter.count_left() if self._reserve else 1
         self._keeps_reserve = left <= min(self._reserve, RESERVED_REQUESTS)
         return not self._keeps_reserve
 

@@ -130,7 +130,7 @@ class Comparer:
         totals = [tallies_module.total(side.tallies.values()) for side in (before, after)]
         limit = MAX_DRIVERS if len(dimensions) > 1 else MAX_DRIVERS_OF_ONE
         search = find_drivers(breakdowns, *totals, limit=limit)
-        onsets = await pair.find_onsets(search.drivers)
+        onsets = await pair.find_onsets(search.drivers, breakdowns)
         why = CHANGED if len(breakdowns) < len(dimensions) else ""
         return replace(result, breakdowns=breakdowns, search=search, onsets=onsets, why=why)
 

@@ -65,9 +65,8 @@ class ComparisonQuery:
             self.session_filter,
             self.window,
             self.is_end_pinned,
-            (),
-            self.zone,
-            self.max_requests,
+            zone=self.zone,
+            max_requests=self.max_requests,
             counts_only=True,
             count_name="later window",
         )

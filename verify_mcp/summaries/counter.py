@@ -194,8 +194,8 @@ class SessionCounter:
             covered,
             tallies_module.merge(outside, tallies),
             as_of,
-            cached_parts=tuple(around) if is_stored else (),
-            sessions=tuple(sessions) if is_stored else (*scope.sessions, *sessions),
+            parts=tuple(around) if is_stored else (),
+            sessions=tuple(sessions) if is_stored else (*sessions, *scope.sessions),
         )
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:

@@ -70,7 +70,7 @@ class Fetcher:
             None if is_over else await self._budget.estimate_eta_exact(expected_pages(progress)),
             None if is_over else _finite(expected_pages(progress)),
             sum(part.skipped for part in progress),
-            cached_parts=cached.parts,
+            parts=cached.parts,
             sessions=tuple(sessions),
         )
 

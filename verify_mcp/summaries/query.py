@@ -69,17 +69,16 @@ class SummaryResult:
     pages_left: float | None = None
     """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
+    parts: tuple[Window, ...] = ()
+    """The windows of it that were read from the mirror."""
+    sessions: tuple[Session, ...] = ()
+    """The sessions of it that were fetched."""
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
     groups_around: Tallies | None = None
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)
     """The groups of the cached sessions inside the part counted, which has these at least."""
-    cached_parts: tuple[Window, ...] = ()
-    """The parts of the window whose sessions are in the mirror; without a count, the others are
-    in `sessions`."""
-    sessions: tuple[Session, ...] = field(default=(), repr=False)
-    """The sessions that were fetched."""
 
     @property
     def is_exact(self) -> bool:

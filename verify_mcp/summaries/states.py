@@ -265,7 +265,7 @@ def _start_from(
     missing = cached.missing
     if not missing:
         result = SummaryResult(
-            "held", cached.window, cached.tallies, cached.as_of, cached_parts=cached.parts
+            "held", cached.window, cached.tallies, cached.as_of, parts=cached.parts
         )
         return _finish(query, result, is_older=is_older)
     if len(missing) > 1 and query.session_filter.recipient:

@@ -106,8 +106,8 @@ def cost_fields(request: CompareRequest, result: ComparisonResult) -> dict[str, 
 
 def _cost_breakdown(request: CompareRequest, result: ComparisonResult) -> Breakdown | None:
     dimension = request.by or DEFAULT_COST_DIMENSION
-    found = (each for each in result.breakdowns if each.dimension == dimension)
-    return next(found, None)
+    found = {breakdown.dimension: breakdown for breakdown in result.breakdowns}
+    return found.get(dimension)
 
 
 def _cost_parts(effect: CostEffect) -> list[str]:

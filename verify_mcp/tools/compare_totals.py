@@ -76,7 +76,7 @@ def window_totals(result: SummaryResult) -> WindowTotals:
     """What is known exactly of a window; nothing when a part of it was not fetched."""
     known = total(result.tallies.values())
     if result.count is not None:
-        return _counted(known, result.count)
+        return _counted_totals(known, result.count)
     if not result.is_exact:
         return WindowTotals()
     return WindowTotals(
@@ -90,14 +90,14 @@ def window_totals(result: SummaryResult) -> WindowTotals:
     )
 
 
-def _counted(known: Tally, count: CountResult) -> WindowTotals:
+def _counted_totals(known: Tally, count: CountResult) -> WindowTotals:
     """The exact counts of a window; what only a sample knows is left out."""
     statuses = dict(count.counts)
     if count.expired_is_inferred:
         statuses.pop("expired", None)
     sessions, verified, expired = (
-        None if (counted := statuses.get(status)) is None else counted + held
-        for status, held in (
+        None if (number := statuses.get(status)) is None else number + outside
+        for status, outside in (
             (ANY_STATUS, known.sessions),
             ("verified", known.verified),
             ("expired", known.expired),
@@ -201,7 +201,7 @@ def _conversion_sentence(before: WindowTotals, after: WindowTotals) -> str:
     difference = points(later.rate - earlier.rate)
     rates = f"from {before.conversion_pct} to {after.conversion_pct} %"
     if chance_of_difference(earlier, later) > MAX_CHANCE:
-        return f"Conversion went {rates}, which chance alone explains."
+        return f"Conversion went {rates}: chance alone can make such a difference."
     verb = "rose" if difference > 0 else "fell"
     return f"Conversion {verb} by {abs(difference)} points, {rates}."
 
@@ -210,15 +210,14 @@ def _driver_sentence(result: ComparisonResult) -> str:
     search = result.search
     if search is None:
         return ""
+    if not search.looked_at:
+        return "No group has sessions enough to be a driver."
     if not search.drivers:
         return "No group changed otherwise than the rest, beyond chance."
     driver, begun = search.drivers[0], result.onsets[0]
     effect = driver.effect
-    name = (
-        f"{effect.dimension} {effect.group}"
-        if _is_safe(effect.dimension, effect.group)
-        else (f"one {effect.dimension}")
-    )
+    is_safe = _is_safe(effect.dimension, effect.group)
+    name = f"{effect.dimension} {effect.group}" if is_safe else f"one {effect.dimension}"
     kind = "its conversion" if driver.is_rate else "its share of the sessions"
     since = f", since about {format_time_short(begun.at)[:-3]} UTC" if begun else ""
     return f"Largest driver: {name} ({format_points(effect.total)} points, by {kind}){since}."

@@ -95,7 +95,7 @@ async def _check_clock(app: AppContext, call: CallContext) -> None:
     An answer that needs no request would otherwise rest on this machine's clock, which may be
     wrong. Without a free slot or a reply within seconds, the clock is taken as it is.
     """
-    if not (await app.gateway.list_limiter.status()).left:
+    if not await app.gateway.list_limiter.count_left():
         return
     app.api_clock.is_checked = True
     request = PageRequest(SessionFilter(), limit=1, offset=0)
