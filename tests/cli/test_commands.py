@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
+import httpx
 import pytest
 from rich.console import Console
 
@@ -113,7 +113,7 @@ async def test_the_first_request_of_the_emulators_help_is_answered() -> None:
     _, _, credentials, url = shlex.split(curl)
     assert tuple(credentials.split(":")) == (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
     assert credentials.replace(":", ", its auth token ") in cli.DESCRIPTION
-    async with serve(Emulator()) as base_url, httpx2.AsyncClient(trust_env=False) as http:
+    async with serve(Emulator()) as base_url, httpx.AsyncClient(trust_env=False) as http:
         auth = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
         reply = await http.get(url.replace("http://127.0.0.1:8080", base_url), auth=auth)
     assert (reply.status_code, len(reply.json()["sessions"])) == (200, 2)
