@@ -55,7 +55,7 @@ def minutes(text: str) -> float:
 
 def group_fields(text: str) -> tuple[str, ...]:
     """The fields to group by, for `type=`: at most two, separated by a comma."""
-    from verify_mcp.domain.tallies import GROUPS
+    from verify_mcp.domain.groups import GROUPS
 
     fields = tuple(text.replace(" ", "").split(","))
     wrong = next((field for field in fields if field not in GROUPS), "")
