@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from verify_mcp.domain import phones
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.tallies import UNKNOWN
+from verify_mcp.domain.groups import UNKNOWN
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.mirror import masking
 from verify_mcp.mirror.lookups import MAX_LOOKUPS, RecipientLookups, current_caller

@@ -5,34 +5,34 @@ change any more. A window is claimed only if each of its sessions is stored and 
 transaction that stores the last of them.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from verify_mcp.database.base import Connection
 from verify_mcp.database.resilient import ResilientDatabase
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import TEXT_FILTERS, SessionFilter
 from verify_mcp.domain.sessions import Session
-from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
-from verify_mcp.mirror import coverage, daily_totals, session_rows
+from verify_mcp.mirror import coverage, daily_totals, rebuild, session_rows
 from verify_mcp.mirror.daily_totals import day_number
+from verify_mcp.mirror.figure_store import FigureStore
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
+from verify_mcp.mirror.unknown_texts import windows_of_unknown_text
 
 RECENT_FETCHES = timedelta(hours=1)
 """How long the fetch of a window is remembered that may still change."""
 
 
-class Store:
+class Store(FigureStore):
     """One account's sessions; `scope` is a subaccount's id, or "" for the account itself.
 
     Methods raise DatabaseUnavailable.
     """
 
     def __init__(self, database: ResilientDatabase, account: str, *, settle: timedelta) -> None:
-        self.database = database
-        self.account = account
+        super().__init__(database, account)
         self._settle = settle
 
     async def save(
@@ -47,7 +47,7 @@ class Store:
 
         `walked` is the instant at which the rest of the window, too, was complete.
         """
-        account_scope = self._account_scope(scope)
+        account_scope = self.account_scope(scope)
         stored = [session for session in sessions if is_storable(session)]
         rows = [self._row(session, fetched) for session in stored]
         params = [row.params(account_scope) for row in rows]
@@ -56,7 +56,7 @@ class Store:
         fetches = _without_unstorable(sessions, window) if walked else ()
 
         def work(connection: Connection) -> None:
-            self._lock(connection)
+            self.lock(connection)
             if session_rows.upsert(connection, params, bodies):
                 days = {day_number(session.created) for session in stored}
                 daily_totals.delete(connection, account_scope, days)
@@ -72,26 +72,27 @@ class Store:
     async def cached_windows(self, scope: str, window: Window) -> tuple[Window, ...]:
         """The parts of a window in which every session is stored and final."""
         covered = await self.database.read_batched(
-            lambda connection: coverage.read_covered(connection, self._account_scope(scope), window)
+            lambda connection: coverage.read_covered(connection, self.account_scope(scope), window)
         )
         return tuple(shared for part in covered if (shared := overlap(part, window)))
 
-    async def windows_of_known_brand(
+    async def windows_of_known_text(
         self, scope: str, session_filter: SessionFilter, windows: Sequence[Window]
     ) -> tuple[Window, ...]:
-        """What of some windows is enough to answer a filter: each session's brand is known there.
+        """What of some windows is enough for a filter: each brand and app hash is known there.
 
         All from the oldest unknown one on is left out: one gap costs the fewest requests.
         """
-        if session_filter.brand_name is None:
+        if TEXT_FILTERS.keys().isdisjoint(session_filter.set_filters()) or not windows:
             return tuple(windows)
+        await self.rebuild(scope, windows)
 
         def work(connection: Connection) -> tuple[Window, ...]:
-            account_scope = self._account_scope(scope)
+            account_scope = self.account_scope(scope)
             unknown = [
                 part
                 for window in windows
-                for part in daily_totals.windows_of_unknown_brand(
+                for part in windows_of_unknown_text(
                     connection, account_scope, session_filter, window
                 )
             ]
@@ -103,7 +104,7 @@ class Store:
     async def latest_fetch(self, scope: str) -> datetime | None:
         """The latest instant by the API's clock that any window was fetched at or ends at."""
         return await self.database.read(
-            lambda connection: coverage.latest_fetch(connection, self._account_scope(scope))
+            lambda connection: coverage.latest_fetch(connection, self.account_scope(scope))
         )
 
     async def recently_fetched(
@@ -112,7 +113,7 @@ class Store:
         """The windows that overlap a window and were fetched as a whole since then, and when."""
         return await self.database.read(
             lambda connection: coverage.read_fetches(
-                connection, self._account_scope(scope), window, since
+                connection, self.account_scope(scope), window, since
             )
         )
 
@@ -120,14 +121,12 @@ class Store:
         self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> list[Session] | None:
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
-        account_scope = self._account_scope(scope)
+        account_scope = self.account_scope(scope)
 
         def work(connection: Connection) -> list[bytes] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
-            if daily_totals.windows_of_unknown_brand(
-                connection, account_scope, session_filter, window
-            ):
+            if windows_of_unknown_text(connection, account_scope, session_filter, window):
                 return None
             return session_rows.read_page(
                 connection, account_scope, session_filter, window, limit=limit, offset=offset
@@ -161,30 +160,12 @@ class Store:
             lambda connection: session_rows.recipients_like(connection, self.account, start, end)
         )
 
-    async def tally(
-        self,
-        session_filter: SessionFilter,
-        scope: str,
-        windows: Iterable[Window],
-        by: tuple[str, ...],
-        zone: tzinfo = UTC,
-    ) -> Tallies:
-        """The tallies of the sessions stored in some windows, added up by the database.
-
-        Raises ValueError for a filter that has no column.
-        """
-        return await self.database.read(
-            lambda connection: daily_totals.tally(
-                connection, self._account_scope(scope), session_filter, windows, by, zone
-            )
-        )
-
     async def stats(self, scope: str) -> tuple[int, tuple[Window, ...]]:
         """How many sessions of the account are stored, and every covered window of the scope."""
 
         def work(connection: Connection) -> tuple[int, tuple[Window, ...]]:
             covered = coverage.read_covered(
-                connection, self._account_scope(scope), Window(EPOCH, END_OF_TIME)
+                connection, self.account_scope(scope), Window(EPOCH, END_OF_TIME)
             )
             return session_rows.count(connection, self.account), tuple(covered)
 
@@ -208,7 +189,7 @@ class Store:
         edge = micros(before or END_OF_TIME)
 
         def work(connection: Connection) -> int:
-            self._lock(connection)
+            self.lock(connection)
             coverage.delete_before(connection, self.account, edge)
             daily_totals.delete_before(connection, self.account, edge)
             return session_rows.delete_before(connection, self.account, edge)
@@ -236,13 +217,6 @@ class Store:
     def _row(self, session: Session, fetched: datetime) -> SessionRow:
         return SessionRow(session, self._is_final(session, fetched), fetched)
 
-    def _lock(self, connection: Connection) -> None:
-        """Lock this account's rows, coverage and daily totals until the transaction ends."""
-        connection.lock(f"verify_coverage {self.account}")
-
-    def _account_scope(self, scope: str) -> AccountScope:
-        return AccountScope(self.account, scope)
-
 
 def _instant_of(session: Session) -> Window:
     """The window of the one instant at which a session was created."""
@@ -266,7 +240,4 @@ def _update_daily_totals(
     moments += [edge for claim in claims for edge in (claim.start, claim.end)]
     if not moments:
         return
-    hull = Window(min(moments) - DAY, max(moments) + DAY)
-    days = {day_number(moment) for moment in moments}
-    covered = coverage.read_covered(connection, account_scope, hull)
-    daily_totals.add_complete_days(connection, account_scope, sorted(days), covered)
+    rebuild.add_totals(connection, account_scope, {day_number(moment) for moment in moments})

@@ -47,7 +47,7 @@ class MirrorReader:
         if not query.session_filter.answerable_from_mirror():
             return nothing
         parts, at = await self._mirror.cached_windows(self._scope, window, max_staleness)
-        parts = await self._mirror.windows_of_known_brand(self._scope, query.session_filter, parts)
+        parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
         tallies = await self.tally(parts, query.group_by)
         if tallies is None:
             return nothing

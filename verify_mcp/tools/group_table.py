@@ -4,7 +4,8 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
-from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, from_nanos, percent, total
+from verify_mcp.domain.groups import UNKNOWN, GroupKey
+from verify_mcp.domain.tallies import Tally, from_nanos, percent, total
 from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.figures import GroupEstimate

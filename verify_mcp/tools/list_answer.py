@@ -7,9 +7,9 @@ from typing import Any
 from verify_mcp.domain import phones
 from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.groups import attempts_text
 from verify_mcp.domain.reach import PAGING_TIME, REACH_TOLERANCE, ClippedFilter
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.tallies import attempts_text
 from verify_mcp.domain.times import format_api_time, format_time_short
 from verify_mcp.tools.envelope import AnswerMeta, pending_fields
 from verify_mcp.tools.formatting import RecipientFormatter, format_money, session_fields

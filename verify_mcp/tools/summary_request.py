@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.tallies import GROUPS
+from verify_mcp.domain.groups import GROUPS
 from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS
 from verify_mcp.tools.arguments import (
     Argument,
