@@ -37,8 +37,15 @@ class Finding:
     chance: float
     begin: Window | None = None
     """The first and the last instant at which it may have begun, where that was estimated."""
+    trials: int = 0
+    """The attempts or sessions of which a share is told; 0 where it is no share."""
     also: tuple[Mapping[str, str], ...] = ()
-    """Other places that stand out at the same time and less clearly."""
+    """Other places that stand out at the same time, wider or less clearly."""
+
+    @property
+    def lost(self) -> float:
+        """How many more trials would have succeeded at the expected share."""
+        return (self.expected - self.seen) * self.trials
 
 
 @dataclass(frozen=True, slots=True)

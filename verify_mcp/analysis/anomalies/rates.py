@@ -28,6 +28,8 @@ MIN_RATIO = {"delivery": 1.5, "conversion": 1.2}
 MEASURES = {"delivery": "delivered_share", "conversion": "conversion"}
 MIN_OVERLAP = 0.5
 """The share of the shorter window from which on two findings are of the same time."""
+MIN_PART = 0.8
+"""The part of the largest loss that a narrower place must hold to be named instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +91,35 @@ def _finding(kind: str, place: Place, fall: Fall, steps: Timeline) -> Finding:
         fall.cell.successes / fall.cell.trials,
         fall.chance,
         begin,
+        fall.cell.trials,
     )
 
 
 def clearest(findings: Sequence[Finding], *, any_place: bool) -> tuple[Finding, ...]:
-    """The clearest finding of each time; the others go into its `also`.
+    """One finding of each time; the others go into its `also`.
 
     Two findings of one time are the same where one's place holds the other's, or, with `any_place`,
-    wherever they are.
+    wherever they are. Of these the narrowest that holds most of the loss remains.
     """
-    chosen: list[Finding] = []
+    clusters: list[list[Finding]] = []
     for finding in sorted(findings, key=lambda one: (one.chance, -len(one.where))):
-        for index, clearer in enumerate(chosen):
-            is_same = any_place or _holds(clearer.where, finding.where)
-            if is_same and same_time(clearer.window, finding.window):
-                chosen[index] = replace(clearer, also=(*clearer.also, finding.where))
+        for cluster in clusters:
+            is_same = any_place or _holds(cluster[0].where, finding.where)
+            if is_same and same_time(cluster[0].window, finding.window):
+                cluster.append(finding)
                 break
         else:
-            chosen.append(finding)
-    return tuple(chosen)
+            clusters.append([finding])
+    return tuple(map(_narrowest, clusters))
+
+
+def _narrowest(cluster: Sequence[Finding]) -> Finding:
+    most = max(finding.lost for finding in cluster)
+    chosen = min(
+        (finding for finding in cluster if finding.lost >= MIN_PART * most),
+        key=lambda finding: (finding.trials, finding.chance),
+    )
+    return replace(chosen, also=tuple(one.where for one in cluster if one is not chosen))
 
 
 def _holds(a: Mapping[str, str], b: Mapping[str, str]) -> bool:

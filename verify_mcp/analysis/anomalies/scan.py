@@ -101,7 +101,7 @@ class Scan:
             for stop in range(max(begin, first) + 1, min(self._steps, end + length) + 1)
             if self._trials[stop] > self._trials[begin]
         ]
-        return max(candidates, key=lambda ends: (self._gain(*ends), -ends[0], ends[1]))
+        return max(candidates, key=lambda ends: (self._gain(*ends), ends[0], -ends[1]))
 
     def _gain(self, first: int, end: int) -> float:
         """The logarithm of the likelihood ratio of a fall against the usual rate."""
