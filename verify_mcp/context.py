@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from verify_mcp.background.background import Background
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
@@ -49,6 +50,8 @@ class AppContext:
     recent: RecentSessions
     recipients: Recipients
     resumable_jobs: ResumableJobs
+    background: Background
+    """The work between two calls, which only a server does: see `open_serving_context`."""
 
     @property
     def api_clock(self) -> ApiClock:
@@ -71,15 +74,17 @@ def compose(
     recipients: Recipients,
 ) -> AppContext:
     """A context of these parts, with a mirror and resumable jobs for it alone."""
+    mirror = Mirror(gateway, store, recent, settings)
     return AppContext(
         clock=clock,
         settings=settings,
         gateway=gateway,
         database=database,
-        mirror=Mirror(gateway, store, recent, settings),
+        mirror=mirror,
         recent=recent,
         recipients=recipients,
         resumable_jobs=ResumableJobs(),
+        background=Background(mirror, clock, settings),
     )
 
 
@@ -114,6 +119,19 @@ async def open_context(
             )
     finally:
         database.close()
+
+
+@asynccontextmanager
+async def open_serving_context(
+    settings: Settings, *, clock: Clock | None = None, app: Callable[..., Any] | None = None
+) -> AsyncIterator[AppContext]:
+    """The context of a server, which also works in the background. Raises InvalidSetting."""
+    async with (
+        open_context(settings, clock=clock, app=app) as context,
+        _background_tasks() as tasks,
+    ):
+        tasks.start_soon(context.background.run)
+        yield context
 
 
 def _open_store(database: ResilientDatabase, settings: Settings) -> Store | None:

@@ -11,16 +11,34 @@ from urllib.parse import quote
 from verify_mcp import keychain
 from verify_mcp.domain.api_limits import is_auth_id
 from verify_mcp.errors import CredentialsMissing, InvalidSetting
-from verify_mcp.settings_parsers import API_URL, Rate
+from verify_mcp.settings_parsers import API_URL, DEFAULT_AHEAD, Rate
 from verify_mcp.settings_table import SETTINGS, read_setting
 
 __all__ = [
-    "API_URL", "IN_MEMORY", "Credentials", "OAuth", "Rate", "Settings", "data_directory",
+    "API_URL",
+    "IN_MEMORY",
+    "PUT_INTO_FILE",
+    "SET_VARIABLES",
+    "Credentials",
+    "OAuth",
+    "Rate",
+    "Settings",
+    "data_directory",
     "read_settings",
 ]  # fmt: skip
 
 IN_MEMORY = "sqlite://"
 """A database that lives and dies with this process."""
+SET_VARIABLES = (
+    "Set PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN where this server is configured (both are on the "
+    "overview page of the Plivo console), then restart it. To try it without an account: "
+    "verify-mcp serve --sandbox."
+)
+PUT_INTO_FILE = (
+    "Put the auth token into that file (only you should be able to read it), then restart this "
+    "server."
+)
+"""What helps a server whose credentials are missing."""
 _TOKEN = re.compile(r"[!-~]{8,200}", re.ASCII)
 
 
@@ -76,6 +94,9 @@ class Settings:
     masked: bool = False
     time_zone: str = "UTC"
     retention: timedelta | None = None
+    ahead: int = DEFAULT_AHEAD
+    """Requests that are made in the background for one question."""
+    follow: timedelta | None = None
     log_level: str = "WARNING"
     log_format: str = "text"
     audit_file: Path | None = None
@@ -147,8 +168,7 @@ def _missing_credentials(environ: Mapping[str, str], auth_id: str, token: str) -
     file = read_setting(environ, "PLIVO_AUTH_TOKEN_FILE")
     if file and not token:
         return (
-            f"PLIVO_AUTH_TOKEN_FILE names {file}, which cannot be read or is empty. Put the auth "
-            "token into that file (only you should be able to read it), then restart this server."
+            f"PLIVO_AUTH_TOKEN_FILE names {file}, which cannot be read or is empty. {PUT_INTO_FILE}"
         )
     values = {"PLIVO_AUTH_ID": auth_id, "PLIVO_AUTH_TOKEN": token}
     names = [name for name, value in values.items() if not value]
@@ -161,11 +181,7 @@ def _missing_credentials(environ: Mapping[str, str], auth_id: str, token: str) -
         if placeholders
         else f"{' and '.join(names)} not set. "
     )
-    return (
-        f"{problem}Set PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN where this server is configured (both "
-        "are on the overview page of the Plivo console), then restart it. To try it without an "
-        "account: verify-mcp serve --sandbox."
-    )
+    return f"{problem}{SET_VARIABLES}"
 
 
 def _credentials_problem(auth_id: str, token: str) -> str:

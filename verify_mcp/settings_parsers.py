@@ -10,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 API_URL = "https://api.plivo.com"
+DEFAULT_AHEAD = 400
+"""Requests that are made in the background for one question, unless a setting says otherwise."""
 _RATE = re.compile(r"([0-9]{1,6})\s*/\s*([0-9]{1,6}(?:\.[0-9]{1,3})?)", re.ASCII)
 # Only signatures that need a private key: a shared secret or none at all is never accepted.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
@@ -176,6 +178,26 @@ def parse_settle_time(text: str) -> timedelta:
 def parse_retention(text: str) -> timedelta | None:
     """A duration; None, for no limit, when the text is empty. Raises InvalidValue."""
     return parse_duration(text) if text else None
+
+
+def parse_ahead(text: str) -> int:
+    """How many requests are made in the background for one question. Raises InvalidValue."""
+    words = {"on": DEFAULT_AHEAD, "off": 0}
+    if text.lower() in words:
+        return words[text.lower()]
+    if not re.fullmatch(r"[0-9]{1,6}", text, re.ASCII):
+        raise InvalidValue("is neither on, off nor a number of requests")
+    return int(text)
+
+
+def parse_follow(text: str) -> timedelta | None:
+    """A duration of an hour to 90 days; None when the text is empty. Raises InvalidValue."""
+    if not text:
+        return None
+    span = parse_duration(text)
+    if not timedelta(hours=1) <= span <= timedelta(days=90):
+        raise InvalidValue("is shorter than an hour or longer than 90 days. Give e.g. 7d.")
+    return span
 
 
 def parse_time_zone(text: str) -> str:

@@ -9,10 +9,12 @@ from verify_mcp.errors import InvalidSetting
 from verify_mcp.settings_parsers import (
     API_URL,
     InvalidValue,
+    parse_ahead,
     parse_algorithms,
     parse_api_url,
     parse_count,
     parse_database_url,
+    parse_follow,
     parse_hosts,
     parse_path,
     parse_rate,
@@ -115,6 +117,14 @@ SETTINGS = (
     Setting("VERIFY_MCP_RETENTION", "",
             "Sessions older than this are forgotten, e.g. `90d`; kept until `purge` unless set",
             field="retention", parse=parse_retention, example="90d", restricts=True),
+    Setting("VERIFY_MCP_AHEAD", "on",
+            "Whether what an answer leaves open is completed in the background: `on`, `off`, or "
+            "at most so many requests for one question (`on`: 400)",
+            field="ahead", parse=parse_ahead, example="400", restricts=True),
+    Setting("VERIFY_MCP_FOLLOW", "",
+            "How much of the past is kept in the mirror all the time, e.g. `7d`; nothing unless "
+            "set",
+            field="follow", parse=parse_follow, example="7d"),
     Setting("VERIFY_MCP_TIME_ZONE", "UTC",
             "Time zone of days and hours in summaries, e.g. `Asia/Kolkata`",
             field="time_zone", parse=parse_time_zone, example="Asia/Kolkata"),

@@ -8,6 +8,8 @@ export type Range = readonly [low: number, high: number];
 
 export interface Answer {
   readonly complete: boolean;
+  /** Whether the answer is a sandbox's. */
+  readonly madeUp: boolean;
   readonly basis: string;
   readonly why: string;
   readonly note: string;
@@ -46,6 +48,7 @@ export function read(raw: unknown): Answer | null {
   const columns = list(raw.columns).map((each) => text(each));
   return {
     complete: raw.complete === true,
+    madeUp: text(raw.data).startsWith("made up"),
     basis: text(raw.basis),
     why: text(raw.why, 500),
     note: text(raw.note, 500),

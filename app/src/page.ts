@@ -52,7 +52,7 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
   if (!step) return [];
   const { answer, pick } = step;
   return [
-    header("Verify sessions", answer, pick, false),
+    header("Verify sessions", answer, pick, answer.madeUp),
     ...(trail.length > 1 ? [crumbs(trail, actions)] : []),
     ...headline(step.figures, answer),
     extent(answer, actions && (() => actions.ask(same(answer, pick), null))),
@@ -216,7 +216,7 @@ function chartSection(step: Step, actions: Actions | null, level: "h2"): Node[] 
   const rows = answer.rows.filter((row) => Object.entries(pick).every(([by, value]) => row[by] === value));
   const view = viewOf(answer, pick);
   const title = titleOf(answer, pick, view);
-  if (!rows.length) return [el("section", { class: "card" }, el(level, {}, title), nothing("Nothing to draw: no session here."))];
+  if (!rows.length) return [el("section", { class: "card" }, el(level, {}, title), nothing(answer.complete ? "No session here." : answer.note || "Not known yet: these figures are not covered."))];
   const press = (row: Row) => {
     const question = actions && deeper(answer, pick, row);
     return actions && question ? () => actions.ask(question, row) : null;

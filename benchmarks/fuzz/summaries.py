@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from benchmarks.fuzz.calls import MINUTE, Call, Odds, Violation, shortage, without
+from benchmarks.fuzz.calls import MINUTE, REACH, Call, Odds, Violation, shortage, without
 from benchmarks.fuzz.truth import FIGURES, SECOND, Bounds, Claim, Span, Truth
 
 _MONEY = ("cost", "expired_cost")
@@ -47,14 +47,17 @@ def claimed(call: Call, applied: Span) -> Claim:
     answer = call.answer or {}
     is_counted = answer.get("basis") == "counted"
     holes = () if is_counted else call.missing()
+    # A clock that nothing can correct does not show where the reach ends.
+    edge = call.replied - REACH
+    unsure = (Span(applied.start, edge),) if call.skew and applied.start < edge else ()
     return Claim(
-        without(applied, holes),
+        without(applied, (*holes, *unsure)),
         call.since,
         call.replied,
         call.filters,
         may_skip=call.tells_skipped,
         slack=SECOND if holes else timedelta(0),
-        maybe=holes if "joins" in str(answer.get("why", "")) else (),
+        maybe=(*unsure, *(holes if "joins" in str(answer.get("why", "")) else ())),
     )
 
 

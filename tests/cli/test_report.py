@@ -12,9 +12,11 @@ import pytest
 
 from tests.support.client import SANDBOX, App, CannedApi, FakeClock, emulator_with, make_record
 from verify_mcp.cli import main, report_file
+from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.report_file import ReportOptions
 
 WINDOW = {"session_time__gte": "2026-11-14 09:30:00", "session_time__lt": "2026-11-21 09:30:00"}
+FIGURES = ("sessions", "verified", "expired", "cost", "attempts", "rescued", "estimated")
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def many(clock: FakeClock, number: int) -> App:
 
 def test_the_answers_in_a_report_are_of_one_window_and_exact(order: ReportOptions) -> None:
     app = emulator_with(make_record(1), make_record(2, 3000.0, outcome="verified"))
-    assert made(order, app) == report_file.EXIT_EXACT
+    assert made(order, app) == ExitCode.DONE
     found = data(order)
     answers = found["answers"]
     assert [each["applied"].get("group_by") for each in answers] == [
@@ -60,7 +62,7 @@ def test_the_answers_in_a_report_are_of_one_window_and_exact(order: ReportOption
 def test_a_report_waits_for_the_quota_until_it_is_whole(order: ReportOptions) -> None:
     clock = FakeClock()
     begun = clock.ticks
-    assert made(order, many(clock, 700), clock) == report_file.EXIT_EXACT
+    assert made(order, many(clock, 700), clock) == ExitCode.DONE
     assert data(order)["answers"][0]["sessions"] == 700
     assert 60 <= clock.ticks - begun <= 600
 
@@ -69,10 +71,51 @@ def test_a_report_that_comes_too_late_says_what_is_missing(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = FakeClock()
-    assert made(replace(order, within=1.0), many(clock, 700), clock) == report_file.EXIT_INCOMPLETE
+    assert made(replace(order, within=1.0), many(clock, 700), clock) == ExitCode.INCOMPLETE
     answers = data(order)["answers"]
     assert (answers[0]["complete"], bool(answers[0]["missing"])) == (False, True)
     assert "not exact." in capsys.readouterr().err
+
+
+def test_ninety_days_of_a_busy_account_are_exact_within_the_time_it_takes(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = FakeClock()
+    begun, api = clock.ticks, many(clock, 1500)
+    assert made(replace(order, since="90d"), api, clock) == ExitCode.DONE
+    assert {answer["complete"] for answer in data(order)["answers"]} == {True}
+    assert clock.ticks - begun <= 480
+    assert capsys.readouterr().err.endswith("report.html: 1500 sessions, exact.\n")
+
+
+def test_a_report_that_cannot_be_exact_in_time_has_one_set_of_figures_and_names_what_helps(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = FakeClock()
+    api = many(clock, 3000)
+    assert made(replace(order, within=120.0), api, clock) == ExitCode.INCOMPLETE
+    answers = data(order)["answers"]
+    figures = [{name: answer[name] for name in FIGURES} for answer in answers]
+    assert figures == [figures[0]] * 4
+    assert figures[0]["sessions"] == 3000
+    assert "cost" in figures[0]["estimated"]
+    told = capsys.readouterr().err
+    advice = r"Run `verify-mcp sync --since 7d` \(about \d+ minutes\), then the report again"
+    for text in (told, *(answer["why"] for answer in answers)):
+        assert re.search(advice, text), text
+        assert "call" not in text
+        assert "quota of API requests" not in text
+
+
+def test_a_report_goes_to_stdout_when_asked(
+    order: ReportOptions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to_stdout = replace(order, path=Path("-"))
+    assert made(to_stdout, emulator_with(make_record(1))) == ExitCode.DONE
+    printed = capsys.readouterr()
+    assert printed.out.startswith("<!doctype html>")
+    assert '"complete":true' in printed.out
+    assert printed.err == "The report on stdout: 1 sessions, exact.\n"
 
 
 def test_only_its_owner_may_read_a_report(order: ReportOptions) -> None:
@@ -86,7 +129,7 @@ def test_another_file_is_never_overwritten(
 ) -> None:
     order.path.write_text("mine", encoding="utf-8")
     api = emulator_with(make_record(1))
-    assert made(order, api) == report_file.EXIT_CANNOT_WRITE
+    assert made(order, api) == ExitCode.CANNOT_WRITE
     assert (order.path.read_text(encoding="utf-8"), api.received) == ("mine", [])
     assert "--force" in capsys.readouterr().err
 
@@ -101,7 +144,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten_either(tmp_path: Path)
 
 def test_with_force_the_file_is_replaced(order: ReportOptions) -> None:
     order.path.write_text("old", encoding="utf-8")
-    assert made(replace(order, force=True), emulator_with(make_record(1))) == report_file.EXIT_EXACT
+    assert made(replace(order, force=True), emulator_with(make_record(1))) == ExitCode.DONE
     assert data(order)["answers"][0]["sessions"] == 1
     assert order.path.stat().st_mode & 0o777 == 0o600
 
@@ -110,16 +153,16 @@ def test_a_folder_that_is_not_there_is_named(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nowhere = replace(order, path=order.path.parent / "none" / "report.html")
-    assert made(nowhere, emulator_with()) == report_file.EXIT_CANNOT_WRITE
+    assert made(nowhere, emulator_with()) == ExitCode.CANNOT_WRITE
     assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_nothing_is_written_when_the_api_is_away(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert made(order, CannedApi({"error": "away"}, status=503)) == report_file.EXIT_TRY_LATER
+    assert made(order, CannedApi({"error": "away"}, status=503)) == ExitCode.TRY_LATER
     assert not order.path.exists()
-    assert "the next run goes on" in capsys.readouterr().err
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -128,13 +171,13 @@ def test_nothing_is_written_when_the_api_is_away(
         ({"since": "last week"}, "--since "),
         ({"until": "then"}, "--until "),
         ({"since": "1h", "until": "2h"}, "--since is not before --until"),
-        ({"charts": (("planet",),)}, "group_by "),
+        ({"charts": (("planet",),)}, "--group-by "),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_name(
     order: ReportOptions, said: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert made(replace(order, **said), emulator_with(make_record(1))) == report_file.EXIT_CONFIGURE
+    assert made(replace(order, **said), emulator_with(make_record(1))) == ExitCode.CONFIGURE
     assert capsys.readouterr().err.startswith(told)
     assert not order.path.exists()
 
@@ -142,7 +185,7 @@ def test_what_cannot_be_meant_is_refused_by_its_name(
 def test_a_report_needs_the_mirror_and_says_how_to_have_one_in_memory(
     order: ReportOptions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert made(order, emulator_with(), mirror=False) == report_file.EXIT_CONFIGURE
+    assert made(order, emulator_with(), mirror=False) == ExitCode.CONFIGURE
     assert "VERIFY_MCP_DATABASE_URL=sqlite://" in capsys.readouterr().err
 
 
@@ -170,7 +213,7 @@ def test_the_command_writes_a_report_of_made_up_sessions(
     ]
     with pytest.raises(SystemExit) as ended:
         main.main(said)
-    assert ended.value.code == report_file.EXIT_EXACT
+    assert ended.value.code == ExitCode.DONE
     found = data(ReportOptions("", None, (), path))
     assert found["sandbox"] is True
     assert [each["applied"].get("group_by") for each in found["answers"]] == [
@@ -183,8 +226,6 @@ def test_the_command_writes_a_report_of_made_up_sessions(
 def test_ninety_days_are_told_day_by_day(order: ReportOptions) -> None:
     clock = FakeClock()
     app = emulator_with(*(make_record(n, 60 + n * 24 * 60) for n in range(89)), clock=clock)
-    assert (
-        made(replace(order, since="90d", charts=(("day",),)), app, clock) == report_file.EXIT_EXACT
-    )
+    assert made(replace(order, since="90d", charts=(("day",),)), app, clock) == ExitCode.DONE
     rows = data(order)["answers"][1]["rows"]
     assert [row[1] for row in rows] == ["1"] * 89

@@ -12,12 +12,19 @@ from rich.console import Console
 from tests.support.client import FakeClock, emulator_with, make_record
 from tests.support.databases import sqlite_url
 from tests.support.mirror import open_context_of
-from verify_mcp.cli.mirror_commands import EXIT_DONE, EXIT_TRY_LATER, purge_command, sync_command
+from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.mirror_commands import purge_command, sync_command
 from verify_mcp.emulator import Emulator, Fault
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.settings import Credentials
 
 pytestmark = pytest.mark.anyio
+
+UNSETTLED = (
+    "  not settled yet: from 2026-11-21 08:30:00 UTC on, where sessions may still change. A "
+    "session settles 60 minutes after its last attempt; a later sync or question reads these "
+    "again.\n"
+)
 
 
 async def run_sync(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
@@ -25,7 +32,7 @@ async def run_sync(emulator: Emulator, url: str, since: str = "24h") -> tuple[in
     async with open_context_of(emulator, FakeClock(), database_url=url) as context:
         code = await sync_command(since, None, "")(context, out)
     assert isinstance(out.file, io.StringIO)
-    return code, out.file.getvalue().split("\n", 1)[1]
+    return code, out.file.getvalue()
 
 
 def old() -> Emulator:
@@ -40,23 +47,27 @@ def spoil(place: Path) -> None:
 
 async def test_a_period_fetched_whole_is_held(tmp_path: Path) -> None:
     code, said = await run_sync(old(), sqlite_url(tmp_path / "verify.sqlite3"))
-    assert code == EXIT_DONE
-    assert said == "Held: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
+    assert code == ExitCode.DONE
+    assert said == (
+        "Held: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n" + UNSETTLED
+    )
 
 
 async def test_what_could_not_be_read_is_not_held_and_another_run_may_help(tmp_path: Path) -> None:
     emulator = old()
     emulator.fail_next(Fault.ROW_WITHOUT_UUID)
     code, said = await run_sync(emulator, sqlite_url(tmp_path / "verify.sqlite3"))
-    assert code == EXIT_TRY_LATER
+    assert code == ExitCode.TRY_LATER
     assert said.startswith("Held in part: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC.")
     assert "  missing: 2026-11-20 09:30:00 to 2026-11-21 09:30:00 UTC" in said
 
 
 async def test_r58_ninety_days_are_synced_to_the_second(tmp_path: Path) -> None:
     code, said = await run_sync(old(), sqlite_url(tmp_path / "verify.sqlite3"), since="90d")
-    assert code == EXIT_DONE
-    assert said == "Held: 2026-08-23 09:30:01 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n"
+    assert code == ExitCode.DONE
+    assert said == (
+        "Held: 2026-08-23 09:30:01 to 2026-11-21 09:30:00 UTC. Fetched 2 sessions.\n" + UNSETTLED
+    )
 
 
 async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_path: Path) -> None:
@@ -80,7 +91,7 @@ async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> 
     async with open_context_of(
         old(), FakeClock(), database_url=url, credentials=another
     ) as context:
-        assert await purge_command(None)(context, out) == EXIT_DONE
+        assert await purge_command(None)(context, out) == ExitCode.DONE
     async with open_context_of(old(), FakeClock(), database_url=url) as context:
         assert context.mirror.store is not None
         assert await context.mirror.store.stats("") == (0, ())

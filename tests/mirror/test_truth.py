@@ -209,6 +209,21 @@ async def test_a_clock_ahead_of_the_apis_claims_no_time_that_is_still_to_come() 
     assert [each.end for each in walked] == [NOW - ahead]
 
 
+async def test_an_answer_before_the_first_reply_is_not_of_the_future(tmp_path: Path) -> None:
+    """A process whose clock is two hours ahead answers a stored window without a request."""
+    clock = FakeClock()
+    emulator = emulator_with(*some(30, hours=20), clock=clock)
+    place: dict[str, Any] = {"database_url": sqlite_url(tmp_path / "verify.db"), "mirror": True}
+    stored = {"session_time__gte": "2026-11-20 00:00", "session_time__lt": "2026-11-21 00:00"}
+    async with connect(emulator, clock=clock, **place) as client:
+        await summarize(client, **stored)
+    late = FakeClock(NOW + 2 * HOUR)
+    async with connect(emulator, clock=late, **place) as client:
+        answer = await summarize(client, **stored)
+    assert (answer["complete"], answer["api_requests"]) == (True, 0)
+    assert answer["as_of"] == "2026-11-21T09:30:00Z"
+
+
 async def test_a_clock_set_back_leaves_no_old_status_in_what_is_claimed() -> None:
     window = Window(NOW - DAY, NOW - 4 * HOUR)
     told = {

@@ -90,12 +90,27 @@ async def test_conversion_of_ninety_days_of_30000_is_exact_within_60_requests(
             clock.pass_by(answers[-1]["eta_s"])
             answers.append(await call_tool(client, "summarize_verify_sessions", NINETY_DAYS))
     answer = answers[-1]
-    assert max(each["api_requests"] for each in answers) <= 20
+    assert max(each["api_requests"] for each in answers) <= 16
     assert len(emulator.received) <= 60
     start, end = (moment(answer["applied"][f"session_time__{each}"]) for each in ("gte", "lt"))
-    real = expected.totals(expected.among(busy, start, end), clock.now)
+    now = datetime.fromisoformat(answer["as_of"])
+    real = expected.totals(expected.among(busy, start, end), now)
     assert answer["basis"] == "counted"
     assert (answer["sessions"], answer["verified"], answer["expired"]) == (
         real["sessions"], real["verified"], real["expired"],
     )  # fmt: skip
     assert answer["conversion_pct"] == real["conversion_pct"]
+
+
+async def test_a_question_leaves_four_requests_for_the_next_one(busy: AccountData) -> None:
+    clock = FakeClock()
+    async with connect(api(busy, clock), clock=clock) as client:
+        large = await call_tool(client, "summarize_verify_sessions", {"group_by": "country"})
+        small = await call_tool(client, "list_verify_sessions", {})
+        again = await call_tool(client, "summarize_verify_sessions", {"group_by": "country"})
+        assert (large["quota_left"], small["quota_left"], again["quota_left"]) == (4, 3, 3)
+        assert "left for the next question" in again["why"]
+        assert again["eta_s"] >= 55
+        clock.pass_by(again["eta_s"])
+        later = await call_tool(client, "summarize_verify_sessions", {"group_by": "country"})
+    assert later["api_requests"] == 16

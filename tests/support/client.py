@@ -130,7 +130,9 @@ async def connect(
     chosen = replace(SANDBOX, **settings)
     opened = partial(open_context, chosen, clock=surroundings, app=app)
     try:
-        async with Client(build_server(opened, chosen.rate_limit), mode=era) as client:
+        async with Client(
+            build_server(opened, chosen.rate_limit, sandbox=chosen.sandbox), mode=era
+        ) as client:
             yield client
     except BaseExceptionGroup as group:
         raise _only(group) from None

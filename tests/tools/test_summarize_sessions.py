@@ -7,7 +7,9 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -122,6 +124,7 @@ async def test_another_process_answers_from_what_the_first_one_fetched(place: Pl
         )  # fmt: skip
 
 
+NETWORKS = {"1": "?", "9": "Reliance Jio (range)", "3": "SFR (range)"}
 KEYS: dict[str, Any] = {
     "status": lambda each: each.status_at(NOW),
     "channel": lambda each: expected.channel(each, NOW),
@@ -140,16 +143,18 @@ KEYS: dict[str, Any] = {
     "network": lambda each: each.network or NETWORKS[each.recipient[0]],
     "number_type": lambda each: {"1": "fixed line or mobile"}.get(each.recipient[0], "mobile"),
 }
-NETWORKS = {"1": "?", "9": "Reliance Jio (range)", "3": "SFR (range)"}
 
 
 async def test_every_group_and_pair_of_groups_is_what_the_account_holds() -> None:
     emulator = emulator_with(*some(110), shape="rich")
     async with connect(emulator) as client:
-        for by in [*((name,) for name in KEYS), *Random(1).sample([*permutations(KEYS, 2)], 40)]:  # noqa: S311 - a choice
-            answer = await summarize(client, group_by=by, time_zone="Asia/Kolkata", top=200)
+        pairs = Random(1).sample([*permutations(KEYS, 2)], 40)  # noqa: S311 - a choice
+        for by in [*((name,) for name in KEYS), *pairs]:
+            answer = await summarize(client, group_by=by, time_zone="Asia/Kolkata")
             real = expected.grouped(emulator.data.records, NOW, [KEYS[name] for name in by])
-            assert table(answer) == real, by
+            found = {key: row for key, row in table(answer).items() if "other" not in key[0]}
+            assert len(found) == min(50, len(real))
+            assert found.items() <= real.items(), by
     assert len(emulator.received) == 6
 
 

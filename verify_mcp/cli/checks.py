@@ -14,12 +14,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from verify_mcp import __version__
+from verify_mcp.cli.wording import COMMAND_REMEDIES
 from verify_mcp.database.resilient import location, sqlite_path
 from verify_mcp.errors import InvalidSetting
 from verify_mcp.settings import API_URL, Settings, read_settings
 from verify_mcp.settings_table import setting_names
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
+OK, WARNING, PROBLEM, UNCHECKED = "ok", "warning", "problem", "unchecked"
 _PACKAGES = ("mcp", "httpx", "pydantic", "anyio", "truststore", "phonenumbers")
 _TOKEN = "PLIVO_AUTH_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_FILE = "PLIVO_AUTH_TOKEN_FILE"  # noqa: S105 - a variable's name
@@ -58,8 +59,11 @@ def account(environ: Environ) -> Iterator[CheckResult]:
         )
         return
     if settings.credentials is None:
-        problem, _, remedy = settings.credentials_problem.partition(" Set ")
-        yield CheckResult(PROBLEM, "Credentials", problem, f"Set {remedy}" if remedy else "")
+        problem, remedy = settings.credentials_problem, ""
+        for server_remedy in COMMAND_REMEDIES:
+            if problem.endswith(server_remedy):
+                problem, remedy = problem.removesuffix(f" {server_remedy}"), server_remedy
+        yield CheckResult(PROBLEM, "Credentials", problem, COMMAND_REMEDIES.get(remedy, ""))
         return
     kind = "a subaccount" if settings.credentials.is_subaccount else "an account"
     yield CheckResult(OK, "PLIVO_AUTH_ID", f"{settings.credentials.masked_id} ({kind})")
@@ -156,7 +160,7 @@ def database(environ: Environ) -> Iterator[CheckResult]:
     if file is not None:
         yield data_directory(file.parent)
     elif url.startswith("postgres"):
-        yield CheckResult(OK, "Database", f"{location(url)} (not asked)")
+        yield CheckResult(UNCHECKED, "Database", f"{location(url)} (not opened)")
     else:
         message = "in memory: forgotten at the end, and the quota is not shared with other copies"
         yield CheckResult(OK, "Database", message)

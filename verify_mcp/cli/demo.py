@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 
+from verify_mcp.cli.parsers import add_command
 from verify_mcp.cli.terminal import replace_unencodable
 
 if TYPE_CHECKING:
@@ -24,7 +25,14 @@ _MAX_WIDTH = 100
 
 def add_demo_command(subparsers: Any) -> None:
     """Add the command `demo`."""
-    demo = subparsers.add_parser("demo", help="show four questions and their answers")
+    demo = add_command(
+        subparsers,
+        "demo",
+        "show four questions and their answers",
+        "Starts a pretend Verify API and the real server on this machine, asks four questions as "
+        "an MCP client does, and prints each call with its answer. No account, no network.",
+        ("verify-mcp demo",),
+    )
     demo.set_defaults(command=_demo)
 
 

@@ -9,10 +9,12 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from verify_mcp.cli.parsers import add_command
 from verify_mcp.cli.terminal import replace_unencodable
 
 if TYPE_CHECKING:
@@ -20,25 +22,34 @@ if TYPE_CHECKING:
 
     from verify_mcp.cli.checks import CheckResult
 
-_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+_STYLES = {"ok": "green", "unchecked": "cyan", "warning": "yellow", "problem": "bold red"}
 
 
 def add_doctor_command(subparsers: Any) -> None:
     """Add the command `doctor`."""
-    doctor = subparsers.add_parser("doctor", help="check credentials, network and settings")
+    doctor = add_command(
+        subparsers,
+        "doctor",
+        "check credentials, network and settings",
+        "Checks this machine and its settings, one line for each check with what to do, and asks "
+        "the API once. The token is never printed. Exit code 1 when something is to put right.",
+        ("verify-mcp doctor", "verify-mcp doctor --offline", "verify-mcp doctor --json"),
+    )
     doctor.add_argument("--offline", action="store_true", help="check without asking the API")
+    doctor.add_argument("--json", action="store_true", help="the results as JSON")
     doctor.set_defaults(command=_doctor)
 
 
 def _doctor(options: argparse.Namespace) -> int:
     replace_unencodable()
-    return run(os.environ, offline=options.offline)
+    return run(os.environ, offline=options.offline, as_json=options.json)
 
 
 def run(
     environ: Mapping[str, str],
     *,
     offline: bool = False,
+    as_json: bool = False,
     app: Callable[..., Any] | None = None,
 ) -> int:
     """Print the result of every check; 0 when none is a problem, else 1.
@@ -47,6 +58,21 @@ def run(
     """
     from rich.console import Console
 
+    from verify_mcp.cli import checks
+
+    results = _results(environ, offline=offline, app=app)
+    if as_json:
+        sys.stdout.write(_as_json(results) + "\n")
+    else:
+        console = Console(highlight=False)
+        _print_results(console, results)
+        console.print(client_configuration(_command()), soft_wrap=True)
+    return int(any(result.level == checks.PROBLEM for result in results))
+
+
+def _results(
+    environ: Mapping[str, str], *, offline: bool, app: Callable[..., Any] | None
+) -> list["CheckResult"]:
     from verify_mcp.cli import checks, network_checks
 
     results = [
@@ -56,15 +82,24 @@ def run(
         *network_checks.network(environ),
     ]
     probe = None if offline else network_checks.probe_api(environ, app)
-    results += [
+    return [
+        *results,
         network_checks.connection(probe, offline=offline),
         network_checks.clock(probe, datetime.now(UTC)),
         *checks.database(environ),
     ]
-    console = Console(highlight=False)
-    _print_results(console, results)
-    console.print(client_configuration(_command()), soft_wrap=True)
-    return int(any(result.level == checks.PROBLEM for result in results))
+
+
+def _as_json(results: Sequence["CheckResult"]) -> str:
+    """The results for a program, with the command that a client's configuration needs."""
+    command, *arguments = _command()
+    return json.dumps(
+        {
+            "verdict": _verdict(results),
+            "checks": [asdict(result) for result in results],
+            "client": {"command": command, "args": arguments},
+        }
+    )
 
 
 def client_configuration(command: Sequence[str]) -> str:
@@ -100,14 +135,19 @@ def _print_results(console: "Console", results: Sequence["CheckResult"]) -> None
             message.append(f"\n{result.remedy}", "dim" if result.level == OK else "bold")
         table.add_row(Text(result.level, _STYLES[result.level]), result.subject, message)
     console.print(table)
-    console.print(Text(_verdict(results), "bold"), end="\n\n")
+    console.print(Text(f"\n{_verdict(results)}", "bold"), end="\n\n")
 
 
 def _verdict(results: Sequence["CheckResult"]) -> str:
-    from verify_mcp.cli.checks import PROBLEM, WARNING
+    """What all results come to; it claims nothing of what was not checked."""
+    from verify_mcp.cli.checks import PROBLEM, UNCHECKED, WARNING
 
     levels = [result.level for result in results]
     problems, warnings = levels.count(PROBLEM), levels.count(WARNING)
+    unchecked = [result.subject for result in results if result.level == UNCHECKED]
+    rest = f" Not checked: {', '.join(unchecked)}." if unchecked else ""
     if problems:
-        return f"\n{problems} to put right." if problems > 1 else "\nOne thing to put right."
-    return "\nAll is well." if not warnings else "\nReady; the warnings are worth a look."
+        return ("One thing to put right." if problems == 1 else f"{problems} to put right.") + rest
+    if warnings:
+        return f"No problem found; the warnings are worth a look.{rest}"
+    return f"No problem found in what was checked.{rest}" if rest else "All is well."

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from verify_mcp.cli.parsers import add_command
 from verify_mcp.cli.terminal import replace_unencodable
 
 
@@ -15,10 +16,29 @@ def add_install_commands(subparsers: Any) -> None:
     """Add the commands `install` and `uninstall`."""
     from verify_mcp.install.clients import BY_NAME
 
-    install = subparsers.add_parser("install", help="add this server to an MCP client")
-    uninstall = subparsers.add_parser("uninstall", help="take it out of the client again")
+    install = add_command(
+        subparsers,
+        "install",
+        "add this server to an MCP client",
+        "Adds one entry to the client's own configuration. It shows the change, asks, and keeps a "
+        "copy of the file beside it. The token never goes into that file.",
+        (
+            "verify-mcp install cursor",
+            "verify-mcp install claude-code --sandbox --yes",
+            "verify-mcp install codex --print",
+        ),
+    )
+    uninstall = add_command(
+        subparsers,
+        "uninstall",
+        "take it out of the client again",
+        "Takes the entry out again, and leaves the rest of the client's configuration as it is.",
+        ("verify-mcp uninstall cursor", "verify-mcp uninstall claude-code --sandbox"),
+    )
     for command in (install, uninstall):
-        command.add_argument("client", choices=BY_NAME, metavar="CLIENT", help=", ".join(BY_NAME))
+        command.add_argument(
+            "client", choices=tuple(BY_NAME), metavar="CLIENT", help=", ".join(BY_NAME)
+        )
         command.add_argument("--config", type=Path, help="another file than the client's usual one")
         command.add_argument("--name", help="name of the entry (verify, or verify-sandbox)")
         command.add_argument("--yes", action="store_true", help="do it without asking")

@@ -1,19 +1,23 @@
 """What the commands `sync` and `purge` do with the mirror."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from math import inf
 
 import anyio
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from verify_mcp import logs
+from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.fetching import FetchEstimate, FetchOutcome, fetch_windows
+from verify_mcp.cli.progress import progress_bar
+from verify_mcp.cli.wording import explain_error
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import REACH_TOLERANCE, reach_edge
-from verify_mcp.domain.times import parse_time
+from verify_mcp.domain.times import format_time, parse_time
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.errors import (
     ApiError,
@@ -23,31 +27,26 @@ from verify_mcp.errors import (
     InvalidArgument,
     InvalidSetting,
 )
-from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
 from verify_mcp.mirror.store import Store
-from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.rate_limit_store import Priority
 from verify_mcp.settings import Settings, read_settings
-
-EXIT_DONE, EXIT_TRY_LATER, EXIT_CONFIGURE = 0, 75, 78
-"""Exit codes: done; the API or the database is away (EX_TEMPFAIL); something to set (EX_CONFIG)."""
 
 Command = Callable[[AppContext, Console], Awaitable[int]]
 
 
 def run(environ: Mapping[str, str], command: Command) -> int:
     """Run one of the commands below with the settings of the environment; the exit code."""
-    out = Console(stderr=True, highlight=False)
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         settings = read_settings(environ)
         logs.configure(settings)
         return anyio.run(_with_context, settings, command, out)
     except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        out.print(str(error), markup=False)
-        return EXIT_CONFIGURE
+        out.print(explain_error(error), markup=False)
+        return ExitCode.CONFIGURE
     except (ApiError, DatabaseUnavailable) as error:
-        out.print(f"{error} What was fetched is kept; the next run goes on.", markup=False)
-        return EXIT_TRY_LATER
+        message = f"{explain_error(error)} What was fetched is kept: the same command goes on."
+        out.print(message, markup=False)
+        return ExitCode.TRY_LATER
 
 
 async def _with_context(settings: Settings, command: Command, out: Console) -> int:
@@ -59,39 +58,91 @@ def sync_command(since: str, until: str | None, subaccount: str) -> Command:
     """Fetch what the mirror lacks of a period, the newest part first, at background priority."""
 
     async def run_command(app: AppContext, out: Console) -> int:
-        now = app.now()
-        start = max(_time("--since", since, app), reach_edge(now))
-        end = min(_time("--until", until, app), now) if until else now
-        if end <= now - REACH:
-            raise InvalidArgument("--until lies before the 90 days that the API reaches back.")
-        if start >= end:
-            raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")
-        session_filter, period = SessionFilter(subaccount=subaccount or None), Window(start, end)
+        period = _period(since, until, app)
         missing = gaps(period, await _store(app).cached_windows(subaccount, period))
-        fetched, left = await _fetch_with_progress(app, out, session_filter, missing)
+        outcome = await _fetch(app, out, SessionFilter(subaccount=subaccount or None), missing)
         if app.database.problem:
             raise DatabaseUnavailable(app.database.problem)
-        message = "Held in part" if left else "Held"
-        out.print(f"{message}: {period} UTC. Fetched {fetched} sessions.", markup=False)
-        for window in left:
+        message = "Held in part" if outcome.incomplete else "Held"
+        out.print(f"{message}: {period} UTC. Fetched {outcome.sessions} sessions.", markup=False)
+        for window in outcome.incomplete:
             out.print(f"  missing: {window} UTC", markup=False)
+        if not outcome.incomplete:
+            await _print_unsettled(app, out, subaccount, period)
         within_reach = app.now() - REACH + REACH_TOLERANCE
-        return EXIT_TRY_LATER if any(window.end > within_reach for window in left) else EXIT_DONE
+        is_missing = any(window.end > within_reach for window in outcome.incomplete)
+        return ExitCode.TRY_LATER if is_missing else ExitCode.DONE
 
     return run_command
 
 
-def status_command(subaccount: str) -> Command:
-    """Show how many sessions the mirror has, and which windows are complete."""
+def _period(since: str, until: str | None, app: AppContext) -> Window:
+    now = app.now()
+    start = max(_time("--since", since, app), reach_edge(now))
+    end = min(_time("--until", until, app), now) if until else now
+    if end <= now - REACH:
+        raise InvalidArgument("--until lies before the 90 days that the API reaches back.")
+    if start >= end:
+        raise InvalidArgument("--since is not before --until. Give e.g. --since 7d.")
+    return Window(start, end)
+
+
+async def _print_unsettled(app: AppContext, out: Console, subaccount: str, period: Window) -> None:
+    """Name the part of a fetched period whose sessions may still change."""
+    unsettled = gaps(period, await _store(app).cached_windows(subaccount, period))
+    if unsettled:
+        out.print(
+            f"  not settled yet: from {format_time(unsettled[0].start)} UTC on, where sessions may "
+            f"still change. A session settles {_minutes(app)} after its last attempt; a later sync "
+            "or question reads these again.",
+            markup=False,
+        )
+
+
+def _minutes(app: AppContext) -> str:
+    return f"{round(app.settings.settle.total_seconds() / 60)} minutes"
+
+
+def status_command(subaccount: str, *, as_json: bool = False) -> Command:
+    """Show how many sessions the mirror has, which windows are complete, and what may change."""
 
     async def run_command(app: AppContext, out: Console) -> int:
-        sessions, windows = await _store(app).stats(subaccount)
+        store = _store(app)
+        sessions, windows = await store.stats(subaccount)
+        unsettled = await store.count_unsettled()
+        if as_json:
+            _print_json(app, sessions, unsettled, windows)
+            return ExitCode.DONE
         out.print(f"{sessions} sessions in {app.database.location}", markup=False)
         for window in windows:
             out.print(f"  complete: {window} UTC", markup=False)
-        return EXIT_DONE
+        if unsettled:
+            out.print(
+                f"  {unsettled} of them may still change: a session settles {_minutes(app)} after "
+                "its last attempt.",
+                markup=False,
+            )
+        if not windows:
+            out.print("  No time is complete yet. `verify-mcp sync --since 7d` fetches a week.")
+        return ExitCode.DONE
 
     return run_command
+
+
+def _print_json(
+    app: AppContext, sessions: int, unsettled: int, windows: tuple[Window, ...]
+) -> None:
+    spans = [
+        {"start": window.start.isoformat(), "end": window.end.isoformat()} for window in windows
+    ]
+    status = {
+        "database": app.database.location,
+        "sessions": sessions,
+        "unsettled": unsettled,
+        "settle_s": round(app.settings.settle.total_seconds()),
+        "complete": spans,
+    }
+    sys.stdout.write(json.dumps(status) + "\n")
 
 
 def purge_command(older_than: str | None) -> Command:
@@ -104,41 +155,21 @@ def purge_command(older_than: str | None) -> Command:
         edge = _time("--older-than", older_than, app) if older_than else None
         gone = sum([await store.purge(edge) for store in await _store(app).for_each_account()])
         out.print(f"Removed {gone} sessions from {app.database.location}.", markup=False)
-        return EXIT_DONE
+        return ExitCode.DONE
 
     return run_command
 
 
-async def _fetch_with_progress(
-    app: AppContext, out: Console, session_filter: SessionFilter, missing: Sequence[Window]
-) -> tuple[int, list[Window]]:
-    """Fetch the windows; the number of sessions, and the windows that stay incomplete."""
-    call, fetched = CallContext(deadline=inf, priority=Priority.BACKGROUND), 0
-    incomplete: list[Window] = []
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=out,
-    )
-    with bar:
-        task = bar.add_task("fetching", total=_seconds(missing))
-        for window in reversed(missing):
-            backfill = Backfill(app.mirror, session_filter, window)
-            while not backfill.done:
-                await backfill.step(call, budget=CONCURRENT_PAGES)
-                if backfill.progress.failure is not None:
-                    raise backfill.progress.failure
-                left = [*backfill.progress.missing, *(other for other in missing if other < window)]
-                bar.update(
-                    task,
-                    completed=_seconds(missing) - _seconds(left),
-                    description=f"{fetched + len(backfill.progress.sessions)} sessions",
-                )
-            fetched += len(backfill.progress.sessions)
-            incomplete += backfill.progress.missing
-    return fetched, incomplete
+async def _fetch(
+    app: AppContext, out: Console, session_filter: SessionFilter, missing: tuple[Window, ...]
+) -> FetchOutcome:
+    """Fetch the windows, and show how far that is."""
+    with progress_bar(out, app.clock.monotonic) as update:
+
+        def show(estimate: FetchEstimate) -> None:
+            update(f"{estimate.sessions} sessions", estimate.seconds_left)
+
+        return await fetch_windows(app, session_filter, missing, show)
 
 
 def _store(app: AppContext) -> Store:
@@ -153,7 +184,3 @@ def _time(option: str, text: str, app: AppContext) -> datetime:
         return parse_time(text, now=app.now())
     except InvalidArgument as error:
         raise InvalidArgument(f"{option} {error}") from None
-
-
-def _seconds(windows: Sequence[Window]) -> float:
-    return sum(window.length.total_seconds() for window in windows)

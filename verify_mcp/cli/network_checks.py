@@ -10,7 +10,16 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 
 import anyio
 
-from verify_mcp.cli.checks import OK, PROBLEM, WARNING, CheckResult, Environ, readable_settings
+from verify_mcp.cli.checks import (
+    OK,
+    PROBLEM,
+    UNCHECKED,
+    WARNING,
+    CheckResult,
+    Environ,
+    readable_settings,
+)  # fmt: skip
+from verify_mcp.cli.wording import explain_error
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.errors import CredentialsRejected, InvalidSetting, VerifyError
 from verify_mcp.plivo.client import open_client
@@ -115,19 +124,19 @@ def connection(probe: ApiProbe | None, *, offline: bool) -> CheckResult:
     """How the one request went."""
     if probe is None:
         why = "--offline" if offline else "put the problems above right first"
-        return CheckResult(OK, "API", f"not asked ({why})")
+        return CheckResult(UNCHECKED, "API", f"not asked ({why})")
     if probe.error is None:
         return CheckResult(OK, "API", "answered, and the credentials are good (1 request)")
     remedy = ""
     if isinstance(probe.error, CredentialsRejected):
         remedy = "A token can be renewed in the Plivo console; the old one then stops working."
-    return CheckResult(PROBLEM, "API", str(probe.error), remedy)
+    return CheckResult(PROBLEM, "API", explain_error(probe.error), remedy)
 
 
 def clock(probe: ApiProbe | None, now: datetime) -> CheckResult:
     """The clock against the API's: times such as `24h` are counted from it."""
     if probe is None or probe.server_time is None:
-        return CheckResult(OK, "Clock", f"{now:%Y-%m-%d %H:%M} UTC (not compared)")
+        return CheckResult(UNCHECKED, "Clock", f"{now:%Y-%m-%d %H:%M} UTC (not compared)")
     off = (now - probe.server_time).total_seconds()
     if abs(off) < _SLOW_CLOCK:
         return CheckResult(OK, "Clock", f"{now:%Y-%m-%d %H:%M} UTC, as the API's")

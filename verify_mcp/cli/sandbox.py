@@ -5,10 +5,19 @@ from dataclasses import replace
 
 from verify_mcp.settings import IN_MEMORY, Credentials, Rate, Settings
 
+_NO_LIMIT = Rate(1000, 1.0)
+"""A rate limit that no caller meets."""
 
-def sandbox(settings: Settings | None = None) -> tuple[Settings, Callable[..., object]]:
-    """Settings and application of a server that answers from made-up sessions."""
-    from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator
+
+def sandbox(
+    settings: Settings | None = None, *, real_pace: bool = False
+) -> tuple[Settings, Callable[..., object]]:
+    """Settings and application of a server that answers from made-up sessions.
+
+    It answers at once; with `real_pace` it keeps the rate limits of the settings, and the pretend
+    API refuses what is beyond its documented ones.
+    """
+    from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options
 
     made_up = replace(
         settings or Settings(),
@@ -17,14 +26,7 @@ def sandbox(settings: Settings | None = None) -> tuple[Settings, Callable[..., o
         database_url=IN_MEMORY,
         sandbox=True,
     )
-    return made_up, Emulator()
-
-
-def unlimited_sandbox() -> tuple[Settings, Callable[..., object]]:
-    """The sandbox without its quota, for what would only make a person wait."""
-    from verify_mcp.emulator import Emulator, Options
-
-    settings, _ = sandbox()
-    return replace(settings, rate_limit=Rate(1_000_000, 1.0)), Emulator(
-        behaviour=Options(list_limit=None)
-    )
+    if real_pace:
+        return made_up, Emulator()
+    at_once = replace(made_up, rate_limit=_NO_LIMIT, retrieve_rate_limit=_NO_LIMIT)
+    return at_once, Emulator(behaviour=Options(list_limit=None, get_limit=None))

@@ -60,6 +60,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX verify_days_by_day ON verify_days (account, scope, day, app)",
     ),
     (
+        """CREATE TABLE verify_leases (
+            name VARCHAR(64) NOT NULL PRIMARY KEY, owner VARCHAR(32) NOT NULL,
+            noted_at DOUBLE PRECISION NOT NULL, expires_at DOUBLE PRECISION NOT NULL)""",
+        """CREATE TABLE verify_unfinished (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, starts BIGINT NOT NULL,
+            ends BIGINT NOT NULL, asked BIGINT NOT NULL, requests INTEGER NOT NULL,
+            max_requests INTEGER NOT NULL, pages INTEGER, filtered INTEGER NOT NULL,
+            PRIMARY KEY (account, scope, starts, ends)) {table_options}""",
+    ),
+    (
         "ALTER TABLE verify_sessions ADD COLUMN network TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN number_type TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN app_hash TEXT NOT NULL DEFAULT '?'",

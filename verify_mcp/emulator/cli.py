@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .app import Emulator, real_clock
+from .auth import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN
 from .generate import generate
 from .options import Fault, Options
 from .serve import loopback
@@ -20,60 +21,136 @@ MAX_PORT = 65535
 MAX_SECONDS = 86_400.0
 
 
+DESCRIPTION = (
+    "Serves a pretend Plivo Verify Session API on a loopback port, with an account of made-up "
+    f"sessions. Its auth id is {SANDBOX_AUTH_ID}, its auth token {SANDBOX_AUTH_TOKEN}. Without "
+    "options it behaves as the documents say; each option is a behaviour that they leave open, or "
+    "a fault."
+)
+EXAMPLES = (
+    "verify-mcp emulator --port 8080",
+    f"curl -u {SANDBOX_AUTH_ID}:{SANDBOX_AUTH_TOKEN} "
+    f"'http://127.0.0.1:8080/v1/Account/{SANDBOX_AUTH_ID}/Verify/Session/?limit=2'",
+    "verify-mcp emulator --limit off --fault bad-gateway:0.1   # one reply in ten fails",
+)
+
+
 def add_arguments(parser: ArgumentParser, environ: Mapping[str, str] = os.environ) -> None:
     """Add the emulator's options to `parser`; EMULATOR_NOW is the default of `--now`."""
     parser.set_defaults(emulator_refuses=parser.error)
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="loopback address")
-    parser.add_argument("--port", type=_port, default=0, help="port (0: any free one)")
+    parser.add_argument(
+        "--host", type=_host, default="127.0.0.1", help="loopback address (default %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, help="port; 0, the default, is any free one"
+    )
     _add_data(parser, environ)
-    _add_switches(parser)
+    _add_forms(parser)
+    _add_faults(parser)
 
 
 def _add_data(parser: ArgumentParser, environ: Mapping[str, str]) -> None:
     data = parser.add_argument_group("data")
-    data.add_argument("--golden", action="store_true", help="the two documented sessions")
-    data.add_argument("--seed", type=int, default=7, help="another number, another account")
+    data.add_argument("--golden", action="store_true", help="only the two documented sessions")
+    data.add_argument(
+        "--seed",
+        type=int,
+        default=7,
+        help="another number makes another account (default %(default)s)",
+    )
     data.add_argument(
         "--now",
         type=_moment,
         default=environ.get(NOW_VARIABLE) or None,
+        metavar="TIME",
         help=f"ISO 8601 time to pin the clock to (default: ${NOW_VARIABLE}, else the real time)",
     )
-    data.add_argument("--last-day", type=_natural, default=240, help="sessions in the last day")
-    data.add_argument("--total", type=_natural, default=6000, help="sessions in ninety days")
+    data.add_argument(
+        "--last-day",
+        type=_natural,
+        default=240,
+        metavar="N",
+        help="sessions in the last day (default %(default)s)",
+    )
+    data.add_argument(
+        "--total",
+        type=_natural,
+        default=6000,
+        metavar="N",
+        help="sessions in ninety days (default %(default)s)",
+    )
 
 
-def _add_switches(parser: ArgumentParser) -> None:
-    switches = parser.add_argument_group("behaviour")
-    switches.add_argument("--shape", choices=("lean", "rich"), default="lean")
-    switches.add_argument("--casing", choices=("docs", "sdk"), default="docs")
-    switches.add_argument("--empty-list", choices=("null", "empty"), default="null")
-    switches.add_argument("--unknown-params", choices=("ignore", "refuse"), default="ignore")
-    switches.add_argument("--pagination", choices=("offset", "cursor", "hybrid"), default="offset")
-    switches.add_argument("--next-echo", action="store_true", help="repeat filters in meta.next")
-    switches.add_argument("--absolute-next", action="store_true", help="meta.next with a host")
-    switches.add_argument(
+def _add_forms(parser: ArgumentParser) -> None:
+    forms = parser.add_argument_group("forms of requests and replies")
+    forms.add_argument(
+        "--shape",
+        choices=("lean", "rich"),
+        default="lean",
+        help="fields of a session: lean has few, rich adds country, network, brand and more",
+    )
+    forms.add_argument(
+        "--casing",
+        choices=("docs", "sdk"),
+        default="docs",
+        help="upper and lower case of statuses: as in the documents or as in the SDKs",
+    )
+    forms.add_argument(
+        "--empty-list",
+        choices=("null", "empty"),
+        default="null",
+        help="how a list without sessions is written: null or []",
+    )
+    forms.add_argument(
+        "--unknown-params",
+        choices=("ignore", "refuse"),
+        default="ignore",
+        help="what happens to a query parameter that the API does not know",
+    )
+    forms.add_argument(
+        "--pagination",
+        choices=("offset", "cursor", "hybrid"),
+        default="offset",
+        help="what meta.next holds: an offset, a cursor, or both",
+    )
+    forms.add_argument(
+        "--next-echo", action="store_true", help="repeat the filters of the request in meta.next"
+    )
+    forms.add_argument(
+        "--absolute-next", action="store_true", help="write meta.next with scheme and host"
+    )
+
+
+def _add_faults(parser: ArgumentParser) -> None:
+    faults = parser.add_argument_group("limits, delays and faults")
+    faults.add_argument(
         "--limit",
         type=_limit,
         default=(20, 60.0),
         metavar="N/SECONDS",
-        help="list requests allowed in a window, or 'off' (default: 20/60)",
+        help="list requests allowed in so many seconds, or 'off' (default: 20/60)",
     )
-    switches.add_argument("--retry-after", choices=("none", "seconds", "date"), default="none")
-    switches.add_argument(
+    faults.add_argument(
+        "--retry-after",
+        choices=("none", "seconds", "date"),
+        default="none",
+        help="whether a 429 says when to try again, and how it is written",
+    )
+    faults.add_argument(
         "--latency",
         type=_latency,
         default=0.0,
         metavar="SECONDS[-SECONDS]",
-        help="time a reply takes, or a span to draw it from",
+        help="time a reply takes, or a span to draw it from (default: none)",
     )
-    switches.add_argument(
+    faults.add_argument(
         "--fault",
         type=_fault,
         action="append",
         default=[],
         metavar="NAME[:RATE]",
-        help=f"what goes wrong, always or at a rate; repeatable. Names: {', '.join(Fault)}",
+        help="what goes wrong, always or at a rate from 0 to 1; may be given again. Names: "
+        f"{', '.join(Fault)}",
     )
 
 

@@ -6,6 +6,8 @@ import sys
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from .auth import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN
+
 if TYPE_CHECKING:
     import asyncio
     import socket
@@ -30,8 +32,11 @@ def loopback(host: str) -> str:
 
 
 def print_address(base_url: str) -> None:
-    """Print the emulator's address on standard error."""
-    sys.stderr.write(f"Pretend Verify API on {base_url}\n")
+    """Print the emulator's credentials and its address on standard error."""
+    sys.stderr.write(
+        f"Pretend Verify API (auth id {SANDBOX_AUTH_ID}, auth token {SANDBOX_AUTH_TOKEN}) on "
+        f"{base_url}\n"
+    )
     sys.stderr.flush()
 
 

@@ -60,6 +60,11 @@ class HttpApp:
         self.guard = RequestGuard(self._build_app(tokens, jwt_verifier, hosts), hosts)
         self.app: ASGIApp = self.guard
 
+    def stop_background(self) -> None:
+        """Send no more requests for which nobody waits."""
+        if self._context is not None:
+            self._context.background.stop()
+
     def notify_closing(self) -> None:
         """Answer the calls under way with a message that the server is being restarted."""
         self.middleware.notify_closing()
@@ -67,7 +72,7 @@ class HttpApp:
     def _build_app(
         self, tokens: TokenFile | None, jwt_verifier: JwtVerifier | None, hosts: tuple[str, ...]
     ) -> ASGIApp:
-        server = build_server(self._open, self._settings.rate_limit)
+        server = build_server(self._open, self._settings.rate_limit, sandbox=self._settings.sandbox)
         server.middleware.append(self.middleware)
         # Without this, the protocol's library lists the tools at every call, to check its headers.
         server.get_tool_input_schema = {

@@ -110,6 +110,7 @@ class HttpServer(uvicorn.Server):
         import asyncio
 
         self._http_app.guard.closing = True
+        self._http_app.stop_background()
         for acceptor in self._acceptors:
             await acceptor.close()
         notify_closing = self._http_app.notify_closing

@@ -86,6 +86,11 @@ class Backfill:
         self.done = not window.length
         self.first_page: Page | None = None
 
+    @property
+    def remaining(self) -> Window:
+        """The part of the window that no page was fetched of yet."""
+        return Window(min(self._start, self._end), self._end)
+
     async def step(self, call: CallContext, *, budget: int) -> None:
         """Fetch the next page, or at most `budget` of them at once; `done` says when none is left.
 

@@ -82,13 +82,12 @@ def delete_fetches_before(connection: Connection, account: str, edge: datetime) 
     )
 
 
-def latest_fetch(connection: Connection, account_scope: AccountScope) -> datetime | None:
-    """The latest instant that any window ends at or was fetched at, None without windows."""
+def latest_fetch(connection: Connection, account: str) -> datetime | None:
+    """The latest instant that any window of an account ends at or was fetched at, None without."""
     rows = connection.fetch_all(
-        "SELECT max(ends) FROM verify_coverage WHERE account = :account AND scope = :scope "
-        "UNION ALL SELECT max(walked) FROM verify_walks "
-        "WHERE account = :account AND scope = :scope",
-        {"account": account_scope.account, "scope": account_scope.scope},
+        "SELECT max(ends) FROM verify_coverage WHERE account = :account "
+        "UNION ALL SELECT max(walked) FROM verify_walks WHERE account = :account",
+        {"account": account},
     )
     return max((instant(row[0]) for row in rows if row[0] is not None), default=None)
 

@@ -112,15 +112,19 @@ class Mirror:
         """The API's time, aware UTC, by which every window is decided."""
         return self.gateway.api_clock.now()
 
-    async def is_behind_store(self, scope: str) -> bool:
-        """Whether the store has sessions fetched at a time that this clock has not reached yet."""
+    async def confirmed_now(self) -> datetime:
+        """The latest instant that the API's clock is known to have reached, aware UTC.
+
+        Until a reply shows the API's time, it is the instant of the latest fetch that is stored:
+        this machine's clock may be ahead.
+        """
         if self.store is None or self.gateway.api_clock.is_compared:
-            return False
+            return self.now()
         try:
-            latest = await self.store.latest_fetch(scope)
+            latest = await self.store.latest_fetch()
         except DatabaseUnavailable:
-            return False
-        return latest is not None and latest > self.now() + CLOCK_TOLERANCE
+            latest = None
+        return self.now() if latest is None else min(latest, self.now())
 
     async def cached_windows(
         self, scope: str, within: Window, max_staleness: timedelta

@@ -211,6 +211,15 @@ def count(connection: Connection, account: str) -> int:
     return int(rows[0][0])
 
 
+def count_unsettled(connection: Connection, account: str) -> int:
+    """How many stored sessions of an account may still change."""
+    rows = connection.fetch_all(
+        "SELECT count(*) FROM verify_sessions WHERE account = :account AND final = 0",
+        {"account": account},
+    )
+    return int(rows[0][0])
+
+
 def delete_before(connection: Connection, account: str, edge: int) -> int:
     """Delete an account's sessions created before an instant in microseconds; how many."""
     values: dict[str, Value] = {"account": account, "edge": edge}

@@ -101,10 +101,10 @@ class Store(FigureStore):
 
         return await self.database.read(work)
 
-    async def latest_fetch(self, scope: str) -> datetime | None:
+    async def latest_fetch(self) -> datetime | None:
         """The latest instant by the API's clock that any window was fetched at or ends at."""
         return await self.database.read(
-            lambda connection: coverage.latest_fetch(connection, self.account_scope(scope))
+            lambda connection: coverage.latest_fetch(connection, self.account)
         )
 
     async def recently_fetched(
@@ -170,6 +170,12 @@ class Store(FigureStore):
             return session_rows.count(connection, self.account), tuple(covered)
 
         return await self.database.read(work)
+
+    async def count_unsettled(self) -> int:
+        """How many stored sessions of the account may still change."""
+        return await self.database.read(
+            lambda connection: session_rows.count_unsettled(connection, self.account)
+        )
 
     def for_account(self, account: str) -> "Store":
         """The sessions of another account in the same database."""

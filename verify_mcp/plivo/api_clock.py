@@ -23,6 +23,8 @@ class ApiClock:
         self._monotonic = monotonic
         self.is_compared = False
         """Whether a reply was compared with this machine's clock."""
+        self.is_checked = False
+        """Whether a reply came, or was asked for in vain, that would show a wrong clock."""
         self._offset = timedelta()
         self._read_at = (now(), monotonic())
 
@@ -41,6 +43,7 @@ class ApiClock:
 
     def record_reply(self, date: datetime | None, *, elapsed: timedelta) -> ReplyTime:
         """The times of a reply that arrived now, `elapsed` after its request was sent."""
+        self.is_checked = True
         if date is None:
             now = self.now()
             return ReplyTime(now - elapsed, now, is_dated=False)

@@ -20,6 +20,8 @@ class CallContext:
     activity: str = "asking the Verify API"
     deadline: float | None = None
     priority: Priority = Priority.INTERACTIVE
+    retries_refusals: bool = True
+    """Whether a request that the API refused with 429 is sent again after the block."""
 
 
 def max_queue_wait(settings: Settings) -> float:

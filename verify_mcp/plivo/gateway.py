@@ -99,14 +99,16 @@ class ApiGateway:
                     seconds = max(pause, min(retry_after, retry.MAX_RETRY_AFTER))
                     await limiter.block_for(seconds, retry_after=retry_after)
                 is_last = attempt == MAX_ATTEMPTS or (error.once and attempt > 1)
-                if is_last or not await self._may_retry(error, pause, deadline):
+                if is_last or not await self._may_retry(error, pause, deadline, call):
                     raise
         raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
 
-    async def _may_retry(self, error: ApiError, pause: float, deadline: float) -> bool:
+    async def _may_retry(
+        self, error: ApiError, pause: float, deadline: float, call: CallContext
+    ) -> bool:
         """Whether a retry can help before the deadline; when it can, the pause is over."""
         if isinstance(error, RateLimited):
-            return True  # the rate limit's block is the pause, for every process
+            return call.retries_refusals  # the block is the pause, for every process
         if not error.retryable or self._clock.monotonic() + pause > deadline:
             return False
         await self._clock.sleep(pause)

@@ -1,7 +1,9 @@
 """The rate limit's slots and tickets of one process, in memory."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
+from math import inf
 from uuid import uuid4
 
 from verify_mcp.plivo.rate_limit_store import (
@@ -28,6 +30,7 @@ class InMemoryRateLimitStore(RateLimitStore):
         self._free_at: dict[str, float] = {}
         self._tickets: list[Ticket] = []
         self._blocked_until = clock()
+        self._refused_at = -inf
 
     async def enqueue(self, priority: Priority) -> Ticket:
         ticket = Ticket(priority, next(self._arrivals))
@@ -53,7 +56,8 @@ class InMemoryRateLimitStore(RateLimitStore):
         self._free_at[slot.key] = self._clock() + (self.rate.window if slot.sent else 0.0)
 
     async def block(self, seconds: float) -> None:
-        self._blocked_until = max(self._blocked_until, self._clock() + seconds)
+        self._refused_at = self._clock()
+        self._blocked_until = max(self._blocked_until, self._refused_at + seconds)
 
     async def import_recent(self, ages: Mapping[str, float]) -> None:
         now = self._clock()
@@ -61,10 +65,10 @@ class InMemoryRateLimitStore(RateLimitStore):
             self._free_at.setdefault(key, now - age + self.rate.window)
 
     async def status(self) -> RateLimitStatus:
-        free_at = list(self._taken_slots().values())
-        return rate_limit_status(
-            free_at, len(self._tickets), self._blocked_until, self.rate, self._clock()
-        )
+        free_at, now = list(self._taken_slots().values()), self._clock()
+        waiting = sum(ticket.priority is Priority.INTERACTIVE for ticket in self._tickets)
+        status = rate_limit_status(free_at, waiting, self._blocked_until, self.rate, now)
+        return replace(status, refused_ago=now - self._refused_at)
 
     def _seconds_until_slot(self, ahead: int) -> float:
         free_at = list(self._taken_slots().values())

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from math import inf
 
 from verify_mcp.settings import Rate
 
@@ -49,12 +50,14 @@ class Slot:
 class RateLimitStatus:
     """Requests that may be sent now (`left`), and seconds until the next one may (`eta_s`).
 
-    `processes` is the number of processes that used the rate limit in the last window.
+    `processes` is the number of processes that used the rate limit in the last window, and
+    `refused_ago` the seconds since the API last answered "too many requests" (inf: not known to).
     """
 
     left: int
     eta_s: float
     processes: int = 1
+    refused_ago: float = field(default=inf, compare=False)
 
 
 def reserved_slots(priority: Priority, rate: Rate) -> int:
@@ -80,7 +83,10 @@ def seconds_until_slot(
 def rate_limit_status(
     free_at: Sequence[float], waiting: int, blocked_until: float, rate: Rate, now: float
 ) -> RateLimitStatus:
-    """The status that follows from taken slots, `waiting` tickets and the block."""
+    """The status that follows from taken slots, interactive tickets `waiting`, and the block.
+
+    Background tickets do not count: every interactive request goes before them.
+    """
     left = 0 if blocked_until > now else rate.requests - len(free_at) - waiting
     return RateLimitStatus(
         max(0, left), seconds_until_slot(free_at, waiting, blocked_until, rate, now)

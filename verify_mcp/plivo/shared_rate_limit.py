@@ -7,6 +7,7 @@ from before a restart lie in the future, and count as if they had been written n
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import inf
 from uuid import uuid4
 
 from verify_mcp.database.base import Connection, Value
@@ -132,8 +133,8 @@ class DatabaseRateLimitStore(RateLimitStore):
     def _status(self, connection: Connection) -> RateLimitStatus:
         now = connection.read_clock()
         free_at, blocked_until = self._slots(connection, now)
-        waiting = connection.fetch_all(
-            "SELECT owner FROM verify_tickets WHERE bucket = :bucket "
+        tickets = connection.fetch_all(
+            "SELECT owner, priority FROM verify_tickets WHERE bucket = :bucket "
             "AND seen_at BETWEEN :oldest AND :newest",
             {
                 "bucket": self._bucket,
@@ -145,9 +146,18 @@ class DatabaseRateLimitStore(RateLimitStore):
             "SELECT DISTINCT owner FROM verify_slots WHERE bucket = :bucket AND free_at > :now",
             {"bucket": self._bucket, "now": now},
         )
-        owners = {self._owner, *(str(row[0]) for row in (*waiting, *busy))}
-        status = rate_limit_status(free_at, len(waiting), blocked_until, self.rate, now)
-        return replace(status, processes=len(owners))
+        owners = {self._owner, *(str(row[0]) for row in (*tickets, *busy))}
+        waiting = sum(int(row[1]) == Priority.INTERACTIVE for row in tickets)
+        status = rate_limit_status(free_at, waiting, blocked_until, self.rate, now)
+        refused_ago = self._seconds_since_refusal(connection, now)
+        return replace(status, processes=len(owners), refused_ago=refused_ago)
+
+    def _seconds_since_refusal(self, connection: Connection, now: float) -> float:
+        noted = connection.fetch_all(
+            "SELECT noted_at FROM verify_gates WHERE bucket = :bucket AND noted_at <= :newest",
+            {"bucket": self._bucket, "newest": now + CLOCK_TOLERANCE},
+        )
+        return min((now - float(row[0]) for row in noted), default=inf)
 
     def _now(self, connection: Connection) -> float:
         """Lock the bucket until the transaction ends; the database's time then, in seconds."""

@@ -88,7 +88,8 @@ async def on_read_resource(
         text = files("verify_mcp").joinpath("guide.md").read_text(encoding="utf-8")
         return _document(uri, "text/markdown", text)
     if uri == STATUS:
-        answer = await status.server_status(context.lifespan_context, "all")
+        app = context.lifespan_context
+        answer = envelope.mark_made_up(await status.server_status(app, "all"), app.settings)
         return _document(uri, "application/json", envelope.to_json(answer))
     if uri == chart_page.URI:
         return _document(uri, chart_page.MIME_TYPE, chart_page.html(), _PICTURE_META)
@@ -106,7 +107,8 @@ async def _session(app: AppContext, uri: str) -> str:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
     except VerifyError as error:
         raise MCPError(INTERNAL_ERROR, str(error), {"uri": uri}) from None
-    return envelope.to_json(formatting.session_fields(session, app.recipients.format))
+    fields = formatting.session_fields(session, app.recipients.format)
+    return envelope.to_json(envelope.mark_made_up(fields, app.settings))
 
 
 def _document(

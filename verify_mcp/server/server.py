@@ -30,10 +30,12 @@ _DEFAULT_RATE = Settings().rate_limit
 OpenContext = Callable[[], AbstractAsyncContextManager[AppContext]]
 
 
-def instructions(rate: Rate) -> str:
+def instructions(rate: Rate, *, sandbox: bool = False) -> str:
     """The text that a model reads about the server; `rate` is of list requests."""
     per = "a minute" if rate.window == 60 else f"in {rate.window:g} s"
+    made_up = "SANDBOX: every session is made up; tell the reader so. " if sandbox else ""
     return (
+        f"{made_up}"
         "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. This server "
         f"sends at most {rate.requests} list requests {per}, 20 sessions each, newest first, "
         "without totals: a narrow filter (recipient, status, session_time__gte) answers fastest. "
@@ -44,10 +46,13 @@ def instructions(rate: Rate) -> str:
     )
 
 
-def build_server(open_context: OpenContext, rate: Rate = _DEFAULT_RATE) -> Server[AppContext]:
+def build_server(
+    open_context: OpenContext, rate: Rate = _DEFAULT_RATE, *, sandbox: bool = False
+) -> Server[AppContext]:
     """The server; `open_context` opens what its tools use when a connection begins.
 
-    `rate` is the configured one of list requests, which the instructions name.
+    `rate` is the configured one of list requests, which the instructions name; `sandbox` says that
+    every session is made up.
     """
 
     @asynccontextmanager
@@ -59,7 +64,7 @@ def build_server(open_context: OpenContext, rate: Rate = _DEFAULT_RATE) -> Serve
         NAME,
         version=__version__,
         title=TITLE,
-        instructions=instructions(rate),
+        instructions=instructions(rate, sandbox=sandbox),
         cache_hints=_CACHED,
         lifespan=lifespan,
         on_list_tools=registry.on_list_tools,

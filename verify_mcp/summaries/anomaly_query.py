@@ -7,7 +7,6 @@ from verify_mcp.analysis.anomalies.finding import KINDS, Finding
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.mirror.cells import Evidence
-from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS
 
 DEFAULT_BASELINE = timedelta(days=28)
 
@@ -24,7 +23,7 @@ class AnomalyQuery:
     is_end_pinned: bool
     baseline: timedelta = DEFAULT_BASELINE
     kinds: tuple[str, ...] = KINDS
-    max_requests: int = DEFAULT_MAX_REQUESTS
+    max_requests: int | None = None
 
     def past(self) -> Window:
         """The time that is the measure of what is usual."""

@@ -3,15 +3,19 @@
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.plivo.call import MAX_CALL_SECONDS, CallContext, max_queue_wait
 from verify_mcp.summaries.explain import seconds_until_exact
+from verify_mcp.summaries.query import RESERVED_REQUESTS, default_max_requests
 from verify_mcp.summaries.summary_context import SummaryContext
 
 
 class CallBudget:
     """The requests and the time that are left of one call, and when the quota allows more."""
 
-    def __init__(self, app: SummaryContext, call: CallContext, max_requests: int) -> None:
+    def __init__(self, app: SummaryContext, call: CallContext, max_requests: int | None) -> None:
         self.call = call
-        self._max_requests = max_requests
+        rate = app.settings.rate_limit
+        self._max_requests = max_requests or default_max_requests(rate)
+        self._reserve = 0 if max_requests else max(0, rate.requests - self._max_requests)
+        self._keeps_reserve = False
         self._clock = app.clock
         self._gateway = app.gateway
         self._rate_limit = app.settings.rate_limit
@@ -26,9 +30,23 @@ class CallBudget:
             return 0
         return self._max_requests - self.call.requests_sent
 
+    async def may_narrow(self) -> bool:
+        """Whether a request may be sent that only makes figures more exact.
+
+        Without `max_requests` it may while a few slots stay free for the next question.
+        """
+        if self.requests_left() <= 0:
+            return False
+        left = (await self._gateway.list_limiter.status()).left if self._reserve else 1
+        self._keeps_reserve = left <= min(self._reserve, RESERVED_REQUESTS)
+        return not self._keeps_reserve
+
     def explain_exhausted(self) -> str:
         """Which bound ended the call, in fixed words; empty when none did."""
-        if self.call.requests_sent >= self._max_requests:
+        is_spent = self.call.requests_sent >= self._max_requests
+        if self._reserve and (is_spent or self._keeps_reserve):
+            return "The quota's last requests are left for the next question."
+        if is_spent:
             return f"This call spent its max_requests ({self._max_requests})."
         if self._is_time_over():
             return "This call's time is over."
@@ -36,7 +54,10 @@ class CallBudget:
 
     async def estimate_eta(self) -> float:
         """Seconds until the same call can go on."""
-        return (await self._gateway.list_limiter.status()).eta_s
+        status = await self._gateway.list_limiter.status()
+        if self._reserve and status.left <= min(self._reserve, RESERVED_REQUESTS):
+            return max(status.eta_s, self._rate_limit.window)
+        return status.eta_s
 
     async def estimate_eta_exact(self, pages: float) -> float | None:
         """Seconds until so many more requests have been made; None when that is not known."""

@@ -1,6 +1,6 @@
 """Counting what is too much to fetch: exact numbers from few pages, the rest from a sample."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import tzinfo
 
@@ -11,20 +11,17 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.windows import Window
-from verify_mcp.errors import ApiError, ApiFailed, QuotaExhausted, RequestRejected
 from verify_mcp.mirror.mirror import Mirror
-from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
 from verify_mcp.summaries.exact_count import CountSearch
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
+from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
+from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
 
 CONCURRENT_PAGES = 4
 """Pages of a sample fetched at once; a count fetches one at a time, which takes the fewest."""
-
-Budget = Callable[[], int]
-"""How many requests may still be spent."""
 
 
 class CountJob:
@@ -52,20 +49,22 @@ class CountJob:
         self._counts = StatusCounts(window)
         self._drawn_pages: StratifiedSample | None = None
         self._pages: dict[int, Page] = {}
+        self._chosen_pages: set[int] = set()
+        """Those of them that were read for their times, and not drawn."""
+        self._status_pages: dict[str, dict[int, Page]] = {}
         self._late: int | None = None
         """Rows that came late; None while that is not known."""
-        self._call = CallContext()
-        self._budget: Budget = lambda: 0
+        self._reader = PageReader(mirror, self.result)
 
     def seed_first_page(self, first: Page) -> None:
         """Take over the window's first page, fetched before."""
         self._pages[0] = first
-        self._counts.add_page(ANY_STATUS, 0, first)
+        search = self._counts.search(ANY_STATUS)
+        self._counts.store(ANY_STATUS, with_page(search, 0, first))
 
-    def resume(self, call: CallContext, budget: Budget) -> None:
-        """Go on for `call`, with as many requests as `budget` returns each time."""
-        self._call, self._budget = call, budget
-        self.result.eta_s = self.result.failure = None
+    def resume(self, budget: RequestBudget) -> None:
+        """Go on for the call of this budget."""
+        self._reader.resume(budget)
 
     async def count_all(self) -> None:
         """Count all sessions that the filter matches."""
@@ -77,7 +76,7 @@ class CountJob:
             return
         for status in COUNT_ORDER:
             self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())
-            await self._count(status, {})
+            await self._count(status, self._status_pages.setdefault(status, {}))
         verdict = self._counts.reconcile()
         if verdict in ("again", "differs") and (
             others := self._counts.count_others(self._pages.values())
@@ -85,11 +84,39 @@ class CountJob:
             self.result.other_statuses, verdict = others, "exact"
         if verdict == "again":
             self._counts.restart()
+            self._status_pages = {}
             await self._count(ANY_STATUS, {})
             await self.count_statuses()
         else:
             self.result.inconsistent = verdict == "differs"
             self._publish_status_counts()
+
+    async def count_spans(self, scope: SpanScope, *, max_pages: int | None = None) -> None:
+        """Count each day or hour, until `max_pages` are read; without it, each status, too."""
+        total = self.result.counts.get(ANY_STATUS)
+        if total is None:
+            return
+        counter, read = SpanCounter(scope, self._filter, self.result.window), set(self._pages)
+        left = self._reader.requests_left()
+        last = 0 if self._is_settled else 1  # to see whether rows came late meanwhile
+        reserve = last if max_pages is None else max(last, left - max(0, max_pages - len(read)))
+        await counter.narrow(self._reader, ANY_STATUS, total, self._pages, reserve=reserve)
+        self._chosen_pages |= self._pages.keys() - read
+        for status in ("in-progress", "verified") if max_pages is None else ():
+            if (number := self.result.counts.get(status)) is not None:
+                pages = self._status_pages.setdefault(status, {})
+                await counter.narrow(self._reader, status, number, pages, reserve=reserve)
+        if max_pages is None:
+            await self._look_for_late_rows(total)
+        pages_by_status = {ANY_STATUS: self._pages, **self._status_pages}
+        self.result.spans = counter.figures(
+            self.result, pages_by_status, moved=self.result.moved_rows
+        )
+
+    async def _look_for_late_rows(self, total: int) -> None:
+        page = None if self._is_settled else await self._last_row(total)
+        if page is not None and not page.repeats:
+            self.result.moved_rows = abs(page.received - 1)
 
     async def sample(self, by: tuple[str, ...], zone: tzinfo) -> None:
         """Estimate money and groups from pages drawn at random."""
@@ -97,9 +124,10 @@ class CountJob:
         if total is None:
             return
         self._drawn_pages = self._draw(total)
-        left = self._undrawn_pages(self._drawn_pages)
-        while left and self._budget() > 0 and not self._is_stopped():
-            await self._fetch(left[:CONCURRENT_PAGES], self._filter, self._pages)
+        draws = all(span.is_exact for span in self.result.spans.values())
+        left = self._undrawn_pages(self._drawn_pages) if draws else []
+        while left and await self._reader.may_narrow():
+            await self._reader.read(left[:CONCURRENT_PAGES], self._filter, self._pages)
             left = left[CONCURRENT_PAGES:]
         self.result.sampled_pages = sum(offset < total for offset in self._pages)
         self.result.skipped = sum(page.skipped for page in self._pages.values())
@@ -113,9 +141,10 @@ class CountJob:
         """All pages in one random order: what later calls read adds to what earlier ones read."""
         if self._drawn_pages is None:
             return draw_sample(total, self._pages, self._random)
-        if self._drawn_pages.total == total:
-            return self._drawn_pages
-        return self._drawn_pages.resized(total, self._pages, self._random)
+        drawn = self._drawn_pages.with_known(self._chosen_pages)
+        if drawn.total == total:
+            return drawn
+        return drawn.resized(total, self._pages, self._random)
 
     def all_sessions(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
@@ -148,8 +177,8 @@ class CountJob:
 
     async def _last_row(self, total: int) -> Page | None:
         found: dict[int, Page] = {}
-        if not self._is_stopped():
-            await self._fetch((total - 1,), self._filter, found)
+        if not self._reader.is_stopped:
+            await self._reader.read((total - 1,), self._filter, found)
         return found.get(total - 1)
 
     @property
@@ -197,20 +226,8 @@ class CountJob:
     async def _count(self, status: str, pages: dict[int, Page]) -> None:
         """Probe until the number of one status is known, or the budget is spent."""
         session_filter = replace(self._filter, status=status or self._filter.status)
-        while (offset := self._counts.search(status).next_offset()) is not None:
-            if self._budget() <= 0:
-                break
-            await self._fetch((offset,), session_filter, pages)
-            if isinstance(self.result.failure, RequestRejected) and offset > 0:
-                self._counts.add_refusal(status, offset)
-                self.result.failure = None
-            elif self._is_stopped():
-                break
-            elif pages[offset].repeats:
-                self.result.failure = ApiFailed("The Verify API's page holds rows twice.")
-                break
-            else:
-                self._counts.add_page(status, offset, pages[offset])
+        search = self._counts.search(status)
+        self._counts.store(status, await self._reader.search(search, session_filter, pages))
         if status == ANY_STATUS:
             self._publish_total(self._counts.search(status))
 
@@ -226,28 +243,6 @@ class CountJob:
         # What an earlier answer gave may just have proved wrong.
         known = {} if self.result.inconsistent else known
         self.result.counts = {ANY_STATUS: total, **known}
-
-    def _is_stopped(self) -> bool:
-        return self.result.failure is not None or self.result.eta_s is not None
-
-    async def _fetch(
-        self, offsets: Sequence[int], session_filter: SessionFilter, pages: dict[int, Page]
-    ) -> None:
-        """Fetch some pages at once, as far as the budget goes."""
-
-        async def one(offset: int) -> None:
-            try:
-                pages[offset] = await self._mirror.fetch_and_save(
-                    session_filter, limit=PAGE_SIZE, offset=offset, call=self._call
-                )
-            except QuotaExhausted as busy:
-                self.result.eta_s = busy.eta_s
-            except ApiError as error:
-                self.result.failure = error
-
-        async with anyio.create_task_group() as tasks:
-            for offset in offsets[: max(0, self._budget())]:
-                tasks.start_soon(one, offset)
 
     def _estimate(self, drawn: StratifiedSample, by: tuple[str, ...], zone: tzinfo) -> None:
         reading = SampledPages(drawn, self._pages)

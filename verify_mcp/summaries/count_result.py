@@ -11,6 +11,7 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.errors import ApiError
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.figures import GroupEstimate
+from verify_mcp.summaries.span_counts import SpanFigures
 
 ANY_STATUS = ""
 """The count of every status together."""
@@ -51,6 +52,10 @@ class CountResult:
     """Whether the expired are not counted yet; in `counts` they are what the others leave."""
     estimates: dict[str, Estimate] = field(default_factory=dict)
     groups: dict[GroupKey, GroupEstimate] = field(default_factory=dict)
+    spans: dict[GroupKey, SpanFigures] = field(default_factory=dict)
+    """The days or hours, where the query is grouped by them."""
+    moved_rows: int = 0
+    """The rows that came late while days or hours were counted: each may be so far out."""
     unseen_group: int = 0
     """The most sessions that a group may have of which no page drawn shows any."""
     other_statuses: int = 0
@@ -76,6 +81,7 @@ class CountResult:
             counts=dict(self.counts),
             estimates=dict(self.estimates),
             groups=dict(self.groups),
+            spans=dict(self.spans),
         )
 
     @property

@@ -25,6 +25,8 @@ MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
 """How long a count may go on from call to call: a hundredth of its window, within these."""
 MIN_EDGE, MAX_EDGE = timedelta(minutes=5), timedelta(hours=1)
 """How much of a window is fetched where the API's reach ends, before the rest is counted."""
+COARSE_DIVISOR = 3
+"""For every so many days, or hours, a page is read before the statuses are counted."""
 MAX_EDGE_REQUESTS = 2
 """Requests that this part may take."""
 
@@ -48,7 +50,18 @@ class SessionCounter:
         self._reader = reader
         self._fetcher = fetcher
 
-    def resumable_job(self) -> CountJob | None:
+    async def find_job(self) -> CountJob | None:
+        """The count that an earlier call began and that still has something to find out.
+
+        It has not once the mirror came to cover its window.
+        """
+        job = self._resumable_job()
+        if job is None or not await self._reader.covers(job.result.window):
+            return job
+        self.forget()
+        return None
+
+    def _resumable_job(self) -> CountJob | None:
         """The count that an earlier call began for this query, while it is not too old."""
         job = self._jobs.get(self._key)
         if not isinstance(job, CountJob):
@@ -87,16 +100,21 @@ class SessionCounter:
         job = CountJob(self._mirror, self._query.session_filter, hull, scope, random=self._random)
         if newest.progress.window.end == hull.end and _is_full(newest.first_page):
             job.seed_first_page(newest.first_page)
-        job.resume(self._budget.call, self._budget.requests_left)
+        job.resume(self._budget)
         await job.count_all()
         return job
 
     async def count(self, job: CountJob) -> SummaryResult:
         """The result of a count, as far as the budget goes."""
         async with job.lock:
-            job.resume(self._budget.call, self._budget.requests_left)
+            job.resume(self._budget)
             await job.count_all()
+            spans = await self._reader.span_scope(job.result.window)
+            if spans is not None:
+                await job.count_spans(spans, max_pages=len(spans.spans) // COARSE_DIVISOR + 1)
             await job.count_statuses()
+            if spans is not None:
+                await job.count_spans(spans)
             await job.sample(self._query.group_by, self._query.zone)
             count, sessions = job.result.copy(), job.all_sessions()
             is_open = count.is_unfinished or count.unconfirmed
@@ -126,6 +144,7 @@ class SessionCounter:
             " ".join(filter(None, (explain_count(count), self._budget.explain_exhausted()))),
             None if is_at_end else await self._budget.estimate_eta(),
             None if is_at_end else await self._budget.estimate_eta_exact(pages_left),
+            None if is_at_end else float(count.pages),
             count.skipped,
             count=count,
             groups_around=await self._reader.groups_around(scope),

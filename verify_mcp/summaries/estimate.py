@@ -54,6 +54,10 @@ class Estimate:
         """The same, where up to `room` may be missing in it."""
         return replace(self, high=self.high + room, exact=False) if room else self
 
+    def loosened_by(self, room: int) -> "Estimate":
+        """The same, where it may be so far out either way."""
+        return Estimate(self.value, max(self.low - room, Decimal(0)), self.high + room)
+
     def divided_by(self, count: int) -> "Estimate":
         """The same for each of `count`, known exactly: e.g. cost for each verified session."""
         value, low, high = (

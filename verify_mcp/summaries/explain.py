@@ -82,24 +82,33 @@ def explain_count(count: CountResult) -> str:
         sentences.append("Not all is counted yet; the same call goes on counting.")
     if count.inconsistent:
         sentences.append("Sessions changed while they were counted, so no status is told.")
-    if count.unconfirmed:
+    sentences.append(_explain_figures(count))
+    if count.moved_rows:
         sentences.append(
+            f"Rows came late meanwhile, so a day or hour may be out by {count.moved_rows}."
+        )
+    if ANY_STATUS in count.counts and count.pages > count.sampled_pages:
+        left = count.pages - count.sampled_pages
+        sentences.append(f"Exact after about {left} more requests: the same call goes on.")
+    return " ".join(filter(None, sentences))
+
+
+def _explain_figures(count: CountResult) -> str:
+    """What the figures come from that are not counts."""
+    if count.unconfirmed:
+        return (
             "Every page was read; the same call goes on with one request that tells whether rows "
             "came late."
         )
-    elif count.missing_count:
-        sentences.append(
+    if count.missing_count:
+        return (
             "Every page was read, but rows moved between pages meanwhile or could not be read: up "
             f"to {count.missing_count} sessions are missing in the figures in `estimated`. Asked "
             "again, the same call counts anew."
         )
-    elif count.estimates:
-        sentences.append(
-            f"Figures in `estimated` come from {count.sampled_pages} of {count.pages} pages."
-        )
-    elif not count.is_unfinished:
-        sentences.append("Cost and groups are not told yet; the same call goes on sampling.")
-    if ANY_STATUS in count.counts and count.pages > count.sampled_pages:
-        left = count.pages - count.sampled_pages
-        sentences.append(f"Exact after about {left} more requests: the same call goes on.")
-    return " ".join(sentences)
+    if count.estimates:
+        return f"Figures in `estimated` come from {count.sampled_pages} of {count.pages} pages."
+    if count.is_unfinished:
+        return ""
+    unknown = "Cost is" if count.spans else "Cost and groups are"
+    return f"{unknown} not told yet; the same call goes on sampling."

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import REACH
@@ -13,6 +14,10 @@ from verify_mcp.summaries.explain import expected_pages, explain_missing
 from verify_mcp.summaries.mirror_reader import MAX_STALENESS_WHILE_INCOMPLETE, CachedFigures
 from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
 from verify_mcp.summaries.summary_context import SummaryContext
+
+
+def _finite(pages: float) -> float | None:
+    return None if pages == inf else pages
 
 
 class Fetcher:
@@ -63,6 +68,7 @@ class Fetcher:
             self._explain(left, progress, is_over=is_over),
             None if is_over else await self._budget.estimate_eta(),
             None if is_over else await self._budget.estimate_eta_exact(expected_pages(progress)),
+            None if is_over else _finite(expected_pages(progress)),
             sum(part.skipped for part in progress),
         )
 

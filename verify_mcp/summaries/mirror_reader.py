@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from verify_mcp.domain import tallies as tallies_module
-from verify_mcp.domain.tallies import Tallies
-from verify_mcp.domain.windows import Window, gaps
+from verify_mcp.domain.tallies import Tallies, Tally
+from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
 from verify_mcp.summaries.count_result import CountScope
 from verify_mcp.summaries.query import SummaryQuery
+from verify_mcp.summaries.span_counter import SpanScope
+from verify_mcp.summaries.time_spans import local_spans, time_unit
 
 MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
@@ -56,6 +58,17 @@ class MirrorReader:
         as_of = min(at, now if query.is_end_pinned else window.end)
         return CachedFigures(window, parts, tallies, as_of, now)
 
+    async def covers(self, window: Window) -> bool:
+        """Whether the mirror answers the query in all of a window."""
+        session_filter = self._query.session_filter
+        if not session_filter.answerable_from_mirror():
+            return False
+        parts, _ = await self._mirror.cached_windows(
+            self._scope, window, MAX_STALENESS_WHILE_INCOMPLETE
+        )
+        known = await self._mirror.windows_of_known_text(self._scope, session_filter, parts)
+        return not gaps(window, known)
+
     async def read_older(self) -> CachedFigures | None:
         """What is cached when older parts are missing, which are fetched first; else None.
 
@@ -92,6 +105,27 @@ class MirrorReader:
             return {}
         parts, _ = await self._mirror.cached_windows(self._scope, window, timedelta(0))
         return await self.tally(parts, query.group_by) or {}
+
+    async def span_scope(self, window: Window) -> SpanScope | None:
+        """The days or hours to count of a window; None where the query has no countable ones."""
+        query = self._query
+        unit = time_unit(query.group_by)
+        spans = local_spans(window, unit, query.zone) if unit else ()
+        if not unit or not spans:
+            return None
+        nothing = SpanScope(spans, (None,) * len(spans))
+        if not query.session_filter.answerable_from_mirror():
+            return nothing
+        parts, _ = await self._mirror.cached_windows(self._scope, window, timedelta(0))
+        parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
+        covered = {span.label: span.window for span in spans if covers(span.window, parts)}
+        tallies = await self.tally(list(covered.values()), (unit,))
+        if tallies is None:
+            return nothing
+        known = (
+            tallies.get((span.label,), Tally()) if span.label in covered else None for span in spans
+        )
+        return SpanScope(spans, tuple(known))
 
     async def groups_around(self, scope: CountScope) -> Tallies | None:
         """The groups of the sessions around the window counted; None when they are gone."""

@@ -8,12 +8,22 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import explain_reach
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
+from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import CountResult
 
 DEFAULT_MAX_REQUESTS = 20
-"""Requests that a summary may take unless the caller says otherwise: one minute's quota."""
+"""Requests that a summary may take at most unless the caller says otherwise."""
+RESERVED_REQUESTS = 4
+"""Requests of the quota that a summary leaves for the next question unless the caller says how
+many it may take."""
 RESUME_TOLERANCE = timedelta(seconds=2)
 """How far a relative window of a repeated call may be from where the clock moved it."""
+
+
+def default_max_requests(rate: Rate) -> int:
+    """Requests that a summary may take where the caller does not say."""
+    share = max(rate.requests - RESERVED_REQUESTS, rate.requests // 2, 1)
+    return min(DEFAULT_MAX_REQUESTS, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +39,13 @@ class SummaryQuery:
     is_end_pinned: bool
     group_by: tuple[str, ...] = ()
     zone: tzinfo = UTC
-    max_requests: int = DEFAULT_MAX_REQUESTS
+    max_requests: int | None = None
+    """Requests that the caller allows; None leaves a few of the quota for the next question."""
+
+    @property
+    def is_generous(self) -> bool:
+        """Whether the caller allows more requests than the default."""
+        return self.max_requests is not None and self.max_requests > DEFAULT_MAX_REQUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,8 @@ class SummaryResult:
     eta_s: float | None = None
     eta_exact_s: float | None = None
     """Seconds until repeated calls can have an exact answer, at the present quota."""
+    pages_left: float | None = None
+    """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""

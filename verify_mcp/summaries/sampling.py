@@ -60,6 +60,19 @@ class StratifiedSample:
     offsets: tuple[int, ...]
     """All other pages, in the order in which to draw them."""
 
+    def with_known(self, pages: Collection[int]) -> "StratifiedSample":
+        """The same where some pages were chosen and not drawn: they stand for themselves only."""
+        chosen = [page for page in pages if page in self.offsets]
+        if not chosen:
+            return self
+        strata = (tuple(page for page in stratum if page not in chosen) for stratum in self.strata)
+        return StratifiedSample(
+            self.total,
+            tuple(sorted({*self.known_offsets, *chosen})),
+            tuple(stratum for stratum in strata if stratum),
+            tuple(page for page in self.offsets if page not in chosen),
+        )
+
     def resized(
         self, total: int, seen: Collection[int], random: Callable[[], float]
     ) -> "StratifiedSample":

@@ -27,7 +27,7 @@ from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS
 from verify_mcp.summaries.explain import expected_pages
 from verify_mcp.summaries.mirror_reader import CachedFigures
-from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS, SummaryQuery, SummaryResult
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
 MAX_FETCH_SHARE, MAX_FETCH_SHARE_GENEROUS = 0.6, 3
 """The most pages to fetch rather than count, as a multiple of the requests left.
@@ -128,7 +128,7 @@ class TakeFirstSteps:
         left = [
             backfill.progress for backfill in dropwhile(lambda backfill: backfill.done, backfills)
         ]
-        if not left or is_affordable(left, requests_left, self.query.max_requests):
+        if not left or is_affordable(left, requests_left, is_generous=self.query.is_generous):
             return Fetch(self.query, self.cached, tuple(backfills), self.is_older)
         return ReadAgain(self.query, self.cached, tuple(backfills), self.is_older)
 
@@ -241,12 +241,11 @@ State = (
 
 
 def is_affordable(
-    progress: Sequence[BackfillProgress], requests_left: int, max_requests: int
+    progress: Sequence[BackfillProgress], requests_left: int, *, is_generous: bool
 ) -> bool:
     """Whether fetching all that is missing can be afforded, as far as one page tells."""
     if progress[0].is_stopped:
         return True  # no other request can be sent either way
-    is_generous = max_requests > DEFAULT_MAX_REQUESTS
     share = MAX_FETCH_SHARE_GENEROUS if is_generous else MAX_FETCH_SHARE
     return expected_pages(progress) <= requests_left * share
 

@@ -27,16 +27,9 @@ class StatusCounts:
         """The search of a status that was begun."""
         return self._searches[status]
 
-    def add_page(self, status: str, offset: int, page: Page) -> None:
-        """Note a page of a status."""
-        times = [session.created for session in page.sessions]
-        self._searches[status] = self._searches[status].with_page(
-            offset, page.received, min(times, default=None), max(times, default=None)
-        )
-
-    def add_refusal(self, status: str, offset: int) -> None:
-        """Note that the API refuses to go as deep."""
-        self._searches[status] = self._searches[status].with_refusal(offset)
+    def store(self, status: str, search: CountSearch) -> None:
+        """Take over how far the search of a status has come."""
+        self._searches[status] = search
 
     def begin(self, status: str, total: int, pages: Iterable[Page]) -> None:
         """Begin the search of a status, if it is not begun: `total` and the pages let one guess."""

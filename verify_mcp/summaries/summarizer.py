@@ -3,10 +3,8 @@
 A result is never silently partial: what it does not cover is in `missing`.
 """
 
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.counter import SessionCounter
 from verify_mcp.summaries.fetcher import Fetcher
@@ -44,26 +42,10 @@ class Summarizer:
 
     async def run(self) -> SummaryResult:
         """The result. Raises ApiError when the API fails and nothing is cached."""
-        await self._check_clock()
         state: State = LookForJob(self._query)
         while not isinstance(state, Answer):
             state = await self._advance(state)
         return state.result
-
-    async def _check_clock(self) -> None:
-        """Compare clocks if this one seems to be slow: the end of the window is now by the API's.
-
-        It seems so if the window has no length or stored sessions are of the future. The tool runs
-        anew after a reply with another time.
-        """
-        if not self._query.is_end_pinned and await self._seems_slow():
-            request = PageRequest(SessionFilter(), limit=1, offset=0)
-            await self._mirror.fetch(request, call=self._budget.call)
-
-    async def _seems_slow(self) -> bool:
-        if not self._query.window.length:
-            return not self._mirror.gateway.api_clock.is_compared
-        return await self._mirror.is_behind_store(self._query.session_filter.subaccount or "")
 
     async def _advance(self, state: State) -> State:
         """Do what a state names, and go on to the next one."""
@@ -89,7 +71,7 @@ class Summarizer:
     async def _count(self, state: LookForJob | ResumeCount | StartCount | Count) -> State:
         match state:
             case LookForJob():
-                job = self._counter.resumable_job()
+                job = await self._counter.find_job()
                 return state.next(job, self._budget.requests_left())
             case ResumeCount():
                 return await self._resume_count(state)

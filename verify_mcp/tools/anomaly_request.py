@@ -44,9 +44,7 @@ ANOMALY_ARGUMENTS = (
         "array",
         {"items": {"type": "string", "enum": list(KINDS)}},
     ),
-    Argument(
-        "baseline", "Time before it to compare with (default 28d).", parse_baseline_length
-    ),
+    Argument("baseline", "Time before it to compare with (default 28d).", parse_baseline_length),
     *(
         replace(rule, description=_BRIEF.get(rule.name, ""), extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS

@@ -7,9 +7,13 @@ from typing import Any
 from mcp_types import Tool, ToolAnnotations
 
 from verify_mcp.context import AppContext
+from verify_mcp.domain.filters import TIME_FILTERS
+from verify_mcp.domain.times import is_relative_time
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.tools.arguments import Argument, input_schema
 
+ENDS = ("session_time", "session_time__lt", "session_time__lte")
+"""The arguments that end a window before now."""
 RawArguments = Mapping[str, object] | None
 
 
@@ -28,6 +32,14 @@ class ToolDefinition:
     handler: Callable[[AppContext, RawArguments, CallContext], Awaitable[dict[str, Any]]]
     chart_uri: str = ""
     """The URI of the page that shows its answers as a chart, "" when there is none."""
+
+    def depends_on_clock(self, arguments: RawArguments) -> bool:
+        """Whether a call is about a window that begins or ends at an instant relative to now."""
+        names = {argument.name for argument in self.arguments} & TIME_FILTERS
+        times = {name: str((arguments or {}).get(name) or "") for name in names}
+        has_end = any(times.get(name) for name in ENDS)
+        is_relative = any(map(is_relative_time, times.values()))
+        return bool(names) and (is_relative or not has_end)
 
     def tool(self) -> Tool:
         """The tool's definition on the wire."""

@@ -13,10 +13,14 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.times import format_time
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.rate_limiter import RateLimiter
+from verify_mcp.settings import Settings
 from verify_mcp.tools.arguments import ParseContext
 from verify_mcp.tools.formatting import (
     ceil_seconds,
 )
+
+MADE_UP = "made up (sandbox)"
+"""What `data` says in the answers of a sandbox; a real account's answers have no such field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,14 @@ class AnswerMeta:
 def to_json(answer: Mapping[str, Any]) -> str:
     """An answer as the JSON text of its content block."""
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+
+
+def mark_made_up(answer: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """The answer, with a field that says so when its data are a sandbox's."""
+    if not settings.sandbox:
+        return dict(answer)
+    first = {name: value for name, value in answer.items() if name == "complete"}
+    return {**first, "data": MADE_UP, **answer}
 
 
 def pending_fields(eta_s: float) -> dict[str, Any]:
@@ -68,4 +80,5 @@ def parse_context(app: AppContext) -> ParseContext:
 async def answer_meta(app: AppContext, limiter: RateLimiter, call: CallContext) -> AnswerMeta:
     """The time, the requests sent and the slots left after a call."""
     status = await limiter.status()
-    return AnswerMeta(app.now(), call.requests_sent, status.left)
+    now = app.now() if call.requests_sent else await app.mirror.confirmed_now()
+    return AnswerMeta(now, call.requests_sent, status.left)

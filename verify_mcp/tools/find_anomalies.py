@@ -50,8 +50,8 @@ FIND_ANOMALIES = ToolDefinition(
     "find_verify_anomalies",
     "Find what stands out in Plivo Verify",
     "What stands out among Plivo Verify sessions against the time before, each with begin, size, "
-    "cost, `at_stake` (spent for nothing), `chance` (of any such finding by accident) and what looks "
-    "alike. Filters as in summarize.",
+    "cost, `at_stake` (spent for nothing), `chance` (of any such finding by accident) and what "
+    "looks alike. Filters as in summarize.",
     ANOMALY_ARGUMENTS,
     {
         "complete": "boolean",

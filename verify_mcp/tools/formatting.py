@@ -4,11 +4,13 @@ Times are UTC without fractions, money is the exact decimal. A text that came fr
 only where it is data, never in a sentence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from verify_mcp.domain import phones
 from verify_mcp.domain.api_limits import ATTEMPT_STATUSES, CHANNELS
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Attempt, Session
 from verify_mcp.domain.times import format_time, format_time_short
 
@@ -55,6 +57,16 @@ def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
         "charge": format_money(session.charge(attempt)),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def group_labels(
+    by: Sequence[str], key: GroupKey, format_recipient: RecipientFormatter
+) -> list[str]:
+    """A group's key as the first cells of its row."""
+    forms = {"recipient": format_recipient, "prefix": phones.format_number}
+    return [
+        forms[group](name) if group in forms else name for group, name in zip(by, key, strict=True)
+    ]
 
 
 def session_sentence(session: Session) -> str:

@@ -1,8 +1,10 @@
 """The list of tools, and the running of one: the only place that turns an error into an answer."""
 
 import logging
+from contextlib import suppress
 from typing import Any
 
+import anyio
 from mcp import MCPError
 from mcp_types import (
     INVALID_PARAMS,
@@ -15,9 +17,11 @@ from mcp_types import (
 
 from verify_mcp import metrics
 from verify_mcp.context import AppContext
+from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.receipts import CLOCK_TOLERANCE
 from verify_mcp.errors import VerifyError
 from verify_mcp.plivo.call import CallContext
+from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.tools import envelope
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import RequestContext
@@ -28,6 +32,7 @@ from verify_mcp.tools.progress import report_progress
 from verify_mcp.tools.status import GET_STATUS
 from verify_mcp.tools.summarize_sessions import SUMMARIZE_SESSIONS
 
+MAX_CLOCK_CHECK_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
 TOOLS = (LIST_SESSIONS, SUMMARIZE_SESSIONS, FIND_ANOMALIES, GET_SESSION, GET_STATUS)
@@ -76,9 +81,26 @@ async def _call_handler(
     clock = app.api_clock
     offset = clock.offset
     answer = await definition.handler(app, arguments, call)
-    if abs(clock.offset - offset) > CLOCK_TOLERANCE:
+    if definition.depends_on_clock(arguments) and not clock.is_checked:
+        await _check_clock(app, call)
         answer = await definition.handler(app, arguments, call)
-    return answer
+    elif abs(clock.offset - offset) > CLOCK_TOLERANCE:
+        answer = await definition.handler(app, arguments, call)
+    return envelope.mark_made_up(answer, app.settings)
+
+
+async def _check_clock(app: AppContext, call: CallContext) -> None:
+    """Send one request, once in a process, so that its reply shows the API's time.
+
+    An answer that needs no request would otherwise rest on this machine's clock, which may be
+    wrong. Without a free slot or a reply within seconds, the clock is taken as it is.
+    """
+    if not (await app.gateway.list_limiter.status()).left:
+        return
+    app.api_clock.is_checked = True
+    request = PageRequest(SessionFilter(), limit=1, offset=0)
+    with suppress(VerifyError), anyio.move_on_after(MAX_CLOCK_CHECK_SECONDS):
+        await app.gateway.list_sessions(request, call=call)
 
 
 def _error_result(message: str) -> CallToolResult:

@@ -20,6 +20,7 @@ from verify_mcp.tools.arguments import (
 )
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import parse_context
+from verify_mcp.tools.formatting import ceil_seconds
 
 STATUS_ARGUMENTS = (
     Argument(
@@ -63,6 +64,7 @@ async def server_status(app: AppContext, about: str) -> dict[str, Any]:
         answer["quota"] = await _rate_limit_fields(app)
     if about in ("all", "mirror"):
         answer["mirror"] = await _mirror_fields(app, SHORT_RUNS if about == "all" else MAX_RUNS)
+        answer |= await _background_fields(app)
     if about in ("all", "settings"):
         answer["settings"] = _settings_fields(app)
     return {**answer, "problems": _problems(app)}
@@ -95,6 +97,14 @@ async def _mirror_fields(app: AppContext, most: int) -> dict[str, Any]:
         "bytes": await app.database.size(),
         "place": app.database.location,
     }
+
+
+async def _background_fields(app: AppContext) -> dict[str, Any]:
+    """What is completed in the background, if anything is."""
+    status = await app.background.status()
+    if status is None:
+        return {}
+    return {"background": {"windows": status.windows, "done_in_s": ceil_seconds(status.eta_s)}}
 
 
 @dataclass(frozen=True, slots=True)

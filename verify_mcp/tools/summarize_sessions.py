@@ -10,16 +10,27 @@ from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.query import SummaryQuery, out_of_reach_result
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools import chart_page, summary_answer
+from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
-from verify_mcp.tools.summary_request import SUMMARIZE_ARGUMENTS, parse_summarize
+from verify_mcp.tools.summary_request import (
+    SUMMARIZE_ARGUMENTS,
+    SummarizeRequest,
+    parse_summarize,
+)
 
 
 async def summarize_verify_sessions(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    request = parse_summarize(arguments, parse_context(app))
+    return await summarize(app, parse_summarize(arguments, parse_context(app)), call)
+
+
+async def summarize(
+    app: AppContext, request: SummarizeRequest, call: CallContext
+) -> dict[str, Any]:
+    """The answer of a parsed call; with `max_requests=0`, from what earlier calls fetched."""
     request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
     now = app.now()
     end = min(request.end or now, now.replace(microsecond=0))
@@ -35,7 +46,7 @@ async def summarize_verify_sessions(
             request.zone,
             request.max_requests,
         )
-        result = await Summarizer(app, query, call).run()
+        result = await complete_later(app, query, await Summarizer(app, query, call).run())
     else:
         result = out_of_reach_result(Window(request.start, end), now)
     meta = await answer_meta(app, app.gateway.list_limiter, call)

@@ -46,7 +46,7 @@ SUMMARIZE_ARGUMENTS = (
     ),
     Argument(
         "max_requests",
-        f"API requests to spend, 1 to {MAX_REQUESTS} (default {DEFAULT_MAX_REQUESTS}).",
+        f"API requests to spend, 1 to {MAX_REQUESTS} (default: all of a minute but 4).",
         parse_integer(1, MAX_REQUESTS, DEFAULT_MAX_REQUESTS),
         "integer",
         {"minimum": 1, "maximum": MAX_REQUESTS},
@@ -63,7 +63,7 @@ class SummarizeRequest:
     end: datetime | None
     group_by: tuple[str, ...]
     zone: ZoneInfo
-    max_requests: int
+    max_requests: int | None = None
     recipient_echo: str = ""
     """The recipient as `applied` repeats it."""
 
@@ -75,7 +75,7 @@ def parse_summarize(
     values = parse(SUMMARIZE_ARGUMENTS, arguments, context)
     by = values.pop("group_by", ())
     zone = values.pop("time_zone", context.zone)
-    most = values.pop("max_requests", DEFAULT_MAX_REQUESTS)
+    most = values.pop("max_requests", None)
     SessionFilter(**values).validate(now=context.now)
     end = values.pop("session_time__lt", None)
     start = values.pop("session_time__gte", None) or (end or context.now) - DEFAULT_WINDOW

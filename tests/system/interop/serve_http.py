@@ -27,7 +27,7 @@ class Announced(uvicorn.Server):
 
 async def main() -> None:
     settings, app = sandbox()
-    server = build_server(partial(open_context, settings, app=app))
+    server = build_server(partial(open_context, settings, app=app), sandbox=True)
     web = server.streamable_http_app()
     config = uvicorn.Config(web, host="127.0.0.1", port=0, log_level="warning")
     await Announced(config).serve()

@@ -1,0 +1,1 @@
+"""Work of the server between two calls: completes windows, and keeps the newest days covered."""

@@ -1,0 +1,168 @@
+"""The background work of one account in this process, and what answers may promise about it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+
+import anyio
+
+from verify_mcp.background.completion import CompletionWorker
+from verify_mcp.background.forecast import seconds_for
+from verify_mcp.background.lease import Lease
+from verify_mcp.background.leased_loop import LeasedLoop
+from verify_mcp.background.unfinished_windows import (
+    UnfinishedWindow,
+    UnfinishedWindows,
+    expected_requests,
+)
+from verify_mcp.clock import Clock
+from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.tallies import total
+from verify_mcp.domain.windows import Window, gaps
+from verify_mcp.errors import DatabaseUnavailable
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.plivo.rate_limiter import RateLimiter
+from verify_mcp.settings import Settings
+
+MIN_SESSIONS = 50
+"""Stored sessions from which it is estimated how many a window has."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCompletion:
+    """A window that is completed in the background.
+
+    `eta_s` is the seconds until all `requests` are made, None while their number is not known.
+    Only `max_requests` of them are made before the question is asked again.
+    """
+
+    eta_s: float | None
+    requests: int | None
+    max_requests: int
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether more requests are needed than are made for one question."""
+        return self.requests is not None and self.requests > self.max_requests
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundStatus:
+    """How many windows are still to be completed, and the seconds until they are."""
+
+    windows: int
+    eta_s: float
+
+
+class Background:
+    """Completes windows of one account while it runs; answers promise nothing while it does not."""
+
+    def __init__(self, mirror: Mirror, clock: Clock, settings: Settings) -> None:
+        self._mirror = mirror
+        self._settings = settings
+        self._windows: UnfinishedWindows | None = None
+        self._loops: list[LeasedLoop] = []
+        self._scope = anyio.CancelScope()
+        self.is_running = False
+        store = mirror.store
+        if store is not None and settings.ahead:
+            self._windows = UnfinishedWindows(store.database, store.account)
+            worker = CompletionWorker(mirror, self._windows, clock)
+            lease = Lease(store.database, f"{store.account}:completion")
+            self._loops.append(LeasedLoop(lease, worker.step, clock))
+
+    async def run(self) -> None:
+        """Do the work until it is stopped or cancelled."""
+        self.is_running = self._windows is not None
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    for loop in self._loops:
+                        tasks.start_soon(loop.run)
+        finally:
+            self.is_running = False
+
+    async def step(self) -> float:
+        """One step of each kind of work; the seconds until the next one."""
+        self.is_running = self._windows is not None
+        return min([await loop.step() for loop in self._loops])
+
+    def stop(self) -> None:
+        """Cancel the work at once."""
+        self.is_running = False
+        self._scope.cancel()
+
+    async def complete(
+        self, session_filter: SessionFilter, window: Window, pages: float | None
+    ) -> PlannedCompletion | None:
+        """Have a window completed in which `pages` are missing (None: not known).
+
+        None when it is not: no work is done here, the mirror cannot answer the filter, or the
+        sessions of the whole window take more requests than are made for one question.
+        """
+        if self._windows is None or not self.is_running:
+            return None
+        scope, is_filtered = session_filter.subaccount or "", not session_filter.is_unfiltered()
+        if not session_filter.answerable_from_mirror():
+            return None
+        try:
+            if is_filtered:
+                pages = await self._estimate_pages(scope, window)
+            requests = None if pages is None else max(1, ceil(pages))
+            if is_filtered and requests is not None and requests > self._settings.ahead:
+                return None
+            return await self._plan(scope, window, requests, is_filtered=is_filtered)
+        except DatabaseUnavailable:
+            return None
+
+    async def status(self) -> BackgroundStatus | None:
+        """What is under way in any process; None when nothing is."""
+        if self._windows is None:
+            return None
+        try:
+            present = await self._windows.read(self._mirror.now())
+        except DatabaseUnavailable:
+            return None
+        if not present:
+            return None
+        return BackgroundStatus(len(present), await self._seconds_for(expected_requests(present)))
+
+    async def _plan(
+        self, scope: str, window: Window, requests: int | None, *, is_filtered: bool
+    ) -> PlannedCompletion | None:
+        assert self._windows is not None  # noqa: S101 - `complete` looked
+        most = self._settings.ahead
+        unfinished = UnfinishedWindow(
+            scope, window, self._mirror.now(), most, pages=requests, is_filtered=is_filtered
+        )
+        before = await self._windows.add(unfinished)
+        if before is None:
+            return None
+        for loop in self._loops:
+            loop.wake()
+        if requests is None:
+            return PlannedCompletion(None, None, most)
+        eta_s = await self._seconds_for(expected_requests(before) + requests)
+        return PlannedCompletion(eta_s, requests, most)
+
+    async def _seconds_for(self, requests: int) -> float:
+        limiter: RateLimiter = self._mirror.gateway.list_limiter
+        return seconds_for(requests, await limiter.status(), self._settings.rate_limit)
+
+    async def _estimate_pages(self, scope: str, window: Window) -> float | None:
+        """Pages of all sessions that are missing in a window, by how often they came elsewhere."""
+        store, now = self._mirror.store, self._mirror.now()
+        assert store is not None  # noqa: S101 - `complete` looked
+        covered = await store.cached_windows(scope, Window(now - REACH, now))
+        everything = SessionFilter(subaccount=scope or None)
+        sessions = total((await store.tally(everything, scope, covered, ())).values()).sessions
+        if sessions < MIN_SESSIONS:
+            return None
+        seconds = _seconds(covered)
+        missing = gaps(window, covered)
+        return sessions / seconds * _seconds(missing) / PAGE_SIZE + len(missing) / 2
+
+
+def _seconds(windows: tuple[Window, ...]) -> float:
+    return sum((window.length for window in windows), timedelta()).total_seconds()

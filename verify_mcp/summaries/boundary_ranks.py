@@ -1,0 +1,153 @@
+"""How many sessions were created at certain instants or later, from pages at any offset.
+
+The list is in order of time, so a row's place in it is the number of sessions that are newer. A
+page that shows an instant between two of its rows gives the number exactly, and every other page
+bounds it. The numbers of two instants differ by the sessions of the time between them.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from math import hypot, sqrt
+
+from verify_mcp.domain.api_limits import PAGE_SIZE
+from verify_mcp.domain.windows import Window
+
+_DRIFT = 0.25
+"""How far the sessions of a gap may be from evenly spread, as a part of them, in the middle."""
+_MIN_SHARE = 0.02
+"""The part of a gap that a probe leaves on either side, so that a burst does not stop a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryRank:
+    """So many sessions were created at `moment` or later: at least `low`, at most `high`.
+
+    `low_at` is the creation time of the session before place `low`, `high_at` of that at `high`,
+    or the end and the start of the window where there is none.
+    """
+
+    moment: datetime
+    low: int
+    high: int
+    low_at: datetime
+    high_at: datetime
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the number is known."""
+        return self.low == self.high
+
+    @property
+    def share(self) -> float:
+        """Which part of the time between the two sessions lies after `moment`."""
+        length = self.low_at - self.high_at
+        return min(1.0, max(0.0, (self.low_at - self.moment) / length)) if length else 0.5
+
+    @property
+    def value(self) -> float:
+        """The likely number: the sessions between the two come evenly."""
+        return self.low + self.share * (self.high - self.low)
+
+    @property
+    def std_dev(self) -> float:
+        """How far the true number may be from the likely one."""
+        between, share = self.high - self.low, self.share
+        uneven = between * share * (1 - share)
+        return hypot(sqrt(max(0.0, uneven)), _DRIFT * uneven)
+
+    def with_row(self, place: int, created: datetime) -> "BoundaryRank":
+        """With one row of the list, which has so many sessions before it."""
+        if created >= self.moment:
+            if place + 1 <= self.low:
+                return self
+            return replace(self, low=place + 1, low_at=created)
+        return replace(self, high=place, high_at=created) if place < self.high else self
+
+    def moved(self, *, low: int, high: int) -> "BoundaryRank":
+        """With bounds that are known from elsewhere, where they are closer."""
+        return replace(self, low=max(self.low, low), high=min(self.high, high))
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryRanks:
+    """The ranks of instants of a window in which one filter has `total` sessions, oldest first."""
+
+    total: int
+    ranks: tuple[BoundaryRank, ...]
+
+    @classmethod
+    def begun(cls, window: Window, total: int, moments: Iterable[datetime]) -> "BoundaryRanks":
+        """Before any page is read: the ends of the window have their ranks."""
+        ranks = [
+            BoundaryRank(moment, 0, total, window.end, window.start)
+            for moment in moments
+            if window.start < moment < window.end
+        ]
+        first = BoundaryRank(window.start, total, total, window.start, window.start)
+        last = BoundaryRank(window.end, 0, 0, window.end, window.end)
+        return cls(total, (first, *ranks, last))
+
+    def with_page(self, offset: int, times: Sequence[datetime | None]) -> "BoundaryRanks":
+        """With one page: the creation times of its rows, newest first; others say nothing."""
+        rows = [(offset + index, time) for index, time in enumerate(times) if time]
+        if not rows or any(newer[1] < older[1] for newer, older in pairwise(rows)):
+            return self
+        return replace(self, ranks=tuple(_with_rows(rank, rows) for rank in self.ranks))
+
+    def with_known_spans(self, sessions: Sequence[int | None]) -> "BoundaryRanks":
+        """With the number of sessions between each two neighbours, None where it is not known."""
+        ranks = list(self.ranks)
+        for older in reversed(range(len(sessions))):
+            known = sessions[older]
+            if known is not None:
+                newer = ranks[older + 1]
+                ranks[older] = ranks[older].moved(low=newer.low + known, high=newer.high + known)
+        for older, known in enumerate(sessions):
+            if known is not None:
+                rank = ranks[older]
+                ranks[older + 1] = ranks[older + 1].moved(
+                    low=rank.low - known, high=rank.high - known
+                )
+        return replace(self, ranks=tuple(ranks))
+
+    @property
+    def is_contradictory(self) -> bool:
+        """Whether no number fits all rows: sessions came or went between two pages."""
+        return any(rank.low > rank.high for rank in self.ranks)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every rank is known."""
+        return all(rank.is_exact for rank in self.ranks)
+
+    def next_offset(self, read: Collection[int]) -> int | None:
+        """The page that narrows most of those not `read`; None when none narrows anything."""
+        for rank in sorted(self.ranks, key=lambda rank: -rank.std_dev):
+            if rank.low < rank.high and (offset := _probe(rank, read)) is not None:
+                return offset
+        return None
+
+
+def _with_rows(rank: BoundaryRank, rows: Sequence[tuple[int, datetime]]) -> BoundaryRank:
+    """The rank with those of some rows that are next to it."""
+    if rows[-1][1] >= rank.moment:
+        return rank.with_row(*rows[-1])
+    if rows[0][1] < rank.moment:
+        return rank.with_row(*rows[0])
+    first_older = next(index for index, row in enumerate(rows) if row[1] < rank.moment)
+    return rank.with_row(*rows[first_older - 1]).with_row(*rows[first_older])
+
+
+def _probe(rank: BoundaryRank, read: Collection[int]) -> int | None:
+    """The page not read yet that is nearest to the likely place of an instant."""
+    between = rank.high - rank.low
+    share = min(max(rank.share, _MIN_SHARE), 1 - _MIN_SHARE)
+    target = int(rank.low + share * between) // PAGE_SIZE
+    first, last = rank.low // PAGE_SIZE, (rank.high - 1) // PAGE_SIZE
+    for step in range(last - first + 1):
+        for page in (target - step, target + step):
+            if first <= page <= last and page * PAGE_SIZE not in read:
+                return page * PAGE_SIZE
+    return None
