@@ -135,8 +135,8 @@ def main() -> int:
             true = month.steps.moment(fault.first)
             clearest = min(hits, key=lambda one: one.chance)
             placed[name].append(abs((clearest.window.start - true) / HOUR))
-            assert clearest.begin
-            within[name].append(clearest.begin.start <= true <= clearest.begin.end)
+            begin = clearest.begin or clearest.window
+            within[name].append(begin.start <= true <= begin.end)
         other.update(one.kind for one in findings if not is_of(one, fault, month))
     print(f"{options.months} months in {time.perf_counter() - begun:.0f} s")
     print("quiet findings", dict(quiet), f"{30 * quiet.total() / options.months:.2f} in 30 days")

@@ -96,7 +96,7 @@ def busyness(hours: np.ndarray) -> np.ndarray:
 
 
 def make_month(random: np.random.Generator, fault: Fault | None = None, busy: float = 1.0) -> Month:
-    """A month, with a fault of delivery or none; `busy` multiplies the faulty network's sessions."""
+    """A month, with a fault or none; `busy` multiplies the sessions of its network."""
     month = Month(random)
     count = len(NETWORKS)
     share = np.array([network[2] for network in NETWORKS])

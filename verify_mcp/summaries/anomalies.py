@@ -1,5 +1,6 @@
 """What stands out in a window, or why that cannot be said."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from verify_mcp.domain.api_limits import REACH
@@ -39,10 +40,7 @@ async def find_anomalies(
         sessions = await search.count_sessions()
     except DatabaseUnavailable:
         return _nothing(query, now, NO_DATABASE)
-    return AnomalyResult(
-        known.now, known.past, findings, known.as_of, query.kinds, sessions, known.why,
-        known.eta_s, known.skipped,
-    )  # fmt: skip
+    return replace(_result(query, known, known.why), findings=findings, sessions=sessions)
 
 
 def out_of_reach_anomalies(window: Window, baseline: timedelta, now: datetime) -> AnomalyResult:
@@ -67,8 +65,17 @@ def _explain_unknown(known: Known) -> str:
 
 
 def _result(query: AnomalyQuery, known: Known, why: str) -> AnomalyResult:
+    """What was looked at, without findings."""
     return AnomalyResult(
-        known.now, known.past, None, known.as_of, query.kinds, 0, why, known.eta_s, known.skipped
+        known.now,
+        known.past,
+        None,
+        known.as_of,
+        query.kinds,
+        why=why,
+        eta_s=known.eta_s,
+        pages_left=known.pages_left,
+        skipped=known.skipped,
     )
 
 

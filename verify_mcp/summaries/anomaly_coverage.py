@@ -24,6 +24,7 @@ class Known:
     as_of: datetime
     why: str = ""
     eta_s: float | None = None
+    pages_left: float | None = None
     skipped: int = 0
 
 
@@ -44,13 +45,13 @@ class CoverageReader:
         """What is known, after fetching. Raises ApiError when it fails and nothing is known."""
         query = self._query
         result = await self._fetch(query.window, is_end_pinned=query.is_end_pinned)
-        now, as_of = await self._known(Window(query.window.start, result.window.end))
-        past, _ = await self._known(query.past())
+        now, as_of = await self._read_known(Window(query.window.start, result.window.end))
+        past, _ = await self._read_known(query.past())
         if past.length < now.window.length and not result.missing:
             result = await self._fetch_past(result)
-            past, _ = await self._known(query.past())
+            past, _ = await self._read_known(query.past())
         as_of = min(as_of, result.as_of)
-        return Known(now, past, as_of, result.why, result.eta_s, result.skipped)
+        return Known(now, past, as_of, result.why, result.eta_s, result.pages_left, result.skipped)
 
     async def _fetch_past(self, result: SummaryResult) -> SummaryResult:
         """Fetch as much of the past as the window is long: less is no measure of it."""
@@ -62,6 +63,7 @@ class CoverageReader:
             result,
             why=fetched.why,
             eta_s=fetched.eta_s,
+            pages_left=fetched.pages_left,
             as_of=min(result.as_of, fetched.as_of),
             skipped=result.skipped + fetched.skipped,
         )
@@ -83,7 +85,7 @@ class CoverageReader:
             raise failure
         return result
 
-    async def _known(self, window: Window) -> tuple[LookedAt, datetime]:
+    async def _read_known(self, window: Window) -> tuple[LookedAt, datetime]:
         """The parts of a window whose sessions the mirror has, and when the oldest was read."""
         mirror = self._app.mirror
         parts, at = await mirror.cached_windows(self._scope, window, MAX_STALENESS_WHILE_INCOMPLETE)

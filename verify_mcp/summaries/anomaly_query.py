@@ -73,4 +73,6 @@ class AnomalyResult:
     sessions: int = 0
     why: str = ""
     eta_s: float | None = None
+    pages_left: float | None = None
+    """The requests that the missing part may take; None when that is not known."""
     skipped: int = 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from verify_mcp.context import AppContext
+from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
@@ -11,6 +12,7 @@ from verify_mcp.summaries.anomalies import find_anomalies, out_of_reach_anomalie
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, AnomalyResult
 from verify_mcp.tools.anomaly_answer import anomaly_answer
 from verify_mcp.tools.anomaly_request import ANOMALY_ARGUMENTS, AnomalyRequest, parse_anomalies
+from verify_mcp.tools.completed_later import explain_completion
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
 
@@ -22,7 +24,7 @@ async def find_verify_anomalies(
     request = parse_anomalies(arguments, parse_context(app))
     session_filter = await app.recipients.resolve(request.summary.session_filter)
     request = replace(request, summary=replace(request.summary, session_filter=session_filter))
-    result = await search(app, request, call)
+    result = await _complete_later(app, request, await search(app, request, call))
     meta = await answer_meta(app, app.gateway.list_limiter, call)
     formatter = None if app.recipients.are_masked else app.recipients.format
     return anomaly_answer(request, result, meta, formatter)
@@ -44,6 +46,23 @@ async def search(app: AppContext, request: AnomalyRequest, call: CallContext) ->
         summary.max_requests,
     )
     return await find_anomalies(app, query, call)
+
+
+async def _complete_later(
+    app: AppContext, request: AnomalyRequest, result: AnomalyResult
+) -> AnomalyResult:
+    """Have what is missing completed in the background, and say so in the result."""
+    if result.eta_s is None:
+        return result
+    past, now = result.past.window, result.now.window
+    nearest = Window(max(past.start, now.start - now.length), now.start)
+    missing = now if result.now.missing else nearest
+    session_filter = SessionFilter(subaccount=request.summary.session_filter.subaccount)
+    completion = await app.background.complete(session_filter, missing, result.pages_left)
+    if completion is None:
+        return result
+    why = explain_completion(result.why, completion)
+    return replace(result, why=why, eta_s=completion.eta_s or result.eta_s)
 
 
 FIND_ANOMALIES = ToolDefinition(
