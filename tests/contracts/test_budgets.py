@@ -45,19 +45,19 @@ async def test_a_session_with_three_attempts_costs_at_most_260() -> None:
     assert cost(answer) <= 260
 
 
-async def test_r71_whole_definitions_cost_at_most_2000() -> None:
+async def test_r71_whole_definitions_cost_at_most_2600() -> None:
     """All that a client is sent, output schemas and annotations as well."""
     async with connect(None) as client:
         tools = (await client.list_tools()).tools
     texts = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
-    assert sum(map(tokens, texts)) <= 2000
+    assert sum(map(tokens, texts)) <= 2600
 
 
-async def test_all_definitions_together_cost_at_most_1500() -> None:
+async def test_all_definitions_together_cost_at_most_2000() -> None:
     async with connect(None) as client:
         tools = (await client.list_tools()).tools
     texts = [f"{tool.name}{tool.description}{json.dumps(tool.input_schema)}" for tool in tools]
-    assert sum(map(tokens, texts)) <= 1500
+    assert sum(map(tokens, texts)) <= 2000
 
 
 def test_the_instructions_stay_short() -> None:
