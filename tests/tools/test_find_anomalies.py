@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -26,12 +25,8 @@ from tests.support.client import (
     uuid,
 )
 from tests.support.databases import Place
-from verify_mcp.database.resilient import ResilientDatabase
-from verify_mcp.domain.payloads import parse_session
-from verify_mcp.domain.windows import Window
-from verify_mcp.emulator import SANDBOX_AUTH_ID, SessionRecord, generate
-from verify_mcp.emulator.payloads import session as payload
-from verify_mcp.mirror.store import Store
+from tests.support.mirror import hold
+from verify_mcp.emulator import SessionRecord, generate
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -42,22 +37,6 @@ BUDGET = 600
 
 async def find(client: Client, **arguments: Any) -> dict[str, Any]:
     return await call_tool(client, "find_verify_anomalies", arguments)
-
-
-async def hold(url: str, records: Iterable[SessionRecord], days: int = 40) -> None:
-    """Keep the sessions of so many days in a database, as if they had just been fetched."""
-    window = Window(NOW - timedelta(days=days), NOW)
-    made = [record for record in records if record.created_at in window]
-    sessions = [
-        parse_session(
-            json.dumps(payload(record, NOW, endpoint="list", shape="rich", casing="docs")).encode()
-        )
-        for record in sorted(made, key=lambda record: record.created_at, reverse=True)
-    ]
-    access = ResilientDatabase(url, clock=monotonic, on_problem=pytest.fail)
-    store = Store(access, SANDBOX_AUTH_ID, settle=timedelta(hours=1))
-    await store.save(sessions, "", window, NOW, walked=NOW)
-    access.close()
 
 
 @asynccontextmanager

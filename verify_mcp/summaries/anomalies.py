@@ -8,7 +8,7 @@ from verify_mcp.domain.reach import explain_reach
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.anomaly_coverage import CoverageReader, Known
+from verify_mcp.summaries.anomaly_coverage import CoverageReader, Known, is_enough
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, AnomalyResult, LookedAt
 from verify_mcp.summaries.anomaly_search import AnomalySearch
 from verify_mcp.summaries.summary_context import SummaryContext
@@ -54,7 +54,7 @@ def _explain_unknown(known: Known) -> str:
     """Why nothing can be compared, empty when it can."""
     if not known.now.parts:
         return known.why or "Nothing of the window is known yet; the same call goes on."
-    if known.past.length >= known.now.length:
+    if is_enough(known.past, known.now.length):
         return ""
     hours = known.past.length / timedelta(hours=1)
     needed = known.now.window.length / timedelta(hours=1)

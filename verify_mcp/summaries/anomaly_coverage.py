@@ -1,7 +1,7 @@
 """What is known of a window and of the time before it: fetched where the mirror lacks it."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window, overlap
@@ -13,6 +13,9 @@ from verify_mcp.summaries.fetcher import Fetcher
 from verify_mcp.summaries.mirror_reader import MAX_STALENESS_WHILE_INCOMPLETE, MirrorReader
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 from verify_mcp.summaries.summary_context import SummaryContext
+
+MIN_PAST = 0.99
+"""The known past must be so long, as a part of the window, to be compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,9 @@ class CoverageReader:
         query = self._query
         result = await self._fetch(query.window, is_end_pinned=query.is_end_pinned)
         now, as_of = await self._read_known(Window(query.window.start, result.window.end))
+        now = now if query.is_end_pinned else _without_newest(now)
         past, _ = await self._read_known(query.past())
-        if past.length < now.window.length and not result.missing:
+        if not is_enough(past, now.window.length) and not result.missing:
             result = await self._fetch_past(result)
             past, _ = await self._read_known(query.past())
         as_of = min(as_of, result.as_of)
@@ -92,3 +96,16 @@ class CoverageReader:
         parts = await mirror.windows_of_known_text(self._scope, self._query.session_filter, parts)
         inside = tuple(part for each in parts if (part := overlap(each, window)))
         return LookedAt(window, inside), at
+
+
+def is_enough(past: LookedAt, length: timedelta) -> bool:
+    """Whether so much of the past is known that a window of this length can be compared with it."""
+    return past.length >= MIN_PAST * length
+
+
+def _without_newest(now: LookedAt) -> LookedAt:
+    """The window up to the newest session known, where only moments are missing after it."""
+    window = now.window
+    if not now.parts or window.end - now.parts[-1].end > MAX_STALENESS:
+        return now
+    return LookedAt(Window(window.start, now.parts[-1].end), now.parts)

@@ -42,8 +42,8 @@ def finding_row(
     return [
         finding.kind,
         _place(reported, format_recipient),
-        _format_minute(finding.window.start),
-        _format_minute(finding.window.end, up=True),
+        format_minute(finding.window.start),
+        format_minute(finding.window.end, up=True),
         str(evidence.sessions),
         str(evidence.recipients),
         str(evidence.verified),
@@ -128,11 +128,11 @@ def _begin(finding: Finding) -> str:
     begin = finding.begin
     if begin is None or begin.start == begin.end:
         return ""
-    ends = _format_minute(begin.start), _format_minute(begin.end)
+    ends = format_minute(begin.start), format_minute(begin.end)
     return f", beginning between {ends[0]} and {ends[1][-5:]}"
 
 
-def _format_minute(moment: datetime, *, up: bool = False) -> str:
+def format_minute(moment: datetime, *, up: bool = False) -> str:
     """A time to the minute without its year, `11-21 09:30`, UTC."""
     whole = moment + _MINUTE - timedelta(microseconds=1) if up else moment
     return format_time_short(whole)[:-3]
