@@ -37,13 +37,18 @@ APPS = (0.5, 0.3, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A network whose messages fail more often from one step to another."""
+    """A network in which something changes from one step to another.
+
+    Failures of delivery double, or, with `loses`, conversion becomes half of what it was.
+    """
 
     network: int
     first: int
     end: int
     usual: float
-    attempts: int = 0
+    loses: bool = False
+    trials: int = 0
+    """The attempts, or the sessions that were reached, meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ def make_month(random: np.random.Generator, fault: Fault | None = None, busy: fl
     failing = random.uniform(0.02, 0.15, count)
     if fault is not None:
         share[fault.network] *= busy
+    if fault is not None and not fault.loses:
         failing[fault.network] = fault.usual
     days = PAST_DAYS + 1
     volume = random.lognormal(0, 0.1, days)
@@ -121,16 +127,19 @@ def make_month(random: np.random.Generator, fault: Fault | None = None, busy: fl
     rate = SESSIONS_A_DAY / 24 / STEPS_PER_HOUR * busyness(moments) * volume[-1]
     month.attempts = random.poisson(share[:, None] * rate)
     today = np.repeat(failures[:, -1:], len(steps), axis=1)
-    if fault is not None:
+    night = np.where(steps // STEPS_PER_HOUR < 6, 0.95, 1.0)
+    entered = converts[:, -1:] * night
+    if fault is not None and fault.loses:
+        entered[fault.network, fault.first : fault.end] /= 2
+    elif fault is not None:
         today[fault.network, fault.first : fault.end] = 2 * fault.usual
     month.delivered = random.binomial(month.attempts, 1 - today)
-    night = np.where(steps // STEPS_PER_HOUR < 6, 0.95, 1.0)
-    month.verified = random.binomial(month.delivered, converts[:, -1:] * night)
+    month.verified = random.binomial(month.delivered, entered)
     return month
 
 
 def rates(month: Month) -> Rates:
-    """The month as the detectors take it; bursts were delivered and are in no app."""
+    """The month as the detectors take it, without bursts: pumping is found first and left out."""
     delivery: list[RateSeries] = []
     conversion: list[RateSeries] = []
     for country in COUNTRIES:
@@ -157,8 +166,6 @@ def _series(
     past_trials = month.past_attempts if delivery else month.past_delivered
     past_hits = month.past_delivered if delivery else month.past_verified
     cells = _cells(hits[networks].sum(0), trials[networks].sum(0))
-    if not delivery:
-        cells = _with_bursts(month, cells, place)
     width = 24 // BLOCKS_OF_DAY
     blocks = _cells(
         past_hits[networks].sum(0).reshape(-1, width).sum(1),
@@ -173,12 +180,6 @@ def _cells(hits: np.ndarray, trials: np.ndarray) -> tuple[Cell, ...]:
     return tuple(
         Cell(hit, trial) for hit, trial in zip(hits.tolist(), trials.tolist(), strict=True)
     )
-
-
-def _with_bursts(month: Month, cells: tuple[Cell, ...], place: Place) -> tuple[Cell, ...]:
-    """The cells without pumping: it is found first and left out."""
-    del month, place
-    return cells
 
 
 def _apps(month: Month) -> list[RateSeries]:
