@@ -21,21 +21,41 @@ MAX_NUMBERS = 5_000
 MAX_EXAMPLES = 5
 
 
-def _occurrences(text: str) -> str:
-    """How often a text occurs in a session's attempts."""
-    return f"((length(outcomes) - length(replace(outcomes, '{text}', ''))) / {len(text)})"
+def _occurrences(text: str, column: str = "outcomes") -> str:
+    """How often a text occurs in a column, by default in a session's attempts."""
+    return f"((length({column}) - length(replace({column}, '{text}', ''))) / {len(text)})"
 
 
-_FAILURES = f"({_occurrences(' failed')} + {_occurrences(' undelivered')})"
-_ENDED = f"(status IN ('verified', 'expired') AND attempts > {_FAILURES})"
-"""Sessions that ended, and of which not every attempt failed."""
+def _of_one(condition: str, of_several: str) -> str:
+    """A number of attempts: most sessions have one, of which a comparison is enough."""
+    return (
+        f"CASE WHEN attempts = 1 THEN CASE WHEN {condition} THEN 1 ELSE 0 END ELSE {of_several} END"
+    )
+
+
+def _channel_failures(channel: str) -> str:
+    failed, undelivered = f"{channel} failed", f"{channel} undelivered"
+    several = f"{_occurrences(failed)} + {_occurrences(undelivered)}"
+    return _of_one(f"outcomes IN ('{failed}', '{undelivered}')", several)
+
+
+def _channel_attempts(channel: str) -> str:
+    several = _occurrences(f">{channel}>", "('>' || replace(path, '>', '>>') || '>')")
+    return _of_one(f"first_channel = '{channel}'", several)
+
+
+_ALL_FAILURES = f"({_occurrences('failed')} + {_occurrences('undelivered')})"
+_IS_REACHED = (
+    "(CASE WHEN attempts = 1 THEN outcomes NOT LIKE '%failed' AND outcomes NOT LIKE '%undelivered' "
+    f"ELSE attempts > {_ALL_FAILURES} END)"
+)
+"""Whether any attempt did not fail."""
 _CONVERSION = (
-    f"sum(CASE WHEN {_ENDED} AND status = 'verified' THEN 1 ELSE 0 END), "
-    f"sum(CASE WHEN {_ENDED} THEN 1 ELSE 0 END)"
+    f"sum(CASE WHEN status = 'verified' AND {_IS_REACHED} THEN 1 ELSE 0 END), "
+    f"sum(CASE WHEN status IN ('verified', 'expired') AND {_IS_REACHED} THEN 1 ELSE 0 END)"
 )
 _DELIVERY = ", ".join(
-    f"sum({_occurrences(f'{channel} failed')} + {_occurrences(f'{channel} undelivered')}), "
-    f"sum({_occurrences(f'{channel} ')})"
+    f"sum({_channel_failures(channel)}), sum({_channel_attempts(channel)})"
     for channel in COUNTED_CHANNELS
 )
 PLACE_COLUMNS = ("country", "network", "app", "brand", "first_channel")
@@ -238,7 +258,7 @@ def read_evidence(
         return Evidence()
     examples = connection.fetch_all(
         f"SELECT session FROM verify_sessions WHERE {where} "  # noqa: S608 - fixed names
-        f"ORDER BY CASE WHEN status = 'verified' THEN 1 ELSE 0 END, {_FAILURES} DESC, created, "
+        f"ORDER BY CASE WHEN status = 'verified' THEN 1 ELSE 0 END, {_ALL_FAILURES} DESC, created, "
         "session LIMIT :few",
         {**values, "few": MAX_EXAMPLES},
     )
@@ -299,7 +319,7 @@ def of_channel(channel: str) -> str:
     """The condition that an attempt was on one of COUNTED_CHANNELS."""
     if channel not in COUNTED_CHANNELS:
         raise ValueError("the attempts of this channel are not counted")
-    return f"{_occurrences(channel + ' ')} > 0"
+    return f"{_channel_attempts(channel)} > 0"
 
 
 IS_OLD_AND_OPEN = "status = 'in-progress' AND fetched - created >= :age"
