@@ -115,6 +115,26 @@ async def test_quiet_days_have_no_finding_and_the_answer_says_what_was_looked_at
     assert "columns" not in answer
 
 
+async def test_a_long_window_places_the_begin_as_closely_as_a_short_one(file: Place) -> None:
+    """Eight days are searched in steps of two hours; the fault begins at 07:45."""
+    start = NOW.replace(day=18, hour=7, minute=45)
+    records = [
+        replace(record, attempts=(replace(record.attempts[0], status="failed"),))
+        if start <= record.created_at < start + timedelta(hours=12)
+        else record
+        for record in quiet_months(30, per_day=48)
+    ]
+    await hold(file.url, records, days=30)
+    async with serve(file.url) as client:
+        answer = await find(
+            client, session_time__gte="8d", baseline="21d", kinds=["delivery", "conversion"]
+        )
+    (fault,) = rows(answer)
+    assert (fault["kind"], fault["expected"], fault["seen"]) == ("delivery", "0.01% failed", "100%")
+    assert "11-18 07:30" <= fault["from"] <= "11-18 08:15"
+    assert "11-18 19:30" <= fault["to"] <= "11-18 20:00"
+
+
 async def test_what_is_missing_is_fetched_and_a_short_past_is_said() -> None:
     async with serve("sqlite://", quiet_months(10)) as client:
         answer = await find(client, max_requests=20)

@@ -10,6 +10,7 @@ from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.anomaly_coverage import CoverageReader, Known, is_enough
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, AnomalyResult, LookedAt
+from verify_mcp.summaries.anomaly_reader import AnomalyReader
 from verify_mcp.summaries.anomaly_search import AnomalySearch
 from verify_mcp.summaries.summary_context import SummaryContext
 
@@ -34,10 +35,10 @@ async def find_anomalies(
     problem = _explain_unknown(known)
     if problem:
         return _result(query, known, problem)
-    search = AnomalySearch(store, query, known)
+    reader = AnomalyReader(store, query, known)
     try:
-        findings = await search.run()
-        sessions = await search.count_sessions()
+        findings = await AnomalySearch(reader).run()
+        sessions = await reader.count_sessions()
     except DatabaseUnavailable:
         return _nothing(query, now, NO_DATABASE)
     return replace(_result(query, known, known.why), findings=findings, sessions=sessions)

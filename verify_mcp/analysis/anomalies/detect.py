@@ -1,6 +1,6 @@
 """Every kind's findings, after correction, of what was observed in a window and before it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from verify_mcp.analysis.anomalies import levels, pumping, rates, repeat, stuck
@@ -77,6 +77,18 @@ def find_conversion(
     search = rates.find_falls("conversion", observed.conversion, usual, observed.steps)
     found = rates.unexplained(corrected(search, kinds), faults)
     return rates.clearest(found, any_place=True)
+
+
+def falls_at(kind: str, where: Mapping[str, str], observed: Rates) -> Callable[[], Finding | None]:
+    """Looks for the clearest fall of one place, which is not corrected for anything."""
+
+    def find() -> Finding | None:
+        series = observed.delivery if kind == "delivery" else observed.conversion
+        here = [one for one in series if dict(one.place) == where]
+        found = rates.find_falls(kind, here, rates.references(series), observed.steps)
+        return found.findings[0] if found.findings else None
+
+    return find
 
 
 def find_levels(
