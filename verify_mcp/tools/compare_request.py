@@ -32,9 +32,9 @@ _FILTERS = {field.name for field in fields(SessionFilter)}
 _BRIEF = {
     "session_time__gte": "Start (default 24h).",
     "session_time__lt": "End (default now).",
-    "max_requests": "1 to 200.",
+    "max_requests": "Default 20.",
 }
-"""Descriptions shorter than the summary's; the other arguments refer to it."""
+"""Descriptions shorter than the summary's; the other arguments have none, and are the same."""
 
 
 def parse_baseline(value: object, context: ParseContext) -> Baseline:
@@ -63,7 +63,7 @@ COMPARE_ARGUMENTS = (
         extra_schema={"enum": list(DIMENSIONS)},
     ),
     *(
-        replace(rule, description=_BRIEF.get(rule.name, "As in summarize."), extra_schema={})
+        replace(rule, description=_BRIEF.get(rule.name, ""), extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
         if rule.name in _FILTERS - {"status"} or rule.name in _BRIEF
     ),
