@@ -73,7 +73,7 @@ def _offset(session: Session, attempt: Attempt) -> str:
     """The seconds from the session's creation to an attempt, "" when its time is unknown."""
     if attempt.time is None:
         return ""
-    return f" {(attempt.time - session.created).total_seconds():+.0f}s"
+    return f" {round((attempt.time - session.created).total_seconds()):+d}s"
 
 
 def group_labels(
