@@ -41,9 +41,10 @@ PATTERNS = 5_000
 DAY = timedelta(days=1)
 WHOLE = "a grouped summary of 90 days"
 WEEK = "a summary of 7 days of one app"
+COMPARISON = "a comparison of 44 days with the 44 before"
 PAGE = "a filtered page"
 MEMORY = "the server's memory"
-TARGETS = {WHOLE: 1.5, WEEK: 0.05, PAGE: 0.03, MEMORY: 250.0}
+TARGETS = {COMPARISON: 2.0, WHOLE: 1.5, WEEK: 0.05, PAGE: 0.03, MEMORY: 250.0}
 
 
 def patterns(now: datetime) -> list[Session]:
@@ -174,6 +175,8 @@ async def measure(url: str, end: datetime) -> dict[str, float]:
         found[f"{WEEK}, by channel"] = await ask(
             client, "summarize_verify_sessions", {**week, "group_by": ["channel"]}
         )
+        halves = {**whole, "session_time__gte": written(end - 44 * DAY)}
+        found[COMPARISON] = await ask(client, "compare_verify_sessions", halves)
         found[PAGE] = await ask(client, "list_verify_sessions", page)
         found[MEMORY] = resident(pid)
     return found

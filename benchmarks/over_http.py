@@ -118,8 +118,28 @@ async def ask(served: Served, callers: int, calls: int, question: object) -> Non
     served.spent += served.cpu() - before
 
 
-async def measure(options: argparse.Namespace, folder: str, url: str) -> int:
-    """Start everything, ask, print and judge."""
+@dataclass
+class Pair:
+    """The bare server and ours, asked by so many callers of so many replicas."""
+
+    callers: int
+    replicas: int
+    bare: Served
+    ours: Served
+
+    @property
+    def ratio(self) -> float:
+        """Our median by that of the bare server."""
+        return statistics.median(self.ours.seconds) / statistics.median(self.bare.seconds)
+
+    @property
+    def errors(self) -> int:
+        """Calls without an answer."""
+        return self.bare.errors + self.ours.errors
+
+
+async def measure(options: argparse.Namespace, folder: str, url: str) -> list[Pair]:
+    """Start everything and ask."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     arguments = {
         "session_time__gte": f"{now - timedelta(hours=30):%Y-%m-%d %H:%M}",
@@ -135,7 +155,7 @@ async def measure(options: argparse.Namespace, folder: str, url: str) -> int:
         "VERIFY_MCP_DATABASE_URL": options.database or f"sqlite://{folder}/mirror.sqlite3",
         "VERIFY_MCP_AUDIT_FILE": f"{folder}/audit.log",
     }
-    failed = False
+    pairs = []
     with ExitStack() as stack:
         command = ["-m", "verify_mcp", "serve", "--http", "--port", "0"]
         most = max(options.replicas)
@@ -146,24 +166,17 @@ async def measure(options: argparse.Namespace, folder: str, url: str) -> int:
             reply = await http.post(ours[0][1] + "/mcp", json=question, headers=HEADERS)
         answer = json.loads(reply.text.rpartition("data: ")[2])["result"]["structuredContent"]
         if answer["api_requests"] or not answer["rows"]:
-            print("the mirror did not answer:", answer)
-            return 1
+            raise SystemExit(f"the mirror did not answer: {answer}")
         fed = json.dumps(answer).encode()
         bare = [started(stack, ["-c", BARE], fed) for _ in range(most)]
         for callers in options.callers:
             for replicas in options.replicas:
-                pair = [_group("bare", bare, replicas), _group("verify-mcp", ours, replicas)]
+                groups = _group("bare", bare, replicas), _group("verify-mcp", ours, replicas)
                 for _ in range(ROUNDS):
-                    for served in pair:
+                    for served in groups:
                         await ask(served, callers, options.calls // ROUNDS, question)
-                medians = [statistics.median(each.seconds) for each in pair]
-                ratio = medians[1] / medians[0]
-                for served in pair:
-                    _tell(served, callers, replicas)
-                print(f"{'':38}p50 ratio {ratio:.2f}")
-                failed |= bool(sum(each.errors for each in pair))
-                failed |= callers == max(options.callers) and ratio > options.at_most
-    return int(failed)
+                pairs.append(Pair(callers, replicas, *groups))
+    return pairs
 
 
 def _group(
@@ -178,6 +191,13 @@ def _call(tool: str, arguments: object) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
 
 
+def _print(pairs: Sequence[Pair]) -> None:
+    for pair in pairs:
+        for served in (pair.bare, pair.ours):
+            _tell(served, pair.callers, pair.replicas)
+        print(f"{'':38}p50 ratio {pair.ratio:.2f}")
+
+
 def _tell(served: Served, callers: int, replicas: int) -> None:
     ordered = sorted(served.seconds)
     milli: Callable[[float], str] = lambda seconds: f"{seconds * 1000:7.1f}"  # noqa: E731 - a format
@@ -189,24 +209,38 @@ def _tell(served: Served, callers: int, replicas: int) -> None:
     )
 
 
-async def with_api(options: argparse.Namespace, folder: str) -> int:
+async def with_api(options: argparse.Namespace, folder: str) -> list[Pair]:
     """Measure with a pretend API to fill the mirror from."""
     emulator = Emulator(behaviour=Options(list_limit=None))
     async with serve(emulator) as url:
         return await measure(options, folder, url)
 
 
-def main() -> int:
-    """Read the options and measure."""
+def compare(options: argparse.Namespace) -> list[Pair]:
+    """Measure with a mirror of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(with_api(options, folder))
+
+
+def read_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of a command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 200])
     parser.add_argument("--calls", type=int, default=2000)
     parser.add_argument("--at-most", type=float, default=1.5)
     parser.add_argument("--database", help="postgresql://… instead of a SQLite file")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        return asyncio.run(with_api(options, folder))
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Read the options, measure, print and judge."""
+    options = read_options()
+    pairs = compare(options)
+    _print(pairs)
+    most = max(options.callers)
+    slow = any(pair.callers == most and pair.ratio > options.at_most for pair in pairs)
+    return int(slow or any(pair.errors for pair in pairs))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from verify_mcp.background.background import Background
 from verify_mcp.clock import Clock
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.deferred import DeferredWork
+from verify_mcp.mirror.deliveries import Deliveries
 from verify_mcp.mirror.lookups import RecipientLookups
 from verify_mcp.mirror.masking import load_or_create_key
 from verify_mcp.mirror.mirror import Mirror
@@ -36,6 +38,10 @@ OFFLINE_RATE_DIVISOR = 4
 """Without the shared state of the rate limit a process uses this part of the rate: other processes
 may be running."""
 
+RECORD_RATE = Rate(5, 1.0)
+"""Requests for records of single messages and calls: a twelfth of the 300 in 5 s that an account
+may send to all endpoints together. Source: the page "Account limits" of Plivo's reference."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppContext:
@@ -47,6 +53,7 @@ class AppContext:
     """The API's endpoints, their rate limits and the API's clock."""
     database: DatabaseStatus
     mirror: Mirror
+    deliveries: Deliveries
     recent: RecentSessions
     recipients: Recipients
     resumable_jobs: ResumableJobs
@@ -81,6 +88,7 @@ def compose(
         gateway=gateway,
         database=database,
         mirror=mirror,
+        deliveries=Deliveries(gateway, store, settings),
         recent=recent,
         recipients=recipients,
         resumable_jobs=ResumableJobs(),
@@ -106,6 +114,7 @@ async def open_context(
             open_client(settings, now=clock.now, monotonic=clock.monotonic, app=app) as client,
             _background_tasks() as tasks,
         ):
+            database.saves = DeferredWork(tasks)
             store = _open_store(database, settings)
             recent = RecentSessions(store)
             yield compose(
@@ -149,10 +158,14 @@ def _open_gateway(
     settings: Settings,
     clock: Clock,
 ) -> ApiGateway:
+    def limiter(endpoint: str, rate: Rate) -> RateLimiter:
+        return _rate_limiter(endpoint, rate, database, tasks, settings, clock)
+
     return ApiGateway(
         client,
-        list_limiter=_rate_limiter("list", settings.rate_limit, database, settings, clock),
-        get_limiter=_rate_limiter("get", settings.retrieve_rate_limit, database, settings, clock),
+        list_limiter=limiter("list", settings.rate_limit),
+        get_limiter=limiter("get", settings.retrieve_rate_limit),
+        record_limiter=limiter("record", RECORD_RATE),
         flights=SingleFlight(tasks),
         settings=settings,
         clock=clock,
@@ -174,7 +187,12 @@ async def _background_tasks() -> AsyncIterator[anyio.abc.TaskGroup]:
 
 
 def _rate_limiter(
-    endpoint: str, rate: Rate, database: ResilientDatabase, settings: Settings, clock: Clock
+    endpoint: str,
+    rate: Rate,
+    database: ResilientDatabase,
+    tasks: anyio.abc.TaskGroup,
+    settings: Settings,
+    clock: Clock,
 ) -> RateLimiter:
     """An endpoint's quota, shared through the database unless that is in memory."""
     monotonic, sleep = clock.monotonic, clock.sleep
@@ -186,6 +204,7 @@ def _rate_limiter(
     return RateLimiter(
         DatabaseRateLimitStore(database, f"{settings.credentials.auth_id}:{endpoint}", rate),
         fallback=InMemoryRateLimitStore(fallback_rate, clock=monotonic),
+        releases=DeferredWork(tasks),
         clock=monotonic,
         sleep=sleep,
     )

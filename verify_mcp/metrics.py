@@ -17,6 +17,7 @@ ERRORS = "verify_mcp.errors"
 QUOTA_LEFT = "verify_mcp.quota.left"
 QUOTA_WAIT = "verify_mcp.quota.wait"
 REFUSED = "verify_mcp.http.refused"
+FOLLOW_BEHIND = "verify_mcp.follow.behind"
 _DESCRIPTIONS = {
     CALLS: "Tool calls, by tool and outcome",
     DURATION: "How long tool calls took",
@@ -27,7 +28,9 @@ _DESCRIPTIONS = {
     QUOTA_LEFT: "Requests that may leave now",
     QUOTA_WAIT: "How long requests waited for their turn",
     REFUSED: "HTTP requests that were refused, by reason",
+    FOLLOW_BEHIND: "Seconds since the newest session that following has fetched could be created",
 }
+_GAUGES = {QUOTA_LEFT: "", FOLLOW_BEHIND: "s"}
 _HISTOGRAMS = {DURATION: "s", API_REQUESTS: "", QUOTA_WAIT: "s"}
 
 
@@ -37,8 +40,8 @@ def instrument(name: str) -> Any:
     from opentelemetry import metrics
 
     meter = metrics.get_meter("verify_mcp")
-    if name == QUOTA_LEFT:
-        return meter.create_gauge(name, description=_DESCRIPTIONS[name])
+    if name in _GAUGES:
+        return meter.create_gauge(name, _GAUGES[name], _DESCRIPTIONS[name])
     if name in _HISTOGRAMS:
         return meter.create_histogram(name, _HISTOGRAMS[name], _DESCRIPTIONS[name])
     return meter.create_counter(name, description=_DESCRIPTIONS[name])
@@ -66,6 +69,11 @@ def record_error(kind: str) -> None:
 def record_wait(seconds: float) -> None:
     """Record the seconds that a request to the API waited for its slot."""
     instrument(QUOTA_WAIT).record(seconds)
+
+
+def record_follow(seconds: float) -> None:
+    """Record how far the newest session that following has fetched may lie back."""
+    instrument(FOLLOW_BEHIND).set(seconds)
 
 
 def record_refusal(reason: str) -> None:

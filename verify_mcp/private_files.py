@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from errno import ELOOP
 from io import TextIOWrapper
 from pathlib import Path
+from typing import BinaryIO
 
 PRIVATE = 0o600
 NO_PLAIN_FILE = "it is a link or not a plain file"
@@ -65,6 +66,27 @@ def replace(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     """Put a new file in the place of the old one, if there is one, in one step."""
     with _draft(path, content, mode) as draft:
         draft.replace(path)
+
+
+@contextmanager
+def open_at_once(path: Path, *, replaces: bool) -> Iterator[BinaryIO]:
+    """Open a new file that readers see under its name only once the block ended well.
+
+    Raises FileExistsError when the name is taken and `replaces` is false.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = _open_new(draft)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(descriptor)
+        if replaces:
+            draft.replace(path)
+        else:
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def open_for_append(path: str) -> TextIOWrapper:

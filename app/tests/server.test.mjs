@@ -38,6 +38,7 @@ test("a real answer is shown, and a click on a country brings the next real answ
   const said = { session_time__gte: "12h", group_by: ["country"] };
   const result = await client.callTool({ name: TOOL, arguments: said });
   const view = await shown(browser, result.structuredContent, { html, said, result, reply: (params) => client.callTool(params) });
+  assert.ok((await view.text()).includes("Made-up data"));
   const first = view.frame.locator("button.bar-row").first();
   const country = await first.getAttribute("data-group");
   await first.click();

@@ -20,6 +20,7 @@ def paged(chain: Sequence[Call], truth: Truth) -> Iterator[Violation]:
         return
     for call in chain:
         yield from _rows(call, truth)
+        yield from _total(call, truth)
         yield from needless(call)
     yield from _window(chain[0])
     yield from _once(chain, truth)
@@ -42,6 +43,30 @@ def _rows(call: Call, truth: Truth) -> Iterator[Violation]:
             yield Violation("wrong-row", f"no such session: {row}", call)
         elif not _is_true(row, track, call):
             yield Violation("wrong-row", f"{row}, true {_story(track, call)}", call)
+
+
+def _total(call: Call, truth: Truth) -> Iterator[Violation]:
+    """A number of sessions that is not that of the window in `applied`."""
+    total, applied = (call.answer or {}).get("total"), call.applied()
+    if total is None or applied is None:
+        return
+    slack = SECOND + call.latency + abs(call.skew)
+    inner = Span(applied.start + slack, min(applied.end, call.called) - slack)
+    outer = Span(applied.start - slack, applied.end + slack)
+    spans = [inner] if inner.start < inner.end else []
+    claim = Claim(spans, call.since, call.replied, call.filters, maybe=[outer])
+    least = most = 0
+    for track, optional in truth.chosen(claim):
+        states = track.states(call.since, call.replied)
+        are_in = [_is_counted(state, call.arguments.get("status")) for state in states]
+        least += all(are_in) and not optional
+        most += any(are_in)
+    if not least <= total <= most:
+        yield Violation("wrong-total", f"{total} in all, true {least} to {most}", call)
+
+
+def _is_counted(state: State, status: object) -> bool:
+    return bool(state.figures[0]) and status in (None, state.status)
 
 
 def _is_true(row: Mapping[str, Any], track: Track, call: Call) -> bool:

@@ -186,14 +186,21 @@ def _estimated_groups(
     total_bounds: Bounds,
     odds: Odds,
 ) -> Iterator[Violation]:
-    are_left_out = "left out" in str((call.answer or {}).get("note", ""))
+    note = str((call.answer or {}).get("note", ""))
+    are_left_out = "left out" in note or "Other groups have" in note
     for key, bounds in groups.items() if rows and not are_left_out else ():
         share = Decimal(bounds.of("sessions")[0]) / max(1, total_bounds.of("sessions")[1])
         if share >= _LARGE and key not in rows:
             text = f"no row of {key}, which has {bounds.of('sessions')[0]} sessions"
             yield Violation("lost-group", text, call)
     for key, row in rows.items():
-        _count_row(row, groups.get(key, Bounds()), odds)
+        bounds = groups.get(key, Bounds())
+        if "sessions_low" not in row and "sessions" in row:  # a day or hour that is exact
+            low, high = bounds.of("sessions")
+            if not low <= int(row["sessions"]) <= high:
+                text = f"{key} has {row['sessions']} sessions, not {low} to {high}"
+                yield Violation("wrong-group", text, call)
+        _count_row(row, bounds, odds)
 
 
 def _count_row(row: Mapping[str, Any], bounds: Bounds, odds: Odds) -> None:

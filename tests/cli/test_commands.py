@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from rich.console import Console
 
@@ -106,7 +108,7 @@ async def test_the_first_request_of_the_emulators_help_is_answered() -> None:
     _, _, credentials, url = shlex.split(curl)
     assert tuple(credentials.split(":")) == (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
     assert credentials.replace(":", ", its auth token ") in cli.DESCRIPTION
-    async with serve(Emulator()) as base_url, httpx.AsyncClient(trust_env=False) as http:
+    async with serve(Emulator()) as base_url, httpx2.AsyncClient(trust_env=False) as http:
         auth = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
         reply = await http.get(url.replace("http://127.0.0.1:8080", base_url), auth=auth)
     assert (reply.status_code, len(reply.json()["sessions"])) == (200, 2)
@@ -151,3 +153,16 @@ def test_errors_at_a_terminal_restart_no_server() -> None:
     assert all("restart" not in text and "this server" not in text for text in texts)
     assert texts[0].endswith("run this again. `verify-mcp doctor` checks the credentials.")
     assert texts[3].endswith("Run this again in about 50 seconds.")
+
+
+def test_tokens_are_listed_as_json_without_a_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VERIFY_MCP_TOKENS_FILE", str(tmp_path / "tokens.json"))
+    for line in ("token add support --budget 60", "token list --json"):
+        with pytest.raises(SystemExit) as ended:
+            main.main(line.split())
+        assert ended.value.code == 0
+    (entry,) = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert entry.keys() == {"name", "budget", "subaccount", "created"}
+    assert (entry["name"], entry["budget"]) == ("support", 60)

@@ -42,7 +42,7 @@ def test_no_code_is_explained_by_what_the_networks_reported() -> None:
 
 def test_a_list_of_expired_sessions_is_summed_up_from_its_rows() -> None:
     columns = ["attempts", "cost"]
-    rows = [["voice answer; sms failed", "0.1"], ["sms undelivered", "0.25"], ["", ""]]
+    rows = [["voice answer +0s; sms failed +9s", "0.1"], ["sms undelivered", "0.25"], ["", ""]]
     assert demo_steps.expired_recently(found({"columns": columns, "rows": rows, "next": {}})) == (
         "The latest 3 sessions that expired cost 0.35 together. For 1 of them a network reported a "
         "delivery or an answered call: there the code probably arrived and was not entered in "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -384,3 +385,21 @@ def test_the_command_line_has_the_doctor(
         main.main(["doctor", "--offline"])
     assert ended.value.code == 1
     assert "PLIVO_AUTH_ID and PLIVO_AUTH_TOKEN not set." in capsys.readouterr().out
+
+
+def test_on_windows_modes_say_nothing_of_who_may_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, folder = tmp_path / "token", tmp_path / "data"
+    token.write_text("a-token-of-an-account")
+    folder.mkdir()
+    token.chmod(0o644)
+    folder.chmod(0o755)
+    environ = {"PLIVO_AUTH_ID": SANDBOX_AUTH_ID, "PLIVO_AUTH_TOKEN_FILE": str(token)}
+
+    def found() -> list[str]:
+        return [*levels(checks.account(environ)).values(), checks.data_directory(folder).level]
+
+    assert found() == [OK, WARNING, WARNING]
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert found() == [OK, OK, OK]

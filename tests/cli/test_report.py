@@ -104,7 +104,8 @@ def test_a_report_that_cannot_be_exact_in_time_has_one_set_of_figures_and_names_
     for text in (told, *(answer["why"] for answer in answers)):
         assert re.search(advice, text), text
         assert "call" not in text
-        assert "quota of API requests" not in text
+        assert "quota" not in text
+        assert not re.search(r"[a-z]\.[A-Z]", text), text
 
 
 def test_a_report_goes_to_stdout_when_asked(

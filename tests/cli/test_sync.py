@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.support.client import FakeClock, emulator_with, make_record
 from tests.support.databases import sqlite_url
 from tests.support.mirror import open_context_of
 from verify_mcp.cli.exit_codes import ExitCode
-from verify_mcp.cli.mirror_commands import purge_command, sync_command
+from verify_mcp.cli.mirror_commands import purge_command, status_command, sync_command
 from verify_mcp.emulator import Emulator, Fault
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.settings import Credentials
@@ -97,3 +98,24 @@ async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> 
         assert await context.mirror.store.stats("") == (0, ())
     assert isinstance(out.file, io.StringIO)
     assert out.file.getvalue().startswith("Removed 2 sessions from ")
+
+
+async def test_the_status_names_what_is_complete_and_what_may_still_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = sqlite_url(tmp_path / "verify.sqlite3")
+    emulator = emulator_with(make_record(1, minutes=300), make_record(2, minutes=20))
+    await run_sync(emulator, url)
+    async with open_context_of(emulator, FakeClock(), database_url=url) as context:
+        await status_command("")(context, Console(file=io.StringIO()))
+        text = capsys.readouterr().out
+        await status_command("", as_json=True)(context, Console(file=io.StringIO()))
+        status = json.loads(capsys.readouterr().out)
+    assert text.splitlines()[1:] == [
+        "  complete: 2026-11-20 09:30:00 to 2026-11-21 08:30:00 UTC",
+        "  1 of them may still change: a session settles 60 minutes after its last attempt.",
+    ]
+    assert (status["sessions"], status["unsettled"], status["settle_s"]) == (2, 1, 3600)
+    assert status["complete"] == [
+        {"start": "2026-11-20T09:30:00+00:00", "end": "2026-11-21T08:30:00+00:00"}
+    ]

@@ -156,6 +156,13 @@ PROMISES: dict[str, dict[int, tuple[str, str]]] = {
             "each is answered with a JSON-RPC error, in bounded memory",
         ),
     },
+    "Records of single messages and calls": {
+        84: (
+            "no record, 401, 403, 429, 5xx, no answer, HTML, garbage, another record",
+            "the session is told; *no such record* or *not available*, and why",
+        ),
+        85: ("a record of somebody else's attempt", "never requested, never shown"),
+    },
 }
 
 

@@ -133,6 +133,13 @@ def test_a_row_that_is_not_so_is_found(truth: Truth) -> None:
     assert [each.kind for each in lists.paged([answer], truth)] == ["wrong-row"]
 
 
+def test_a_number_of_sessions_that_is_not_so_is_found(truth: Truth) -> None:
+    assert list(lists.paged([page(world()[::-1], total=3)], truth)) == []
+    for total in (2, 4):
+        answer = page(world()[::-1], total=total)
+        assert [each.kind for each in lists.paged([answer], truth)] == ["wrong-total"]
+
+
 async def test_a_simple_world_has_no_violation_and_a_seed_makes_the_same_world_again() -> None:
     report, chance = Report(), Random(5)  # noqa: S311 - a made world
     async with Stage(spread(50, NOON - 9 * HOUR, NOON - HOUR, chance), report) as stage:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("verify_mcp", "tests", "benchmarks", "examples")
+FOLDERS = ("verify_mcp", "tests", "benchmarks", "evals", "examples")
 VAGUE = {"asked", "deed", "held", "kept", "own", "said", "shown", "told", "wanted", "whole"}
 """Words that say nothing of what a function returns or a field holds."""
 IRREGULAR = {

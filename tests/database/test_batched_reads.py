@@ -1,9 +1,12 @@
-"""Short readings that share a thread: each gets its own answer, whatever becomes of the others."""
+"""Short readings that share a thread: each gets its own answer, whatever becomes of the others.
+
+SQLite reads in the event loop's thread, and in a batch only while the file is locked.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio
 import pytest
@@ -23,6 +26,10 @@ def database(place: Place) -> Iterator[Database]:
     opened.close()
 
 
+async def read_batched(database: Database, work: Callable[[Connection], int]) -> int:
+    return await Database.read_batched(database, work)
+
+
 def number(connection: Connection, value: int) -> int:
     return int(connection.fetch_all("SELECT :value + 0", {"value": value})[0][0])
 
@@ -36,7 +43,7 @@ async def test_each_of_many_gets_its_own_answer_in_few_threads(database: Databas
             transactions.append(connection)
             return number(connection, value)
 
-        answers[value] = await database.read_batched(work)
+        answers[value] = await read_batched(database, work)
 
     async with anyio.create_task_group() as tasks:
         for value in range(50):
@@ -55,10 +62,10 @@ async def test_whoever_is_cancelled_takes_nothing_from_the_others(database: Data
         return number(connection, 0)
 
     async def ask(value: int) -> None:
-        answers.append(await database.read_batched(lambda connection: number(connection, value)))
+        answers.append(await read_batched(database, lambda connection: number(connection, value)))
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(database.read_batched, slow)
+        tasks.start_soon(read_batched, database, slow)
         while not begun.is_set():  # noqa: ASYNC110 - set in a thread
             await anyio.sleep(0.01)
         with anyio.CancelScope() as leader:
@@ -79,8 +86,8 @@ async def test_a_fault_is_told_to_who_asked_and_the_next_look_is_answered(
 
     async def fail() -> None:
         try:
-            await database.read_batched(
-                lambda connection: connection.fetch_all("SELECT * FROM nowhere")
+            await read_batched(
+                database, lambda connection: len(connection.fetch_all("SELECT * FROM nowhere"))
             )
         except DatabaseUnavailable as error:
             failures.append(str(error))
@@ -90,4 +97,4 @@ async def test_a_fault_is_told_to_who_asked_and_the_next_look_is_answered(
             tasks.start_soon(fail)
     assert len(failures) == 3
     assert "tables are not those of this version" in failures[0]
-    assert await database.read_batched(lambda connection: number(connection, 7)) == 7
+    assert await read_batched(database, lambda connection: number(connection, 7)) == 7

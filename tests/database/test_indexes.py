@@ -16,6 +16,7 @@ from verify_mcp.database.postgres import PostgresConnection
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.database.sqlite import SqliteConnection
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.store import Store
 
@@ -37,16 +38,19 @@ async def fill(place: Place) -> Store:
     return store
 
 
+async def list_page(store: Store, filter_: SessionFilter, window: Window) -> list[Session]:
+    page = await store.list_page(filter_, "", window, limit=5, offset=0)
+    return page.sessions if page else []
+
+
 async def run_every_query(store: Store) -> dict[str, int]:
     """Run each query that a tool makes; how many rows came, by query."""
     window = Window(END - 3 * DAY - 5 * HOUR, END - DAY)
     (one,) = await find_sessions(store, SessionFilter(), "", window, limit=1, offset=3)
     app = SessionFilter(app_uuid=uuid(1), status="expired")
     found = {
-        "page": await store.list_page(app, "", window, limit=5, offset=0),
-        "recipient": await store.list_page(
-            SessionFilter(recipient=one.recipient), "", window, limit=5, offset=0
-        ),
+        "page": await list_page(store, app, window),
+        "recipient": await list_page(store, SessionFilter(recipient=one.recipient), window),
         "days": await store.tally(SessionFilter(), "", [window], ("status", "day")),
         "hours": await store.tally(app, "", [window], ("hour",)),
         "all_hours": await store.tally(SessionFilter(), "", [window], ("hour",)),

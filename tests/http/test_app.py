@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -368,7 +369,7 @@ async def test_what_is_measured_holds_no_number_and_no_token(tmp_path: Path) -> 
         await post(here.url, host="evil.example")
     metrics_data = reader.get_metrics_data()
     assert metrics_data is not None
-    text = metrics_data.to_json()
+    text = re.sub(r"time_unix_nano\": \d+", "", metrics_data.to_json())
     for secret in (NUMBER, "0001", token, SANDBOX_AUTH_TOKEN, "support", uuid(1)):
         assert secret not in text
     found = {

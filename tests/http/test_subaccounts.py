@@ -32,7 +32,7 @@ from verify_mcp.context import open_context
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.emulator import SANDBOX_AUTH_TOKEN, SUBACCOUNTS, Emulator
-from verify_mcp.errors import AccessDenied, InvalidArgument
+from verify_mcp.errors import AccessDenied, InvalidArgument, SessionNotFound
 from verify_mcp.http.callers import Caller
 from verify_mcp.http.subaccounts import (
     MAX_SUBACCOUNT_CONTEXTS,
@@ -272,6 +272,37 @@ async def test_r55_a_confined_exchange_refuses_what_slipped_through() -> None:
             await confined.list_sessions(
                 PageRequest(SessionFilter(subaccount=THEIRS), 1, 0), call=CallContext()
             )
+
+
+async def test_r85_records_of_anothers_attempts_are_neither_requested_nor_read(
+    tmp_path: Path,
+) -> None:
+    async with team(tmp_path) as us:
+        theirs = await get_session(us.all, uuid(OTHER), delivery=True)
+        assert theirs["attempts"][0]["record"]["state"] == "delivered"
+        before = len(us.api.received)
+        assert "No such session was listed for you" in await call_tool_error(
+            us.records, "get_verify_session", session_uuid=uuid(OTHER), delivery=True
+        )
+        assert len(us.api.received) == before
+        await list_sessions(us.records, **DAY)
+        mine = await get_session(us.records, uuid(OWN), delivery=True)
+    assert mine["attempts"][0]["record"]["state"] == "delivered"
+
+
+async def test_r85_an_attempt_of_another_session_is_refused_beneath_the_tools() -> None:
+    async def is_listed(found: str) -> bool:
+        return found == uuid(OWN)
+
+    call = CallContext()
+    async with open_context(SANDBOX, clock=FakeClock().clock(), app=world()) as whole:
+        theirs = await whole.gateway.get_session(uuid(OTHER), call=call)
+        mine = await whole.gateway.get_session(uuid(OWN), call=call)
+        confined = SubaccountGateway(whole.gateway, MINE, is_listed)
+        for session in (theirs, mine):
+            with pytest.raises(SessionNotFound):
+                await confined.get_record(session, "message", theirs.attempts[0].uuid, call=call)
+        assert await confined.get_record(mine, "message", mine.attempts[0].uuid, call=call)
 
 
 async def test_r55_a_subaccounts_own_server_serves_only_that_subaccount() -> None:

@@ -14,10 +14,12 @@ from typing import Any
 
 import keyring
 import pytest
+import yaml
 
 from tests.support.keyrings import Keyring
 from verify_mcp.install import installer, preview
-from verify_mcp.install.clients import BY_NAME, CLIENTS, Client, UserDirs
+from verify_mcp.install.client import Client, UserDirs
+from verify_mcp.install.clients import BY_NAME, CLIENTS
 from verify_mcp.install.environment import Environment, InstallOptions, Terminal
 
 FILES = Path(__file__).parent / "clients"
@@ -73,16 +75,25 @@ def parsed(client: Client, text: str) -> dict[str, Any]:
     bare = text.removeprefix("\ufeff")
     if client.format == "toml":
         return tomllib.loads(bare)
+    if client.format == "yaml":
+        return by_name(yaml.safe_load(bare) or {}, client.key)
     bare = COMMENT.sub(lambda match: match[1] or "", bare)
     bare = re.sub(r",(\s*[}\]])", r"\1", bare)
     found: dict[str, Any] = json.loads(bare or "{}") if bare.strip() else {}
     return found
 
 
+def by_name(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """The values with a list of named servers as a mapping, so that all clients compare alike."""
+    servers = values.get(key)
+    if isinstance(servers, list):
+        return {**values, key: {server["name"]: server for server in servers}}
+    return values
+
+
 def copied(source: Path, folder: Path) -> tuple[Client, Path]:
-    client = (
-        BY_NAME.get(source.parent.name) or BY_NAME["codex" if source.suffix == ".toml" else "cline"]
-    )
+    usual = {".toml": "codex", ".yaml": "goose"}.get(source.suffix, "cline")
+    client = BY_NAME.get(source.parent.name) or BY_NAME[usual]
     file = folder / source.name
     file.write_bytes(source.read_bytes())
     return client, file
@@ -97,7 +108,7 @@ def test_our_entry_joins_what_is_there_and_nothing_is_lost(source: Path, tmp_pat
     client, file = copied(source, tmp_path)
     assert installer.run(sandboxed(client, file), machine(tmp_path), Somebody().person()) == 0
     before, after = source.read_bytes().decode(), file.read_bytes().decode()
-    entry = client.entry(PROGRAM[0], ["serve", "--sandbox"], {})
+    entry = client.entry("verify-sandbox", PROGRAM[0], ["serve", "--sandbox"], {})
     old = parsed(client, before)
     servers = {**old.get(client.key, {}), "verify-sandbox": entry}
     assert parsed(client, after) == {**old, client.key: servers}
@@ -129,7 +140,9 @@ def test_uninstall_takes_out_only_our_entry_when_the_file_changed_since(
     installer.run(others, machine(tmp_path), Somebody().person())
     assert installer.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     old = parsed(client, source.read_bytes().decode())
-    entry = client.entry(PROGRAM[0], ["serve", "--sandbox"], {})
+    entry = client.entry("verify-sandbox", PROGRAM[0], ["serve", "--sandbox"], {})
+    if "name" in entry:
+        entry = {**entry, "name": "other"}
     servers = {**old.get(client.key, {}), "other": entry}
     assert parsed(client, file.read_bytes().decode()) == {**old, client.key: servers}
 
@@ -172,8 +185,9 @@ def test_without_a_file_one_is_made_and_taken_away_again(client: Client, tmp_pat
     assert installer.run(order, here, Somebody().person()) == 0
     (file,) = files_in(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    entry = client.entry(PROGRAM[0], ["serve", "--sandbox"], {})
-    assert parsed(client, file.read_text()) == {client.key: {"verify-sandbox": entry}}
+    entry = client.entry("verify-sandbox", PROGRAM[0], ["serve", "--sandbox"], {})
+    head = parsed(client, client.new_file)
+    assert parsed(client, file.read_text()) == {**head, client.key: {"verify-sandbox": entry}}
     assert installer.uninstall(order, here, Somebody().person()) == 0
     assert not file.exists()
 
@@ -215,6 +229,36 @@ def test_each_client_is_looked_for_where_its_system_keeps_it() -> None:
     assert places("zed", "linux", XDG_CONFIG_HOME="/x") == ("/x/zed/settings.json",)
 
 
+def test_the_clients_of_terminals_are_looked_for_on_each_system() -> None:
+    systems = {
+        "linux": {"HOME": "/home/asha"},
+        "darwin": {"HOME": "/Users/asha"},
+        "win32": {"USERPROFILE": r"C:\Users\asha", "APPDATA": r"C:\Users\asha\AppData\Roaming"},
+    }
+    found = {
+        client: [places(client, system, **environ)[-1] for system, environ in systems.items()]
+        for client in ("opencode", "copilot-cli", "qwen", "continue", "goose", "kiro", "lm-studio")
+    }
+    usual = {
+        "opencode": ".config/opencode/opencode.jsonc",
+        "copilot-cli": ".copilot/mcp-config.json",
+        "qwen": ".qwen/settings.json",
+        "continue": ".continue/config.yaml",
+        "goose": ".config/goose/config.yaml",
+        "kiro": ".kiro/settings/mcp.json",
+        "lm-studio": ".lmstudio/mcp.json",
+    }
+    windows = {
+        client: "C:\\Users\\asha\\" + path.replace("/", "\\") for client, path in usual.items()
+    }
+    windows["goose"] = r"C:\Users\asha\AppData\Roaming\Block\goose\config\config.yaml"
+    assert found == {
+        client: [f"/home/asha/{path}", f"/Users/asha/{path}", windows[client]]
+        for client, path in usual.items()
+    }
+    assert places("copilot-cli", "linux", COPILOT_HOME="/x") == ("/x/mcp-config.json",)
+
+
 def test_of_two_places_the_one_in_use_is_taken(tmp_path: Path) -> None:
     order, here = InstallOptions(BY_NAME["cline"], yes=True, sandbox=True), machine(tmp_path)
     extension = tmp_path / ".config/Code/User/globalStorage/saoudrizwan.claude-dev/settings"
@@ -252,7 +296,14 @@ def test_a_yes_makes_the_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["windsurf/two.json", "claude-desktop/two-servers.json", "codex/several.toml"]
+    "source",
+    [
+        "windsurf/two.json",
+        "claude-desktop/two-servers.json",
+        "codex/several.toml",
+        "goose/config.yaml",
+        "continue/config.yaml",
+    ],
 )
 def test_secrets_of_other_servers_are_not_shown(source: str, tmp_path: Path) -> None:
     client, file = copied(FILES / source, tmp_path)
@@ -316,7 +367,7 @@ def test_the_keyring_keeps_the_token_where_there_is_one(
     assert kept_in_memory.held == {("verify-mcp", ACCOUNT): TOKEN}
     assert parsed(order.client, file.read_text())["mcpServers"]["verify"] == {
         "command": "uvx",
-        "args": ["--from", "verify-mcp[keyring]", "verify-mcp", "serve"],
+        "args": ["--with", "keyring>=25,<26", "verify-mcp", "serve"],
         "env": {"PLIVO_AUTH_ID": ACCOUNT, "PLIVO_AUTH_TOKEN_KEYRING": "verify-mcp"},
     }
     assert not (tmp_path / "secrets").exists()
@@ -605,6 +656,27 @@ def test_from_a_throwaway_environment_uvx_is_what_the_client_starts(tmp_path: Pa
             }
         }
     }
+
+
+def test_uvx_is_told_what_it_fetches_and_from_where(tmp_path: Path) -> None:
+    somebody = Somebody()
+    order = InstallOptions(
+        BY_NAME["cursor"], config=tmp_path / "mcp.json", yes=True, sandbox=True, uvx=True
+    )
+    assert installer.run(order, machine(tmp_path), somebody.person()) == 0
+    assert "uvx fetches the package `verify-mcp`, with those it needs, from the" in somebody.heard
+    assert "If it is not published there, name a clone or a wheel: --from PATH." in somebody.heard
+
+
+def test_from_a_clone_uvx_builds_the_clone(tmp_path: Path) -> None:
+    somebody = Somebody()
+    order = InstallOptions(BY_NAME["cursor"], config=tmp_path / "mcp.json", yes=True, sandbox=True)
+    here = machine(tmp_path, ephemeral=True, source=str(tmp_path))
+    assert installer.run(order, here, somebody.person()) == 0
+    entry = parsed(order.client, (tmp_path / "mcp.json").read_text())["mcpServers"]
+    args = entry["verify-sandbox"]["args"]
+    assert args == ["--from", str(tmp_path), "verify-mcp", "serve", "--sandbox"]
+    assert f"uvx builds {tmp_path} and fetches the packages it needs from the" in somebody.heard
 
 
 def files_in(folder: Path) -> list[Path]:

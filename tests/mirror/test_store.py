@@ -254,15 +254,31 @@ async def test_a_window_is_claimed_by_its_settled_part_only(place: Place) -> Non
     assert (await store.stats(""))[1] == (Window(NOW - 3 * HOUR, NOW - HOUR),)
 
 
-async def test_a_walk_is_remembered_whole_for_an_hour(place: Place) -> None:
+async def test_a_walk_is_remembered_whole_for_ninety_minutes(place: Place) -> None:
     store, window = store_in(place), Window(NOW - 3 * HOUR, NOW)
     await store.save([], "", window, NOW, NOW)
     assert await store.recently_fetched("", Window(NOW - HOUR, NOW), NOW - HOUR) == [(window, NOW)]
     assert await store.recently_fetched("", window, NOW + MICROSECOND) == []
     assert await store.recently_fetched(SCOPES[1], window, NOW - HOUR) == []
-    later = NOW + HOUR + MICROSECOND
+    later = NOW + 1.5 * HOUR + MICROSECOND
     await store.save([], "", Window(NOW, later), later, later)
     assert await store.recently_fetched("", window, NOW - DAY) == []
+
+
+async def test_of_each_time_only_the_latest_fetch_is_remembered(place: Place) -> None:
+    store = store_in(place)
+    start, middle = NOW - HOUR, NOW - HOUR / 2
+    first, second = NOW - timedelta(minutes=9), NOW - timedelta(minutes=3)
+    await store.save([], "", Window(start, NOW - timedelta(minutes=10)), first, first)
+    await store.save([], "", Window(middle, NOW - timedelta(minutes=5)), second, second)
+    await store.save([], "", Window(middle - HOUR / 4, middle), first, first)
+    await store.save(
+        [], "", Window(NOW - timedelta(minutes=5), NOW - timedelta(minutes=4)), second, second
+    )
+    assert await store.recently_fetched("", Window(start, NOW), NOW - HOUR) == [
+        (Window(start, middle), first),
+        (Window(middle, NOW - timedelta(minutes=4)), second),
+    ]
 
 
 async def test_purging_by_age_leaves_what_is_younger_and_claims_no_more(place: Place) -> None:

@@ -13,7 +13,7 @@ from verify_mcp.emulator import Fault
 from verify_mcp.errors import RateLimited
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.gateway import MAX_ATTEMPTS
-from verify_mcp.plivo.rate_limit_store import Slot, Ticket
+from verify_mcp.plivo.rate_limit_store import Priority, Slot, Ticket
 from verify_mcp.settings import Rate
 
 pytestmark = pytest.mark.anyio
@@ -29,15 +29,15 @@ async def test_a_caller_that_leaves_while_its_slot_is_granted_costs_none() -> No
     async with open_mirror_of(emulator_with(), clock, rate_limit=Rate(1, 60.0)) as mirror:
         quota, leaving = mirror.gateway.list_limiter, anyio.CancelScope()
         store = quota._store  # noqa: SLF001 - the moment of a grant is not public
-        grant = store.try_acquire
+        grant = store.acquire_or_enqueue
 
-        async def take(ticket: Ticket) -> Slot | float:
+        async def take(priority: Priority) -> Slot | Ticket:
             leaving.cancel()
             with anyio.CancelScope(shield=True):  # as the thread of a database is
                 await pause()
-            return await grant(ticket)
+            return await grant(priority)
 
-        store.try_acquire = take  # type: ignore[method-assign] # as above
+        store.acquire_or_enqueue = take  # type: ignore[method-assign] # as above
         with leaving:
             await mirror.fetch_and_save(SessionFilter(), limit=20, offset=0, call=CallContext())
         for _ in range(3):

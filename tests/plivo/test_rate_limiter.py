@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from tests.support.client import FakeClock
 from verify_mcp.errors import QuotaExhausted
 from verify_mcp.plivo.memory_rate_limit import InMemoryRateLimitStore
-from verify_mcp.plivo.rate_limit_store import Priority, RateLimitStatus, seconds_until_slot
+from verify_mcp.plivo.rate_limit_store import (
+    Priority,
+    RateLimitStatus,
+    TakenSlots,
+    seconds_until_slot,
+)
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.settings import Rate
 
@@ -42,7 +47,8 @@ THREE = Rate(3, 60.0)
 def test_the_wait_follows_from_slots_queue_and_gate(
     free_at: list[float], ahead: int, gate: float, seconds: float
 ) -> None:
-    assert seconds_until_slot(free_at, ahead, gate, THREE, 100.0) == seconds
+    taken = TakenSlots.at(at for at in free_at if at > 100.0)
+    assert seconds_until_slot(taken, ahead, gate, THREE, 100.0) == seconds
 
 
 def quota(clock: FakeClock, rate: Rate = THREE) -> RateLimiter:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from random import Random
 
 import anyio
 import anyio.lowlevel
@@ -12,9 +15,10 @@ from tests.support.client import FakeClock
 from tests.support.databases import Place, SharedClock, at_once
 from verify_mcp.database.migrations import MIGRATIONS
 from verify_mcp.database.resilient import ResilientDatabase, open_database
+from verify_mcp.database.sqlite import SqliteDatabase
 from verify_mcp.errors import QuotaExhausted
 from verify_mcp.plivo.memory_rate_limit import InMemoryRateLimitStore
-from verify_mcp.plivo.rate_limit_store import Priority, RateLimitStatus, Slot
+from verify_mcp.plivo.rate_limit_store import Priority, RateLimitStatus, Slot, Ticket
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.plivo.shared_rate_limit import DatabaseRateLimitStore
 from verify_mcp.settings import Rate
@@ -48,15 +52,23 @@ def quota(store: DatabaseRateLimitStore, clock: FakeClock) -> RateLimiter:
 
 
 async def acquire(store: DatabaseRateLimitStore, priority: Priority = Priority.INTERACTIVE) -> Slot:
-    result = await store.try_acquire(await store.enqueue(priority))
+    result = await store.acquire_or_enqueue(priority)
     assert isinstance(result, Slot)
     return result
 
 
-async def send(store: DatabaseRateLimitStore) -> None:
+async def enqueue(
+    store: DatabaseRateLimitStore, priority: Priority = Priority.INTERACTIVE
+) -> Ticket:
+    result = await store.acquire_or_enqueue(priority)
+    assert isinstance(result, Ticket)
+    return result
+
+
+async def send(store: DatabaseRateLimitStore, clock: SharedClock) -> None:
     slot = await acquire(store)
     slot.sent = True
-    await store.release(slot)
+    await store.release(slot, clock.ticks)
 
 
 def rows(place: Place) -> tuple[int, int]:
@@ -71,12 +83,13 @@ async def test_r32_people_go_first_and_then_who_came_first_whichever_the_process
     begin: Begin, clock: SharedClock
 ) -> None:
     stores = [begin(ONE) for _ in range(4)]
+    await send(stores[0], clock)
     names = ["sync", "first", "second", "third"]
     waiting = {}
     for name, store in zip(names, stores, strict=True):
         waiting[name] = (
             store,
-            await store.enqueue(Priority.BACKGROUND if name == "sync" else Priority.INTERACTIVE),
+            await enqueue(store, Priority.BACKGROUND if name == "sync" else Priority.INTERACTIVE),
         )
         clock.pass_by(0.25)
     served = []
@@ -88,9 +101,9 @@ async def test_r32_people_go_first_and_then_who_came_first_whichever_the_process
                 del waiting[name]
                 served.append((name, clock.ticks - 1001.0))
                 result.sent = True
-                await store.release(result)
+                await store.release(result, clock.ticks)
         clock.pass_by(4)
-    assert served == [("first", 0.0), ("second", 60.0), ("third", 120.0), ("sync", 180.0)]
+    assert served == [("first", 60.0), ("second", 120.0), ("third", 180.0), ("sync", 240.0)]
 
 
 async def test_a_slot_comes_back_to_everybody_a_window_after_its_request_completed(
@@ -120,14 +133,14 @@ async def test_a_request_never_sent_gives_its_slot_back_to_everybody_at_once(
 async def test_r29_what_a_dead_process_held_lapses(begin: Begin, clock: SharedClock) -> None:
     dead, alive = begin(ONE), begin(ONE)
     await acquire(dead)
-    await dead.enqueue(Priority.INTERACTIVE)
+    await enqueue(dead)
     clock.pass_by(0.5)
-    mine = await alive.enqueue(Priority.INTERACTIVE)
+    mine = await enqueue(alive)
     waits = []
-    for seconds in (0, 4, 1, 144.4):
+    for seconds in (0, 4, 1, 74.4):
         clock.pass_by(seconds)
         waits.append(await alive.try_acquire(mine))
-    # Behind the dead's ticket; then it lapses; then its slot does, 90 s and a window after.
+    # Behind the dead's ticket; then it lapses; then its slot does, 20 s and a window after.
     assert waits == [120.0, 120.0, 60.0, pytest.approx(0.1)]
     clock.pass_by(0.1)
     assert isinstance(await alive.try_acquire(mine), Slot)
@@ -137,10 +150,10 @@ async def test_a_waiter_that_was_slow_for_longer_than_tickets_live_keeps_its_pla
     begin: Begin, clock: SharedClock
 ) -> None:
     slow, quick = begin(ONE), begin(ONE)
-    await send(slow)
-    early = await slow.enqueue(Priority.INTERACTIVE)
+    await send(slow, clock)
+    early = await enqueue(slow)
     clock.pass_by(30)
-    late = await quick.enqueue(Priority.INTERACTIVE)
+    late = await enqueue(quick)
     assert await quick.try_acquire(late) == 30.0
     assert await slow.try_acquire(early) == 30.0
     assert await quick.try_acquire(late) == 90.0
@@ -157,13 +170,16 @@ async def test_a_ticket_that_could_not_be_withdrawn_lapses_though_its_process_li
     begin: Begin, clock: SharedClock
 ) -> None:
     alive = begin(ONE)
-    await alive.enqueue(Priority.INTERACTIVE)  # forgotten: its withdrawal met a locked database
+    await send(alive, clock)
+    await enqueue(alive)  # forgotten: its withdrawal met a locked database
     clock.pass_by(0.5)
-    mine = await alive.enqueue(Priority.INTERACTIVE)
-    assert await alive.try_acquire(mine) == 60.0
+    mine = await enqueue(alive)
+    assert await alive.try_acquire(mine) == 119.5
     clock.pass_by(3)
-    assert await alive.try_acquire(mine) == 60.0
+    assert await alive.try_acquire(mine) == 116.5
     clock.pass_by(2.5)
+    assert await alive.try_acquire(mine) == 54.0
+    clock.pass_by(54)
     assert isinstance(await alive.try_acquire(mine), Slot)
 
 
@@ -176,7 +192,7 @@ async def test_r06_a_closed_gate_holds_every_process_and_opens_by_itself(
     assert await other.status() == RateLimitStatus(0, 7.0)
     clock.pass_by(7)
     assert await other.status() == RateLimitStatus(3, 0.0)
-    await send(other)
+    await send(other, clock)
 
 
 async def test_the_status_counts_requests_waiters_and_processes(
@@ -184,15 +200,18 @@ async def test_the_status_counts_requests_waiters_and_processes(
 ) -> None:
     one, two, three = begin(), begin(), begin()
     assert await one.status() == RateLimitStatus(3, 0.0, processes=1)
-    await send(one)
+    await send(one, clock)
     await acquire(two)
     assert await one.status() == RateLimitStatus(1, 0.0, processes=2)
-    await three.enqueue(Priority.INTERACTIVE)
+    await acquire(two)
+    await enqueue(three)
     assert await one.status() == RateLimitStatus(0, 60.0, processes=3)
     clock.pass_by(6)
-    assert await one.status() == RateLimitStatus(1, 0.0, processes=2)
+    assert await one.status() == RateLimitStatus(0, 54.0, processes=2)
     clock.pass_by(54)
-    assert await one.status() == RateLimitStatus(2, 0.0, processes=2)
+    assert await one.status() == RateLimitStatus(1, 0.0, processes=2)
+    clock.pass_by(20)
+    assert await one.status() == RateLimitStatus(3, 0.0, processes=1)
 
 
 @pytest.mark.parametrize("back", [3600.0, 86400.0])
@@ -201,12 +220,12 @@ async def test_r30_after_a_reboot_nobody_exceeds_the_rate_or_waits_longer_than_a
 ) -> None:
     clock.set(back + 500)
     before = begin(ONE)
-    await send(before)
-    await before.enqueue(Priority.INTERACTIVE)
+    await send(before, clock)
+    await enqueue(before)
     await before.block(200)
     clock.set(20.0)
     after = begin(ONE)
-    mine = await after.enqueue(Priority.INTERACTIVE)
+    mine = await enqueue(after)
     assert await after.try_acquire(mine) == 60.0
     clock.pass_by(60)
     assert isinstance(await after.try_acquire(mine), Slot)
@@ -217,11 +236,11 @@ async def test_r30_rows_of_a_short_uptime_are_known_by_their_date_too(
 ) -> None:
     clock.set(100.0)
     before = begin(ONE)
-    await acquire(before)  # would lapse at 250
+    await acquire(before)  # would lapse at 180
     await before.block(250)
     clock.set(20.0)
     after = begin(ONE)
-    mine = await after.enqueue(Priority.INTERACTIVE)
+    mine = await enqueue(after)
     assert await after.try_acquire(mine) == 60.0
     clock.pass_by(60)
     assert isinstance(await after.try_acquire(mine), Slot)
@@ -231,7 +250,7 @@ async def test_r33_a_waiter_that_is_cancelled_or_refused_leaves_no_trace(
     begin: Begin, clock: SharedClock, place: Place
 ) -> None:
     store = begin(ONE)
-    await send(store)
+    await send(store, clock)
     limiter = RateLimiter(store, clock=lambda: clock.ticks, sleep=lambda _: anyio.sleep_forever())
     is_waiting = anyio.Event()
     async with anyio.create_task_group() as tasks:
@@ -272,13 +291,15 @@ async def test_r33_a_cancellation_at_any_step_costs_nothing(
     assert rows(place) == (0, 0)
 
 
-async def test_r39_accounts_and_endpoints_have_quotas_of_their_own(begin: Begin) -> None:
+async def test_r39_accounts_and_endpoints_have_quotas_of_their_own(
+    begin: Begin, clock: SharedClock
+) -> None:
     buckets = ["MA1:list", "MA1:get", "MA2:list"]
     stores = [begin(ONE, bucket) for bucket in buckets]
-    await send(stores[0])
+    await send(stores[0], clock)
     await stores[0].block(90)
-    await stores[0].enqueue(Priority.INTERACTIVE)
-    await send(stores[1])
+    await enqueue(stores[0])
+    await send(stores[1], clock)
     assert [await each.status() for each in stores] == [
         RateLimitStatus(0, 120.0),
         RateLimitStatus(0, 60.0),
@@ -286,13 +307,15 @@ async def test_r39_accounts_and_endpoints_have_quotas_of_their_own(begin: Begin)
     ]
 
 
-async def test_processes_with_different_rates_each_keep_to_their_own(begin: Begin) -> None:
+async def test_processes_with_different_rates_each_keep_to_their_own(
+    begin: Begin, clock: SharedClock
+) -> None:
     high, low = begin(THREE), begin(ONE)
     for _ in range(2):
-        await send(high)
+        await send(high, clock)
     assert await low.status() == RateLimitStatus(0, 60.0, processes=2)
     assert (await high.status()).left == 1
-    assert isinstance(await high.try_acquire(await high.enqueue(Priority.INTERACTIVE)), Slot)
+    await acquire(high)
 
 
 async def test_requests_made_while_the_store_was_unavailable_are_counted_afterwards(
@@ -321,6 +344,61 @@ async def test_requests_made_while_the_store_was_unavailable_are_counted_afterwa
     clock.pass_by(50)
     assert await store.status() == RateLimitStatus(2, 0.0)
     assert (len(problems), access.problem) == (1, "")
+    access.close()
+
+
+async def test_shared_slots_are_counted_as_those_in_memory_are(
+    begin: Begin, clock: SharedClock
+) -> None:
+    random, rate = Random(3), Rate(8, 60.0)  # noqa: S311 - made-up traffic
+    shared = [begin(rate), begin(rate)]
+    oracle = InMemoryRateLimitStore(rate, clock=lambda: clock.ticks)
+    in_use: list[tuple[Slot, Slot]] = []
+    for _ in range(120):
+        clock.pass_by(random.choice([0, 0, 0.5, 3, 9]))
+        store = random.choice(shared)
+        if in_use and random.random() < 0.6:
+            slots = in_use.pop(random.randrange(len(in_use)))
+            for slot in slots:
+                slot.sent = len(in_use) != 2
+            completed_at = clock.ticks - random.choice([0, 1])
+            await store.release(slots[0], completed_at)
+            await oracle.release(slots[1], completed_at)
+        elif await oracle.count_left():
+            expected = await oracle.acquire_or_enqueue(Priority.INTERACTIVE)
+            assert isinstance(expected, Slot)
+            in_use.append((await acquire(store), expected))
+        status, count = await store.status(), await store.count_left()
+        assert (replace(status, processes=1), count) == (await oracle.status(), status.left)
+
+
+async def test_a_grant_takes_no_longer_when_more_slots_are_taken(
+    file: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    plain = SqliteDatabase._connect  # noqa: SLF001 - SQLite counts its own steps
+
+    def counted(self: SqliteDatabase, wait: float) -> sqlite3.Connection:
+        raw = plain(self, wait)
+        raw.set_progress_handler(lambda: steps.append(1), 10)
+        return raw
+
+    monkeypatch.setattr(SqliteDatabase, "_connect", counted)
+    access = ResilientDatabase(file.url, clock=lambda: 100.0, on_problem=pytest.fail)
+    store = DatabaseRateLimitStore(access, "MA1:list", Rate(900_000, 60.0))
+    used = []
+    await store.count_left()
+    for most in (10, 10_000):
+        file.run(
+            f"WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most}) "  # noqa: S608 - a number
+            "INSERT OR IGNORE INTO verify_slots (bucket, slot, owner, noted_at, free_at, number) "
+            "SELECT 'MA1:list', 'slot' || i, 'me', 99, 150 + i / 1000.0, i FROM n"
+        )
+        steps.clear()
+        await store.release(await acquire(store), 100.0)
+        assert await store.count_left() == 900_000 - most
+        used.append(len(steps))
+    assert used[1] <= used[0] * 1.2
     access.close()
 
 

@@ -302,7 +302,7 @@ async def test_r13_null_is_an_empty_page() -> None:
 
 
 UNUSUAL = {
-    Fault.ROW_UNKNOWN_STATUS: (6, "sms teleported"),
+    Fault.ROW_UNKNOWN_STATUS: (6, "sms teleported +0s"),
     Fault.ROW_UNKNOWN_CHANNEL: (4, "pigeon"),
     Fault.ROW_WITHOUT_CHARGES: (7, ""),
     Fault.ROW_WITHOUT_COUNTRY: (2, "+8097480999"),

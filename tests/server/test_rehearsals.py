@@ -10,6 +10,7 @@ from mcp import Client
 from mcp_types import TextContent
 
 from tests.support.client import NOW, FakeClock, call_tool, connect, rows
+from tests.support.summaries import read_onset
 from verify_mcp.emulator import (
     ASHA,
     ASHA_SESSION,
@@ -61,7 +62,8 @@ async def steps(client: Client, name: str, **blanks: str) -> list[Step]:
 async def exact(client: Client, step: Step) -> dict[str, Any]:
     """The whole answer to one step, however many calls it takes."""
     tool, arguments = step
-    arguments = {**arguments, "max_requests": 200} if tool.startswith("summarize") else arguments
+    if tool.startswith(("summarize", "compare")):
+        arguments = {**arguments, "max_requests": 200}
     answer = await call_tool(client, tool, arguments)
     while not answer["complete"]:
         answer = await call_tool(client, tool, arguments)
@@ -95,16 +97,30 @@ async def test_explain_session_asks_for_that_session(api: Emulator) -> None:
 async def test_otp_health_brings_the_delivery_incident_to_light(api: Emulator) -> None:
     day = incident_span(NOW)[0].date().isoformat()
     async with connect(api, rate_limit=PLENTY) as client:
-        by_day, by_country, by_attempt = [
+        by_day, compared, by_attempt = [
             await exact(client, step) for step in await steps(client, "otp_health", since="7d")
         ]
 
     conversion = {row["day"]: float(row["conversion_pct"]) for row in rows(by_day)}
-    spent = {(row["country"], row["channel"]): row for row in rows(by_country)}
+    drivers = {row["group"]: row for row in rows(compared["drivers"])}
     reported = {row["attempt_status"]: int(row["attempts"]) for row in rows(by_attempt)}
     assert conversion[day] < float(by_day["conversion_pct"])
-    assert float(spent[INCIDENT_COUNTRY, "sms"]["conversion_pct"]) < 70
+    assert {INCIDENT_COUNTRY, BURST_COUNTRY} <= drivers.keys()
+    assert float(drivers[INCIDENT_COUNTRY]["pct_after"]) < 70
     assert reported["sms undelivered"] > reported["sms failed"] > 0
+
+
+async def test_what_changed_names_the_burst_and_when_it_began(api: Emulator) -> None:
+    async with connect(api, rate_limit=PLENTY) as client:
+        compare, attempts = await steps(client, "what_changed", since="7d")
+        answer = await exact(client, compare)
+
+    assert attempts == ("summarize_verify_sessions", {"group_by": ["attempt_status"]})
+    assert answer["summary"].startswith("Conversion fell by ")
+    driver = rows(answer["drivers"])[0]
+    assert (driver["by"], driver["group"]) == ("country", BURST_COUNTRY)
+    _, earliest, latest = read_onset(driver["since"])
+    assert earliest <= f"{burst_span(NOW)[0]:%m-%d %H:%M}" <= latest
 
 
 async def test_fraud_review_brings_the_burst_to_light(api: Emulator) -> None:

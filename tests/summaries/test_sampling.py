@@ -287,6 +287,7 @@ def test_r65_an_interval_without_length_is_not_exact() -> None:
     assert all(figures[name].high > figures[name].value for name in figures)
     (group,) = reading.groups(("country",)).values()
     assert not group.sessions.exact
+    assert group.cost is not None
     assert group.cost.high > 0
 
 

@@ -100,6 +100,18 @@ async def test_conversion_by_day_is_exact_long_before_every_page_is_read() -> No
     assert not any(row["conversion_low"] for row in last)
 
 
+async def test_days_by_status_become_exact_too() -> None:
+    clock, records = FakeClock(), uneven()
+    question = {**PERIOD, "group_by": ["status", "day"]}
+    async with connect(emulator_with(*records, clock=clock), clock=clock) as client:
+        answers = await repeat(client, clock, 6, **question)
+    true = Counter((each.outcome, f"{each.created_at:%Y-%m-%d}") for each in records)
+    rows = table(answers[-1])
+    assert answers[-1]["basis"] == "counted"
+    assert {(row["status"], row["day"]): int(row["sessions"]) for row in rows} == true
+    assert not any(row["sessions_low"] for row in rows)
+
+
 async def test_days_that_are_held_are_exact_from_the_mirror() -> None:
     clock, records = FakeClock(), uneven()
     day = {"session_time__gte": "2026-11-12", "session_time__lt": "2026-11-13"}
@@ -130,6 +142,16 @@ async def test_hours_are_counted_in_the_local_time_where_they_are_few() -> None:
         found = bounds(answer)
         assert true.keys() <= found.keys()
         assert all(low <= true[hour] <= high for hour, (low, high) in found.items())
+
+
+async def test_days_asked_first_leave_other_groups_to_be_sampled() -> None:
+    clock = FakeClock()
+    async with connect(emulator_with(*uneven(), clock=clock), clock=clock) as client:
+        await repeat(client, clock, 1, **BY_DAY)
+        await repeat(client, clock, 1, **PERIOD)
+        (answer,) = await repeat(client, clock, 1, **PERIOD, group_by="country")
+    assert [row["country"] for row in table(answer)] == ["IN"]
+    assert answer["estimated"]["cost"]
 
 
 async def test_a_row_that_comes_late_leaves_each_day_open_by_one() -> None:

@@ -92,7 +92,7 @@ async def test_a_resumed_count_that_read_all_pages_needs_only_what_came_since(
 
 
 def test_what_is_cached_as_a_whole_is_the_answer() -> None:
-    held = SummaryResult("held", WINDOW, {("tally",): Tally(7)}, NOW)
+    held = SummaryResult("held", WINDOW, {("tally",): Tally(7)}, NOW, parts=(WINDOW,))
     assert ReadCached(QUERY).next(cached(WINDOW)) == Answer(held)
 
 
@@ -156,10 +156,35 @@ async def test_a_failure_is_raised_only_where_nothing_is_cached(mirror: Mirror) 
 async def test_a_count_begins_where_more_than_the_newest_part_is_missing(mirror: Mirror) -> None:
     backfills = (backfill_of(mirror),)
     state = ReadAgain(QUERY, cached(), backfills, is_older=False)
-    assert state.next(cached()) == StartCount(QUERY, cached(), backfills, is_older=False)
-    assert state.next(cached(MIDDLE)) == StartCount(QUERY, cached(), backfills, is_older=False)
+    assert state.next(cached(), 19) == StartCount(QUERY, cached(), backfills, is_older=False)
+    assert state.next(cached(MIDDLE), 19) == StartCount(QUERY, cached(), backfills, is_older=False)
     known = cached(OLDEST, MIDDLE)
-    assert state.next(known) == FetchWindows(QUERY, known, (NEWEST,), is_older=False)
+    assert state.next(known, 19) == FetchWindows(QUERY, known, (NEWEST,), is_older=False)
+
+
+async def test_a_count_does_not_begin_where_all_gaps_together_are_few_pages(
+    mirror: Mirror,
+) -> None:
+    page = Window(NEWEST.start, NEWEST.end - NEWEST.length / 2)
+    backfills = (backfill_of(mirror, sessions=20, complete=page),)
+    state = ReadAgain(QUERY, cached(), backfills, is_older=False)
+    known = cached(MIDDLE, page)
+    assert state.next(known, 19) == FetchWindows(QUERY, known, known.missing, is_older=False)
+    assert state.next(known, 2) == StartCount(QUERY, cached(), backfills, is_older=False)
+
+
+async def test_without_quota_the_older_reading_is_the_answer_where_it_has_nearly_all(
+    mirror: Mirror,
+) -> None:
+    backfill = backfill_of(mirror)
+    backfill.progress.eta_s = 60.0
+    first = TakeFirstSteps(QUERY, cached(), (WINDOW,), is_older=False)
+    state = first.next([backfill], 19)
+    assert state == ReadAgain(QUERY, cached(), (backfill,), is_older=False)
+    assert isinstance(state, ReadAgain)
+    known = cached(OLDEST, MIDDLE)
+    assert state.next(known, 19) == FetchWindows(QUERY, known, (NEWEST,), is_older=False)
+    assert state.next(cached(), 19) == Fetch(QUERY, cached(), (backfill,), is_older=False)
 
 
 async def test_a_window_that_reaches_further_when_it_is_read_again_is_started_anew(
@@ -168,7 +193,7 @@ async def test_a_window_that_reaches_further_when_it_is_read_again_is_started_an
     older = cached(MIDDLE, window=Window(WINDOW.start, MIDDLE.end))
     state = ReadAgain(QUERY, older, (backfill_of(mirror),), is_older=True)
     known = cached(MIDDLE)
-    assert state.next(known) == TakeFirstSteps(QUERY, known, (NEWEST, OLDEST), is_older=True)
+    assert state.next(known, 19) == TakeFirstSteps(QUERY, known, (NEWEST, OLDEST), is_older=True)
 
 
 async def test_the_exact_number_may_show_that_all_can_be_fetched(mirror: Mirror) -> None:

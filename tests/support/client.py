@@ -150,9 +150,10 @@ async def list_sessions(client: Client, **arguments: Any) -> dict[str, Any]:
     return await call_tool(client, "list_verify_sessions", arguments)
 
 
-async def get_session(client: Client, session_uuid: str) -> dict[str, Any]:
+async def get_session(client: Client, session_uuid: str, **arguments: Any) -> dict[str, Any]:
     """The answer of get_verify_session, the same in both channels."""
-    return await call_tool(client, "get_verify_session", {"session_uuid": session_uuid})
+    given = {"session_uuid": session_uuid, **arguments}
+    return await call_tool(client, "get_verify_session", given)
 
 
 async def call_tool(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -183,7 +183,7 @@ async def _ask_until_stopped(member: Member) -> None:
     from verify_mcp.domain.filters import SessionFilter
     from verify_mcp.plivo.client import open_client
     from verify_mcp.plivo.page_request import PageRequest
-    from verify_mcp.plivo.rate_limit_store import Slot, Ticket
+    from verify_mcp.plivo.rate_limit_store import Slot
     from verify_mcp.plivo.rate_limiter import RateLimiter
     from verify_mcp.plivo.shared_rate_limit import DatabaseRateLimitStore
     from verify_mcp.settings import Credentials, Rate, Settings
@@ -201,11 +201,10 @@ async def _ask_until_stopped(member: Member) -> None:
     class Observed(DatabaseRateLimitStore):
         """A ledger that tells when it granted, as it saw it itself."""
 
-        def _try_acquire(self, connection: Connection, ticket: Ticket) -> Slot | float:
-            turn = super()._try_acquire(connection, ticket)
-            if isinstance(turn, Slot):
-                granted[turn.key] = connection.read_clock()
-            return turn
+        def _grant(self, connection: Connection, now: float) -> Slot:
+            slot = super()._grant(connection, now)
+            granted[slot.key] = now
+            return slot
 
     granted: dict[str, float] = {}
     access = ResilientDatabase(plan.url, clock=time.monotonic, on_problem=warnings.warn)

@@ -59,3 +59,12 @@ def some(number: int, *, hours: float = 24, seed: int = 1) -> list[SessionRecord
             )
         )
     return made
+
+
+def read_onset(since: str) -> tuple[str, str, str]:
+    """When a driver began, and the interval of that, each as `11-20 14:00`."""
+    at, _, interval = since.rstrip(")").partition(" (")
+    earliest, latest = (
+        bound if "-" in bound else at[: len("11-20 ")] + bound for bound in interval.split(" to ")
+    )
+    return at, earliest, latest

@@ -209,7 +209,8 @@ def _reported(told: Traffic, reading: SampledPages) -> dict[str, Answer]:
     for (country,), own in reading.groups(("country",)).items():
         ended = truth[f"{country} settled"]
         figures[f"{country} sessions"] = (own.sessions, truth[country])
-        figures[f"{country} cost"] = (own.cost, truth[f"{country} cost"])
+        if own.cost:
+            figures[f"{country} cost"] = (own.cost, truth[f"{country} cost"])
         if own.conversion:
             rate = truth[f"{country} verified"] / ended
             figures[f"{country} conversion"] = (own.conversion, rate)

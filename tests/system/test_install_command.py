@@ -41,6 +41,10 @@ async def test_what_is_installed_starts_and_what_is_printed_is_only_the_snippet(
     entry = json.loads(printed.stdout)["mcpServers"]["verify"]
     assert entry["env"]["PLIVO_AUTH_ID"] == "<your PLIVO_AUTH_ID>"
     assert files_in(tmp_path) == []
+    first, *_, token, last = printed.stderr.strip().splitlines()
+    assert first.startswith(f"1. Create {tmp_path}/.gemini/settings.json, and put this into it")
+    assert token.startswith(f"2. Write the auth token into {tmp_path}/.config/verify-mcp/token")
+    assert last.startswith("3. Start a new session and trust its folder when asked")
 
     done = command(tmp_path, "install", "gemini", "--sandbox")
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 import anyio
@@ -24,13 +25,8 @@ from tests.support.client import (
 from tests.support.secrets import NUMBER, assert_discreet
 from tests.support.stdio import END, PATIENCE, Child, environment
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options, serve
-from verify_mcp.server.stdio import (
-    MAX_LINE_BYTES,
-    MAX_TAIL_BYTES,
-    Overlong,
-    capped_lines,
-    replace_lone_surrogates,
-)
+from verify_mcp.server.stdin import MAX_LINE_BYTES, MAX_TAIL_BYTES, LineSplitter, Overlong
+from verify_mcp.server.stdio import replace_lone_surrogates
 
 pytestmark = pytest.mark.anyio
 
@@ -334,16 +330,18 @@ async def test_r48_a_setting_that_cannot_be_used_is_refused_at_the_start_by_name
     assert "secret-secret" not in text
 
 
+def split_lines(chunks: Sequence[bytes]) -> list[bytes | Overlong]:
+    splitter = LineSplitter(10)
+    return [*chain.from_iterable(map(splitter.feed, chunks)), splitter.take_rest()]
+
+
 def test_lines_too_long_keep_a_beginning_and_an_end_and_the_rest_stays_in_step() -> None:
-    chunks = iter(
-        [b"one\ntw", b"o\n", b"x" * 8, b"y" * 8 + b"\nthree\nlong-long-long\nfo", b"ur", b""]
-    )
-    assert list(capped_lines(lambda: next(chunks), 10)) == [
+    chunks = [b"one\ntw", b"o\n", b"x" * 8, b"y" * 8 + b"\nthree\nlong-long-long\nfo", b"ur"]
+    assert split_lines(chunks) == [
         b"one", b"two", Overlong(b"x" * 8 + b"yy", b"x" * 8 + b"y" * 8), b"three",
         Overlong(b"long-long-", b"long-long-long"), b"four",
     ]  # fmt: skip
-    rest = iter([b"x" * 2000, b"yz", b""])
-    assert list(capped_lines(lambda: next(rest), 10)) == [
+    assert split_lines([b"x" * 2000, b"yz"]) == [
         Overlong(b"x" * 10, b"x" * (MAX_TAIL_BYTES - 2) + b"yz")
     ]
     assert MAX_LINE_BYTES > 1_000_000

@@ -48,9 +48,27 @@ DOCUMENTED = {
     "status": "expired",
     "channel": "voice",
     "attempts": [
-        {"channel": "voice", "status": "answer", "time": "06-01 08:52:39", "charge": "0.033"},
-        {"channel": "sms", "status": "delivered", "time": "06-01 08:52:59", "charge": "0.08"},
-        {"channel": "voice", "status": "early media", "time": "06-01 08:53:25", "charge": "0"},
+        {
+            "attempt_uuid": "90cc6cde-db80-4d14-9716-3aaa2b403377",
+            "channel": "voice",
+            "status": "answer",
+            "time": "06-01 08:52:39",
+            "charge": "0.033",
+        },
+        {
+            "attempt_uuid": "acbffc94-283b-42b3-8a96-65cbc18a9624",
+            "channel": "sms",
+            "status": "delivered",
+            "time": "06-01 08:52:59",
+            "charge": "0.08",
+        },
+        {
+            "attempt_uuid": "04a81620-c4ab-45d6-847d-cc3ae6fec121",
+            "channel": "voice",
+            "status": "early media",
+            "time": "06-01 08:53:25",
+            "charge": "0",
+        },
     ],
     "cost": "0.113",
     "validation_cost": "0",
@@ -238,7 +256,9 @@ async def test_r14_unknown_words_are_shown_as_data_and_never_as_prose() -> None:
     attempt = {"attempt_uuid": "x", "channel": "Pigeon", "status": "teleported", "time": None}
     answer = await asha(one(status="On Hold", channel="Pigeon", attempt_details=[attempt], new=1))
     assert (answer["status"], answer["channel"]) == ("on hold", "Pigeon")
-    assert answer["attempts"] == [{"channel": "Pigeon", "status": "teleported"}]
+    assert answer["attempts"] == [
+        {"attempt_uuid": "x", "channel": "Pigeon", "status": "teleported"}
+    ]
     assert answer["summary"] == (
         "Unknown status: 1 attempt, another channel in an unknown state; 0.113 charged so far."
     )

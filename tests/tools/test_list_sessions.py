@@ -46,10 +46,10 @@ AMPLE = Rate(1000, 1.0)
 FIRST_PAGE = [("limit", "20"), ("offset", "0")]
 COLUMNS = ["session", "created", "recipient", "country", "channel", "status", "attempts", "cost"]
 DOCUMENTED_ROWS = [
-    ["51e965f3", "06-01 10:40:05", "+918681951370", "IN", "sms", "expired", "sms undelivered",
+    ["51e965f3", "06-01 10:40:05", "+918681951370", "IN", "sms", "expired", "sms undelivered +0s",
      "0.08"],
     ["60ea68db", "06-01 08:52:39", "+919380013443", "IN", "voice", "expired",
-     "voice answer; sms delivered; voice early media", "0.113"],
+     "voice answer +0s; sms delivered +20s; voice early media +46s", "0.113"],
 ]  # fmt: skip
 
 
@@ -69,6 +69,7 @@ async def test_the_documented_page_comes_out_right_in_every_field(era: Era) -> N
             "limit": 20,
             "offset": 0,
         },
+        "total": 2,
         "columns": COLUMNS,
         "rows": DOCUMENTED_ROWS,
         "as_of": "2023-06-01T12:00:00Z",
@@ -94,6 +95,7 @@ async def test_full_detail_tells_every_documented_field_of_every_session() -> No
         "channel": "sms",
         "attempts": [
             {
+                "attempt_uuid": "bd460457-6c2f-4177-a879-e6a83c35d5a9",
                 "channel": "sms",
                 "status": "undelivered",
                 "time": "06-01 10:40:05",
@@ -106,7 +108,7 @@ async def test_full_detail_tells_every_documented_field_of_every_session() -> No
         "updated": "2023-06-01 10:40:05",
     }
     assert asha["session"] == ASHA_SESSION
-    assert [tuple(each.values()) for each in asha["attempts"]] == [
+    assert [tuple(each.values())[1:] for each in asha["attempts"]] == [
         ("voice", "answer", "06-01 08:52:39", "0.033"),
         ("sms", "delivered", "06-01 08:52:59", "0.08"),
         ("voice", "early media", "06-01 08:53:25", "0"),
@@ -339,9 +341,9 @@ async def test_sessions_in_every_state_and_with_every_fallback_are_told_apart() 
     async with connect(emulator_with(waiting, untried, fallen)) as client:
         found = rows(await list_sessions(client))
     assert [(row["status"], row["channel"], row["attempts"], row["cost"]) for row in found] == [
-        ("in-progress", "sms", "sms delivered", "0.08"),
+        ("in-progress", "sms", "sms delivered +0s", "0.08"),
         ("in-progress", "sms", "", "0"),
-        ("verified", "voice", "sms failed; voice answer", "0.011"),
+        ("verified", "voice", "sms failed +0s; voice answer +60s", "0.011"),
     ]
 
 
@@ -463,6 +465,57 @@ async def test_pages_follow_each_other_however_the_api_writes_next(
         seen = await walk(client, lambda: None, limit=3, status="expired")
     assert seen == [f"{n:08x}" for n in range(1, 8)]
     assert {request.headers["host"] for request in api.received} == {"localhost"}
+
+
+async def test_a_list_tells_how_many_where_no_further_request_is_needed() -> None:
+    api = emulator_with(*(make_record(n, minutes=n + 90) for n in range(1, 46)))
+    window = {"session_time__gte": "12h", "session_time__lt": "80m"}
+    async with connect(api, rate_limit=AMPLE) as client:
+        first = await list_sessions(client, **window)
+        last = await list_sessions(client, **window, offset=40)
+        beyond = await list_sessions(client, **window, offset=60)
+        await call_tool(client, "summarize_verify_sessions", window)
+        asked = len(api.received)
+        cached = [
+            await list_sessions(client, **window, **more)
+            for more in (
+                {},
+                {"offset": 20},
+                {"offset": 60},
+                {"status": "expired"},
+                {"status": "verified"},
+                {"recipient": "+919380010007"},
+            )
+        ]
+        assert len(api.received) == asked
+    assert [how_many(page) for page in (first, last, beyond)] == [
+        (None, True),
+        (45, None),
+        (None, None),
+    ]
+    assert [how_many(page)[0] for page in cached] == [45, 45, 45, 45, 0, 1]
+    assert how_many(cached[0]) == (45, None)
+
+
+def how_many(answer: dict[str, Any]) -> tuple[int | None, bool | None]:
+    """What a list tells about the number of sessions: all of them, or that more follow."""
+    return answer.get("total"), answer.get("more")
+
+
+async def test_the_rest_of_a_list_is_not_counted_as_if_it_were_all_of_it() -> None:
+    api = emulator_with(*(make_record(n, minutes=n) for n in range(1, 7)))
+    async with connect(api) as client:
+        first = await list_sessions(client, limit=4)
+        rest = await list_sessions(client, limit=4, **first["next"])
+    assert (len(first["rows"]), len(rest["rows"])) == (4, 2)
+    assert (how_many(first), how_many(rest)) == ((None, True), (None, None))
+
+
+async def test_rows_that_could_not_be_read_are_counted_all_the_same() -> None:
+    page = {"sessions": [_row(1), _row(2), _row(2), _row(3, status=None)]}
+    async with connect(CannedApi(page)) as client:
+        answer = await list_sessions(client)
+    assert (len(answer["rows"]), answer["skipped"], answer["total"]) == (2, 1, 3)
 
 
 async def test_a_page_without_meta_is_taken_for_the_last_unless_it_is_full() -> None:

@@ -27,7 +27,7 @@ from verify_mcp.settings import Credentials, Rate
 pytestmark = pytest.mark.anyio
 
 SETTINGS = {"max_wait_s": 20, "recipients": "full", "time_zone": "UTC", "settle_s": 3600}
-QUOTA = {"limit": "20/60", "left": 20, "next_free_s": 0, "processes": 1, "get_left": 60}
+QUOTA = {"limit": "20/60", "left": 20, "processes": 1, "get_left": 60}
 NOT_PLIVO = "Requests go to http://localhost, not to https://api.plivo.com."
 
 
@@ -198,7 +198,7 @@ async def test_missing_credentials_are_a_problem_with_their_remedy() -> None:
 async def test_the_sandbox_is_named_and_no_problem() -> None:
     async with connect(emulator_with(), sandbox=True) as client:
         answer = await get_status(client)
-    assert (answer["api"], answer["problems"]) == ("sandbox", [])
+    assert (answer["data"], answer["problems"]) == ("made up", [])
 
 
 async def test_no_secret_and_no_number_is_told(place: Place) -> None:
@@ -219,7 +219,7 @@ async def test_a_status_costs_at_most_150_tokens(file: Place) -> None:
         clock=clock,
         database_url=file.url,
         rate_limit=Rate(1000, 60.0),
-        sandbox=True,
+        api_url="https://api.plivo.com",
     ) as client:
         for window in (
             {"session_time__gte": "30d", "session_time__lt": "9d"},

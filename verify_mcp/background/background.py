@@ -1,5 +1,6 @@
 """The background work of one account in this process, and what answers may promise about it."""
 
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil
@@ -7,9 +8,11 @@ from math import ceil
 import anyio
 
 from verify_mcp.background.completion import CompletionWorker
+from verify_mcp.background.follower import Follower, follow_lease, read_view
 from verify_mcp.background.forecast import seconds_for
 from verify_mcp.background.lease import Lease
-from verify_mcp.background.leased_loop import LeasedLoop
+from verify_mcp.background.leased_loop import BUSY_SECONDS, LeasedLoop
+from verify_mcp.background.repeated_counts import CountWork, RepeatedCounts
 from verify_mcp.background.unfinished_windows import (
     UnfinishedWindow,
     UnfinishedWindows,
@@ -27,6 +30,8 @@ from verify_mcp.settings import Settings
 
 MIN_SESSIONS = 50
 """Stored sessions from which it is estimated how many a window has."""
+MAX_BEHIND = timedelta(days=1)
+"""How far back the newest session is looked for when another process follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +54,18 @@ class PlannedCompletion:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundStatus:
-    """How many windows are still to be completed, and the seconds until they are."""
+    """How many windows are still to be completed or counted, and the seconds until they are."""
 
     windows: int
     eta_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FollowStatus:
+    """How far the newest fetched session may lie back, and how much of the period is stored."""
+
+    behind_s: float
+    stored_share: float | None
 
 
 class Background:
@@ -62,6 +75,7 @@ class Background:
         self._mirror = mirror
         self._settings = settings
         self._windows: UnfinishedWindows | None = None
+        self._counts = RepeatedCounts(mirror, clock)
         self._loops: list[LeasedLoop] = []
         self._scope = anyio.CancelScope()
         self.is_running = False
@@ -70,7 +84,11 @@ class Background:
             self._windows = UnfinishedWindows(store.database, store.account)
             worker = CompletionWorker(mirror, self._windows, clock)
             lease = Lease(store.database, f"{store.account}:completion")
-            self._loops.append(LeasedLoop(lease, worker.step, clock))
+            self._loops.append(LeasedLoop(None, self._counts.step, clock))
+            self._loops.append(LeasedLoop(lease, self._after_counts(worker), clock))
+        if store is not None and settings.follow:
+            follower = Follower(mirror, store, clock, settings.follow)
+            self._loops.append(LeasedLoop(follow_lease(store), follower.step, clock))
 
     async def run(self) -> None:
         """Do the work until it is stopped or cancelled."""
@@ -116,6 +134,29 @@ class Background:
         except DatabaseUnavailable:
             return None
 
+    async def go_on_counting(
+        self, key: Hashable, work: CountWork, expected: int
+    ) -> PlannedCompletion | None:
+        """Have a count go on in this process, which takes about so many requests.
+
+        None when it does not: no work is done here, or too much waits already.
+        """
+        most = self._settings.ahead
+        if not self.is_running or not self._counts.add(key, work, expected, most):
+            return None
+        for loop in self._loops:
+            loop.wake()
+        eta_s = await self._seconds_for(self._counts.expected_requests)
+        return PlannedCompletion(eta_s, expected, most)
+
+    def _after_counts(self, worker: CompletionWorker) -> Callable[[], Awaitable[float]]:
+        """The worker's steps, which wait for the counts: these take few requests."""
+
+        async def step() -> float:
+            return BUSY_SECONDS if self._counts.waiting else await worker.step()
+
+        return step
+
     async def status(self) -> BackgroundStatus | None:
         """What is under way in any process; None when nothing is."""
         if self._windows is None:
@@ -124,9 +165,26 @@ class Background:
             present = await self._windows.read(self._mirror.now())
         except DatabaseUnavailable:
             return None
-        if not present:
+        if not present and not self._counts.waiting:
             return None
-        return BackgroundStatus(len(present), await self._seconds_for(expected_requests(present)))
+        requests = expected_requests(present) + self._counts.expected_requests
+        return BackgroundStatus(
+            len(present) + self._counts.waiting, await self._seconds_for(requests)
+        )
+
+    async def follow_status(self) -> FollowStatus | None:
+        """How far following has come in any process; None when nobody follows."""
+        store, span = self._mirror.store, self._settings.follow
+        if store is None:
+            return None
+        try:
+            if span is None and not await follow_lease(store).is_taken():
+                return None
+            view = await read_view(self._mirror, store, span or MAX_BEHIND, "")
+        except DatabaseUnavailable:
+            return None
+        share = None if span is None else view.stored_share
+        return FollowStatus(view.behind.total_seconds(), share)
 
     async def _plan(
         self, scope: str, window: Window, requests: int | None, *, is_filtered: bool

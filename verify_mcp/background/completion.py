@@ -9,23 +9,19 @@ from datetime import datetime
 from math import ceil
 
 from verify_mcp.background.forecast import seconds_paused, slots_for_background
-from verify_mcp.background.leased_loop import BUSY_SECONDS, RETRY_SECONDS, STANDBY_SECONDS
+from verify_mcp.background.leased_loop import BUSY_SECONDS
 from verify_mcp.background.unfinished_windows import UnfinishedWindow, UnfinishedWindows
+from verify_mcp.background.walks import background_call, is_for_one_of, pause_after
 from verify_mcp.clock import Clock
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window, covers, gaps
-from verify_mcp.errors import RateLimited
 from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.mirror.store import RECENT_FETCHES
-from verify_mcp.plivo.call import CallContext
-from verify_mcp.plivo.rate_limit_store import Priority
 
 IDLE_SECONDS = 5.0
 """Seconds between two looks for work of other processes."""
-STEP_SECONDS = 10.0
-"""Seconds that a step may wait for slots."""
 
 
 @dataclass(slots=True)
@@ -60,9 +56,11 @@ class CompletionWorker:
             return IDLE_SECONDS
         status = await self._mirror.gateway.list_limiter.status()
         if paused := seconds_paused(status):
-            return min(paused, STANDBY_SECONDS)
+            return paused
         slots = slots_for_background(status, self._mirror.settings.rate_limit)
-        return await self._advance(present[0], slots) if slots else BUSY_SECONDS
+        if not slots:
+            return max(BUSY_SECONDS, status.background_eta_s)
+        return await self._advance(present[0], slots)
 
     async def _advance(self, unfinished: UnfinishedWindow, slots: int) -> float:
         walk = self._walk
@@ -73,7 +71,7 @@ class CompletionWorker:
         if backfill is None or not unfinished.requests_left:
             await self._windows.remove(unfinished)
             return 0.0
-        call = self._new_call()
+        call = background_call(self._clock)
         budget = min(CONCURRENT_PAGES, slots, unfinished.requests_left)
         await backfill.step(call, budget=budget)
         progress = backfill.progress
@@ -84,8 +82,7 @@ class CompletionWorker:
         await self._windows.record(unfinished, call.requests_sent, pages)
         if progress.failure is not None:
             self._walk = None
-            return BUSY_SECONDS if isinstance(progress.failure, RateLimited) else RETRY_SECONDS
-        return BUSY_SECONDS if progress.eta_s is not None else 0.0
+        return pause_after(progress)
 
     async def _find_missing(self, unfinished: UnfinishedWindow) -> tuple[Window, ...]:
         """The parts of a window, within the API's reach, that an answer would have to fetch."""
@@ -98,7 +95,7 @@ class CompletionWorker:
         current = walk.backfill
         if current is not None and current.done:
             walk.hopeless.append(current.progress.window)
-        elif current is not None and _is_missing(current.remaining, missing):
+        elif current is not None and is_for_one_of(current, missing):
             return current
         left = [window for window in missing if not covers(window, walk.hopeless)]
         walk.backfill = None
@@ -107,23 +104,10 @@ class CompletionWorker:
             walk.backfill = Backfill(self._mirror, session_filter, left[-1])
         return walk.backfill
 
-    def _new_call(self) -> CallContext:
-        """A call behind every person's, which ends at the first 429."""
-        return CallContext(
-            deadline=self._clock.monotonic() + STEP_SECONDS,
-            priority=Priority.BACKGROUND,
-            retries_refusals=False,
-        )
-
 
 def _within_reach(window: Window, now: datetime) -> Window:
     start = min(max(window.start, reach_edge(now)), window.end)
     return Window(start, window.end)
-
-
-def _is_missing(remaining: Window, missing: tuple[Window, ...]) -> bool:
-    """Whether nobody else covered a part of what a backfill has before it."""
-    return any(gap.start <= remaining.start and remaining.end <= gap.end for gap in missing)
 
 
 def _pages_left(

@@ -31,7 +31,7 @@ def seconds_for(requests: float, status: RateLimitStatus, rate: Rate) -> float:
     more = requests - slots_for_background(status, rate)
     if more <= 0:
         return 0.0
-    first = status.eta_s if not status.left else rate.window
+    first = status.background_eta_s or rate.window
     return first + (ceil(more / _wave(rate)) - 1) * rate.window
 
 

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import NoReturn
 
 import anyio
 import anyio.lowlevel
 
-from verify_mcp.background.lease import Lease
+from verify_mcp.background.lease import HEARTBEAT_SECONDS, Lease
 from verify_mcp.clock import Clock
 from verify_mcp.errors import ApiError, DatabaseUnavailable, QuotaExhausted
 
@@ -26,18 +27,33 @@ RELEASE_SECONDS = 0.5
 
 
 class LeasedLoop:
-    """Repeats `work` while this process has the lease; `work` returns the seconds to wait then."""
+    """Repeats `work` while this process has the lease; `work` returns the seconds to wait then.
 
-    def __init__(self, lease: Lease, work: Callable[[], Awaitable[float]], clock: Clock) -> None:
+    Without a lease each process does its work.
+    """
+
+    def __init__(
+        self,
+        lease: Lease | None,
+        work: Callable[[], Awaitable[float]],
+        clock: Clock,
+        *,
+        start: float = START_SECONDS,
+        fatal: tuple[type[ApiError], ...] = (),
+    ) -> None:
+        """`start` is the seconds until the first step; `fatal` errors end the loop."""
         self._lease = lease
+        self._start = start
+        self._fatal = fatal
         self._work = work
         self._clock = clock
         self._wake = anyio.Event()
+        self._due_at = clock.monotonic()
 
-    async def run(self) -> None:
-        """Take steps until cancelled, and then release the lease."""
+    async def run(self) -> NoReturn:
+        """Take steps until cancelled, and then release the lease. Raises the `fatal` errors."""
         try:
-            await self._pause(START_SECONDS)
+            await self._pause(self._start)
             while True:
                 await self._pause(await self.step())
         finally:
@@ -45,16 +61,31 @@ class LeasedLoop:
                 anyio.move_on_after(RELEASE_SECONDS, shield=True),
                 suppress(DatabaseUnavailable),
             ):
-                await self._lease.release()
+                if self._lease is not None:
+                    await self._lease.release()
 
     async def step(self) -> float:
         """One step if this process has the lease; the seconds until the next one."""
         try:
-            return await self._work() if await self._lease.acquire() else STANDBY_SECONDS
+            if self._lease is not None and not await self._lease.acquire():
+                return STANDBY_SECONDS
+            now = self._clock.monotonic()
+            if now >= self._due_at:
+                self._due_at = now + await self._work_once()
+            return min(max(0.0, self._due_at - self._clock.monotonic()), HEARTBEAT_SECONDS)
+        except DatabaseUnavailable:
+            return STANDBY_SECONDS
+
+    async def _work_once(self) -> float:
+        """Seconds to wait after the work. Raises DatabaseUnavailable and the `fatal` errors."""
+        try:
+            return await self._work()
+        except self._fatal:
+            raise
         except QuotaExhausted:
             return BUSY_SECONDS
         except DatabaseUnavailable:
-            return STANDBY_SECONDS
+            raise
         except ApiError as error:
             logger.info("Background work waits: %s", error)
             return RETRY_SECONDS
@@ -63,7 +94,8 @@ class LeasedLoop:
             return RETRY_SECONDS
 
     def wake(self) -> None:
-        """Take the next step now."""
+        """Work at once."""
+        self._due_at = self._clock.monotonic()
         self._wake.set()
 
     async def _pause(self, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The demo's questions: the tool calls for each, and how its answers are put into words."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -88,8 +89,9 @@ def _rows(answer: Answer) -> list[dict[str, str]]:
 
 
 def _has_arrived(attempt: str) -> bool:
-    """Whether a network reported the arrival of an attempt such as `sms delivered`."""
-    return attempt.partition(" ")[2] in _ARRIVED
+    """Whether a network reported the arrival of an attempt such as `sms delivered +0s`."""
+    _channel, _, status = re.sub(r" [+-]\d+s$", "", attempt).partition(" ")
+    return status in _ARRIVED
 
 
 def latest_unverified(calls: Calls) -> PlannedCall:

@@ -26,6 +26,7 @@ def add_install_commands(subparsers: Any) -> None:
             "verify-mcp install cursor",
             "verify-mcp install claude-code --sandbox --yes",
             "verify-mcp install codex --print",
+            "verify-mcp install codex --url https://verify.example.com/mcp --token-env TEAM_TOKEN",
         ),
     )
     uninstall = add_command(
@@ -39,16 +40,41 @@ def add_install_commands(subparsers: Any) -> None:
         command.add_argument(
             "client", choices=tuple(BY_NAME), metavar="CLIENT", help=", ".join(BY_NAME)
         )
-        command.add_argument("--config", type=Path, help="another file than the client's usual one")
+        command.add_argument(
+            "--config", type=Path, metavar="FILE", help="another file than the client's usual one"
+        )
         command.add_argument("--name", help="name of the entry (verify, or verify-sandbox)")
         command.add_argument("--yes", action="store_true", help="do it without asking")
         command.add_argument(
             "--sandbox", action="store_true", help="made-up sessions, without credentials"
         )
-    install.add_argument("--uvx", action="store_true", help="start it with `uvx verify-mcp`")
-    install.add_argument("--auth-id", help="the account (else PLIVO_AUTH_ID, or a question)")
     install.add_argument(
-        "--print", action="store_true", dest="only_print", help="only show what to paste"
+        "--uvx",
+        action="store_true",
+        help="let the client start it with uvx, which fetches the package from its index",
+    )
+    install.add_argument(
+        "--from",
+        dest="source",
+        metavar="SOURCE",
+        help="let uvx take it from this clone, wheel or requirement instead of the index",
+    )
+    install.add_argument(
+        "--auth-id", metavar="ID", help="the account (else PLIVO_AUTH_ID, or a question)"
+    )
+    install.add_argument(
+        "--url", help="connect to a team's server at this address instead of starting one"
+    )
+    install.add_argument(
+        "--token-env",
+        metavar="NAME",
+        help="with --url: the variable of the client's environment that has the token",
+    )
+    install.add_argument(
+        "--print",
+        action="store_true",
+        dest="only_print",
+        help="only name the file and print each step; write nothing",
     )
     install.set_defaults(command=_install)
     uninstall.set_defaults(command=_uninstall)
@@ -66,6 +92,12 @@ def _uninstall(options: argparse.Namespace) -> int:
     return _run(installer.uninstall, options)
 
 
+def _print(text: str) -> None:
+    """Print at once, so that what stderr shows next comes after it."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def _run(action: Callable[..., int], options: argparse.Namespace) -> int:
     from getpass import getpass
 
@@ -77,7 +109,7 @@ def _run(action: Callable[..., int], options: argparse.Namespace) -> int:
     install_options = environment.InstallOptions(
         **{name: given[name] for name in environment.OPTION_NAMES if name in given}
     )
-    questions = (input, getpass) if sys.stdin.isatty() else (None, None)
-    terminal = environment.Terminal(sys.stdout.write, *questions)
+    ask, ask_secret = (input, getpass) if sys.stdin.isatty() else (None, None)
+    terminal = environment.Terminal(_print, ask, ask_secret, sys.stderr.write)
     machine = environment.detect_environment(os.environ, datetime.now(UTC))
     return action(install_options, machine, terminal)

@@ -14,6 +14,7 @@ from verify_mcp.cli.demo import add_demo_command
 from verify_mcp.cli.doctor import add_doctor_command
 from verify_mcp.cli.emulator import add_emulator_command
 from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.export import add_export_command
 from verify_mcp.cli.install import add_install_commands
 from verify_mcp.cli.reference import add_reference_commands
 from verify_mcp.cli.report import add_report_command
@@ -29,6 +30,7 @@ _COMMANDS = (
     add_demo_command,
     add_doctor_command,
     add_report_command,
+    add_export_command,
     add_watch_command,
     add_sync_command,
     add_purge_command,

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
@@ -103,46 +104,51 @@ def _minutes(app: AppContext) -> str:
     return f"{round(app.settings.settle.total_seconds() / 60)} minutes"
 
 
-def status_command(subaccount: str, *, as_json: bool = False) -> Command:
-    """Show how many sessions the mirror has, which windows are complete, and what may change."""
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """What the mirror has of an account; `unsettled` sessions may still change."""
 
-    async def run_command(app: AppContext, out: Console) -> int:
+    database: str
+    sessions: int
+    unsettled: int
+    settle_s: int
+    complete: tuple[Window, ...]
+
+    def text(self) -> str:
+        """The status as lines for a person."""
+        lines = [f"{self.sessions} sessions in {self.database}"]
+        lines += [f"  complete: {window} UTC" for window in self.complete]
+        if self.unsettled:
+            lines.append(
+                f"  {self.unsettled} of them may still change: a session settles "
+                f"{round(self.settle_s / 60)} minutes after its last attempt."
+            )
+        if not self.complete:
+            lines.append("  No time is complete yet. `verify-mcp sync --since 7d` fetches a week.")
+        return "\n".join(lines)
+
+    def json(self) -> str:
+        """The status for a program."""
+        spans = [
+            {"start": window.start.isoformat(), "end": window.end.isoformat()}
+            for window in self.complete
+        ]
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({**fields, "complete": spans})
+
+
+def status_command(subaccount: str, *, as_json: bool = False) -> Command:
+    """Print how many sessions the mirror has, which windows are complete, and what may change."""
+
+    async def run_command(app: AppContext, _out: Console) -> int:
         store = _store(app)
         sessions, windows = await store.stats(subaccount)
-        unsettled = await store.count_unsettled()
-        if as_json:
-            _print_json(app, sessions, unsettled, windows)
-            return ExitCode.DONE
-        out.print(f"{sessions} sessions in {app.database.location}", markup=False)
-        for window in windows:
-            out.print(f"  complete: {window} UTC", markup=False)
-        if unsettled:
-            out.print(
-                f"  {unsettled} of them may still change: a session settles {_minutes(app)} after "
-                "its last attempt.",
-                markup=False,
-            )
-        if not windows:
-            out.print("  No time is complete yet. `verify-mcp sync --since 7d` fetches a week.")
+        unsettled, settle = await store.count_unsettled(), app.settings.settle.total_seconds()
+        status = MirrorStatus(app.database.location, sessions, unsettled, round(settle), windows)
+        sys.stdout.write(f"{status.json() if as_json else status.text()}\n")
         return ExitCode.DONE
 
     return run_command
-
-
-def _print_json(
-    app: AppContext, sessions: int, unsettled: int, windows: tuple[Window, ...]
-) -> None:
-    spans = [
-        {"start": window.start.isoformat(), "end": window.end.isoformat()} for window in windows
-    ]
-    status = {
-        "database": app.database.location,
-        "sessions": sessions,
-        "unsettled": unsettled,
-        "settle_s": round(app.settings.settle.total_seconds()),
-        "complete": spans,
-    }
-    sys.stdout.write(json.dumps(status) + "\n")
 
 
 def purge_command(older_than: str | None) -> Command:

@@ -34,13 +34,21 @@ class CommandHelp(argparse.RawDescriptionHelpFormatter):
 
 def positive_minutes(text: str) -> float:
     """A number of minutes above zero, for `type=`."""
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if not 0 < minutes < 1e6:
+    number = minutes(text)
+    if not number:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes, e.g. 30")
-    return minutes
+    return number
+
+
+def minutes(text: str) -> float:
+    """A number of minutes, or zero, for `type=`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes, e.g. 30")
+    return number
 
 
 def whole_number(minimum: int, maximum: int) -> Any:

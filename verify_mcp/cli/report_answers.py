@@ -28,7 +28,7 @@ from verify_mcp.tools.summary_request import MAX_REQUESTS, SummarizeRequest, par
 
 MIN_PAUSE, SAMPLE_PAUSE = 5.0, 20.0
 """Seconds between two rounds of a question, and between two rounds of a sample."""
-_FOR_MODELS = re.compile(r"[^.]*(?:\bcall\b|[Aa]sked again|quota of API requests)[^.]*\.\s*")
+_FOR_MODELS = re.compile(r"[^.]*(?:\bcall\b|[Aa]sked again|\bquota\b)[^.]*\.")
 """Sentences of `why` that tell a model how to go on."""
 
 Answer = dict[str, Any]
@@ -144,7 +144,7 @@ def _for_people(answer: Answer, question: ReportQuestion, rate: Rate) -> Answer:
     texts = {}
     if "why" in answer:
         why = _FOR_MODELS.sub("", answer["why"]).replace("`missing`", "The list of missing times")
-        texts["why"] = " ".join(filter(None, (why.strip(), advice(answer, question, rate))))
+        texts["why"] = " ".join([*why.split(), advice(answer, question, rate)]).strip()
     if "note" in answer:
         texts["note"] = answer["note"].replace(": raise max_requests", "")
     return {**answer, **texts}

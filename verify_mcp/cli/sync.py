@@ -20,6 +20,7 @@ def add_sync_command(subparsers: Any) -> None:
         (
             "verify-mcp sync --since 7d",
             "verify-mcp sync --since 2026-11-01 --until 2026-11-08",
+            "verify-mcp sync --since 7d --follow",
             "verify-mcp sync --status --json",
         ),
     )
@@ -29,6 +30,11 @@ def add_sync_command(subparsers: Any) -> None:
     sync.add_argument("--until", metavar="TIME", help="end, in the same forms (default now)")
     sync.add_argument(
         "--subaccount", default="", metavar="SA…", help="auth id (SA…) of a subaccount"
+    )
+    sync.add_argument(
+        "--follow",
+        action="store_true",
+        help="keep the time since then in the mirror until this command is ended",
     )
     sync.add_argument("--status", action="store_true", help="only show what the mirror holds")
     sync.add_argument("--json", action="store_true", help="with --status: as JSON on stdout")
@@ -52,8 +58,11 @@ def add_purge_command(subparsers: Any) -> None:
 
 
 def _sync(options: argparse.Namespace) -> int:
-    from verify_mcp.cli import mirror_commands
+    from verify_mcp.cli import following, mirror_commands
 
+    if options.follow and not options.status:
+        follow = following.follow_command(options.since, options.until, options.subaccount)
+        return mirror_commands.run(os.environ, follow)
     command = (
         mirror_commands.status_command(options.subaccount, as_json=options.json)
         if options.status

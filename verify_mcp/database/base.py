@@ -91,6 +91,10 @@ class Database(ABC):
         """Run `work` in a transaction that only reads, in a worker thread."""
         return await self._run_in_thread(work, write=False)
 
+    async def write_short(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which writes a few rows, in a transaction; it may be run a second time."""
+        return await self.write(work)
+
     async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which reads a few rows, in one thread and transaction with other such reads.
 

@@ -70,6 +70,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (account, scope, starts, ends)) {table_options}""",
     ),
     (
+        """CREATE TABLE verify_deliveries (
+            account VARCHAR(20) NOT NULL, attempt VARCHAR(36) NOT NULL, created BIGINT NOT NULL,
+            body {blob_type} NOT NULL, PRIMARY KEY (account, attempt)) {table_options}""",
+    ),
+    (
+        "ALTER TABLE verify_slots ADD COLUMN number BIGINT NOT NULL DEFAULT 0",
+        "CREATE INDEX verify_slots_by_time ON verify_slots (bucket, free_at)",
+        "CREATE INDEX verify_slots_by_number ON verify_slots (bucket, number)",
+    ),
+    (
         "ALTER TABLE verify_sessions ADD COLUMN network TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN number_type TEXT NOT NULL DEFAULT '?'",
         "ALTER TABLE verify_sessions ADD COLUMN app_hash TEXT NOT NULL DEFAULT '?'",

@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 import anyio
 import anyio.to_thread
 
-from verify_mcp.database import sqlite
+from verify_mcp.database import sqlite, sqlite_file
 from verify_mcp.database.base import Connection, Database, FileIdentity
 from verify_mcp.database.migrations import migrate
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.errors import DatabaseUnavailable
 
 Result = TypeVar("Result")
@@ -29,11 +30,14 @@ class ResilientDatabase:
     def __init__(
         self, url: str, *, clock: Callable[[], float], on_problem: Callable[[str], None]
     ) -> None:
+        self.saves = DeferredWork()
+        """Transactions that were put off. `read` and `read_batched` wait for them."""
         self._url = url
         self.clock = clock
         self._on_problem = on_problem
         self._database: Database | None = None
         self._opening = anyio.Lock()
+        self._openings = 0
         self._retry_at = self._opened_at = clock()
         self._reported: set[str] = set()
         self._damaged_file: FileIdentity | None = None
@@ -42,22 +46,36 @@ class ResilientDatabase:
 
     async def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that may write. Raises DatabaseUnavailable."""
-        database = await self._open()
-        try:
-            result = await database.write(work)
-        except DatabaseUnavailable as error:
-            raise await self._mark_unavailable(error, database) from error
-        if database is self._database:
-            self._mark_available()
-        return result
+        return await self._write_with(lambda database: database.write(work))
+
+    async def write_short(self, work: Callable[[Connection], Result]) -> Result:
+        """Run `work`, which writes a few rows, in a transaction. Raises DatabaseUnavailable.
+
+        `work` may be run a second time.
+        """
+        return await self._write_with(lambda database: database.write_short(work))
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that only reads. Raises DatabaseUnavailable."""
+        await self.saves.wait_finished()
         return await self._read_with(lambda database: database.read(work))
 
     async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work`, which reads a few rows, in a batch of reads. Raises DatabaseUnavailable."""
+        await self.saves.wait_finished()
+        return await self.read_short(work)
+
+    async def read_short(self, work: Callable[[Connection], Result]) -> Result:
+        """As `read_batched`, for rows that no transaction in `saves` writes."""
         return await self._read_with(lambda database: database.read_batched(work))
+
+    async def open(self) -> int:
+        """Open the database, unless it is open; how often it was opened.
+
+        It may be another one each time. Raises DatabaseUnavailable.
+        """
+        await self._open()
+        return self._openings
 
     def close(self) -> None:
         """Close the database; a later use opens it again."""
@@ -83,6 +101,16 @@ class ResilientDatabase:
         """Read from the database. Raises DatabaseUnavailable."""
         await self.read(lambda connection: connection.fetch_all("SELECT 1"))
 
+    async def _write_with(self, write: Callable[[Database], Awaitable[Result]]) -> Result:
+        database = await self._open()
+        try:
+            result = await write(database)
+        except DatabaseUnavailable as error:
+            raise await self._mark_unavailable(error, database) from error
+        if database is self._database:
+            self._mark_available()
+        return result
+
     async def _read_with(self, read: Callable[[Database], Awaitable[Result]]) -> Result:
         database = await self._open()
         try:
@@ -104,6 +132,7 @@ class ResilientDatabase:
                 except DatabaseUnavailable as error:
                     raise await self._mark_unavailable(error, None) from error
                 self._opened_at = self.clock()
+                self._openings += 1
             return self._database
 
     def _mark_available(self) -> None:
@@ -159,13 +188,13 @@ def open_database(
     except DatabaseUnavailable as error:
         if path is None or not (error.damaged or _may_be_replaced(error)):
             raise
-    with sqlite.recovery_lock(path):
+    with sqlite_file.recovery_lock(path):
         try:
             return open_file()  # under the lock no other process renames it
         except DatabaseUnavailable as error:
             if not error.damaged:
                 raise
-            aside = sqlite.quarantine(path, error.reason)
+            aside = sqlite_file.quarantine(path, error.reason)
             on_problem(f"The database was set aside as {aside} ({error.reason}) and begun anew.")
         return open_file()
 

@@ -4,21 +4,17 @@ The file is a cache and the short-lived state of the rate limit, so a damaged fi
 empty one replaces it.
 """
 
-import errno
-import os
 import queue
 import sqlite3
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from filelock import FileLock, Timeout
+import anyio.lowlevel
 
-from verify_mcp import private_files
-from verify_mcp.database.base import BUSY_SECONDS, Connection, Database, Row, Values
+from verify_mcp.database.base import BUSY_SECONDS, Connection, Database, Result, Row, Values
+from verify_mcp.database.sqlite_file import ensure_private_file
 from verify_mcp.errors import DatabaseUnavailable
 
 CHECKPOINT_EVERY = 200
@@ -68,31 +64,64 @@ class SqliteDatabase(Database):
         self.path = path
         self.location = "memory" if path is None else str(path)
         self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._impatient = self._idle if path is None else queue.LifoQueue()
+        """The connection of the event loop's thread, which does not wait for a lock."""
         self._writes = 0
         if path is None:
-            self._idle.put(self._connect())  # a second connection would open a second database
+            # A second connection would open a second database.
+            self._idle.put(self._connect(BUSY_SECONDS))
         else:
             self.identity = ensure_private_file(path)
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Connection]:
-        with _translate_errors(self.location):
+        with self._transaction(self._idle, write=write, wait=BUSY_SECONDS) as (raw, connection):
+            yield connection
+            raw.execute("COMMIT")
+            if self._writes >= CHECKPOINT_EVERY:
+                self._checkpoint(raw)
+
+    async def write_short(self, work: Callable[[Connection], Result]) -> Result:
+        # A checkpoint takes longer than a transaction, so a thread does it.
+        if self._writes < CHECKPOINT_EVERY:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            with suppress(_Locked):
+                return self._run_at_once(work, write=True)
+        return await self.write(work)
+
+    async def read_batched(self, work: Callable[[Connection], Result]) -> Result:
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        with suppress(_Locked):
+            return self._run_at_once(work, write=False)
+        return await super().read_batched(work)
+
+    def _run_at_once(self, work: Callable[[Connection], Result], *, write: bool) -> Result:
+        """Run `work` in the event loop's thread. Raises _Locked rather than wait for a lock.
+
+        A few rows take some microseconds, a worker thread a hundred and more.
+        """
+        with self._transaction(self._impatient, write=write, wait=0) as (raw, connection):
+            result = work(connection)
+            raw.execute("COMMIT")
+            return result
+
+    @contextmanager
+    def _transaction(
+        self, idle: queue.LifoQueue[sqlite3.Connection], *, write: bool, wait: float
+    ) -> Iterator[tuple[sqlite3.Connection, Connection]]:
+        with _translate_errors(self.location, can_wait=wait > 0):
             self._check_location()
-            raw = self._connection()
+            raw = self._connection(idle, wait)
             try:
                 raw.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 try:
-                    yield SqliteConnection(raw, self._clock)
-                    raw.execute("COMMIT")
-                except BaseException:
+                    self._writes += write
+                    yield raw, SqliteConnection(raw, self._clock)
+                finally:
                     if raw.in_transaction:
                         raw.execute("ROLLBACK")
-                    raise
-                self._writes += write
-                if self._writes >= CHECKPOINT_EVERY:
-                    self._checkpoint(raw)
             finally:
-                self._idle.put(raw)
+                idle.put(raw)
                 if self._closed:
                     self.close()
 
@@ -105,20 +134,25 @@ class SqliteDatabase(Database):
     def close(self) -> None:
         # The thread that uses a connection closes it at the end of its transaction.
         self._closed = True
-        with suppress(queue.Empty):
-            while True:
-                self._idle.get_nowait().close()
+        for idle in (self._idle, self._impatient):
+            with suppress(queue.Empty):
+                while True:
+                    idle.get_nowait().close()
 
-    def _connection(self) -> sqlite3.Connection:
+    def _connection(
+        self, idle: queue.LifoQueue[sqlite3.Connection], wait: float
+    ) -> sqlite3.Connection:
         try:
-            return self._idle.get(block=self.path is None, timeout=BUSY_SECONDS)
+            return idle.get(block=self.path is None and wait > 0, timeout=wait)
         except queue.Empty:
-            return self._connect()
+            if self.path is None:
+                raise _Locked from None
+            return self._connect(wait)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, wait: float) -> sqlite3.Connection:
         raw = sqlite3.connect(
             self.path or ":memory:",
-            timeout=BUSY_SECONDS,
+            timeout=wait,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
@@ -147,6 +181,8 @@ class SqliteDatabase(Database):
         self._writes = 0
         if self.path is None:
             return
+        from filelock import FileLock, Timeout  # deferred: not needed to start
+
         # Without the lock (a link in its place, for example) the log only grows.
         with (
             suppress(Timeout, sqlite3.Error, OSError),
@@ -155,98 +191,19 @@ class SqliteDatabase(Database):
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
-def ensure_private_file(path: Path, tries: int = 10) -> tuple[int, int]:
-    """Make sure that only this user can read the file. Returns its device and inode.
-
-    Raises DatabaseUnavailable for a file or folder that is a link or belongs to another user.
-    """
-    try:
-        if not path.parent.exists():
-            private_files.make_directory(path.parent)
-        _check_owner(os.lstat(path.parent), stat.S_ISDIR, str(path.parent))
-        # An existing file is never opened here: closing it would release SQLite's locks on it.
-        with suppress(FileExistsError):
-            private_files.create_empty(path)
-        status = os.lstat(path)
-        _check_owner(status, stat.S_ISREG, str(path))
-        private_mode = stat.S_IMODE(status.st_mode) & 0o700
-        if os.name == "posix" and stat.S_IMODE(status.st_mode) != private_mode:
-            path.chmod(private_mode)
-        _check_access(path)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) and tries:
-            return ensure_private_file(path, tries - 1)  # another process renamed it meanwhile
-        raise DatabaseUnavailable(
-            f"The data file {path} cannot be used ({error.strerror}). Make its folder writable, or "
-            "set VERIFY_MCP_DATABASE_URL."
-        ) from error
-    return status.st_dev, status.st_ino
-
-
-def _check_access(path: Path) -> None:
-    # A file that SQLite opens for reading only gets read-only files beside it.
-    if not os.access(path, os.R_OK | os.W_OK):
-        path.lstat()  # raises FileNotFoundError for a missing file
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+class _Locked(Exception):
+    """Another transaction is under way."""
 
 
 @contextmanager
-def recovery_lock(path: Path) -> Iterator[None]:
-    """Let no other process rename or replace this database for as long as the block.
-
-    Raises DatabaseUnavailable when another process does so for longer than BUSY_SECONDS.
-    """
-    lock = FileLock(f"{path}.lock", timeout=BUSY_SECONDS, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise DatabaseUnavailable(f"The database {path} is being replaced.") from error
-    except OSError as error:
-        raise DatabaseUnavailable(
-            f"The lock {lock.lock_file} cannot be used ({error.strerror}). Remove it if it is a "
-            "link, and make its folder writable."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _check_owner(status: os.stat_result, kind: object, name: str) -> None:
-    is_kind = kind(status.st_mode)  # type: ignore[operator]  # one of stat's S_IS functions
-    is_foreign = os.name == "posix" and status.st_uid != os.getuid()
-    has_links = stat.S_ISREG(status.st_mode) and status.st_nlink > 1
-    if not is_kind or is_foreign or has_links:
-        raise DatabaseUnavailable(
-            f"{name} is a link, of another kind or belongs to somebody else, so it is not used. "
-            "Remove it, or name another in VERIFY_MCP_DATABASE_URL."
-        )
-
-
-def quarantine(path: Path, reason: str, now: datetime | None = None) -> Path | None:
-    """Rename a database that cannot be used, so that an empty one can replace it.
-
-    Returns the new path, None when another process renamed it first.
-    """
-    timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    aside = path.with_name(f"{path.name}.{reason}-{timestamp}")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return None
-    for end in ("-wal", "-shm"):
-        with suppress(OSError):
-            path.with_name(path.name + end).rename(aside.with_name(aside.name + end))
-    return aside
-
-
-@contextmanager
-def _translate_errors(location: str) -> Iterator[None]:
+def _translate_errors(location: str, *, can_wait: bool) -> Iterator[None]:
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         is_undecodable = isinstance(error, sqlite3.OperationalError | UnicodeDecodeError)
         name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT" if is_undecodable else "")
+        if not can_wait and name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise _Locked from error
         if not name or isinstance(error, sqlite3.IntegrityError):
             raise  # a programming error, not a state of the file
         raise DatabaseUnavailable(

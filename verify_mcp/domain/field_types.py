@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import (
@@ -18,6 +19,8 @@ from verify_mcp.domain.text import clean
 
 _YEARS = (2000, 2200)
 _NEVER = "0001-01-01"  # the API writes Go's zero time for "never"
+_MAX_WORD = 40
+"""Characters of a word that is remembered."""
 _MONEY = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
 
 
@@ -37,6 +40,8 @@ def _parse_time(value: object) -> datetime:
     if not isinstance(value, str) or len(value) > 40:
         raise ValueError("not a timestamp")
     read = datetime.fromisoformat(value.strip())
+    if read.tzinfo is UTC:
+        return read
     aware = read if read.tzinfo else read.replace(tzinfo=UTC)
     try:
         return aware.astimezone(UTC)
@@ -83,14 +88,19 @@ def _known_value(
 ) -> BeforeValidator:
     """Read one of `words` in any case; another one as it is, in lower case when `folded`."""
 
-    def canonical(value: object) -> object:
-        text = _clean_text(value)
-        if not isinstance(text, str):
-            return text
+    def canonical(text: str) -> str:
         word = re.sub(r"[\s_-]+", separator, text.lower())
         return word if word in words else text.lower() if folded else text
 
-    return BeforeValidator(canonical)
+    remembered = lru_cache(maxsize=256)(canonical)
+
+    def parse_word(value: object) -> object:
+        text = _clean_text(value)
+        if not isinstance(text, str):
+            return text
+        return remembered(text) if len(text) <= _MAX_WORD else canonical(text)
+
+    return BeforeValidator(parse_word)
 
 
 def _parse_recipient(value: object) -> object:
@@ -103,7 +113,7 @@ def _parse_recipient(value: object) -> object:
 
 def _parse_country(value: object) -> str | None:
     code = value.strip().upper() if isinstance(value, str) else ""
-    return code if re.fullmatch(r"[A-Z]{2}", code, re.ASCII) else None
+    return code if len(code) == 2 and code.isascii() and code.isalpha() else None
 
 
 def _parse_list(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from verify_mcp.domain.times import MICROSECOND, format_api_time
 from verify_mcp.domain.windows import Window
@@ -38,6 +39,8 @@ TEXT_FILTERS = {"brand_name": "brand", "app_hash": "app_hash"}
 """The filters of texts that payloads need not carry, each with its column."""
 SCOPE_FILTER = "subaccount"
 """The filter that chooses the sessions of one subaccount, which the mirror keeps apart."""
+IN_PROGRESS = "in-progress"
+"""The only status that a session leaves."""
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -95,6 +98,18 @@ class SessionFilter:
     def for_api(self) -> "SessionFilter":
         """The same without the filters that the API does not know: it admits more sessions."""
         return replace(self, country=(), channel=(), recipients=(), recipient_prefix=None)
+
+    def for_fetching(self) -> "SessionFilter":
+        """The filter to fetch all pages by, before `local_conditions` choose among the sessions.
+
+        Sessions leave a list of those in progress while it is paged through.
+        """
+        status = None if self.status == IN_PROGRESS else self.status
+        return replace(self.for_api(), status=status)
+
+    def is_decided_locally(self) -> bool:
+        """Whether pages of the API have sessions that the filter does not admit."""
+        return self != self.for_fetching()
 
     def api_params(self) -> dict[str, str | datetime]:
         """The values to send to the API, by name.
@@ -154,6 +169,11 @@ class SessionFilter:
             session_time__lte=None,
         )
 
+    def without_times(self) -> "SessionFilter":
+        """The same without a bound of the time of creation."""
+        unset: dict[str, Any] = dict.fromkeys(TIME_FILTERS)
+        return replace(self, **unset)
+
     def is_unfiltered(self) -> bool:
         """Whether at most times and a subaccount are set: it admits every session of its window."""
         return self.set_filters().keys() <= TIME_FILTERS | {SCOPE_FILTER}
@@ -163,9 +183,10 @@ class SessionFilter:
         return self.set_filters().keys() <= STORED_COLUMNS.keys() | TIME_FILTERS | {SCOPE_FILTER}
 
     def local_conditions(self) -> tuple[ColumnCondition, ...]:
-        """The conditions that sessions which the API listed still have to fulfil."""
+        """The conditions that sessions fetched with `for_fetching` still have to fulfil."""
         local = {name: getattr(self, name) for name in self.local_filters()}
-        return SessionFilter(**local).stored_conditions()
+        status = self.status if self.status == IN_PROGRESS else None
+        return SessionFilter(status=status, **local).stored_conditions()
 
     def stored_conditions(self) -> tuple[ColumnCondition, ...]:
         """The conditions on the mirror's columns; without times and scope.

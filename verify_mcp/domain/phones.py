@@ -27,6 +27,13 @@ def normalize(text: str) -> str | None:
     return bare if _DIGITS.fullmatch(bare) else None
 
 
+def is_country(code: str) -> bool:
+    """Whether a text is the ISO 3166 code of a country that has phone numbers."""
+    import phonenumbers  # deferred: its metadata is not needed to start
+
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
 @lru_cache(maxsize=4096)
 def country_of(number: str) -> str | None:
     """The ISO 3166 country of E.164 digits, None when they begin with no country's code.

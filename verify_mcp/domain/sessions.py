@@ -152,6 +152,8 @@ class Page:
     """An opaque continuation, when the API returns one instead of an offset."""
     receipt: ReplyTime | None = None
     times: tuple[datetime | None, ...] = ()
+    total: int | None = None
+    """How many sessions the filter admits, where the mirror knows it."""
 
     @property
     def repeats(self) -> bool:

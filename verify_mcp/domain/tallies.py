@@ -215,6 +215,14 @@ def merge(*parts: Mapping[GroupKey, Tally]) -> Tallies:
     return merged
 
 
+def subtract(minuend: Tally, subtrahend: Tally) -> Tally:
+    """What is left of a tally without a part of it; when its sessions came is not known then."""
+    counts: dict[str, Any] = {
+        name: getattr(minuend, name) - getattr(subtrahend, name) for name in COUNTS
+    }
+    return Tally(**counts)
+
+
 def total(tallies: Iterable[Tally]) -> Tally:
     """All of them in one."""
     return sum(tallies, Tally())

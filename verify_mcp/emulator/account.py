@@ -31,6 +31,8 @@ class AttemptRecord:
     status: str
     time: datetime
     charge: Decimal = Decimal(0)
+    error_code: str = ""
+    """The code of its own record when it did not arrive; chosen by its UUID unless given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +91,21 @@ class AccountData:
         self.verbatim = dict(verbatim or {})
         self._sort_keys = [-microseconds(record.created_at) for record in self.records]
         self._by_uuid = {record.uuid: record for record in self.records}
+        self._by_attempt: dict[str, tuple[SessionRecord, AttemptRecord]] | None = None
 
     def find(self, uuid: str) -> SessionRecord | None:
         """The record with this UUID, in upper or lower case; None if there is none."""
         return self._by_uuid.get(uuid.lower())
+
+    def find_attempt(self, uuid: str) -> tuple[SessionRecord, AttemptRecord] | None:
+        """The attempt with this UUID and its session; None if there is none."""
+        if self._by_attempt is None:
+            self._by_attempt = {
+                attempt.uuid: (record, attempt)
+                for record in self.records
+                for attempt in record.attempts
+            }
+        return self._by_attempt.get(uuid.lower())
 
     def between(self, low: int, high: int) -> tuple[SessionRecord, ...]:
         """The records created from `low` to `high` microseconds, both included, newest first."""

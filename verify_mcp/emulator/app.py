@@ -9,7 +9,7 @@ from math import ceil
 from random import Random
 from typing import TYPE_CHECKING, Self
 
-from . import payloads, responses
+from . import attempt_records, payloads, responses
 from .asgi_io import AsgiIo, Message, Receive, Request, Scope, Send, Sleep, drain, lifespan, request
 from .auth import SANDBOX_TOKENS, auth_error
 from .documented_sessions import DOCUMENTED_NOW, documented_payload
@@ -199,12 +199,13 @@ class Emulator:
 
     def _too_many(self, where: Route, at: float, api_id: str) -> responses.Response | None:
         options = self.behaviour
-        is_get = where.endpoint == "get"
+        limit, window = options.limit_of(where.endpoint)
+        is_record = where.endpoint in ("message", "call")  # which have one limit together
         wait = self._limiter.wait(
-            (where.account, where.endpoint),
+            (where.account, "record" if is_record else where.endpoint),
             at,
-            limit=options.get_limit if is_get else options.list_limit,
-            window=options.get_window if is_get else options.list_window,
+            limit=limit,
+            window=window,
             counts_refused=options.limit_counts_refused,
         )
         if not wait:
@@ -223,8 +224,12 @@ class Emulator:
 
     def _good_reply(self, request: Request, where: Route, api_id: str) -> responses.Response:
         try:
-            answer = self._get if where.endpoint == "get" else self._list
-            return answer(request, where, api_id)
+            match where.endpoint:
+                case "get":
+                    return self._get(request, where, api_id)
+                case "message" | "call":
+                    return self._get_record(where, api_id)
+            return self._list(request, where, api_id)
         except QueryError as problem:
             return responses.error(400, str(problem), api_id)
 
@@ -260,6 +265,17 @@ class Emulator:
         return responses.json_reply(
             200, {"api_id": api_id} | self._session_payload(record, now, "get")
         )
+
+    def _get_record(self, where: Route, api_id: str) -> responses.Response:
+        now = self.clock()
+        session, attempt = self.data.find_attempt(where.uuid) or (None, None)
+        is_call = where.endpoint == "call"
+        if session is None or attempt is None or not self._reachable(session, where.account, now):
+            return responses.error(404, "not found", api_id)
+        if attempt.time > now or (attempt.channel == "voice") != is_call:
+            return responses.error(404, "not found", api_id)
+        write = attempt_records.call if is_call else attempt_records.message
+        return responses.json_reply(200, {"api_id": api_id} | write(session, attempt, now))
 
     def _reachable(self, record: SessionRecord, account: str, now: datetime) -> bool:
         in_reach = now - REACH <= record.created_at <= now

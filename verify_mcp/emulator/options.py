@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-Endpoint = Literal["list", "get", "other"]
+Endpoint = Literal["list", "get", "message", "call", "other"]
 Shape = Literal["lean", "rich"]
 Casing = Literal["docs", "sdk"]
 Pagination = Literal["offset", "cursor", "hybrid"]
@@ -121,6 +121,8 @@ class Options:
     list_window: float = 60.0
     get_limit: int | None = 300
     get_window: float = 5.0
+    record_limit: int | None = 300
+    record_window: float = 5.0
     limit_counts_refused: bool = False
     retry_after: Literal["seconds", "date"] | None = None
 
@@ -143,6 +145,16 @@ class Options:
     huge_rows: int = 100_000
     huge_depth: int = 100_000
     huge_header: int = 10_000_000
+
+    def limit_of(self, endpoint: Endpoint) -> tuple[int | None, float]:
+        """The requests that an endpoint allows in so many seconds."""
+        match endpoint:
+            case "list":
+                return self.list_limit, self.list_window
+            case "get":
+                return self.get_limit, self.get_window
+            case _:
+                return self.record_limit, self.record_window
 
     def chances(self) -> tuple[tuple[Fault, float], ...]:
         """The random faults with their probabilities."""

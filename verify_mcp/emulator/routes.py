@@ -1,4 +1,4 @@
-"""The paths of the two endpoints, matched strictly."""
+"""The paths of the endpoints, matched strictly."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ _LIST = re.compile(r"/v1/Account/([^/]+)/Verify/Session(/?)", re.ASCII)
 _GET = re.compile(r"/v1/Account/([^/]+)/Verify/Session/([^/]+)(/?)", re.ASCII)
 
 
+_RECORD = re.compile(r"/v1/Account/([^/]+)/(Message|Call)/([^/]+)(/?)", re.ASCII)
+_RECORD_ENDPOINTS: dict[str, Endpoint] = {"Message": "message", "Call": "call"}
+
+
 @dataclass(frozen=True)
 class Route:
-    """The endpoint, the account and the session UUID of a path, and whether it ends in a slash."""
+    """The endpoint, the account and the UUID of a path, and whether it ends in a slash."""
 
     endpoint: Endpoint
     account: str = ""
@@ -27,4 +31,6 @@ def route(path: str) -> Route:
         return Route("list", match[1], slash=bool(match[2]))
     if match := _GET.fullmatch(path):
         return Route("get", match[1], uuid=match[2], slash=bool(match[3]))
+    if match := _RECORD.fullmatch(path):
+        return Route(_RECORD_ENDPOINTS[match[2]], match[1], uuid=match[3], slash=bool(match[4]))
     return Route("other")

@@ -111,7 +111,9 @@ def _bound_socket(host: str, port: int) -> Generator[socket.socket]:
 
     address = loopback(host)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # With IPPROTO_TCP, because asyncio sets TCP_NODELAY only on such sockets: without it a reply
+    # waits up to 40 ms for the acknowledgement of its headers.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(2048)

@@ -2,7 +2,8 @@
 
 Two parts confine such a caller. The store has rows under the subaccount's own id only, so that no
 query, present or future, reaches another's rows. The gateway adds the subaccount to every list
-request, and requests a single session only after the API listed it for this subaccount. A session
+request, and requests a single session, or the records of its attempts, only after the API listed it
+for this subaccount. A session
 of somebody else and a session that does not exist get the same words and cost the same work.
 """
 
@@ -13,6 +14,7 @@ from cachetools import LRUCache
 
 from verify_mcp.context import AppContext, compose
 from verify_mcp.database.status import DatabaseStatus
+from verify_mcp.domain.delivery_records import DeliveryRecord, RecordKind
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.errors import AccessDenied, InvalidArgument, SessionNotFound
 from verify_mcp.http.callers import Caller
@@ -50,6 +52,10 @@ class SubaccountGateway:
         return self._parent.get_limiter
 
     @property
+    def record_limiter(self) -> RateLimiter:
+        return self._parent.record_limiter
+
+    @property
     def api_clock(self) -> ApiClock:
         return self._parent.api_clock
 
@@ -67,6 +73,14 @@ class SubaccountGateway:
                 "No such session was listed for you here. Find it with list_verify_sessions first."
             )
         return await self._parent.get_session(uuid, call=call)
+
+    async def get_record(
+        self, session: Session, kind: RecordKind, uuid: str, *, call: CallContext
+    ) -> DeliveryRecord | None:
+        is_theirs = any(attempt.uuid == uuid for attempt in session.attempts)
+        if not is_theirs or not await self._is_listed(session.uuid):
+            raise SessionNotFound("No such attempt was listed for you here.")
+        return await self._parent.get_record(session, kind, uuid, call=call)
 
 
 class SharedDatabaseStatus:

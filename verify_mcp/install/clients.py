@@ -3,77 +3,15 @@
 Facts only; `config_file` edits the text and `installer` writes it.
 """
 
-import ntpath
-import posixpath
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
-
-Environ = Mapping[str, str]
-Format = Literal["json", "jsonc", "toml"]
-ConfigPaths = Callable[["UserDirs"], tuple[str, ...]]
+from verify_mcp.install import entry_forms
+from verify_mcp.install.client import Client, UserDirs
+from verify_mcp.install.entry_forms import url_entry
 
 _CODE = ("Code", "User")
 _CLINE = ("settings", "cline_mcp_settings.json")
 _STORE_CLAUDE = ("Packages", "Claude_pzs8sxrjxfjjc", "LocalCache", "Roaming", "Claude")
-
-
-@dataclass(frozen=True, slots=True)
-class UserDirs:
-    """The user's folders on a platform (`sys.platform`), taken from the environment."""
-
-    environ: Environ
-    platform: str
-
-    def join(self, *parts: str) -> str:
-        """A path as this platform writes it, also on another one."""
-        return ntpath.join(*parts) if self.platform == "win32" else posixpath.join(*parts)
-
-    def home(self, *parts: str) -> str:
-        """Inside the home directory."""
-        name = "USERPROFILE" if self.platform == "win32" else "HOME"
-        return self.join(self.environ.get(name) or "~", *parts)
-
-    def config(self, *parts: str) -> str:
-        """Inside the place where desktop programs keep their configuration."""
-        if self.platform == "win32":
-            return self.join(self.environ.get("APPDATA") or self.home("AppData", "Roaming"), *parts)
-        if self.platform == "darwin":
-            return self.home("Library", "Application Support", *parts)
-        return self.xdg(*parts)
-
-    def xdg(self, *parts: str) -> str:
-        """Inside ~/.config, or the folder that XDG_CONFIG_HOME names."""
-        return self.join(self.environ.get("XDG_CONFIG_HOME") or self.home(".config"), *parts)
-
-    def from_env(self, variable: str, usual: str, *parts: str) -> str:
-        """Inside a folder that a variable can move."""
-        return self.join(self.environ.get(variable) or usual, *parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """One client: the candidates for its file, the key of its servers, and what is special to it.
-
-    The file is the first candidate whose folder exists, else the last one.
-    """
-
-    name: str
-    title: str
-    format: Format
-    key: str
-    config_paths: ConfigPaths
-    writes_type: bool = False
-    """Whether an entry says `"type": "stdio"`."""
-    prompts: bool = False
-    """Whether it prompts for secrets and stores them safely (VS Code's `inputs`)."""
-    restart: str = "Restart it, and ask it something."
-
-    def entry(self, command: str, args: list[str], env: Mapping[str, str]) -> dict[str, Any]:
-        """The value of our entry in its file."""
-        entry: dict[str, Any] = {"type": "stdio"} if self.writes_type else {}
-        entry |= {"command": command, "args": args}
-        return entry | ({"env": dict(env)} if env else {})
+_SHELL, _ENV = "${NAME}", "${env:NAME}"
+_SESSION = "Start a new session; /mcp shows the server."
 
 
 def _claude_desktop(home: UserDirs) -> tuple[str, ...]:
@@ -97,6 +35,17 @@ def _cline(home: UserDirs) -> tuple[str, ...]:
     return shared, home.config(*_CODE, "globalStorage", "saoudrizwan.claude-dev", *_CLINE), shared
 
 
+def _opencode(home: UserDirs) -> tuple[str, ...]:
+    # Its own `mcp add` makes the first one.
+    return tuple(home.xdg("opencode", f"opencode.{end}") for end in ("jsonc", "json", "jsonc"))
+
+
+def _goose(home: UserDirs) -> tuple[str, ...]:
+    if home.platform == "win32":
+        return (home.config("Block", "goose", "config", "config.yaml"),)
+    return (home.xdg("goose", "config.yaml"),)
+
+
 VSCODE_INPUTS = (
     {"type": "promptString", "id": "plivo-id", "description": "Plivo auth id (MA… or SA…)"},
     {
@@ -116,7 +65,7 @@ CLIENTS = (
         "json",
         _SERVERS,
         _claude_desktop,
-        restart="Quit Claude Desktop (closing its window is not enough) and open it again.",
+        "Quit Claude Desktop (closing its window is not enough) and open it again.",
     ),
     Client(
         "claude-code",
@@ -124,8 +73,10 @@ CLIENTS = (
         "json",
         _SERVERS,
         lambda home: (home.from_env("CLAUDE_CONFIG_DIR", home.home(), ".claude.json"),),
-        writes_type=True,
-        restart="Start a new session; /mcp shows the server.",
+        _SESSION,
+        entry_forms.stdio_entry,
+        url_entry(type="http"),
+        _SHELL,
     ),
     Client(
         "cursor",
@@ -133,7 +84,9 @@ CLIENTS = (
         "jsonc",
         _SERVERS,
         lambda home: (home.home(".cursor", "mcp.json"),),
-        restart="Cursor's settings, under MCP, show the server; switch it on if it is off.",
+        "Cursor's settings, under MCP, show the server; switch it on if it is off.",
+        remote=url_entry(),
+        variable_form=_ENV,
     ),
     Client(
         "vscode",
@@ -141,9 +94,11 @@ CLIENTS = (
         "jsonc",
         "servers",
         lambda home: (home.config(*_CODE, "mcp.json"),),
-        writes_type=True,
+        "Run `MCP: List Servers` and start it; VS Code asks for what it needs, once.",
+        entry_forms.stdio_entry,
+        url_entry(type="http"),
+        _ENV,
         prompts=True,
-        restart="Run `MCP: List Servers` and start it; VS Code asks for what it needs, once.",
     ),
     Client(
         "codex",
@@ -151,7 +106,9 @@ CLIENTS = (
         "toml",
         "mcp_servers",
         lambda home: (home.from_env("CODEX_HOME", home.home(".codex"), "config.toml"),),
-        restart="Start a new session; /mcp shows the server.",
+        _SESSION,
+        remote=entry_forms.codex_url_entry,
+        variable_form="NAME",
     ),
     Client(
         "gemini",
@@ -159,7 +116,10 @@ CLIENTS = (
         "jsonc",
         _SERVERS,
         lambda home: (home.home(".gemini", "settings.json"),),
-        restart="Start a new session; /mcp shows the server.",
+        "Start a new session and trust its folder when asked: in others, servers stay disabled. "
+        "/mcp shows the server.",
+        remote=url_entry(type="http"),
+        variable_form="$NAME",
     ),
     Client(
         "windsurf",
@@ -167,9 +127,104 @@ CLIENTS = (
         "jsonc",
         _SERVERS,
         lambda home: (home.home(".codeium", "windsurf", "mcp_config.json"),),
-        restart="Press Refresh in Cascade's MCP panel.",
+        "Press Refresh in Cascade's MCP panel.",
+        remote=url_entry("serverUrl"),
+        variable_form=_ENV,
     ),
-    Client("zed", "Zed", "jsonc", "context_servers", _zed, restart="The Agent panel shows it."),
-    Client("cline", "Cline", "json", _SERVERS, _cline, restart="Its list of MCP servers shows it."),
+    Client(
+        "zed",
+        "Zed",
+        "jsonc",
+        "context_servers",
+        _zed,
+        "The Agent panel shows it.",
+        remote=url_entry(),
+    ),
+    Client(
+        "cline",
+        "Cline",
+        "json",
+        _SERVERS,
+        _cline,
+        "Its list of MCP servers shows it.",
+        remote=url_entry(type="streamableHttp"),
+    ),
+    Client(
+        "opencode",
+        "OpenCode",
+        "jsonc",
+        "mcp",
+        _opencode,
+        "`opencode mcp list` shows the server.",
+        entry_forms.opencode_entry,
+        url_entry(type="remote"),
+        "{env:NAME}",
+        env_key="environment",
+        any_file=True,
+    ),
+    Client(
+        "copilot-cli",
+        "Copilot CLI",
+        "json",
+        _SERVERS,
+        lambda home: (home.from_env("COPILOT_HOME", home.home(".copilot"), "mcp-config.json"),),
+        _SESSION,
+        entry_forms.copilot_entry,
+        url_entry(tools=["*"], type="http"),
+        _SHELL,
+    ),
+    Client(
+        "qwen",
+        "Qwen Code",
+        "jsonc",
+        _SERVERS,
+        lambda home: (home.home(".qwen", "settings.json"),),
+        _SESSION,
+        remote=url_entry("httpUrl"),
+        variable_form="$NAME",
+    ),
+    Client(
+        "continue",
+        "Continue",
+        "yaml",
+        _SERVERS,
+        lambda home: (home.home(".continue", "config.yaml"),),
+        "Reload the editor's window, or start `cn` anew; use agent mode.",
+        entry_forms.continue_entry,
+        entry_forms.continue_url_entry,
+        "${{ secrets.NAME }}",
+        new_file="name: Local Config\nversion: 1.0.0\nschema: v1\n",
+    ),
+    Client(
+        "goose",
+        "goose",
+        "yaml",
+        "extensions",
+        _goose,
+        "Start a new session.",
+        entry_forms.goose_entry,
+        entry_forms.goose_url_entry,
+        _SHELL,
+        env_key="envs",
+    ),
+    Client(
+        "kiro",
+        "Kiro",
+        "json",
+        _SERVERS,
+        lambda home: (home.home(".kiro", "settings", "mcp.json"),),
+        "Kiro's MCP panel shows the server; approve the variable when Kiro asks.",
+        remote=url_entry(),
+        variable_form=_SHELL,
+    ),
+    Client(
+        "lm-studio",
+        "LM Studio",
+        "json",
+        _SERVERS,
+        lambda home: (home.home(".lmstudio", "mcp.json"),),
+        "Switch the server on in the Program tab.",
+        remote=url_entry(),
+    ),
 )
 BY_NAME = {client.name: client for client in CLIENTS}

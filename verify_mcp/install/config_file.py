@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from verify_mcp.errors import ConfigUnusable
-from verify_mcp.install import json_nodes, jsonc
-from verify_mcp.install.clients import Client
+from verify_mcp.install import json_nodes, jsonc, yaml_blocks
+from verify_mcp.install.client import Client
 
 BOM = "\ufeff"
 OUR_VARIABLES = (
@@ -24,6 +24,11 @@ OUR_VARIABLES = (
     "PLIVO_AUTH_TOKEN_KEYRING",
 )
 """Variables of an entry that `install` sets and removes."""
+_REMOTE_KEYS = {"url", "httpUrl", "serverUrl"}
+_TRANSPORT_KEYS = _REMOTE_KEYS | {
+    "command", "args", "env", "environment", "headers", "bearer_token_env_var", "type",
+}  # fmt: skip
+"""Keys of an entry that belong either to a command or to an address."""
 INPUTS = "inputs"
 _UNSAFE = "it is written in a way that we cannot change safely"
 
@@ -45,6 +50,8 @@ class DesiredEntry:
 
 def entry(client: Client, name: str, text: str) -> dict[str, Any] | None:
     """The entry of this name in the text, None when there is none. Raises ConfigUnusable."""
+    if client.format == "yaml":
+        return yaml_blocks.find(_strip_bom(text)[0], client.key, name, is_list=_is_list(client))
     servers = _parse(client, text).get(client.key)
     existing = servers.get(name) if isinstance(servers, dict) else None
     return existing if isinstance(existing, dict) else None
@@ -53,11 +60,21 @@ def entry(client: Client, name: str, text: str) -> dict[str, Any] | None:
 def with_entry(desired: DesiredEntry, text: str) -> str:
     """The text with the entry in it. Raises ConfigUnusable, with the reason."""
     bare, bom = _strip_bom(text)
-    before = _parse(desired.client, bare)
+    client = desired.client
+    if client.format == "yaml":
+        return bom + yaml_blocks.with_entry(
+            bare,
+            client.key,
+            desired.name,
+            desired.entry,
+            is_list=_is_list(client),
+            head=client.new_file,
+        )
+    before = _parse(client, bare)
     _check_shape(desired, before)
-    edit = _toml_with_entry if desired.client.format == "toml" else _json_with_entry
+    edit = _toml_with_entry if client.format == "toml" else _json_with_entry
     after = edit(desired, bare)
-    _check(desired.client, after, _expected_config(desired, before))
+    _check(client, after, _expected_config(desired, before))
     return bom + after
 
 
@@ -67,6 +84,8 @@ def without_entry(client: Client, name: str, text: str) -> str:
     Raises ConfigUnusable, with the reason.
     """
     bare, bom = _strip_bom(text)
+    if client.format == "yaml":
+        return bom + yaml_blocks.without_entry(bare, client.key, name, is_list=_is_list(client))
     before = _parse(client, bare)
     if client.format == "toml":
         after = _toml_without_entry(client, name, bare)
@@ -83,6 +102,11 @@ def without_entry(client: Client, name: str, text: str) -> str:
 def snippet(desired: DesiredEntry) -> str:
     """The entry alone, to be pasted by hand."""
     return with_entry(desired, "")
+
+
+def _is_list(client: Client) -> bool:
+    """Whether a client's servers are a list of named ones; only Continue's are."""
+    return client.format == "yaml" and client.key == "mcpServers"
 
 
 def _strip_bom(text: str) -> tuple[str, str]:
@@ -108,7 +132,8 @@ def _check_shape(desired: DesiredEntry, before: Mapping[str, Any]) -> None:
     if not isinstance(servers, dict):
         raise ConfigUnusable(f'its "{desired.client.key}" is not an object')
     existing = servers.get(desired.name, {})
-    if not isinstance(existing, dict) or not isinstance(existing.get("env", {}), dict):
+    env_key = desired.client.env_key
+    if not isinstance(existing, dict) or not isinstance(existing.get(env_key, {}), dict):
         raise ConfigUnusable(f'its entry "{desired.name}" is not one of a server')
     if desired.inputs and not isinstance(before.get(INPUTS, []), list):
         raise ConfigUnusable(f'its "{INPUTS}" is not an array')
@@ -116,17 +141,26 @@ def _check_shape(desired: DesiredEntry, before: Mapping[str, Any]) -> None:
 
 def _stale(desired: DesiredEntry, existing: Mapping[str, Any]) -> list[str]:
     """Variables that an earlier entry of ours has and this one does not."""
-    new = desired.entry.get("env", {})
-    return [name for name in existing.get("env", {}) if name in OUR_VARIABLES and name not in new]
+    key = desired.client.env_key
+    new = desired.entry.get(key, {})
+    return [name for name in existing.get(key, {}) if name in OUR_VARIABLES and name not in new]
+
+
+def _stale_keys(desired: DesiredEntry, existing: Mapping[str, Any]) -> list[str]:
+    """Keys of an entry with a command that one with an address must not have, and vice versa."""
+    was_remote, is_remote = (bool(_REMOTE_KEYS & keys.keys()) for keys in (existing, desired.entry))
+    if not existing or was_remote == is_remote:
+        return []
+    return [key for key in existing if key in _TRANSPORT_KEYS and key not in desired.entry]
 
 
 def _expected_config(desired: DesiredEntry, before: Mapping[str, Any]) -> dict[str, Any]:
     existing = before.get(desired.client.key, {}).get(desired.name, {})
-    remaining = dict(existing)
-    if stale := _stale(desired, existing):
-        remaining["env"] = {
-            name: text for name, text in existing["env"].items() if name not in stale
-        }
+    stale_keys = _stale_keys(desired, existing)
+    remaining = {key: value for key, value in existing.items() if key not in stale_keys}
+    if stale := _stale(desired, remaining):
+        key = desired.client.env_key
+        remaining[key] = {name: text for name, text in existing[key].items() if name not in stale}
     servers = {**before.get(desired.client.key, {}), desired.name: remaining}
     after = jsonc.expected_value(
         {**before, desired.client.key: servers}, desired.path, dict(desired.entry)
@@ -160,8 +194,11 @@ def _json_with_entry(desired: DesiredEntry, text: str) -> str:
     try:
         missing = _missing_inputs(desired, _parse(desired.client, text))
         existing = json_nodes.find(text, desired.path) if not json_nodes.is_blank(text) else None
-        for name in _stale(desired, existing.value) if existing else ():
-            text = jsonc.remove(text, [*desired.path, "env", name])
+        stale_keys = _stale_keys(desired, existing.value) if existing else []
+        for key in stale_keys:
+            text = jsonc.remove(text, [*desired.path, key])
+        for name in _stale(desired, existing.value) if existing and not stale_keys else ():
+            text = jsonc.remove(text, [*desired.path, desired.client.env_key, name])
         text = jsonc.set_value(text, desired.path, dict(desired.entry))
         for prompt in missing:
             text = jsonc.append(text, [INPUTS], dict(prompt))
@@ -195,6 +232,8 @@ def _toml_with_entry(desired: DesiredEntry, text: str) -> str:
         existing = servers.get(desired.name)
         if existing is None:
             return _append_table(desired, text)
+        for key in _stale_keys(desired, existing):
+            del existing[key]
         for name in _stale(desired, existing):
             del existing["env"][name]
         _update(existing, desired.entry)

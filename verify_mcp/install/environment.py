@@ -1,13 +1,16 @@
 """What an installation depends on: the command's options, a terminal and this machine."""
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from verify_mcp.install.clients import Client, UserDirs
+from verify_mcp.install.client import Client, UserDirs
 
 NAME, SANDBOX_NAME = "verify", "verify-sandbox"
 
@@ -19,6 +22,8 @@ class Terminal:
     write: Callable[[str], object]
     ask: Callable[[str], str] | None = None
     ask_secret: Callable[[str], str] | None = None
+    write_err: Callable[[str], object] = len
+    """Where notes go beside a snippet that may be piped; without one nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,14 @@ class InstallOptions:
     yes: bool = False
     sandbox: bool = False
     uvx: bool = False
+    source: str | None = None
+    """What uvx installs the package from: a folder, a wheel or a requirement."""
     only_print: bool = False
     auth_id: str | None = None
+    url: str | None = None
+    """The address of a team's server, which the client does not start."""
+    token_env: str | None = None
+    """The variable of the environment that has the token for that address."""
 
     @property
     def entry_name(self) -> str:
@@ -56,6 +67,8 @@ class Environment:
     """The command that starts this installation, by absolute path."""
     ephemeral: bool = False
     """Whether that path may be gone tomorrow, as under uvx."""
+    source: str = ""
+    """The folder or wheel that this installation was made from, "" for a package index."""
 
 
 def detect_environment(environ: Mapping[str, str], now: datetime) -> Environment:
@@ -67,7 +80,22 @@ def detect_environment(environ: Mapping[str, str], now: datetime) -> Environment
     program = (str(Path(script).absolute()),) if script else (str(python), "-m", "verify_mcp")
     ephemeral = any(part.startswith(("archive-v", "environments-v")) for part in python.parts)
     folder = user_config_path("verify-mcp", appauthor=False)
-    return Environment(environ, sys.platform, now, folder, program, ephemeral)
+    return Environment(
+        environ, sys.platform, now, folder, program, ephemeral, installation_source()
+    )
+
+
+def installation_source() -> str:
+    """The folder, wheel or address that this package was installed from; "" for an index."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        # Written by pip and uv (PEP 610), unless the package came from an index.
+        text = distribution("verify-mcp").read_text("direct_url.json") or "{}"
+    except PackageNotFoundError:
+        return ""
+    url = str(json.loads(text).get("url", ""))
+    return url2pathname(urlsplit(url).path) if url.startswith("file:") else url
 
 
 def config_path(options: InstallOptions, environment: Environment) -> Path:
@@ -76,5 +104,7 @@ def config_path(options: InstallOptions, environment: Environment) -> Path:
         return options.config.expanduser().absolute()
     dirs = UserDirs(environment.environ, environment.platform)
     candidates = [Path(path) for path in options.client.config_paths(dirs)]
+    if options.client.any_file and (there := [path for path in candidates if path.is_file()]):
+        return there[0]
     usual = next((path for path in candidates if path.parent.is_dir()), candidates[-1])
     return usual.expanduser()

@@ -6,17 +6,18 @@ understood stays as it is.
 """
 
 import re
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from verify_mcp.errors import ConfigUnusable, VerifyError
 from verify_mcp.install import config_file
 from verify_mcp.install.backup import backups, read_config, write_config
-from verify_mcp.install.clients import VSCODE_INPUTS, Client
+from verify_mcp.install.client import Client
+from verify_mcp.install.clients import VSCODE_INPUTS
 from verify_mcp.install.config_file import DesiredEntry
 from verify_mcp.install.environment import Environment, InstallOptions, Terminal, config_path
+from verify_mcp.install.plan import check_options, desired_entry, next_steps, uvx_note
 from verify_mcp.install.preview import change_text, scalars
 from verify_mcp.install.token_placement import (
     TokenPlacement,
@@ -30,12 +31,13 @@ _CLEAR_TOKEN = re.compile(r'PLIVO_AUTH_TOKEN"?\s*[:=]\s*"(?!\$\{)[^"]')
 
 def run(options: InstallOptions, environment: Environment, terminal: Terminal) -> int:
     """Install; the exit code. A problem is written to the terminal, and then nothing is changed."""
-    file = None if options.only_print else config_path(options, environment)
+    file = config_path(options, environment)
     try:
+        check_options(options)
         placement = choose_placement(options, environment, terminal)
-        desired = _desired_entry(options, environment, placement)
-        if file is None:
-            terminal.write(config_file.snippet(desired))
+        desired = desired_entry(options, environment, placement)
+        if options.only_print:
+            _print_steps(options, environment, terminal, file, desired, placement)
             return 0
         return _install(options, environment, terminal, file, desired, placement)
     except ConfigUnusable as error:
@@ -43,6 +45,31 @@ def run(options: InstallOptions, environment: Environment, terminal: Terminal) -
     except VerifyError as error:
         terminal.write(f"Nothing was changed. {error}\n")
     return 1
+
+
+def _print_steps(
+    options: InstallOptions,
+    environment: Environment,
+    terminal: Terminal,
+    file: Path,
+    desired: DesiredEntry,
+    placement: TokenPlacement,
+) -> None:
+    """Print the snippet on stdout, and on stderr each step that a person has to take."""
+    verb = "Open" if file.exists() else "Create"
+    terminal.write_err(f"1. {verb} {file}, and put this into it, beside what is there:\n\n")
+    terminal.write(config_file.snippet(desired))
+    steps = []
+    if placement.file:
+        steps.append(f"Write the auth token into {placement.file}, readable only by you.")
+    elif placement.keyring:
+        steps.append(
+            "Run the same command without --print once: it puts the token into the system's "
+            "keyring."
+        )
+    steps += [*filter(None, [uvx_note(options, environment)]), *next_steps(options, file)]
+    lines = (f"{number}. {step}\n" for number, step in enumerate(steps, 2))
+    terminal.write_err("\n" + "".join(lines))
 
 
 def uninstall(options: InstallOptions, environment: Environment, terminal: Terminal) -> int:
@@ -74,7 +101,8 @@ def _install(
     store_token(environment, terminal, placement)
     backup = write_config(file, before, after.encode(), environment.now)
     client = options.client
-    terminal.write(f"Done: {client.title} has `{desired.name}` now. {client.restart}\n")
+    steps = [*filter(None, [uvx_note(options, environment)]), *next_steps(options, file)]
+    terminal.write(f"Done: {client.title} has `{desired.name}` now. {' '.join(steps)}\n")
     _report_backup(terminal, backup, before)
     return 0
 
@@ -92,7 +120,7 @@ def _uninstall(
     backup = write_config(file, before, after, environment.now)
     terminal.write(f"Done: {client.title} has `{name}` no more.\n")
     _report_backup(terminal, backup, before)
-    env = _variables(config_file.entry(client, name, _text(before)) or {})
+    env = _variables(client, config_file.entry(client, name, _text(before)) or {})
     for location in token_locations(env):
         terminal.write(
             f"The token is still in {location}; remove it there if nothing else needs it.\n"
@@ -108,30 +136,8 @@ def _report_backup(terminal: Terminal, backup: Path | None, before: bytes | None
         terminal.write("That copy holds an auth token in clear. Delete it once all works.\n")
 
 
-def _desired_entry(
-    options: InstallOptions, environment: Environment, placement: TokenPlacement
-) -> DesiredEntry:
-    command, *args = _program(options, environment, placement)
-    args += ["serve", *(["--sandbox"] if options.sandbox else [])]
-    prompts = options.client.prompts and not options.sandbox
-    entry = options.client.entry(command, args, placement.env)
-    inputs = VSCODE_INPUTS if prompts else ()
-    return DesiredEntry(options.client, options.entry_name, entry, inputs)
-
-
-def _program(
-    options: InstallOptions, environment: Environment, placement: TokenPlacement
-) -> Sequence[str]:
-    if not (options.uvx or environment.ephemeral):
-        return environment.program
-    # A client started from a desktop may not have uvx on its path.
-    uvx = shutil.which("uvx", path=environment.environ.get("PATH", "")) or "uvx"
-    extra = ["--from", "verify-mcp[keyring]"] if placement.keyring else []
-    return [uvx, *extra, "verify-mcp"]
-
-
-def _variables(entry: Mapping[str, Any]) -> dict[str, Any]:
-    env = entry.get("env")
+def _variables(client: Client, entry: Mapping[str, Any]) -> dict[str, Any]:
+    env = entry.get(client.env_key)
     return env if isinstance(env, dict) else {}
 
 
@@ -146,7 +152,7 @@ def _restored_text(client: Client, name: str, file: Path, now: bytes) -> bytes:
     when the installation made the file.
     """
     entry = config_file.entry(client, name, _text(now)) or {}
-    prompts = "${input:plivo-token}" in _variables(entry).values()
+    prompts = "${input:plivo-token}" in _variables(client, entry).values()
     desired = DesiredEntry(client, name, entry, VSCODE_INPUTS if prompts else ())
     for original in [*backups(file), b""]:
         try:

@@ -47,7 +47,7 @@ def choose_placement(
     options: InstallOptions, environment: Environment, terminal: Terminal
 ) -> TokenPlacement:
     """Decide where the token is stored; ask for a missing auth id. Raises InvalidSetting."""
-    if options.sandbox:
+    if options.sandbox or options.url:
         return TokenPlacement({})
     if options.client.prompts:
         return TokenPlacement(_VSCODE_ENV)

@@ -9,8 +9,8 @@ from datetime import datetime
 
 from verify_mcp.database.base import Connection, Value
 from verify_mcp.domain.times import MICROSECOND
-from verify_mcp.domain.windows import Window, merge
-from verify_mcp.mirror.scope import AccountScope, instant, micros
+from verify_mcp.domain.windows import Window, gaps, merge
+from verify_mcp.mirror.scope import EPOCH, AccountScope, instant, micros
 
 _UPSERT_FETCH = """INSERT INTO verify_walks (account, scope, starts, ends, walked)
     VALUES (:account, :scope, :starts, :ends, :walked)
@@ -67,11 +67,40 @@ def add_fetches(
     windows: Sequence[Window],
     fetched_at: datetime,
 ) -> None:
-    """Note that every session of these windows was fetched at an instant."""
-    connection.execute_many(
-        _UPSERT_FETCH,
-        [{**account_scope.params(window), "walked": micros(fetched_at)} for window in windows],
-    )
+    """Note that every session of these windows was fetched at an instant.
+
+    Of each instant of time only the latest fetch is remembered.
+    """
+    for window in windows:
+        hull = Window(window.start - MICROSECOND, window.end + MICROSECOND)
+        present = read_fetches(connection, account_scope, hull, EPOCH)
+        connection.execute_many(
+            "DELETE FROM verify_walks WHERE account = :account AND scope = :scope "
+            "AND starts = :starts AND ends = :ends",
+            [account_scope.params(other) for other, _ in present],
+        )
+        connection.execute_many(
+            _UPSERT_FETCH,
+            [
+                {**account_scope.params(part), "walked": micros(at)}
+                for part, at in _with_fetch(present, window, fetched_at)
+            ],
+        )
+
+
+def _with_fetch(
+    present: Sequence[tuple[Window, datetime]], window: Window, fetched_at: datetime
+) -> list[tuple[Window, datetime]]:
+    """Fetches of a place with one more, none overlapping; those of one instant are joined."""
+    later = [other for other, at in present if at > fetched_at]
+    fresh = merge([*gaps(window, later), *(other for other, at in present if at == fetched_at)])
+    older = [
+        (part, at)
+        for other, at in present
+        if at != fetched_at
+        for part in (gaps(other, [window]) if at < fetched_at else (other,))
+    ]
+    return [*older, *((part, fetched_at) for part in fresh)]
 
 
 def delete_fetches_before(connection: Connection, account: str, edge: datetime) -> None:

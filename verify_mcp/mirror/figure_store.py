@@ -8,6 +8,7 @@ from verify_mcp.database.base import Connection
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import GroupKey
+from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import GapsByGroup
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
@@ -42,6 +43,25 @@ class FigureStore:
         """
         query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
         return await self._read_figures(query, windows, tally_queries.tally)
+
+    async def rank_groups(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...],
+        zone: tzinfo,
+        ranking: Ranking,
+    ) -> RankedGroups:
+        """The first groups of a ranking, and the rest in one tally."""
+        query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
+        return await self._read_figures(
+            query,
+            windows,
+            lambda connection, query, windows: tally_queries.rank_groups(
+                connection, query, windows, ranking
+            ),
+        )
 
     async def count_recipients(
         self,

@@ -48,25 +48,37 @@ def _sum_where(condition: str, column: str = "sessions") -> str:
     return f"sum(CASE WHEN {condition} THEN {column} ELSE 0 END)"
 
 
-SUMS = ", ".join(
-    [
-        "sum(sessions)",
-        _sum_where(_VERIFIED),
-        _sum_where(_EXPIRED),
-        "sum(attempts)",
-        "sum(cost)",
-        _sum_where(_EXPIRED, "cost"),
-        "sum(rescued)",
-        "sum(uncosted)",
-        _sum_where(f"status NOT IN ({_DOCUMENTED})"),
-        _sum_where(f"{_VERIFIED} AND tries = '1'"),
-        _sum_where("tries NOT IN ('0', '1')"),
-        "sum(reached)",
-        "min(first_created)",
-        "max(last_created)",
-    ]
-)
+_SUM_LIST = [
+    "sum(sessions)",
+    _sum_where(_VERIFIED),
+    _sum_where(_EXPIRED),
+    "sum(attempts)",
+    "sum(cost)",
+    _sum_where(_EXPIRED, "cost"),
+    "sum(rescued)",
+    "sum(uncosted)",
+    _sum_where(f"status NOT IN ({_DOCUMENTED})"),
+    _sum_where(f"{_VERIFIED} AND tries = '1'"),
+    _sum_where("tries NOT IN ('0', '1')"),
+    "sum(reached)",
+    "min(first_created)",
+    "max(last_created)",
+]
+SUMS = ", ".join(_SUM_LIST)
 """The fields of a tally, in their order."""
+NAMED_SUMS = ", ".join(f"{sql} AS s{place}" for place, sql in enumerate(_SUM_LIST))
+"""The same with names: s0 has the sessions, s1 the verified, s2 the expired, s4 the cost."""
+ORDERS = {
+    "sessions": "s0 DESC",
+    "cost": "s4 DESC",
+    "expired": "s2 DESC",
+    "conversion_pct": "CASE WHEN s1 + s2 = 0 THEN 2 ELSE 1.0 * s1 / (s1 + s2) END",
+    "cost_per_verified": (
+        "CASE WHEN s1 = 0 AND s4 > 0 THEN 0 WHEN s1 = 0 THEN 2 ELSE 1 END, "
+        "CASE WHEN s1 = 0 THEN 0 ELSE 1.0 * s4 / s1 END DESC"
+    ),
+}
+"""The SQL of each order of groups."""
 SUM_COUNT = len(COUNTS) + 2
 CHARGE_SUMS = ", ".join(f"sum({column})" for column in ("uncharged", *CHARGES))
 """What an attempt status needs besides."""

@@ -54,10 +54,10 @@ class Mirror:
     async def fetch_and_save(
         self, session_filter: SessionFilter, *, limit: int, offset: int, call: CallContext
     ) -> Page:
-        """One page from the API, which is saved. Raises QuotaExhausted or ApiError."""
+        """One page from the API, which is saved later. Raises QuotaExhausted or ApiError."""
         page = await self.fetch(PageRequest(session_filter, limit, offset), call=call)
-        claim = provable_window(page) if session_filter.is_unfiltered() else None
-        await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
+        if self.store is not None:
+            await self.store.database.saves.put_off(lambda: self._save_page(session_filter, page))
         return page
 
     async def fetch(self, request: PageRequest, *, call: CallContext) -> Page:
@@ -162,6 +162,10 @@ class Mirror:
         except DatabaseUnavailable:
             return ()
 
+    async def _save_page(self, session_filter: SessionFilter, page: Page) -> None:
+        claim = provable_window(page) if session_filter.is_unfiltered() else None
+        await self.save(page.sessions, session_filter.subaccount or "", claim, page.receipt)
+
     async def _cached_page(
         self, session_filter: SessionFilter, limit: int, offset: int
     ) -> Page | None:
@@ -180,12 +184,15 @@ class Mirror:
             )
         except DatabaseUnavailable:
             return None
-        if found is None or _is_tied(found, before) or _is_tied(found, before + limit):
+        if found is None:
             return None
-        sessions = tuple(found[before : before + limit])
-        more = len(found) > before + limit
+        rows = found.sessions
+        if _is_tied(rows, before) or _is_tied(rows, before + limit):
+            return None
+        sessions = tuple(rows[before : before + limit])
+        more = len(rows) > before + limit
         times = tuple(session.created for session in sessions)
-        return Page(sessions, received=len(sessions), more=more, times=times)
+        return Page(sessions, received=len(sessions), more=more, times=times, total=found.total)
 
     async def _cached_final(self, uuid: str) -> Session | None:
         if self.store is None:

@@ -5,17 +5,17 @@ figure is read from it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from verify_mcp.database.base import Connection, Value
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, overlap
-from verify_mcp.mirror import coverage, daily_totals, session_rows
+from verify_mcp.mirror import apps, coverage, daily_totals, session_rows
 from verify_mcp.mirror.daily_totals import day_window
 from verify_mcp.mirror.scope import DAY, AccountScope
 from verify_mcp.mirror.session_rows import DERIVED_COLUMNS
 
-StoredParams = Sequence[Mapping[str, Value]]
 _UPDATE = (
     "UPDATE verify_sessions SET "  # noqa: S608 - fixed names
     f"{', '.join(f'{name} = :{name}' for name in DERIVED_COLUMNS)} "
@@ -45,31 +45,42 @@ def without_days_to_rebuild(
     return sorted(set(days) - set(left))
 
 
-def read_day(connection: Connection, account_scope: AccountScope, day: int) -> StoredParams:
-    """The keys of a day's rows, and the values of the columns that they lack."""
+@dataclass(frozen=True, slots=True)
+class RebuiltDay:
+    """A day's rows as their keys and the values that they lack, and the apps of its sessions."""
+
+    rows: Sequence[Mapping[str, Value]]
+    apps: Sequence[Mapping[str, Value]]
+
+
+def read_day(connection: Connection, account_scope: AccountScope, day: int) -> RebuiltDay:
+    """What the rows of a day lack, from their bodies."""
     where, values = account_scope.where(SessionFilter(), day_window(day))
-    rows = connection.fetch_all(
+    found = connection.fetch_all(
         "SELECT created, session, fetched, body FROM verify_sessions "  # noqa: S608 - fixed names
         "JOIN verify_bodies USING (account, scope, created, session) "
         f"WHERE {where} AND derived = 0",
         values,
     )
-    return [
+    sessions = [session_rows.decode_body(bytes(row[3])) for row in found]
+    rows = [
         {
             "account": account_scope.account,
             "scope": account_scope.scope,
-            "created": created,
-            "session": session,
-            "fetched": fetched,
-            **session_rows.derived_params(session_rows.decode_body(bytes(body))),
+            "created": row[0],
+            "session": row[1],
+            "fetched": row[2],
+            **session_rows.derived_params(session),
         }
-        for created, session, fetched, body in rows
+        for row, session in zip(found, sessions, strict=True)
     ]
+    return RebuiltDay(rows, apps.app_params(account_scope.account, sessions))
 
 
-def write_day(connection: Connection, rows: StoredParams) -> None:
+def write_day(connection: Connection, day: RebuiltDay) -> None:
     """Fill the columns of a day's rows, but of those that were replaced since they were read."""
-    connection.execute_many(_UPDATE, rows)
+    connection.execute_many(_UPDATE, day.rows)
+    apps.upsert_apps(connection, day.apps)
 
 
 def add_totals(connection: Connection, account_scope: AccountScope, days: Collection[int]) -> None:

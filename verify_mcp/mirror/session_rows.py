@@ -7,7 +7,7 @@ one, and a final one replaces any: clocks can be set back.
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from verify_mcp.database.base import Connection, Value
@@ -17,7 +17,7 @@ from verify_mcp.domain.groups import UNKNOWN
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.scope import AccountScope, micros
+from verify_mcp.mirror.scope import AccountScope, instant, micros
 
 MAX_PARSED_BODIES = 2048
 """Bodies whose parsed sessions are remembered, because a later call may read them again."""
@@ -159,6 +159,46 @@ def read_page(
     return [bytes(row[0]) for row in rows]
 
 
+def read_after(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+    *,
+    after: str,
+    limit: int,
+) -> list[bytes]:
+    """The bodies of the stored sessions of a window that a filter admits, oldest first.
+
+    Of the sessions created at the window's start those with an id up to `after` are left out.
+    """
+    where, values = account_scope.where(session_filter, window)
+    rows = connection.fetch_all(
+        "SELECT b.body FROM (SELECT account, scope, created, session FROM verify_sessions "  # noqa: S608 - fixed names
+        f"WHERE {where} AND (created > :starts OR session > :after) "
+        "ORDER BY created, session LIMIT :limit) AS s "
+        "JOIN verify_bodies AS b USING (account, scope, created, session) "
+        "ORDER BY s.created, s.session",
+        {**values, "after": after, "limit": limit},
+    )
+    return [bytes(row[0]) for row in rows]
+
+
+def count_where(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    window: Window,
+) -> int:
+    """How many stored sessions of a window a filter admits.
+
+    Raises ValueError for a filter that has no column.
+    """
+    where, values = account_scope.where(session_filter, window)
+    rows = connection.fetch_all(f"SELECT count(*) FROM verify_sessions WHERE {where}", values)  # noqa: S608 - fixed names
+    return int(rows[0][0])
+
+
 @lru_cache(maxsize=MAX_PARSED_BODIES)
 def parse_body(body: bytes) -> Session:
     """The session in a compressed body."""
@@ -201,6 +241,32 @@ def recipients_like(connection: Connection, account: str, start: str, end: str) 
         {"account": account, "pattern": f"{start}%{end}"},
     )
     return [str(row[0]) for row in rows]
+
+
+def created_open(
+    connection: Connection,
+    account_scope: AccountScope,
+    window: Window,
+    time_to_end: timedelta,
+    *,
+    limit: int,
+) -> list[datetime]:
+    """When the sessions of a window were created that were in progress when they were fetched.
+
+    Those that were fetched later than `time_to_end` after their creation are left out.
+    """
+    rows = connection.fetch_all(
+        "SELECT created FROM verify_sessions WHERE account = :account AND scope = :scope "
+        "AND created >= :starts AND created < :ends AND final = 0 "
+        "AND status NOT IN ('verified', 'expired') AND fetched < created + :time_to_end "
+        "ORDER BY created DESC LIMIT :limit",
+        {
+            **account_scope.params(window),
+            "time_to_end": time_to_end // MICROSECOND,
+            "limit": limit,
+        },
+    )
+    return [instant(int(row[0])) for row in rows]
 
 
 def count(connection: Connection, account: str) -> int:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from verify_mcp.domain.delivery_records import DeliveryRecord, RecordKind
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext
@@ -10,7 +11,7 @@ from verify_mcp.plivo.rate_limiter import RateLimiter
 
 
 class SessionSource(Protocol):
-    """The two endpoints of the API, with the rate limit of each."""
+    """The endpoints of the API, with the rate limit of each."""
 
     @property
     def list_limiter(self) -> RateLimiter:
@@ -21,6 +22,10 @@ class SessionSource(Protocol):
         """The rate limit of requests for single sessions."""
 
     @property
+    def record_limiter(self) -> RateLimiter:
+        """The rate limit of requests for the records of single messages and calls."""
+
+    @property
     def api_clock(self) -> ApiClock:
         """The API's clock."""
 
@@ -29,3 +34,11 @@ class SessionSource(Protocol):
 
     async def get_session(self, uuid: str, *, call: CallContext) -> Session:
         """One session. Raises QuotaExhausted, SessionNotFound or ApiError."""
+
+    async def get_record(
+        self, session: Session, kind: RecordKind, uuid: str, *, call: CallContext
+    ) -> DeliveryRecord | None:
+        """The record of an attempt of this session, None if the API has none.
+
+        Raises QuotaExhausted or ApiError.
+        """

@@ -14,14 +14,15 @@ from verify_mcp.domain.filters import TEXT_FILTERS, SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
-from verify_mcp.mirror import coverage, daily_totals, rebuild, session_rows
+from verify_mcp.mirror import apps, coverage, daily_totals, delivery_rows, rebuild, session_rows
 from verify_mcp.mirror.daily_totals import day_number
 from verify_mcp.mirror.figure_store import FigureStore
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
+from verify_mcp.mirror.stored_pages import StoredPage, read_newest, read_page
 from verify_mcp.mirror.unknown_texts import windows_of_unknown_text
 
-RECENT_FETCHES = timedelta(hours=1)
+RECENT_FETCHES = timedelta(minutes=90)
 """How long the fetch of a window is remembered that may still change."""
 
 
@@ -52,6 +53,7 @@ class Store(FigureStore):
         rows = [self._row(session, fetched) for session in stored]
         params = [row.params(account_scope) for row in rows]
         bodies = [row.body_params(account_scope) for row in rows]
+        named = apps.app_params(self.account, stored)
         claims = self._settled_part(sessions, window, fetched)
         fetches = _without_unstorable(sessions, window) if walked else ()
 
@@ -60,6 +62,7 @@ class Store(FigureStore):
             if session_rows.upsert(connection, params, bodies):
                 days = {day_number(session.created) for session in stored}
                 daily_totals.delete(connection, account_scope, days)
+                apps.upsert_apps(connection, named)
             if claims:
                 coverage.add_covered(connection, account_scope, claims)
             _update_daily_totals(connection, account_scope, stored, claims)
@@ -119,16 +122,16 @@ class Store(FigureStore):
 
     async def list_page(
         self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
-    ) -> list[Session] | None:
+    ) -> StoredPage | None:
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
         account_scope = self.account_scope(scope)
 
-        def work(connection: Connection) -> list[bytes] | None:
+        def work(connection: Connection) -> tuple[list[bytes], int] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
             if windows_of_unknown_text(connection, account_scope, session_filter, window):
                 return None
-            return session_rows.read_page(
+            return read_page(
                 connection, account_scope, session_filter, window, limit=limit, offset=offset
             )
 
@@ -136,8 +139,43 @@ class Store(FigureStore):
         by_index = session_filter.recipient is not None or session_filter.is_unfiltered()
         is_quick = by_index or window.length <= DAY
         read = self.database.read_batched if is_quick else self.database.read
-        bodies = await read(work)
-        return None if bodies is None else [session_rows.parse_body(body) for body in bodies]
+        found = await read(work)
+        if found is None:
+            return None
+        bodies, count = found
+        return StoredPage([session_rows.parse_body(body) for body in bodies], count)
+
+    async def list_newest(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Sequence[Window],
+        *,
+        since: datetime,
+        limit: int,
+    ) -> list[Session]:
+        """The newest sessions of some windows, oldest window first, since an instant."""
+        account_scope = self.account_scope(scope)
+        parts = [Window(max(part.start, since), part.end) for part in windows if part.end > since]
+        bodies = await self.database.read(
+            lambda connection: read_newest(
+                connection, account_scope, session_filter, parts, limit=limit
+            )
+        )
+        return [session_rows.parse_body(body) for body in bodies]
+
+    async def created_open(
+        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
+    ) -> list[datetime]:
+        """When the sessions of a window were created that may have ended since, newest first.
+
+        They were in progress when they were last fetched, before `time_to_end` had passed.
+        """
+        return await self.database.read(
+            lambda connection: session_rows.created_open(
+                connection, self.account_scope(scope), window, time_to_end, limit=limit
+            )
+        )
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""
@@ -158,6 +196,12 @@ class Store(FigureStore):
         """The stored recipients whose digits start and end so."""
         return await self.database.read(
             lambda connection: session_rows.recipients_like(connection, self.account, start, end)
+        )
+
+    async def read_apps(self) -> dict[str, str]:
+        """The alias of each app of the account, "" where none is known."""
+        return await self.database.read_batched(
+            lambda connection: apps.read_apps(connection, self.account)
         )
 
     async def stats(self, scope: str) -> tuple[int, tuple[Window, ...]]:
@@ -185,7 +229,8 @@ class Store(FigureStore):
         """A store for each account of which this database holds anything."""
         rows = await self.database.read(
             lambda connection: connection.fetch_all(
-                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage"
+                "SELECT account FROM verify_sessions UNION SELECT account FROM verify_coverage "
+                "UNION SELECT account FROM verify_deliveries"
             )
         )
         return [self.for_account(str(row[0])) for row in rows]
@@ -198,6 +243,8 @@ class Store(FigureStore):
             self.lock(connection)
             coverage.delete_before(connection, self.account, edge)
             daily_totals.delete_before(connection, self.account, edge)
+            apps.delete_before(connection, self.account, edge)
+            delivery_rows.delete_before(connection, self.account, edge)
             return session_rows.delete_before(connection, self.account, edge)
 
         return await self.database.write(work)

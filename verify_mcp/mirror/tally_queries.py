@@ -5,19 +5,28 @@ other sessions are added up row by row.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
 from verify_mcp.database.base import Connection, Row, Value
 from verify_mcp.domain import tallies
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import TIME_GROUPS, GroupKey
+from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import Gaps, GapsByGroup, merge_gaps
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, gaps, merge
 from verify_mcp.mirror import daily_totals, group_sql
-from verify_mcp.mirror.group_sql import CHARGE_SUMS, DAY_COLUMNS, QUARTER_COLUMNS, ROWS, SUMS
+from verify_mcp.mirror.group_sql import (
+    CHARGE_SUMS,
+    DAY_COLUMNS,
+    NAMED_SUMS,
+    ORDERS,
+    QUARTER_COLUMNS,
+    ROWS,
+    SUMS,
+)
 from verify_mcp.mirror.scope import DAY, AccountScope, conditions, micros
 
 MAX_WINDOWS = 200
@@ -92,6 +101,44 @@ def count_recipients(
         {**values, **group_values},
     )
     return {group_sql.read_key(row, query.by): int(row[-1]) for row in rows if row[-1]}
+
+
+def rank_groups(
+    connection: Connection, query: StoredQuery, windows: Iterable[Window], ranking: Ranking
+) -> RankedGroups:
+    """The first groups of a ranking: only these leave the database, which may have millions."""
+    chunks = list(_chunks(windows))
+    if len(chunks) != 1 or "attempt_status" in query.by:
+        return ranking.apply(tally(connection, query, windows))
+    where, values = query.condition(chunks[0])
+    selected, group_values = query.groups(chunks[0])
+    names = [f"g{place}" for place in range(len(selected))]
+    named = ", ".join(f"{sql} AS {name}" for sql, name in zip(selected, names, strict=True))
+    rows = connection.fetch_all(
+        "SELECT * FROM "  # noqa: S608 - fixed names
+        f"(SELECT {named}, {NAMED_SUMS} FROM {ROWS} WHERE {where} GROUP BY {', '.join(selected)}) "
+        "AS sums WHERE s0 >= :min_sessions "
+        f"ORDER BY {ORDERS[ranking.order_by]}, {', '.join(names)} LIMIT :top",
+        {**values, **group_values, "min_sessions": ranking.min_sessions, "top": ranking.top},
+    )
+    shown = tallies.merge(*(group_sql.read_tallies(row, query.by) for row in rows))
+    return _with_rest(connection, query, chunks[0], shown)
+
+
+def _with_rest(
+    connection: Connection, query: StoredQuery, windows: Sequence[Window], shown: Tallies
+) -> RankedGroups:
+    """The groups shown, and what is left of all sessions without them."""
+    where, values = query.condition(windows)
+    selected, group_values = query.groups(windows)
+    ((count,),) = connection.fetch_all(
+        f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(selected)} FROM {ROWS} "  # noqa: S608 - fixed names
+        f"WHERE {where}) AS pairs",
+        {**values, **group_values},
+    )
+    everything = tallies.total(tally(connection, replace(query, by=()), windows).values())
+    rest = tallies.subtract(everything, tallies.total(shown.values()))
+    return RankedGroups(shown, int(count) - len(shown), rest)
 
 
 def list_recipients(

@@ -7,6 +7,7 @@ from anyio.lowlevel import checkpoint_if_cancelled
 
 from verify_mcp import metrics
 from verify_mcp.clock import Clock
+from verify_mcp.domain.delivery_records import DeliveryRecord, RecordKind
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.errors import ApiError, ApiUnreachable, QuotaExhausted, RateLimited
 from verify_mcp.plivo import retry
@@ -25,7 +26,7 @@ MAX_ATTEMPTS = 3
 
 
 class ApiGateway:
-    """The account's two endpoints, called at the pace that their rate limits allow."""
+    """The account's endpoints, called at the pace that their rate limits allow."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class ApiGateway:
         *,
         list_limiter: RateLimiter,
         get_limiter: RateLimiter,
+        record_limiter: RateLimiter,
         flights: SingleFlight,
         settings: Settings,
         clock: Clock,
@@ -40,6 +42,7 @@ class ApiGateway:
         self._api = api
         self.list_limiter = list_limiter
         self.get_limiter = get_limiter
+        self.record_limiter = record_limiter
         self._flights = flights
         self._settings = settings
         self._clock = clock
@@ -64,6 +67,20 @@ class ApiGateway:
             ("session", uuid),
             lambda: self._request_with_retries(
                 self.get_limiter, lambda: self._api.get_session(uuid), call
+            ),
+        )
+
+    async def get_record(
+        self, _session: Session, kind: RecordKind, uuid: str, *, call: CallContext
+    ) -> DeliveryRecord | None:
+        """The record of an attempt of a session, None if the API has none.
+
+        Raises QuotaExhausted or ApiError.
+        """
+        return await self._flights.run(
+            (kind, uuid),
+            lambda: self._request_with_retries(
+                self.record_limiter, lambda: self._api.get_record(kind, uuid), call
             ),
         )
 

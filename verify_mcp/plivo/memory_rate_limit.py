@@ -1,7 +1,7 @@
 """The rate limit's slots and tickets of one process, in memory."""
 
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import count
 from math import inf
 from uuid import uuid4
@@ -12,10 +12,11 @@ from verify_mcp.plivo.rate_limit_store import (
     RateLimitStatus,
     RateLimitStore,
     Slot,
+    TakenSlots,
     Ticket,
-    rate_limit_status,
     reserved_slots,
     seconds_until_slot,
+    slots_left,
 )
 from verify_mcp.settings import Rate
 
@@ -28,15 +29,17 @@ class InMemoryRateLimitStore(RateLimitStore):
         self._clock = clock
         self._arrivals = count()
         self._free_at: dict[str, float] = {}
+        self._taken: list[tuple[float, str]] = []
+        """The taken slots, and the time at which each comes back, in that order."""
         self._tickets: list[Ticket] = []
         self._blocked_until = clock()
         self._refused_at = -inf
 
-    async def enqueue(self, priority: Priority) -> Ticket:
+    async def acquire_or_enqueue(self, priority: Priority) -> Slot | Ticket:
         ticket = Ticket(priority, next(self._arrivals))
-        self._tickets.append(ticket)
-        self._tickets.sort()
-        return ticket
+        insort(self._tickets, ticket)
+        result = await self.try_acquire(ticket)
+        return result if isinstance(result, Slot) else ticket
 
     async def try_acquire(self, ticket: Ticket) -> Slot | float:
         ahead = self._tickets.index(ticket)
@@ -45,15 +48,18 @@ class InMemoryRateLimitStore(RateLimitStore):
             return seconds
         self._tickets.remove(ticket)
         slot = Slot(uuid4().hex)
-        self._free_at[slot.key] = self._clock() + SLOT_LEASE_SECONDS + self.rate.window
+        self._take(slot.key, self._clock() + SLOT_LEASE_SECONDS + self.rate.window)
         return slot
 
     async def dequeue(self, ticket: Ticket) -> None:
         if ticket in self._tickets:
             self._tickets.remove(ticket)
 
-    async def release(self, slot: Slot) -> None:
-        self._free_at[slot.key] = self._clock() + (self.rate.window if slot.sent else 0.0)
+    async def release(self, slot: Slot, completed_at: float) -> None:
+        if slot.key in self._free_at:
+            self._taken.remove((self._free_at.pop(slot.key), slot.key))
+        if slot.sent:
+            self._take(slot.key, completed_at + self.rate.window)
 
     async def block(self, seconds: float) -> None:
         self._refused_at = self._clock()
@@ -62,19 +68,40 @@ class InMemoryRateLimitStore(RateLimitStore):
     async def import_recent(self, ages: Mapping[str, float]) -> None:
         now = self._clock()
         for key, age in ages.items():
-            self._free_at.setdefault(key, now - age + self.rate.window)
+            if key not in self._free_at:
+                self._take(key, now - age + self.rate.window)
+
+    async def count_left(self) -> int:
+        return slots_left(
+            self._taken_slots(), self._waiting, self._blocked_until, self.rate, self._clock()
+        )
 
     async def status(self) -> RateLimitStatus:
-        free_at, now = list(self._taken_slots().values()), self._clock()
-        waiting = sum(ticket.priority is Priority.INTERACTIVE for ticket in self._tickets)
-        status = rate_limit_status(free_at, waiting, self._blocked_until, self.rate, now)
-        return replace(status, refused_ago=now - self._refused_at)
+        return RateLimitStatus(
+            await self.count_left(),
+            self._seconds_until_slot(self._waiting),
+            refused_ago=self._clock() - self._refused_at,
+            background_eta_s=self._seconds_until_slot(
+                self._waiting + reserved_slots(Priority.BACKGROUND, self.rate)
+            ),
+        )
+
+    @property
+    def _waiting(self) -> int:
+        return sum(ticket.priority is Priority.INTERACTIVE for ticket in self._tickets)
 
     def _seconds_until_slot(self, ahead: int) -> float:
-        free_at = list(self._taken_slots().values())
-        return seconds_until_slot(free_at, ahead, self._blocked_until, self.rate, self._clock())
+        return seconds_until_slot(
+            self._taken_slots(), ahead, self._blocked_until, self.rate, self._clock()
+        )
 
-    def _taken_slots(self) -> dict[str, float]:
-        now = self._clock()
-        self._free_at = {key: at for key, at in self._free_at.items() if at > now}
-        return self._free_at
+    def _take(self, key: str, free_at: float) -> None:
+        self._free_at[key] = free_at
+        insort(self._taken, (free_at, key))
+
+    def _taken_slots(self) -> TakenSlots:
+        expired = bisect_right(self._taken, self._clock(), key=lambda slot: slot[0])
+        for _, key in self._taken[:expired]:
+            del self._free_at[key]
+        del self._taken[:expired]
+        return TakenSlots(len(self._taken), lambda rank: self._taken[rank][0])

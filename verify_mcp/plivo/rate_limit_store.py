@@ -7,7 +7,7 @@ its request. Waiters have tickets, which are served by priority and then in orde
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
@@ -16,8 +16,11 @@ from verify_mcp.settings import Rate
 
 RESERVE_DIVISOR = 5
 """Background requests leave one in this many slots free."""
-SLOT_LEASE_SECONDS = 90.0
-"""Seconds that a request may take before its slot counts as abandoned."""
+SLOT_LEASE_SECONDS = 20.0
+"""Seconds after which the slot of an unfinished request counts as a dead process's.
+
+A request ends within 15 seconds (`Settings.request_timeout`).
+"""
 
 
 class Priority(IntEnum):
@@ -58,6 +61,8 @@ class RateLimitStatus:
     eta_s: float
     processes: int = 1
     refused_ago: float = field(default=inf, compare=False)
+    background_eta_s: float = field(default=0.0, compare=False)
+    """Seconds until the next background request may be sent."""
 
 
 def reserved_slots(priority: Priority, rate: Rate) -> int:
@@ -65,32 +70,47 @@ def reserved_slots(priority: Priority, rate: Rate) -> int:
     return 0 if priority is Priority.INTERACTIVE else rate.requests // RESERVE_DIVISOR
 
 
+@dataclass(frozen=True, slots=True)
+class TakenSlots:
+    """The slots that are taken: how many, and the time at which each comes back, by rank.
+
+    Rank 0 is the slot that comes back first. A store looks up single ranks, because a high rate has
+    many slots.
+    """
+
+    count: int
+    free_at: Callable[[int], float]
+
+    @classmethod
+    def at(cls, times: Iterable[float]) -> "TakenSlots":
+        """The slots that come back at these times."""
+        ordered = sorted(times)
+        return cls(len(ordered), ordered.__getitem__)
+
+
 def seconds_until_slot(
-    free_at: Sequence[float], ahead: int, blocked_until: float, rate: Rate, now: float
+    taken: TakenSlots, ahead: int, blocked_until: float, rate: Rate, now: float
 ) -> float:
     """Seconds until a request behind `ahead` others may be sent; 0 when it may be sent now.
 
-    `free_at` has the time at which each taken slot comes back, and no request may be sent before
-    `blocked_until`. A request that has not completed counts as if it completed now.
+    No request may be sent before `blocked_until`. A request that has not completed counts as if it
+    completed now.
     """
-    taken = sorted(min(at, now + rate.window) for at in free_at if at > now)
-    # More slots than exist can be taken: under a higher rate, or while the store was unavailable.
-    opening = [now] * max(0, rate.requests - len(taken)) + taken[-rate.requests :]
     wave, place = divmod(ahead, rate.requests)
-    return max(opening[place] + wave * rate.window, blocked_until) - now
+    # More slots than exist can be taken: under a higher rate, or while the store was unavailable.
+    rank = taken.count + place - rate.requests
+    opening = now if rank < 0 else min(taken.free_at(rank), now + rate.window)
+    return max(opening + wave * rate.window, blocked_until) - now
 
 
-def rate_limit_status(
-    free_at: Sequence[float], waiting: int, blocked_until: float, rate: Rate, now: float
-) -> RateLimitStatus:
-    """The status that follows from taken slots, interactive tickets `waiting`, and the block.
+def slots_left(
+    taken: TakenSlots, waiting: int, blocked_until: float, rate: Rate, now: float
+) -> int:
+    """Requests that may be sent now, while `waiting` interactive tickets are served first.
 
     Background tickets do not count: every interactive request goes before them.
     """
-    left = 0 if blocked_until > now else rate.requests - len(free_at) - waiting
-    return RateLimitStatus(
-        max(0, left), seconds_until_slot(free_at, waiting, blocked_until, rate, now)
-    )
+    return 0 if blocked_until > now else max(0, rate.requests - taken.count - waiting)
 
 
 class RateLimitStore(ABC):
@@ -98,9 +118,13 @@ class RateLimitStore(ABC):
 
     rate: Rate
 
+    async def open(self) -> int:
+        """Open the store; another number each time when it may lack requests that it knew."""
+        return 0
+
     @abstractmethod
-    async def enqueue(self, priority: Priority) -> Ticket:
-        """Join the queue."""
+    async def acquire_or_enqueue(self, priority: Priority) -> Slot | Ticket:
+        """A slot if one is free and nobody waits for it; else join the queue."""
 
     @abstractmethod
     async def try_acquire(self, ticket: Ticket) -> Slot | float:
@@ -111,8 +135,8 @@ class RateLimitStore(ABC):
         """Leave the queue without a slot."""
 
     @abstractmethod
-    async def release(self, slot: Slot) -> None:
-        """Record that the slot's request completed, or was never sent."""
+    async def release(self, slot: Slot, completed_at: float) -> None:
+        """Record when the slot's request completed, in monotonic seconds, or was never sent."""
 
     @abstractmethod
     async def block(self, seconds: float) -> None:
@@ -121,6 +145,10 @@ class RateLimitStore(ABC):
     @abstractmethod
     async def import_recent(self, ages: Mapping[str, float]) -> None:
         """Count requests that this store does not know: slot keys, and seconds since completion."""
+
+    @abstractmethod
+    async def count_left(self) -> int:
+        """Requests that may be sent now."""
 
     @abstractmethod
     async def status(self) -> RateLimitStatus:

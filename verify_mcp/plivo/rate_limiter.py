@@ -6,9 +6,12 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import TypeVar
 
 import anyio
 
+from verify_mcp.deferred import DeferredWork
 from verify_mcp.errors import DatabaseUnavailable, QuotaExhausted
 from verify_mcp.plivo.rate_limit_store import (
     Priority,
@@ -17,6 +20,8 @@ from verify_mcp.plivo.rate_limit_store import (
     Slot,
     Ticket,
 )
+
+Figure = TypeVar("Figure")
 
 MIN_POLL, FIRST_WAITER_POLL, OTHER_WAITERS_POLL = 0.01, 1.0, 2.0
 """Seconds between two polls of the store: by this process's first waiter once a slot is due, by the
@@ -35,7 +40,8 @@ class RateLimiter:
     """One endpoint's rate limit: `slot` waits for a slot, within a bound.
 
     `clock` is monotonic seconds and `sleep` waits them. While `store` is unavailable, `fallback`
-    replaces it: a store of this process alone, at a fraction of the rate.
+    replaces it: a store of this process alone, at a fraction of the rate. The slots of completed
+    requests are released in `releases`.
     """
 
     def __init__(
@@ -45,17 +51,20 @@ class RateLimiter:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         fallback: RateLimitStore | None = None,
+        releases: DeferredWork | None = None,
     ) -> None:
         self._store = store
+        self._releases = releases or DeferredWork()
         self._fallback = fallback
         self._clock = clock
         self._sleep = sleep
         self._waiters: list[_Waiter] = []
         self._completed_at: dict[str, float] = {}
+        """When each of this process's requests of the last window completed, by slot, in order."""
         self._refused_until = clock()
         """The end of the API's last Retry-After; the store may grant a slot before it."""
-        self._was_offline = False
-        """Whether the store was unavailable, so that it may not know this process's requests."""
+        self._opened: int | None = None
+        """The store's opening since which it knows this process's requests; None: it may not."""
 
     @asynccontextmanager
     async def slot(
@@ -74,11 +83,13 @@ class RateLimiter:
         try:
             yield slot
         finally:
-            if slot.sent:
-                self._completed_at = {**self._recent_requests(), slot.key: self._clock()}
-            with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
-                await store.release(slot)
-            self._wake()
+            completed_at = self._clock()
+            if slot.sent:  # until it is released its slot counts as taken just the same
+                self._forget_old_requests()
+                self._completed_at[slot.key] = completed_at
+                await self._releases.put_off(lambda: self._release(store, slot, completed_at))
+            else:
+                await self._release(store, slot, completed_at)
 
     async def block_for(self, seconds: float, *, retry_after: float = 0.0) -> None:
         """Grant no slot for this many seconds: the API answered "too many requests".
@@ -95,15 +106,22 @@ class RateLimiter:
         """Record that the API answered, which ends its last Retry-After."""
         self._refused_until = self._clock()
 
+    async def count_left(self) -> int:
+        """Requests that may be sent now."""
+        return await self._read(lambda store: store.count_left())
+
     async def status(self) -> RateLimitStatus:
         """The rate limit's status now."""
+        status = await self._read(lambda store: store.status())
+        return status if status.left else replace(status, eta_s=self._eta(status.eta_s))
+
+    async def _read(self, read: Callable[[RateLimitStore], Awaitable[Figure]]) -> Figure:
         try:
-            status = await self._store.status()
+            return await read(self._store)
         except DatabaseUnavailable:
             if self._fallback is None:
                 raise
-            status = await self._fallback.status()
-        return status if status.left else replace(status, eta_s=self._eta(status.eta_s))
+            return await read(self._fallback)
 
     def _eta(self, seconds: float) -> float:
         """Seconds to wait, not less than the API's last Retry-After."""
@@ -114,27 +132,44 @@ class RateLimiter:
     ) -> tuple[RateLimitStore, Slot]:
         deadline = self._clock() + max_wait
         try:
-            if self._was_offline:
-                await self._store.import_recent(self._ages())
-                self._was_offline = False
+            await self._import_unless_known()
             return self._store, await self._wait_in_queue(self._store, deadline, priority, on_wait)
         except DatabaseUnavailable:
             if self._fallback is None:
                 raise
-            self._was_offline = True
+            self._opened = None
             await self._fallback.import_recent(self._ages())
             return self._fallback, await self._wait_in_queue(
                 self._fallback, deadline, priority, on_wait
             )
 
-    def _recent_requests(self) -> dict[str, float]:
-        """When each of this process's requests of the last window completed, by slot key."""
+    async def _import_unless_known(self) -> None:
+        """Tell the store of this process's requests, if it may lack some."""
+        opened = await self._store.open()
+        if opened != self._opened:
+            if ages := self._ages():
+                await self._store.import_recent(ages)
+            self._opened = opened
+
+    async def _release(self, store: RateLimitStore, slot: Slot, completed_at: float) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await store.release(slot, completed_at)
+            except DatabaseUnavailable:
+                self._opened = None
+        self._wake()
+
+    def _forget_old_requests(self) -> None:
         since = self._clock() - self._store.rate.window
-        return {key: at for key, at in self._completed_at.items() if at > since}
+        old = takewhile(lambda request: request[1] <= since, self._completed_at.items())
+        for key, _ in list(old):
+            del self._completed_at[key]
 
     def _ages(self) -> dict[str, float]:
+        """Seconds since each of this process's requests of the last window completed, by slot."""
+        self._forget_old_requests()
         now = self._clock()
-        return {key: now - at for key, at in self._recent_requests().items()}
+        return {key: now - at for key, at in self._completed_at.items()}
 
     async def _wait_in_queue(
         self,
@@ -143,7 +178,10 @@ class RateLimiter:
         priority: Priority,
         on_wait: Callable[[float], None],
     ) -> Slot:
-        waiter = _Waiter(await store.enqueue(priority))
+        result = await store.acquire_or_enqueue(priority)
+        if isinstance(result, Slot):
+            return result
+        waiter = _Waiter(result)
         self._waiters.append(waiter)
         self._waiters.sort(key=lambda waiter: waiter.ticket)
         try:

@@ -23,6 +23,7 @@ from mcp_types import (
 
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.tools.arguments import Argument, ParseContext, parse
+from verify_mcp.tools.compare_request import COMPARE_ARGUMENTS
 from verify_mcp.tools.envelope import RequestContext, parse_context
 from verify_mcp.tools.get_session import GET_ARGUMENTS
 from verify_mcp.tools.list_request import LIST_ARGUMENTS
@@ -30,7 +31,10 @@ from verify_mcp.tools.summary_request import SUMMARIZE_ARGUMENTS
 
 _FENCE = "+++\n"
 _FIELDS = {"like": "same_as"}
-_RULES = {each.name: each for each in (*SUMMARIZE_ARGUMENTS, *LIST_ARGUMENTS, *GET_ARGUMENTS)}
+_RULES = {
+    each.name: each
+    for each in (*COMPARE_ARGUMENTS, *SUMMARIZE_ARGUMENTS, *LIST_ARGUMENTS, *GET_ARGUMENTS)
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,8 @@ async def on_read_resource(
 
 async def _session(app: AppContext, uri: str) -> str:
     try:
-        reference = parse_get({"session_uuid": uri.removeprefix(SESSION)}, parse_context(app))
-        session = await app.mirror.get_session(reference, call=CallContext())
+        request = parse_get({"session_uuid": uri.removeprefix(SESSION)}, parse_context(app))
+        session = await app.mirror.get_session(request.reference, call=CallContext())
     except (InvalidArgument, SessionNotFound) as error:
         raise MCPError(INVALID_PARAMS, str(error), {"uri": uri}) from None
     except VerifyError as error:

@@ -1,8 +1,7 @@
 """Serving over stdin and stdout: one connection, and an end that always comes.
 
 The process ends within two seconds of the end of its input, of SIGTERM or SIGINT, or of the death
-of its parent, whatever is under way. Input is read by a daemon thread because a thread blocked in
-a read would keep the interpreter from ending.
+of its parent, whatever is under way.
 """
 
 import os
@@ -10,14 +9,12 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import anyio
-import anyio.from_thread
-import anyio.lowlevel
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared._stream_protocols import WriteStream
@@ -35,10 +32,8 @@ from mcp_types import (
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-MAX_LINE_BYTES = 1024 * 1024
-"""Bytes of one message; a longer one is refused. Tool calls are a thousandth of this."""
-MAX_TAIL_BYTES = 1024
-"""Bytes at the end of a longer one in which its id is looked for."""
+from verify_mcp.server.stdin import MAX_LINE_BYTES, InputLines, Overlong
+
 SHUTDOWN_GRACE = 1.5
 """Seconds for an orderly end before the process is ended."""
 _ESCAPES = re.compile(
@@ -71,36 +66,37 @@ async def serve(server: Server[Any]) -> int:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_wait_for_signal, stop)
             tasks.start_soon(_wait_for_parent_exit, stop)
-            await _serve_until_end(server)
+            await _serve_until_end(server, lambda: stop(0))
             stop(0)
     except* (BrokenPipeError, anyio.BrokenResourceError):
         code = 0  # nobody reads any more, which is an end like any other
     return code
 
 
-async def _serve_until_end(server: Server[Any]) -> None:
-    send, receive = anyio.create_memory_object_stream[bytes | Overlong](0)
-    token = anyio.lowlevel.current_token()
-    threading.Thread(target=_read_stdin, args=(0, send, token), daemon=True).start()
-    nothing = cast("anyio.AsyncFile[str]", _empty_input())
-    async with stdio_server(stdin=nothing) as (unused, writing), unused:
-        messages = _Messages(receive, writing)
-        await server.run(messages, writing, server.create_initialization_options())
+async def _serve_until_end(server: Server[Any], on_broken: Callable[[], None]) -> None:
+    async with _open_output(on_broken) as output:
+        messages = _Messages(InputLines(0), output)
+        await server.run(messages, output, server.create_initialization_options())
 
 
-async def _empty_input() -> AsyncIterator[str]:
+@asynccontextmanager
+async def _open_output(on_broken: Callable[[], None]) -> AsyncIterator[WriteStream[SessionMessage]]:
+    if sys.platform == "win32":  # pragma: no cover - there a write cannot be tried
+        nothing = cast("anyio.AsyncFile[str]", _empty_input())
+        async with stdio_server(stdin=nothing) as (unused, output), unused:
+            yield output
+    else:
+        from verify_mcp.server.stdout import OutputMessages, private_stdout
+
+        with private_stdout() as descriptor:
+            yield OutputMessages(descriptor, on_broken)
+
+
+async def _empty_input() -> AsyncIterator[str]:  # pragma: no cover - as above
     """The input of the SDK's reader, which drops what it cannot read."""
     lines: tuple[str, ...] = ()
     for line in lines:
         yield line
-
-
-@dataclass(frozen=True, slots=True)
-class Overlong:
-    """The first and the last bytes of a line that is too long."""
-
-    head: bytes
-    tail: bytes
 
 
 class _Messages:
@@ -111,7 +107,7 @@ class _Messages:
 
     def __init__(
         self,
-        lines: MemoryObjectReceiveStream[bytes | Overlong],
+        lines: InputLines,
         replies: WriteStream[SessionMessage],
     ) -> None:
         self._lines = lines
@@ -209,45 +205,10 @@ def _overlong_id(line: Overlong) -> RequestId | None:
     return _request_id(members)
 
 
-def _read_stdin(
-    descriptor: int, lines: MemoryObjectSendStream[bytes | Overlong], token: Any
-) -> None:
-    try:
-        for line in capped_lines(lambda: os.read(descriptor, 65536), MAX_LINE_BYTES):
-            if isinstance(line, Overlong) or line.strip():
-                anyio.from_thread.run(lines.send, line, token=token)
-        anyio.from_thread.run_sync(lines.close, token=token)
-    except (OSError, RuntimeError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-        return  # the server is gone; so is this thread's purpose
-
-
 def replace_lone_surrogates(line: bytes) -> str:
     """A line as text; half of a surrogate pair, for which it would be dropped, becomes U+FFFD."""
     return _ESCAPES.sub(
         lambda found: "\\ufffd" if found["half"] else found[0], line.decode("utf-8", "replace")
-    )
-
-
-def capped_lines(read: Callable[[], bytes], limit: int) -> Iterator[bytes | Overlong]:
-    """The lines of a byte stream; of those longer than `limit` bytes both ends are left."""
-    line: bytearray | Overlong = bytearray()
-    while chunk := read():
-        *ended, rest = chunk.split(b"\n")
-        for part in ended:
-            line = _append(line, part, limit)
-            yield line if isinstance(line, Overlong) else bytes(line)
-            line = bytearray()
-        line = _append(line, rest, limit)
-    if line:
-        yield line if isinstance(line, Overlong) else bytes(line)
-
-
-def _append(line: bytearray | Overlong, part: bytes, limit: int) -> bytearray | Overlong:
-    if isinstance(line, Overlong):
-        return Overlong(line.head, (line.tail + part)[-MAX_TAIL_BYTES:])
-    line += part
-    return (
-        line if len(line) <= limit else Overlong(bytes(line[:limit]), bytes(line[-MAX_TAIL_BYTES:]))
     )
 
 

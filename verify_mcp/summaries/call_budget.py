@@ -10,7 +10,13 @@ from verify_mcp.summaries.summary_context import SummaryContext
 class CallBudget:
     """The requests and the time that are left of one call, and when the quota allows more."""
 
-    def __init__(self, app: SummaryContext, call: CallContext, max_requests: int | None) -> None:
+    def __init__(
+        self,
+        app: SummaryContext,
+        call: CallContext,
+        max_requests: int | None,
+        started: float | None = None,
+    ) -> None:
         self.call = call
         rate = app.settings.rate_limit
         self._max_requests = max_requests or default_max_requests(rate)
@@ -20,9 +26,9 @@ class CallBudget:
         self._gateway = app.gateway
         self._rate_limit = app.settings.rate_limit
         self._offset = app.gateway.api_clock.offset
-        now = app.clock.monotonic()
-        self._stop_at = now + MAX_CALL_SECONDS - app.settings.request_timeout
-        call.deadline = now + max_queue_wait(app.settings)
+        started = app.clock.monotonic() if started is None else started
+        self._stop_at = started + MAX_CALL_SECONDS - app.settings.request_timeout
+        call.deadline = started + max_queue_wait(app.settings)
 
     def requests_left(self) -> int:
         """Requests that the call may still send, none once its time is over."""
@@ -37,7 +43,7 @@ class CallBudget:
         """
         if self.requests_left() <= 0:
             return False
-        left = (await self._gateway.list_limiter.status()).left if self._reserve else 1
+        left = await self._gateway.list_limiter.count_left() if self._reserve else 1
         self._keeps_reserve = left <= min(self._reserve, RESERVED_REQUESTS)
         return not self._keeps_reserve
 

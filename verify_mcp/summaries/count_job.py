@@ -1,6 +1,6 @@
 """Counting what is too much to fetch: exact numbers from few pages, the rest from a sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import tzinfo
 
@@ -8,18 +8,24 @@ import anyio
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
-from verify_mcp.summaries.exact_count import CountSearch
+from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
 from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
 from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
+from verify_mcp.summaries.span_counts import SpanFigures
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
+from verify_mcp.summaries.status_pages import StatusPages
+from verify_mcp.summaries.time_spans import TimeSpan
 
+SPAN_STATUSES = ("in-progress", "verified")
+"""The statuses that are counted by day: from them follow the sessions that ended."""
 CONCURRENT_PAGES = 4
 """Pages of a sample fetched at once; a count fetches one at a time, which takes the fewest."""
 
@@ -39,19 +45,20 @@ class CountJob:
         scope: CountScope,
         *,
         random: Callable[[], float],
+        search: CountSearch | None = None,
     ) -> None:
         self.scope = scope
         self.lock = anyio.Lock()
         self.result = CountResult(window)
         self._mirror = mirror
         self._random = random
-        self._filter = session_filter.restricted_to(window)
-        self._counts = StatusCounts(window)
+        self.session_filter = session_filter.restricted_to(window)
+        self._counts = StatusCounts(window, search)
         self._drawn_pages: StratifiedSample | None = None
-        self._pages: dict[int, Page] = {}
         self._chosen_pages: set[int] = set()
         """Those of them that were read for their times, and not drawn."""
-        self._status_pages: dict[str, dict[int, Page]] = {}
+        self._figures_of_spans: dict[tuple[TimeSpan, ...], dict[GroupKey, SpanFigures]] = {}
+        self._status_pages: dict[str, StatusPages] = {}
         self._late: int | None = None
         """Rows that came late; None while that is not known."""
         self._reader = PageReader(mirror, self.result)
@@ -65,6 +72,15 @@ class CountJob:
     def resume(self, budget: RequestBudget) -> None:
         """Go on for the call of this budget."""
         self._reader.resume(budget)
+        self.result.spans = {}
+
+    def of_part(self, session_filter: SessionFilter, prior: Prior) -> "CountJob":
+        """The count of a part of the sessions, which another filter chooses."""
+        reference, window = self._counts.search(ANY_STATUS), self.result.window
+        search = CountSearch(window, prior, reference if reference.total else None)
+        return CountJob(
+            self._mirror, session_filter, window, self.scope, random=self._random, search=search
+        )
 
     async def count_all(self) -> None:
         """Count all sessions that the filter matches."""
@@ -72,11 +88,15 @@ class CountJob:
 
     async def count_statuses(self) -> None:
         """Count each status, all once more if they do not add up."""
-        if self._filter.status is not None or ANY_STATUS not in self.result.counts:
+        if ANY_STATUS not in self.result.counts:
+            return
+        if self.session_filter.status is not None:
+            self.result.counts |= dict.fromkeys(COUNT_ORDER, 0)
+            self.result.counts[self.session_filter.status] = self.result.counts[ANY_STATUS]
             return
         for status in COUNT_ORDER:
             self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())
-            await self._count(status, self._status_pages.setdefault(status, {}))
+            await self._count(status, self._pages_of(status).pages)
         verdict = self._counts.reconcile()
         if verdict in ("again", "differs") and (
             others := self._counts.count_others(self._pages.values())
@@ -84,7 +104,8 @@ class CountJob:
             self.result.other_statuses, verdict = others, "exact"
         if verdict == "again":
             self._counts.restart()
-            self._status_pages = {}
+            self._status_pages = {ANY_STATUS: self._pages_of(ANY_STATUS)}
+            self._figures_of_spans = {}
             await self._count(ANY_STATUS, {})
             await self.count_statuses()
         else:
@@ -96,22 +117,43 @@ class CountJob:
         total = self.result.counts.get(ANY_STATUS)
         if total is None:
             return
-        counter, read = SpanCounter(scope, self._filter, self.result.window), set(self._pages)
+        counter, read = SpanCounter(scope, self.result.window), set(self._pages)
         left = self._reader.requests_left()
         last = 0 if self._is_settled else 1  # to see whether rows came late meanwhile
         reserve = last if max_pages is None else max(last, left - max(0, max_pages - len(read)))
-        await counter.narrow(self._reader, ANY_STATUS, total, self._pages, reserve=reserve)
+        await counter.narrow(self._reader, total, self._pages_of(ANY_STATUS), reserve)
         self._chosen_pages |= self._pages.keys() - read
-        for status in ("in-progress", "verified") if max_pages is None else ():
+        for status in SPAN_STATUSES if max_pages is None else ():
             if (number := self.result.counts.get(status)) is not None:
-                pages = self._status_pages.setdefault(status, {})
-                await counter.narrow(self._reader, status, number, pages, reserve=reserve)
+                pages, settled = self._pages_of(status), self._is_over
+                await counter.narrow_status(self._reader, status, number, pages, settled=settled)
         if max_pages is None:
             await self._look_for_late_rows(total)
-        pages_by_status = {ANY_STATUS: self._pages, **self._status_pages}
         self.result.spans = counter.figures(
-            self.result, pages_by_status, moved=self.result.moved_rows
+            self.result,
+            {status: self._pages_of(status) for status in (ANY_STATUS, *SPAN_STATUSES)},
+            self._figures_of_spans.get(scope.spans, {}),
+            moved=self.result.moved_rows,
         )
+        self._figures_of_spans[scope.spans] = self.result.spans
+
+    def _pages_of(self, status: str) -> StatusPages:
+        if status not in self._status_pages:
+            session_filter = replace(
+                self.session_filter, status=status or self.session_filter.status
+            )
+            self._status_pages[status] = StatusPages(session_filter)
+        return self._status_pages[status]
+
+    @property
+    def _pages(self) -> dict[int, Page]:
+        """The pages of all sessions."""
+        return self._pages_of(ANY_STATUS).pages
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether no session of the window changes any more."""
+        return self.result.window.end + self._mirror.settings.settle <= self._mirror.now()
 
     async def _look_for_late_rows(self, total: int) -> None:
         page = None if self._is_settled else await self._last_row(total)
@@ -127,7 +169,7 @@ class CountJob:
         draws = all(span.is_exact for span in self.result.spans.values())
         left = self._undrawn_pages(self._drawn_pages) if draws else []
         while left and await self._reader.may_narrow():
-            await self._reader.read(left[:CONCURRENT_PAGES], self._filter, self._pages)
+            await self._reader.read(left[:CONCURRENT_PAGES], self.session_filter, self._pages)
             left = left[CONCURRENT_PAGES:]
         self.result.sampled_pages = sum(offset < total for offset in self._pages)
         self.result.skipped = sum(page.skipped for page in self._pages.values())
@@ -178,7 +220,7 @@ class CountJob:
     async def _last_row(self, total: int) -> Page | None:
         found: dict[int, Page] = {}
         if not self._reader.is_stopped:
-            await self._reader.read((total - 1,), self._filter, found)
+            await self._reader.read((total - 1,), self.session_filter, found)
         return found.get(total - 1)
 
     @property
@@ -196,7 +238,11 @@ class CountJob:
         )
 
     def _sessions_read(self) -> dict[str, Session]:
-        return {session.uuid: session for page in self._pages.values() for session in page.sessions}
+        return {session.uuid: session for session in self.sessions_read()}
+
+    def sessions_read(self) -> Iterator[Session]:
+        """The sessions on the pages read, some of them perhaps more than once."""
+        return (session for page in self._pages.values() for session in page.sessions)
 
     def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
         """Bounds from all pages, where rows moved between them or could not be read."""
@@ -225,7 +271,7 @@ class CountJob:
 
     async def _count(self, status: str, pages: dict[int, Page]) -> None:
         """Probe until the number of one status is known, or the budget is spent."""
-        session_filter = replace(self._filter, status=status or self._filter.status)
+        session_filter = replace(self.session_filter, status=status or self.session_filter.status)
         search = self._counts.search(status)
         self._counts.store(status, await self._reader.search(search, session_filter, pages))
         if status == ANY_STATUS:

@@ -54,6 +54,10 @@ class CountResult:
     groups: dict[GroupKey, GroupEstimate] = field(default_factory=dict)
     spans: dict[GroupKey, SpanFigures] = field(default_factory=dict)
     """The days or hours, where the query is grouped by them."""
+    counted_groups: int = 0
+    """Groups of which the sessions were counted one by one."""
+    requests_left: int = 0
+    """About how many requests the counts take that the query is about and are not done."""
     moved_rows: int = 0
     """The rows that came late while days or hours were counted: each may be so far out."""
     unseen_group: int = 0

@@ -14,9 +14,10 @@ from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.mirror.backfill import Backfill
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.count_job import CountJob
-from verify_mcp.summaries.count_result import CountResult, CountScope
-from verify_mcp.summaries.explain import explain_count
+from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
+from verify_mcp.summaries.explain import expected_counting, explain_count
 from verify_mcp.summaries.fetcher import Fetcher
+from verify_mcp.summaries.group_counter import GROUP_FILTERS, GroupCounter, group_names
 from verify_mcp.summaries.mirror_reader import CachedFigures, MirrorReader
 from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
 from verify_mcp.summaries.summary_context import SummaryContext
@@ -115,7 +116,16 @@ class SessionCounter:
             await job.count_statuses()
             if spans is not None:
                 await job.count_spans(spans)
-            await job.sample(self._query.group_by, self._query.zone)
+            groups = self._group_counter(job)
+            if groups is not None:
+                inside = await self._reader.groups_inside(job.result.window)
+                await groups.count(self._budget, group_names(inside.keys()))
+            if not self._query.counts_only:
+                await job.sample(self._query.group_by, self._query.zone)
+            job.result.requests_left = expected_counting(job.result)
+            if groups is not None:
+                groups.publish(job.result)
+                job.result.requests_left += groups.expected_requests()
             count, sessions = job.result.copy(), job.all_sessions()
             is_open = count.is_unfinished or count.unconfirmed
             is_at_end = job.has_every_page and sessions is None and not is_open
@@ -127,9 +137,21 @@ class SessionCounter:
             self.forget()
         return await self._counted_result(job.scope, count, is_at_end=is_at_end)
 
+    def _group_counter(self, job: CountJob) -> GroupCounter | None:
+        """What counts the groups of the query; None where the API does not filter by them."""
+        by = self._query.group_by
+        if len(by) != 1 or by[0] not in GROUP_FILTERS or ANY_STATUS not in job.result.counts:
+            return None
+        key = ("groups", by[0], self._query.session_filter)
+        counter = self._jobs.get(key)
+        if not isinstance(counter, GroupCounter) or counter.job is not job:
+            counter = GroupCounter(job, by[0])
+            self._jobs[key] = counter
+        return counter
+
     @property
     def _key(self) -> Hashable:
-        return ("count", self._query.session_filter)
+        return ("count", self._query.session_filter, self._query.count_name)
 
     async def _counted_result(
         self, scope: CountScope, count: CountResult, *, is_at_end: bool
@@ -166,16 +188,29 @@ class SessionCounter:
             sessions = [session for session in sessions if session.created in covered]
         tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
         as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
-        return SummaryResult("fetched", covered, tallies_module.merge(outside, tallies), as_of)
+        is_stored = query.session_filter.is_unfiltered()
+        return SummaryResult(
+            "fetched",
+            covered,
+            tallies_module.merge(outside, tallies),
+            as_of,
+            parts=tuple(around) if is_stored else scope.cached_parts,
+            sessions=tuple(sessions) if is_stored else (*scope.sessions, *sessions),
+        )
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
         """The groups of the sessions around the window counted, None when they are gone."""
         query = self._query
         if around and self._mirror.store is None:
             return None
-        if not query.session_filter.answerable_from_mirror():
-            return tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
-        return await self._reader.tally(around, query.group_by)
+        if query.session_filter.is_unfiltered():
+            return await self._reader.tally(around, query.group_by)
+        # What was fetched by a filter covers nothing.
+        cached = await self._reader.tally(scope.cached_parts, query.group_by)
+        if cached is None:
+            return None
+        fetched = tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        return tallies_module.merge(cached, fetched)
 
     async def _save(self, job: CountJob, sessions: list[Session]) -> None:
         """Claim the window counted: each page was saved as it came, together they are all."""
@@ -241,10 +276,10 @@ def _is_resumable(scope: CountScope, query: SummaryQuery, age: timedelta) -> boo
     is_same_end = query.window.end == scope.window.end or not (
         query.is_end_pinned or scope.is_end_pinned
     )
-    return is_same_start and is_same_end and age <= _max_job_age(scope.window)
+    return is_same_start and is_same_end and age <= max_job_age(scope.window)
 
 
-def _max_job_age(window: Window) -> timedelta:
+def max_job_age(window: Window) -> timedelta:
     """How long a count of a window may go on."""
     return min(max(window.length / 100, MIN_JOB_AGE), MAX_JOB_AGE)
 

@@ -58,6 +58,21 @@ class Estimate:
         """The same, where it may be so far out either way."""
         return Estimate(self.value, max(self.low - room, Decimal(0)), self.high + room)
 
+    def less(self, other: "Estimate") -> "Estimate":
+        """What is left of it without another one, which is a part of it."""
+        value, low, high = self.value - other.value, self.low - other.high, self.high - other.low
+        none = Decimal(0)
+        return Estimate(
+            max(none, value), max(none, low), max(none, high), self.exact and other.exact
+        )
+
+    def narrowed_by(self, earlier: "Estimate") -> "Estimate":
+        """The same with the closer bounds of an earlier one of the same figure."""
+        low, high = max(self.low, earlier.low), min(self.high, earlier.high)
+        if self.exact or low > high:
+            return self
+        return Estimate(min(max(self.value, low), high), low, high)
+
     def divided_by(self, count: int) -> "Estimate":
         """The same for each of `count`, known exactly: e.g. cost for each verified session."""
         value, low, high = (

@@ -1,6 +1,6 @@
 """What a result leaves open: the sentences of `why`, and the seconds until it can be exact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, inf
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -9,6 +9,11 @@ from verify_mcp.mirror.backfill import BackfillProgress
 from verify_mcp.plivo.rate_limit_store import RateLimitStatus
 from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
+
+REQUESTS_OF_COUNT = 16
+"""Requests that the counts of all sessions and of each status take, about."""
+REQUESTS_OF_SPAN = 1.6
+"""Requests that the count of a day or hour takes, about; measured in benchmarks/days.py."""
 
 
 def seconds_until_exact(pages: float, status: RateLimitStatus, rate: Rate) -> float | None:
@@ -27,16 +32,34 @@ def expected_pages(backfills: Sequence[BackfillProgress]) -> float:
 
     Infinite where none was fetched yet.
     """
+    return expected_pages_of(
+        [window for backfill in backfills for window in backfill.missing], backfills
+    )
+
+
+def expected_pages_of(windows: Iterable[Window], backfills: Sequence[BackfillProgress]) -> float:
+    """How many pages some windows may take, if sessions come as in what the backfills brought."""
     seen = sum(
         window.length.total_seconds()
         for backfill in backfills
         for window in backfill.complete_windows
     )
-    rest = sum(
-        window.length.total_seconds() for backfill in backfills for window in backfill.missing
-    )
+    rest = sum(window.length.total_seconds() for window in windows)
     sessions = sum(len(backfill.sessions) for backfill in backfills)
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
+
+
+def expected_counting(count: CountResult) -> int:
+    """About how many requests it takes until all sessions, the statuses and the spans are exact."""
+    if count.inconsistent or count.failure is not None:
+        return 0
+    statuses = REQUESTS_OF_COUNT if count.is_unfinished else 0
+    open_spans = [figures for figures in count.spans.values() if not figures.is_exact]
+    parts = sum(
+        (not figures.sessions.exact) + (figures.verified is None or not figures.verified.exact)
+        for figures in open_spans
+    )
+    return statuses + ceil(parts * REQUESTS_OF_SPAN)
 
 
 def explain_missing(

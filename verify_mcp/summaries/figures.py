@@ -27,11 +27,16 @@ Measure = Callable[[Session], Number]
 
 @dataclass(frozen=True, slots=True)
 class GroupEstimate:
-    """One group's figures; `conversion` is a share from 0 to 1, None where none ended."""
+    """One group's figures; `conversion` is a share from 0 to 1, None where none ended.
+
+    `cost` is None while it is not known; `verified` and `ended` are there where they were counted.
+    """
 
     sessions: Estimate
     conversion: Estimate | None
-    cost: Estimate
+    cost: Estimate | None
+    verified: int | None = None
+    ended: int | None = None
 
 
 @dataclass(slots=True)

@@ -1,20 +1,24 @@
 """What the mirror holds of a summary's window, added up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.ranking import RankedGroups
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.mirror.store import RECENT_FETCHES
 from verify_mcp.summaries.count_result import CountScope
 from verify_mcp.summaries.query import SummaryQuery
 from verify_mcp.summaries.span_counter import SpanScope
 from verify_mcp.summaries.time_spans import local_spans, time_unit
 
-MAX_STALENESS_WHILE_INCOMPLETE = timedelta(hours=1)
+MANY_GROUPS = {"recipient", "prefix"}
+"""Groups of which there may be as many as sessions."""
+MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 
 
@@ -27,6 +31,10 @@ class CachedFigures:
     tallies: Tallies
     as_of: datetime
     now: datetime
+    other_groups: int = 0
+    """How many groups were not read one by one, because the window is cached as a whole."""
+    rest: Tally = field(default_factory=Tally)
+    """The tally of those groups."""
 
     @property
     def missing(self) -> tuple[Window, ...]:
@@ -50,13 +58,36 @@ class MirrorReader:
             return nothing
         parts, at = await self._mirror.cached_windows(self._scope, window, max_staleness)
         parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
-        tallies = await self.tally(parts, query.group_by)
-        if tallies is None:
-            return nothing
         if parts and not query.is_end_pinned and window.end - parts[-1].end <= MAX_STALENESS:
             window = replace(window, end=parts[-1].end)
+        is_ranked = MANY_GROUPS & set(query.group_by) and parts and not gaps(window, parts)
+        groups = await (self._rank(parts) if is_ranked else self._read_groups(parts))
+        if groups is None:
+            return nothing
         as_of = min(at, now if query.is_end_pinned else window.end)
-        return CachedFigures(window, parts, tallies, as_of, now)
+        return CachedFigures(window, parts, groups.tallies, as_of, now, groups.others, groups.rest)
+
+    async def _read_groups(self, parts: Sequence[Window]) -> RankedGroups | None:
+        tallies = await self.tally(parts, self._query.group_by)
+        return None if tallies is None else RankedGroups(tallies)
+
+    async def _rank(self, parts: Sequence[Window]) -> RankedGroups | None:
+        """The groups that are shown: only these are read where there may be millions."""
+        store, query = self._mirror.store, self._query
+        if store is None:
+            return RankedGroups()
+        try:
+            ranked = await store.rank_groups(
+                query.session_filter,
+                self._scope,
+                parts,
+                query.group_by,
+                query.zone,
+                query.ranking,
+            )
+        except DatabaseUnavailable:
+            return None
+        return ranked if await self.is_cached(parts) else None
 
     async def covers(self, window: Window) -> bool:
         """Whether the mirror answers the query in all of a window."""
@@ -83,20 +114,32 @@ class MirrorReader:
         is_old = cached.window.end - older.end > MAX_STALENESS_WHILE_INCOMPLETE
         return cached if self._query.is_end_pinned or is_old else replace(cached, window=older)
 
-    async def tally(self, parts: Sequence[Window], by: tuple[str, ...]) -> Tallies | None:
-        """The tallies of cached parts; None when the database or a part is not there any more."""
+    async def tally(
+        self, parts: Sequence[Window], by: tuple[str, ...], zone: tzinfo | None = None
+    ) -> Tallies | None:
+        """The tallies of cached parts; None when the database or a part is not there any more.
+
+        `zone` is the query's unless it is given.
+        """
         store, query = self._mirror.store, self._query
         if store is None or not parts:
             return {}
         try:
-            tallies = await store.tally(query.session_filter, self._scope, parts, by, query.zone)
+            tallies = await store.tally(
+                query.session_filter, self._scope, parts, by, zone or query.zone
+            )
         except DatabaseUnavailable:
             return None
-        # A purge may have removed sessions between the two reads.
+        return tallies if await self.is_cached(parts) else None
+
+    async def is_cached(self, parts: Sequence[Window]) -> bool:
+        """Whether parts are still cached: a purge may have removed sessions between two reads."""
+        if not parts:
+            return True
         still, _ = await self._mirror.cached_windows(
-            self._scope, query.window, MAX_STALENESS_WHILE_INCOMPLETE
+            self._scope, self._query.window, MAX_STALENESS_WHILE_INCOMPLETE
         )
-        return None if any(gaps(part, still) for part in parts) else tallies
+        return not any(gaps(part, still) for part in parts)
 
     async def groups_inside(self, window: Window) -> Tallies:
         """The groups of the final sessions cached inside the window counted."""

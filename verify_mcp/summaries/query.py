@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.ranking import Ranking
 from verify_mcp.domain.reach import explain_reach
-from verify_mcp.domain.tallies import Tallies
+from verify_mcp.domain.sessions import Session
+from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window
 from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import CountResult
@@ -41,6 +43,12 @@ class SummaryQuery:
     zone: tzinfo = UTC
     max_requests: int | None = None
     """Requests that the caller allows; None leaves a few of the quota for the next question."""
+    counts_only: bool = False
+    """Whether a count leaves out what takes a sample: money and groups."""
+    count_name: str = ""
+    """Tells counts of the same filter apart, each of which later calls continue."""
+    ranking: Ranking = field(default_factory=Ranking)
+    """Which groups are shown: of some the database has too many to read them all."""
 
     @property
     def is_generous(self) -> bool:
@@ -64,12 +72,25 @@ class SummaryResult:
     pages_left: float | None = None
     """Requests that an exact answer still takes; None when that is not known."""
     skipped: int = 0
+    parts: tuple[Window, ...] = ()
+    """The windows of it that were read from the mirror."""
+    sessions: tuple[Session, ...] = ()
+    """The sessions of it that were fetched."""
+    other_groups: int = 0
+    """How many groups of the mirror were not read one by one."""
+    rest: Tally = field(default_factory=Tally)
+    """The tally of those groups."""
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
     groups_around: Tallies | None = None
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)
     """The groups of the cached sessions inside the part counted, which has these at least."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the figures are about every session of the window, none left out."""
+        return not self.missing and not self.skipped and self.count is None
 
 
 def out_of_reach_result(window: Window, now: datetime) -> SummaryResult:

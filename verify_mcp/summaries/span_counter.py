@@ -1,26 +1,27 @@
 """Counting the sessions of each day or hour: which pages to read, and what they amount to."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Page
 from verify_mcp.domain.tallies import Tally
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.boundary_ranks import BoundaryRanks
+from verify_mcp.summaries.boundary_ranks import BoundaryRanks, Pace
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.page_reader import PageReader
 from verify_mcp.summaries.span_counts import (
     SpanFigures,
     ended_estimate,
+    narrowed,
     rank_boundaries,
     span_estimates,
 )
+from verify_mcp.summaries.status_pages import StatusPages
 from verify_mcp.summaries.time_spans import TimeSpan
 
-PagesByStatus = Mapping[str, dict[int, Page]]
+PagesByStatus = Mapping[str, StatusPages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +39,70 @@ class SpanScope:
 
 
 class SpanCounter:
-    """Narrows the ranks of the spans' ends down, one status at a time."""
+    """Narrows the ranks of the spans' ends down, one status at a time.
 
-    def __init__(self, scope: SpanScope, session_filter: SessionFilter, window: Window) -> None:
+    Those of a status come as all sessions do, more or less: these guide the search.
+    """
+
+    def __init__(self, scope: SpanScope, window: Window) -> None:
         self._scope = scope
-        self._filter = session_filter
         self._window = window
+        self._pace: Pace | None = None
 
     async def narrow(
-        self, reader: PageReader, status: str, total: int, pages: dict[int, Page], *, reserve: int
+        self, reader: PageReader, total: int, pages: StatusPages, reserve: int
     ) -> None:
-        """Read pages until each span is exact, or only `reserve` requests are left."""
-        session_filter = replace(self._filter, status=status or self._filter.status)
-        ranks = self._ranks(status, total, pages)
+        """Read pages of all sessions until each span is exact, or `reserve` requests are left."""
+        ranks = await self._read_until_exact(reader, ANY_STATUS, total, pages, reserve)
+        self._pace = ranks.as_pace()
+
+    async def narrow_status(
+        self, reader: PageReader, status: str, total: int, pages: StatusPages, *, settled: bool
+    ) -> None:
+        """The same of one status; `settled` says that no session's status changes any more."""
+        if self._ranks(status, total, pages.pages).next_offset(pages.pages) is None:
+            return
+        if not await reader.may_narrow() or not await pages.look_for_joined(reader, total):
+            return
+        before, joined = dict(pages.pages), pages.joined
+        await self._read_until_exact(reader, status, total, pages, 0 if settled else 1)
+        if settled or len(before) == len(pages.pages):
+            return
+        if not await pages.look_for_joined(reader, total) or pages.joined != joined:
+            pages.pages = before  # sessions joined while these were read: their places are unsure
+
+    async def _read_until_exact(
+        self, reader: PageReader, status: str, total: int, pages: StatusPages, reserve: int
+    ) -> BoundaryRanks:
+        ranks = self._ranks(status, total, pages.pages)
         while reader.requests_left() > reserve and await reader.may_narrow():
-            offset = ranks.next_offset(pages)
+            offset = ranks.next_offset(pages.pages)
             if offset is None:
                 break
-            await reader.read((offset,), session_filter, pages)
-            page = pages.get(offset)
+            await pages.read(reader, offset)
+            page = pages.pages.get(offset)
             if page is not None and not page.repeats:
                 ranks = ranks.with_page(offset, page.times)
-                ranks = ranks.with_known_spans(self._scope.known_sessions(status))
+                ranks = ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
+        return ranks
 
     def figures(
-        self, result: CountResult, pages: PagesByStatus, *, moved: int
+        self,
+        result: CountResult,
+        pages: PagesByStatus,
+        earlier: Mapping[GroupKey, SpanFigures],
+        *,
+        moved: int,
     ) -> dict[GroupKey, SpanFigures]:
-        """The figures of each span, as far as the pages read so far tell."""
+        """The figures of each span, as far as the pages read so far tell; no wider than earlier."""
         sessions = self._estimates(result, pages, ANY_STATUS)
         verified = self._estimates(result, pages, "verified")
         in_progress = self._estimates(result, pages, "in-progress")
         found: dict[GroupKey, SpanFigures] = {}
         for index, span in enumerate(self._scope.spans):
             figures = _figures(index, sessions, verified, in_progress, result.other_statuses)
+            if not moved:
+                figures = narrowed(figures, earlier.get((span.label,)))
             held = self._scope.tallies[index]
             found[span.label,] = _moved(figures, moved) if held is None else _exact(held)
         return found
@@ -81,11 +113,13 @@ class SpanCounter:
         total = result.counts.get(status)
         if total is None:
             return None
-        return span_estimates(self._ranks(status, total, pages.get(status, {})))
+        read = pages[status].pages if status in pages else {}
+        return span_estimates(self._ranks(status, total, read))
 
     def _ranks(self, status: str, total: int, pages: Mapping[int, Page]) -> BoundaryRanks:
-        ranks = rank_boundaries(self._window, total, self._scope.spans, pages)
-        return ranks.with_known_spans(self._scope.known_sessions(status))
+        pace = None if status == ANY_STATUS else self._pace
+        ranks = rank_boundaries(self._window, total, self._scope.spans, pages, pace)
+        return ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
 
 
 def _figures(

@@ -25,7 +25,7 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS
-from verify_mcp.summaries.explain import expected_pages
+from verify_mcp.summaries.explain import expected_pages, expected_pages_of
 from verify_mcp.summaries.mirror_reader import CachedFigures
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
@@ -128,7 +128,14 @@ class TakeFirstSteps:
         left = [
             backfill.progress for backfill in dropwhile(lambda backfill: backfill.done, backfills)
         ]
-        if not left or is_affordable(left, requests_left, is_generous=self.query.is_generous):
+        is_stopped = bool(left) and left[0].is_stopped
+        is_out_of_quota = bool(left) and left[0].eta_s is not None
+        if (
+            not left
+            or self.query.session_filter.is_decided_locally()  # the API cannot count it
+            or (is_stopped and not is_out_of_quota)
+            or is_affordable(left, requests_left, is_generous=self.query.is_generous)
+        ):
             return Fetch(self.query, self.cached, tuple(backfills), self.is_older)
         return ReadAgain(self.query, self.cached, tuple(backfills), self.is_older)
 
@@ -142,13 +149,18 @@ class ReadAgain:
     backfills: tuple[Backfill, ...]
     is_older: bool
 
-    def next(self, known: CachedFigures) -> "State":
-        """Fetch where all but the newest part is known within the hour, otherwise count."""
+    def next(self, known: CachedFigures, requests_left: int) -> "State":
+        """Fetch where most is known, though a little older, otherwise count."""
         if self.cached.window.end < known.window.end:
             return _start_from(self.query, known, is_older=self.is_older)
-        missing = known.missing
-        if known.parts and all(window.start >= known.parts[-1].end for window in missing):
+        missing, progress = known.missing, [backfill.progress for backfill in self.backfills]
+        if known.parts and (
+            all(window.start >= known.parts[-1].end for window in missing)
+            or expected_pages_of(missing, progress) <= requests_left * MAX_FETCH_SHARE
+        ):
             return FetchWindows(self.query, known, missing, self.is_older)
+        if any(part.is_stopped for part in progress):  # no other request can be sent either way
+            return Fetch(self.query, self.cached, self.backfills, self.is_older)
         return StartCount(self.query, self.cached, self.backfills, self.is_older)
 
 
@@ -244,8 +256,6 @@ def is_affordable(
     progress: Sequence[BackfillProgress], requests_left: int, *, is_generous: bool
 ) -> bool:
     """Whether fetching all that is missing can be afforded, as far as one page tells."""
-    if progress[0].is_stopped:
-        return True  # no other request can be sent either way
     share = MAX_FETCH_SHARE_GENEROUS if is_generous else MAX_FETCH_SHARE
     return expected_pages(progress) <= requests_left * share
 
@@ -255,7 +265,15 @@ def _start_from(
 ) -> "Answer | Refresh | TakeFirstSteps":
     missing = cached.missing
     if not missing:
-        result = SummaryResult("held", cached.window, cached.tallies, cached.as_of)
+        result = SummaryResult(
+            "held",
+            cached.window,
+            cached.tallies,
+            cached.as_of,
+            parts=cached.parts,
+            other_groups=cached.other_groups,
+            rest=cached.rest,
+        )
         return _finish(query, result, is_older=is_older)
     if len(missing) > 1 and query.session_filter.recipient:
         # One page holds a recipient's sessions of months; each gap would cost a page.

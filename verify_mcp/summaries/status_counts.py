@@ -16,9 +16,9 @@ COUNT_ORDER = ("in-progress", "verified", "expired")
 class StatusCounts:
     """The searches for the numbers of one window, by status; `ANY_STATUS` for all sessions."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, first: CountSearch | None = None) -> None:
         self._window = window
-        self._searches = {ANY_STATUS: CountSearch(window)}
+        self._searches = {ANY_STATUS: first or CountSearch(window)}
         self._is_restarted = False
         self._earlier_excess: int | None = None
         """How many sessions more than the statuses' had been counted before all were again."""

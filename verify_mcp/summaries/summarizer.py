@@ -30,12 +30,21 @@ from verify_mcp.summaries.summary_context import SummaryContext
 
 
 class Summarizer:
-    """Answers one query from the mirror, by fetching, or by counting."""
+    """Answers one query from the mirror, by fetching, or by counting.
 
-    def __init__(self, app: SummaryContext, query: SummaryQuery, call: CallContext) -> None:
+    `started` is when the call began, in monotonic seconds, if that was not just now.
+    """
+
+    def __init__(
+        self,
+        app: SummaryContext,
+        query: SummaryQuery,
+        call: CallContext,
+        started: float | None = None,
+    ) -> None:
         self._mirror = app.mirror
         self._query = query
-        self._budget = CallBudget(app, call, query.max_requests)
+        self._budget = CallBudget(app, call, query.max_requests, started)
         self._reader = MirrorReader(app.mirror, query)
         self._fetcher = Fetcher(app, query, self._budget)
         self._counter = SessionCounter(app, query, self._budget, self._reader, self._fetcher)
@@ -64,7 +73,8 @@ class Summarizer:
             case ReadOlder():
                 return state.next(await self._reader.read_older())
             case ReadAgain():
-                return state.next(await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE))
+                known = await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE)
+                return state.next(known, self._budget.requests_left())
             case ReadCached() | Refresh():
                 return state.next(await self._reader.read(MAX_STALENESS))
 

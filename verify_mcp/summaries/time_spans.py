@@ -24,8 +24,9 @@ class TimeSpan:
 
 
 def time_unit(group_by: Sequence[str]) -> str | None:
-    """What to count one by one where a query is grouped by it alone: `day` or `hour`."""
-    return group_by[0] if tuple(group_by) in (("day",), ("hour",)) else None
+    """What is counted one by one: `day` or `hour`, where that is the group, alone or by status."""
+    units = [group for group in group_by if group != "status"]
+    return units[0] if units in (["day"], ["hour"]) else None
 
 
 def local_spans(window: Window, by: str, zone: tzinfo) -> tuple[TimeSpan, ...]:

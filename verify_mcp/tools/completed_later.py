@@ -6,9 +6,13 @@ from dataclasses import replace
 from verify_mcp.background.background import PlannedCompletion
 from verify_mcp.context import AppContext
 from verify_mcp.domain.windows import Window
+from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools.formatting import ceil_seconds
 
+MIN_SAVING = 3
+"""How many times as many requests every page takes, for a count to go on before them."""
 _REQUESTS_LEFT = re.compile(r" ?Exact after about \d+ more requests: the same call goes on\.")
 _BY_THE_SAME_CALL = re.compile(r"[;:,] the same call goes on\b[^.]*\.")
 """What asks for repeated calls in `why`, which the background replaces."""
@@ -20,6 +24,7 @@ async def complete_later(
     """Have the rest of a result completed in the background, and say so in it."""
     if result.eta_s is None or not (result.missing or result.count):
         return result
+    result = await _count_later(app, query, result)
     window = Window(result.window.start, max(result.window.end, query.window.end))
     completion = await app.background.complete(query.session_filter, window, result.pages_left)
     if completion is None:
@@ -29,6 +34,30 @@ async def complete_later(
         why=explain_completion(result.why, completion),
         eta_exact_s=completion.eta_s,
     )
+
+
+async def _count_later(
+    app: AppContext, query: SummaryQuery, result: SummaryResult
+) -> SummaryResult:
+    """Have what can be counted go on, where that takes far fewer requests than every page."""
+    expected = result.count.requests_left if result.count else 0
+    is_cheap = result.pages_left is None or expected * MIN_SAVING <= result.pages_left
+    if not expected or not is_cheap:
+        return result
+
+    async def go_on(call: CallContext, requests: int) -> int:
+        again = replace(query, max_requests=requests)
+        found = await Summarizer(app, again, call).run()
+        return found.count.requests_left if found.count else 0
+
+    key = (query.session_filter, query.group_by, str(query.zone), query.window.length)
+    plan = await app.background.go_on_counting(key, go_on, expected)
+    if plan is None or plan.eta_s is None:
+        return result
+    seconds = max(1, ceil_seconds(plan.eta_s))
+    counting = f"The counting goes on in the background: ask again in about {seconds} s."
+    sentences = _BY_THE_SAME_CALL.sub(".", _REQUESTS_LEFT.sub("", result.why))
+    return replace(result, why=f"{sentences} {counting}".lstrip(), eta_s=plan.eta_s)
 
 
 def explain_completion(why: str, completion: PlannedCompletion) -> str:

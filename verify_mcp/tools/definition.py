@@ -35,7 +35,7 @@ class ToolDefinition:
 
     def depends_on_clock(self, arguments: RawArguments) -> bool:
         """Whether a call is about a window that begins or ends at an instant relative to now."""
-        names = {argument.name for argument in self.arguments} & TIME_FILTERS
+        names = {argument.name for argument in self.arguments} & {*TIME_FILTERS, "against"}
         times = {name: str((arguments or {}).get(name) or "") for name in names}
         has_end = any(times.get(name) for name in ENDS)
         is_relative = any(map(is_relative_time, times.values()))

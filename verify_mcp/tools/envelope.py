@@ -19,7 +19,7 @@ from verify_mcp.tools.formatting import (
     ceil_seconds,
 )
 
-MADE_UP = "made up (sandbox)"
+MADE_UP = "made up"
 """What `data` says in the answers of a sandbox; a real account's answers have no such field."""
 
 
@@ -79,6 +79,5 @@ def parse_context(app: AppContext) -> ParseContext:
 
 async def answer_meta(app: AppContext, limiter: RateLimiter, call: CallContext) -> AnswerMeta:
     """The time, the requests sent and the slots left after a call."""
-    status = await limiter.status()
     now = app.now() if call.requests_sent else await app.mirror.confirmed_now()
-    return AnswerMeta(now, call.requests_sent, status.left)
+    return AnswerMeta(now, call.requests_sent, await limiter.count_left())

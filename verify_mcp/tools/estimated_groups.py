@@ -34,7 +34,7 @@ def estimated_groups(
             around.get(key, Tally()),
             count.unseen_group,
         )
-        for key in count.groups.keys() | around.keys() | inside.keys()
+        for key in count.groups.keys() | (around.keys() | inside.keys() if count.estimates else ())
     }
     ranked = sorted(groups.items(), key=lambda item: (-item[1].sessions.value, item[0]))
     top = ranked[:MAX_ESTIMATED_GROUPS]
@@ -42,19 +42,28 @@ def estimated_groups(
     overlapping = "attempt_status" in request.group_by
     rows = [
         [
-            *group_labels(request.group_by, key, format_recipient),
+            *group_labels(request.group_by, key, format_recipient, request.app_names),
             *(format_money(each) or "" for each in group.sessions.bounds()),
             *_conversion(group.conversion),
-            *("" if overlapping else format_money(each) or "" for each in group.cost.bounds()),
+            *_cost(None if overlapping else group.cost),
         ]
         for key, group in top
     ]
-    note = "Groups cover the whole window, with 95 % intervals where they are estimated."
-    if count.unseen_group:
-        note += f" A group of up to {count.unseen_group} sessions may be missing."
-    if len(ranked) > len(top):
-        note += f" {len(ranked) - len(top)} smaller ones are left out."
+    note = _note(count, left_out=len(ranked) - len(top))
     return {"columns": [*request.group_by, *ESTIMATE_COLUMNS], "rows": rows, "note": note}
+
+
+def _note(count: CountResult, *, left_out: int) -> str:
+    sentences = ["Groups cover the whole window, with 95 % intervals where they are estimated."]
+    if count.counted_groups:
+        sentences.append(f"Sessions were counted group by group for {count.counted_groups}.")
+    if count.unseen_group and not count.estimates:
+        sentences.append(f"Other groups have up to {count.unseen_group} sessions together.")
+    elif count.unseen_group:
+        sentences.append(f"A group of up to {count.unseen_group} sessions may be missing.")
+    if left_out:
+        sentences.append(f"{left_out} smaller ones are left out.")
+    return " ".join(sentences)
 
 
 def _at_least(estimate: GroupEstimate | None, known: Tally, unseen: int) -> GroupEstimate | None:
@@ -66,7 +75,7 @@ def _at_least(estimate: GroupEstimate | None, known: Tally, unseen: int) -> Grou
     return replace(
         estimate,
         sessions=estimate.sessions.at_least(Decimal(known.sessions)),
-        cost=estimate.cost.at_least(from_nanos(known.cost)),
+        cost=estimate.cost and estimate.cost.at_least(from_nanos(known.cost)),
     )
 
 
@@ -82,10 +91,18 @@ def _combine(estimate: GroupEstimate | None, known: Tally, unseen: int) -> Group
             ),
             Estimate(cost, cost, cost + 2 * dearest * unseen),
         )
-    counted = estimate.sessions
+    total_cost = estimate.cost and estimate.cost.shifted_by(cost)
+    counted = estimate.sessions.shifted_by(sessions)
+    if estimate.verified is not None and estimate.ended is not None:
+        ended = known.verified + known.expired + estimate.ended
+        share = Decimal(known.verified + estimate.verified) / ended if ended else None
+        conversion = None if share is None else Estimate.certain(share)
+        return GroupEstimate(counted, conversion, total_cost)
+    if estimate.conversion is None and estimate.cost is None:
+        return GroupEstimate(counted, None, None)  # only the number of its sessions is known
+    sizes = estimate.sessions.bounds()
     shares = estimate.conversion.bounds() if estimate.conversion else None
-    conversion = _mix_conversion(known, shares, (counted.value, counted.low, counted.high))
-    return GroupEstimate(counted.shifted_by(sessions), conversion, estimate.cost.shifted_by(cost))
+    return GroupEstimate(counted, _mix_conversion(known, shares, sizes), total_cost)
 
 
 def _mix_conversion(
@@ -105,9 +122,15 @@ def _mix_conversion(
     return Estimate(mixed[0], min(mixed), max(mixed)) if mixed else None
 
 
+def _cost(cost: Estimate | None) -> list[str]:
+    return ["", "", ""] if cost is None else [format_money(each) or "" for each in cost.bounds()]
+
+
 def _conversion(share: Estimate | None) -> list[str]:
     if share is None:
         return ["", "", ""]
+    if share.exact:
+        return [f"{percent(share.value, 1)}"] * 3
     return [
         f"{percent(share.value, 1)}",
         f"{percent(share.low, 1, ROUND_FLOOR)}",

@@ -4,7 +4,7 @@ Times are UTC without fractions, money is the exact decimal. A text that came fr
 only where it is data, never in a sentence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -51,6 +51,7 @@ def _outcome_sentence(words: str) -> str:
 
 def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
     fields = {
+        "attempt_uuid": attempt.uuid or None,
         "channel": attempt.channel,
         "status": attempt.status,
         "time": format_time_short(attempt.time) if attempt.time else None,
@@ -59,11 +60,37 @@ def _attempt_fields(session: Session, attempt: Attempt) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def attempts_with_offsets(session: Session) -> str:
+    """Every attempt in order, with its seconds after the session began: `sms failed +0s`."""
+    return "; ".join(
+        f"{attempt.channel} {attempt.status}{_offset(session, attempt)}".strip()
+        for attempt in session.attempts
+    )
+
+
+def _offset(session: Session, attempt: Attempt) -> str:
+    """The seconds from the session's creation to an attempt, "" when its time is unknown."""
+    if attempt.time is None:
+        return ""
+    return f" {(attempt.time - session.created).total_seconds():+.0f}s"
+
+
 def group_labels(
-    by: Sequence[str], key: GroupKey, format_recipient: RecipientFormatter
+    by: Sequence[str],
+    key: GroupKey,
+    format_recipient: RecipientFormatter,
+    app_names: Mapping[str, str],
 ) -> list[str]:
-    """A group's key as the first cells of its row."""
-    forms = {"recipient": format_recipient, "prefix": phones.format_number}
+    """A group's key as the first cells of its row; an app has its alias where that is known."""
+
+    def format_app(app: str) -> str:
+        return f"{app_names[app]} ({app[:8]})" if app_names.get(app) else app
+
+    forms = {
+        "recipient": format_recipient,
+        "prefix": phones.format_number,
+        "app": format_app,
+    }
     return [
         forms[group](name) if group in forms else name for group, name in zip(by, key, strict=True)
     ]

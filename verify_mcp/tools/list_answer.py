@@ -7,13 +7,18 @@ from typing import Any
 from verify_mcp.domain import phones
 from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.groups import attempts_text
 from verify_mcp.domain.reach import PAGING_TIME, REACH_TOLERANCE, ClippedFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.times import format_api_time, format_time_short
 from verify_mcp.tools.envelope import AnswerMeta, pending_fields
-from verify_mcp.tools.formatting import RecipientFormatter, format_money, session_fields
-from verify_mcp.tools.list_paging import next_page, split_page
+from verify_mcp.tools.filter_arguments import applied_filters
+from verify_mcp.tools.formatting import (
+    RecipientFormatter,
+    attempts_with_offsets,
+    format_money,
+    session_fields,
+)
+from verify_mcp.tools.list_paging import next_page, split_page, total_fields
 from verify_mcp.tools.list_request import ListRequest
 
 SHORT_ID_LENGTH = 8
@@ -40,6 +45,7 @@ def list_answer(
     sent_filter = clipped.sent
     inside = tuple(session for session in page.sessions if sent_filter.admits_time(session.created))
     strays, page = len(page.sessions) - len(inside), replace(page, sessions=inside)
+    totals = {} if strays else total_fields(request, page)
     page, resume = split_page(request, page)
     beyond = clipped.out_of_reach(PAGING_TIME if request.offset else REACH_TOLERANCE)
     why = [beyond.why] if beyond else []
@@ -52,6 +58,7 @@ def list_answer(
         **({"why": " ".join(why)} if why else {}),
         **({"missing": [beyond.missing]} if beyond else {}),
         "applied": applied(sent_filter, meta.now, request),
+        **totals,
         **_table(page, request, format_recipient),
         **({"skipped": page.skipped} if page.skipped else {}),
         **_note(page, request),
@@ -78,17 +85,12 @@ def list_pending_answer(
 
 def applied(sent_filter: SessionFilter, now: datetime, request: ListRequest) -> dict[str, Any]:
     """The filters sent to the API, with its default window made explicit, in UTC."""
-    fields = {
-        name: format_api_time(value) if isinstance(value, datetime) else value
-        for name, value in sent_filter.set_filters().items()
-    }
+    fields = applied_filters(sent_filter, request.recipient_echo)
     if not sent_filter.has_time():
         fields |= {
             "session_time__gte": format_api_time(now - DEFAULT_WINDOW),
             "session_time__lte": format_api_time(now),
         }
-    if sent_filter.recipient:
-        fields["recipient"] = request.recipient_echo
     return {**fields, "limit": request.limit, "offset": request.offset}
 
 
@@ -108,7 +110,7 @@ def _row(session: Session, format_recipient: RecipientFormatter) -> list[str]:
         session.country or "",
         session.channel,
         session.status,
-        attempts_text(session),
+        attempts_with_offsets(session),
         format_money(session.cost) or "",
     ]
 

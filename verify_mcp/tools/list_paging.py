@@ -38,6 +38,26 @@ def split_page(request: ListRequest, page: Page) -> tuple[Page, datetime | None]
     return replace(page, sessions=rows, times=times), oldest
 
 
+def total_fields(request: ListRequest, page: Page) -> dict[str, int | bool]:
+    """How many sessions `applied` admits, where that is known; else whether more follow.
+
+    A call that goes on from an earlier page is about the rest of a window, so that it has no total.
+    """
+    more = has_next(page, request_limit(request))
+    total = page.total
+    if total is None and page.receipt and not more and (page.received or not request.offset):
+        total = request.offset + len(page.times)
+    if total is not None and not _may_go_on(request):
+        return {"total": total}
+    return {"more": True} if more else {}
+
+
+def _may_go_on(request: ListRequest) -> bool:
+    """Whether a call may be the continuation of another one, as `next_page` writes it."""
+    is_pinned = request.session_filter.session_time__lte is not None
+    return is_pinned and (bool(request.offset) or _may_shrink(request))
+
+
 def next_page(
     request: ListRequest,
     sent_filter: SessionFilter,

@@ -23,6 +23,7 @@ from verify_mcp.errors import VerifyError
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.page_request import PageRequest
 from verify_mcp.tools import envelope
+from verify_mcp.tools.compare_sessions import COMPARE_SESSIONS
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import RequestContext
 from verify_mcp.tools.find_anomalies import FIND_ANOMALIES
@@ -35,7 +36,14 @@ from verify_mcp.tools.summarize_sessions import SUMMARIZE_SESSIONS
 MAX_CLOCK_CHECK_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
-TOOLS = (LIST_SESSIONS, SUMMARIZE_SESSIONS, FIND_ANOMALIES, GET_SESSION, GET_STATUS)
+TOOLS = (
+    LIST_SESSIONS,
+    SUMMARIZE_SESSIONS,
+    COMPARE_SESSIONS,
+    FIND_ANOMALIES,
+    GET_SESSION,
+    GET_STATUS,
+)
 _TOOLS_BY_NAME = {definition.name: definition for definition in TOOLS}
 
 
@@ -95,7 +103,7 @@ async def _check_clock(app: AppContext, call: CallContext) -> None:
     An answer that needs no request would otherwise rest on this machine's clock, which may be
     wrong. Without a free slot or a reply within seconds, the clock is taken as it is.
     """
-    if not (await app.gateway.list_limiter.status()).left:
+    if not await app.gateway.list_limiter.count_left():
         return
     app.api_clock.is_checked = True
     request = PageRequest(SessionFilter(), limit=1, offset=0)

@@ -1,17 +1,20 @@
-"""The table of days or hours that were counted: exact, or with the bounds of their numbers."""
+"""The table of days or hours that were counted: exact, or with the intervals of their numbers."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from verify_mcp.domain.groups import GroupKey
-from verify_mcp.domain.tallies import Tallies, Tally, percent
+from verify_mcp.domain.tallies import Tallies, Tally, merge, percent
 from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.span_counts import SpanFigures
+from verify_mcp.summaries.time_spans import time_unit
 from verify_mcp.tools.formatting import format_decimal
 from verify_mcp.tools.summary_request import SummarizeRequest
 
 SESSION_COLUMNS = ["sessions", "sessions_low", "sessions_high"]
+MAX_WIDTH = 25
+"""Percentage points of an interval of a conversion; a wider one says too little to be shown."""
 CONVERSION_COLUMNS = ["conversion_pct", "conversion_low", "conversion_high"]
 
 
@@ -19,24 +22,57 @@ def span_table(request: SummarizeRequest, count: CountResult, around: Tallies) -
     """The days or hours of the window, with those `around` the part that was counted."""
     if not count.spans:
         return {"note": _explain_none(request)} if count.counts else {}
-    spans = {
-        key: _with_tally(count.spans.get(key), around.get(key, Tally()))
-        for key in sorted(count.spans.keys() | around.keys())
-    }
-    has_conversion = any(figures.verified is not None for figures in spans.values())
-    columns = SESSION_COLUMNS + (CONVERSION_COLUMNS if has_conversion else [])
-    rows = [_row(key, figures, has_conversion=has_conversion) for key, figures in spans.items()]
+    spans = _whole_window(request, count, around)
+    has_statuses = any(figures.verified is not None for figures in spans.values())
+    columns, rows = list(SESSION_COLUMNS), [_row(key, spans[key]) for key in spans]
+    if "status" in request.group_by:
+        place = request.group_by.index("status")
+        rows = [row for key in spans for row in _status_rows(key, spans[key], place)]
+    elif has_statuses:
+        columns += CONVERSION_COLUMNS
+        rows = [row + _conversion(spans[key]) for row, key in zip(rows, spans, strict=True)]
     return {"columns": [*request.group_by, *columns], "rows": rows, **_note(request, spans)}
 
 
-def _row(key: GroupKey, figures: SpanFigures, *, has_conversion: bool) -> list[str]:
-    sessions = figures.sessions
-    bounds = ["", ""] if sessions.exact else [str(sessions.low), str(sessions.high)]
+def _whole_window(
+    request: SummarizeRequest, count: CountResult, around: Tallies
+) -> dict[GroupKey, SpanFigures]:
+    """The figures of each span, the sessions around the part that was counted included."""
+    place = next(index for index, by in enumerate(request.group_by) if by != "status")
+    outside: Tallies = {}
+    for key, tally in around.items():
+        outside = merge(outside, {(key[place],): tally})
+    return {
+        key: _with_tally(count.spans.get(key), outside.get(key, Tally()))
+        for key in sorted(count.spans.keys() | outside.keys())
+    }
+
+
+def _row(labels: GroupKey, figures: SpanFigures) -> list[str]:
+    return [*labels, *_sessions(figures.sessions)]
+
+
+def _sessions(number: Estimate) -> list[str]:
+    bounds = ["", ""] if number.exact else [str(number.low), str(number.high)]
+    return [str(number.value), *bounds]
+
+
+def _status_rows(key: GroupKey, figures: SpanFigures, place: int) -> list[list[str]]:
+    """A row for each status of a span; one for all together until the statuses are counted."""
+    verified, ended = figures.verified, figures.ended
+    if verified is None or ended is None:
+        numbers = {"any": figures.sessions}
+    else:
+        numbers = {
+            "verified": verified,
+            "expired": ended.less(verified),
+            "in-progress": figures.sessions.less(ended),
+        }
+    labels = {status: [*key[:1]] for status in numbers}
+    for status, cells in labels.items():
+        cells.insert(place, status)
     return [
-        *key,
-        str(sessions.value),
-        *bounds,
-        *(_conversion(figures.verified, figures.ended) if has_conversion else ()),
+        [*labels[status], *_sessions(number)] for status, number in numbers.items() if number.high
     ]
 
 
@@ -56,8 +92,9 @@ def _with_tally(figures: SpanFigures | None, tally: Tally) -> SpanFigures:
     )
 
 
-def _conversion(verified: Estimate | None, ended: Estimate | None) -> list[str]:
+def _conversion(figures: SpanFigures) -> list[str]:
     """The part of the sessions that ended that were verified; empty where none may have ended."""
+    verified, ended = figures.verified, figures.ended
     if verified is None or ended is None or not ended.value:
         return ["", "", ""]
     if verified.exact and ended.exact:
@@ -65,22 +102,33 @@ def _conversion(verified: Estimate | None, ended: Estimate | None) -> list[str]:
     low = percent(verified.low, max(ended.high, verified.low, Decimal(1)), ROUND_FLOOR)
     most = percent(verified.high, max(ended.low, Decimal(1)), ROUND_CEILING)
     value = percent(min(verified.value, ended.value), ended.value)
-    return [f"{min(max(bound, low), Decimal(100)):.1f}" for bound in (value, low, most)]
+    if most - low > MAX_WIDTH:
+        return ["", "", ""]
+    return [
+        str(min(max(bound, low), Decimal(100)).quantize(Decimal("0.1"), rounding))
+        for bound, rounding in (
+            (value, ROUND_HALF_EVEN),
+            (low, ROUND_FLOOR),
+            (most, ROUND_CEILING),
+        )
+    ]
 
 
 def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict[str, str]:
     exact = sum(figures.sessions.exact for figures in spans.values())
     if exact == len(spans):
         return {}
-    unit = request.group_by[0]
+    unit = time_unit(request.group_by)
     return {
         "note": f"{exact} of {len(spans)} {unit}s have their exact number of sessions; the others "
-        "have the bounds that the times of the pages read leave."
+        "are estimated by the times of the pages read, with intervals."
     }
 
 
 def _explain_none(request: SummarizeRequest) -> str:
     """Why no day or hour is counted."""
-    if len(request.group_by) > 1:
-        return "Days and hours are counted one by one only as the single group."
+    if time_unit(request.group_by) is None:
+        return (
+            "Days and hours are counted alone or by status: ask about one of them by another group."
+        )
     return "More than 100 hours are not counted one by one: ask about less time, or by day."

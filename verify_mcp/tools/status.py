@@ -56,10 +56,9 @@ async def server_status(app: AppContext, about: str) -> dict[str, Any]:
     settings, account = app.settings, app.settings.credentials
     answer: dict[str, Any] = {"complete": True}
     if about == "all":
-        answer |= {
-            "account": account.masked_id if account else None,
-            "api": "sandbox" if settings.sandbox else settings.api_url,
-        }
+        answer["account"] = account.masked_id if account else None
+        if not settings.sandbox:
+            answer["api"] = settings.api_url
     if about in ("all", "quota"):
         answer["quota"] = await _rate_limit_fields(app)
     if about in ("all", "mirror"):
@@ -76,7 +75,7 @@ async def _rate_limit_fields(app: AppContext) -> dict[str, Any]:
     return {
         "limit": str(app.settings.rate_limit),
         "left": lists.left,
-        "next_free_s": round(lists.eta_s),
+        **({} if lists.left else {"next_free_s": round(lists.eta_s)}),
         "processes": max(1, lists.processes),
         "get_left": gets.left,
     }
@@ -100,11 +99,19 @@ async def _mirror_fields(app: AppContext, most: int) -> dict[str, Any]:
 
 
 async def _background_fields(app: AppContext) -> dict[str, Any]:
-    """What is completed in the background, if anything is."""
-    status = await app.background.status()
-    if status is None:
-        return {}
-    return {"background": {"windows": status.windows, "done_in_s": ceil_seconds(status.eta_s)}}
+    """What is completed in the background, and how far following has come, if anything is."""
+    status, follow = await app.background.status(), await app.background.follow_status()
+    fields: dict[str, Any] = {}
+    if status is not None:
+        fields["background"] = {
+            "windows": status.windows,
+            "done_in_s": ceil_seconds(status.eta_s),
+        }
+    if follow is not None:
+        fields["follow"] = {"behind_s": ceil_seconds(follow.behind_s)}
+        if follow.stored_share is not None:
+            fields["follow"]["stored_pct"] = int(100 * follow.stored_share)
+    return fields
 
 
 @dataclass(frozen=True, slots=True)

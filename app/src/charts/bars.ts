@@ -63,8 +63,8 @@ function barRow(bar: Bar, measure: string, x: (value: number) => number, chosen:
   const cells = [
     el("span", { class: "bar-name" }, name),
     track(row, measure, x),
-    el("span", { class: "bar-value" }, formatCell(row, measure)),
-    el("span", { class: "bar-right" }, formatCell(row, right)),
+    el("span", { class: "bar-value", "data-label": named(measure) }, formatCell(row, measure)),
+    el("span", { class: "bar-right", "data-label": named(right) }, formatCell(row, right)),
   ];
   const made = chosen ? el("button", { type: "button", ...attributes }, ...cells)
     : el("div", { role: "img", ...attributes }, ...cells);

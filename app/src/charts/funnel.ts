@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 
 import { type Answer, type Row, count, isRest, number, range } from "../answer";
 import { el, hinted, roving } from "../dom";
-import { between, groupName, outcomeName, percent, formatCell, formatCount } from "../format";
+import { between, groupName, named, outcomeName, percent, formatCell, formatCount } from "../format";
 
 const ARRIVED = ["delivered", "read", "answer", "completed"];
 const UNDER_WAY = ["queued", "sent", "ringing", "in progress", "early media"];
@@ -115,7 +115,7 @@ function outcomeRow(each: Outcome, x: (value: number) => number, chosen: (() => 
   const cells = [
     el("span", { class: "bar-name" }, outcomeName(each.status)),
     el("span", { class: "track" }, bar, interval),
-    el("span", { class: "bar-value" }, formatCell(row, measure)),
+    el("span", { class: "bar-value", "data-label": named(measure) }, formatCell(row, measure)),
     el("span", { class: "bar-right" }, rate === null ? "" : `${formatCell(row, "conversion_pct")} verified`),
   ];
   const made = chosen ? el("button", { type: "button", ...attributes }, ...cells)

@@ -1,0 +1,190 @@
+"""Keeps the newest days covered: one process of all fetches what is new, ended or settled.
+
+Each step reads what is stored and decides anew, so that another process can take over, and so that
+what other calls fetched is not fetched again.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from verify_mcp import metrics
+from verify_mcp.background.follow_plan import (
+    TIME_TO_END,
+    FollowView,
+    RefreshPlan,
+    newest_window,
+    older_window,
+    plan_refresh,
+    settled_window,
+    unsettled_instants,
+)
+from verify_mcp.background.forecast import seconds_paused, slots_for_background
+from verify_mcp.background.lease import Lease
+from verify_mcp.background.leased_loop import BUSY_SECONDS
+from verify_mcp.background.walks import background_call, is_for_one_of, pause_after
+from verify_mcp.clock import Clock
+from verify_mcp.domain.api_limits import PAGE_SIZE
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.reach import reach_edge
+from verify_mcp.domain.times import MICROSECOND
+from verify_mcp.domain.windows import Window, merge
+from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.mirror.store import RECENT_FETCHES, Store
+
+REFRESH_WAIT = timedelta(minutes=1)
+"""Time between two looks for sessions that may have ended."""
+MIN_RETRY = timedelta(minutes=30)
+"""The shortest time between two fetches of a session that does not become final."""
+MAX_OPEN_SESSIONS = 2000
+"""Sessions that may have ended, of which one plan takes care."""
+MAX_UNFINISHED_WALKS = 8
+"""Backfills that are remembered while a more urgent one goes first."""
+IDLE_SECONDS = 30.0
+"""The most seconds between two looks at what is stored while nothing is due."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What remains of the last plan to refresh sessions, and when it was made."""
+
+    plan: RefreshPlan = field(default_factory=lambda: RefreshPlan((), ()))
+    next_at: datetime | None = None
+
+    def pop(self) -> Window | None:
+        """The next window to fetch: those with several sessions first."""
+        windows = list(self.plan.windows)
+        windows += [Window(at, at + MICROSECOND) for at in self.plan.singles]
+        if not windows:
+            return None
+        self.plan = RefreshPlan(
+            self.plan.windows[1:], self.plan.singles if self.plan.windows else self.plan.singles[1:]
+        )
+        return windows[0]
+
+
+class Follower:
+    """Keeps the last `span` of one account, or of a subaccount (`scope`), covered."""
+
+    def __init__(
+        self, mirror: Mirror, store: Store, clock: Clock, span: timedelta, scope: str = ""
+    ) -> None:
+        self._mirror = mirror
+        self._store = store
+        self._clock = clock
+        self._span = span
+        self._scope = scope
+        self._walks: list[Backfill] = []
+        self._done: list[tuple[Window, datetime]] = []
+        self._rate: float | None = None
+        self._pending = _Pending()
+        self._tried: dict[datetime, datetime] = {}
+
+    async def step(self) -> float:
+        """Fetch the next few pages; the seconds until there may be more to do.
+
+        Raises DatabaseUnavailable, QuotaExhausted or ApiError.
+        """
+        view = await self.view()
+        metrics.record_follow(view.behind.total_seconds())
+        status = await self._mirror.gateway.list_limiter.status()
+        if paused := seconds_paused(status):
+            return paused
+        slots = slots_for_background(status, self._mirror.settings.rate_limit)
+        if not slots:
+            return max(BUSY_SECONDS, status.background_eta_s)
+        window = await self._choose(view)
+        if window is None:
+            return min(
+                IDLE_SECONDS, max(BUSY_SECONDS, (view.interval - view.behind).total_seconds())
+            )
+        return await self._walk(window, slots)
+
+    async def view(self) -> FollowView:
+        """What is stored of the period. Raises DatabaseUnavailable.
+
+        A window that was fetched lately counts, whatever could not be read of it.
+        """
+        view = await read_view(self._mirror, self._store, self._span, self._scope)
+        now = view.period.end
+        self._done = [(window, at) for window, at in self._done if now - at < MIN_RETRY]
+        settled = [window for window, at in self._done if window.end <= at - view.time_to_settle]
+        return replace(
+            view,
+            covered=merge([*view.covered, *settled]),
+            known=[*view.known, *(window for window, _ in self._done)],
+            rate=self._rate,
+        )
+
+    async def _choose(self, view: FollowView) -> Window | None:
+        window = newest_window(view) or settled_window(view)
+        if window is None:
+            window = await self._next_refresh(view) or older_window(view)
+        return window
+
+    async def _next_refresh(self, view: FollowView) -> Window | None:
+        """The next window of sessions that may have ended since they were fetched."""
+        window, now = self._pending.pop(), view.period.end
+        if window is not None:
+            return window
+        if self._pending.next_at is not None and now < self._pending.next_at:
+            return None
+        zone = Window(view.settled_until, max(view.settled_until, now - TIME_TO_END))
+        instants = await self._store.created_open(
+            self._scope, zone, TIME_TO_END, limit=MAX_OPEN_SESSIONS
+        )
+        instants += [at for at in unsettled_instants(view) if self._may_retry(at, now)]
+        self._tried |= dict.fromkeys(instants, now)
+        self._pending = _Pending(plan_refresh(instants, self._rate), now + REFRESH_WAIT)
+        return self._pending.pop()
+
+    def _may_retry(self, created: datetime, now: datetime) -> bool:
+        """Whether a session may be fetched again: the older it is, the less likely it changes."""
+        tried = self._tried.get(created)
+        return tried is None or now - tried >= max(MIN_RETRY, (now - created) / 4)
+
+    async def _walk(self, window: Window, slots: int) -> float:
+        backfill = self._backfill(window)
+        call = background_call(self._clock)
+        await backfill.step(call, budget=min(CONCURRENT_PAGES, slots))
+        progress = backfill.progress
+        if backfill.done:
+            self._note_rate(backfill)
+            self._done.append((progress.window, self._mirror.now()))
+        if backfill.done or progress.failure is not None:
+            self._walks.remove(backfill)
+        return pause_after(progress)
+
+    def _backfill(self, window: Window) -> Backfill:
+        """The unfinished backfill of this window, else a new one."""
+        for backfill in reversed(self._walks):
+            if backfill.remaining.length and is_for_one_of(backfill, (window,)):
+                return backfill
+        session_filter = SessionFilter(subaccount=self._scope or None)
+        self._walks = [
+            *self._walks[1 - MAX_UNFINISHED_WALKS :],
+            Backfill(self._mirror, session_filter, window),
+        ]
+        return self._walks[-1]
+
+    def _note_rate(self, backfill: Backfill) -> None:
+        """Learn how many sessions come in a second."""
+        seconds = backfill.progress.window.length.total_seconds()
+        sessions = len(backfill.progress.sessions)
+        if seconds >= 30 or sessions >= PAGE_SIZE:
+            latest = sessions / seconds
+            self._rate = latest if self._rate is None else (2 * self._rate + latest) / 3
+
+
+def follow_lease(store: Store, scope: str = "") -> Lease:
+    """The lease of the one process that follows an account or a subaccount."""
+    return Lease(store.database, f"{store.account}:follow:{scope}")
+
+
+async def read_view(mirror: Mirror, store: Store, span: timedelta, scope: str) -> FollowView:
+    """What is stored of the last `span`. Raises DatabaseUnavailable."""
+    now = mirror.now()
+    period = Window(max(now - span, reach_edge(now)), now)
+    covered = await store.cached_windows(scope, period)
+    fetched = await store.recently_fetched(scope, period, now - RECENT_FETCHES)
+    return FollowView(period, covered, [window for window, _ in fetched], mirror.settings.settle)

@@ -1,0 +1,167 @@
+"""The groups of both windows of a comparison, read from the mirror or added up from sessions."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from verify_mcp.analysis.drivers import Driver
+from verify_mcp.analysis.effects import Breakdown
+from verify_mcp.analysis.onset import Onset, TimeStep, onset
+from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.tallies import Tallies, Tally
+from verify_mcp.domain.windows import Window, overlap
+from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.summaries.mirror_reader import MirrorReader
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FEW_GROUPS = ("country", "channel", "first_channel", "tries")
+"""Dimensions with so few groups that their combinations are read at once."""
+MAX_HOURLY = timedelta(days=8)
+"""Time over which a change is looked for hour by hour; over more, days come first."""
+MAX_HOURLY_GROUPS = 300
+"""Groups of a dimension that are read hour by hour."""
+
+
+class ExactResult:
+    """The sessions behind an exact result of one window, by group."""
+
+    def __init__(self, mirror: Mirror, query: SummaryQuery, result: SummaryResult) -> None:
+        self.window = result.window
+        self.total = tallies_module.total(result.tallies.values())
+        self._result = result
+        self._reader = MirrorReader(mirror, query)
+
+    async def tally(
+        self, by: tuple[str, ...], zone: tzinfo, within: Window | None = None
+    ) -> Tallies | None:
+        """The tallies of the window or of a part of it; None when they cannot be read any more."""
+        within = within or self.window
+        parts = [part for cached in self._result.parts if (part := overlap(cached, within))]
+        stored = await self._reader.tally(parts, by, zone)
+        if stored is None:
+            return None
+        sessions = (session for session in self._result.sessions if session.created in within)
+        return tallies_module.merge(stored, tallies_module.tally_by(sessions, by, zone))
+
+
+class WindowPair:
+    """Two windows whose every session is known."""
+
+    def __init__(self, before: ExactResult, after: ExactResult, zone: tzinfo) -> None:
+        self._sides = (before, after)
+        self._zone = zone
+
+    async def read_breakdowns(self, dimensions: Sequence[str]) -> tuple[Breakdown, ...]:
+        """The groups of each dimension, without those that do not add up to the totals any more."""
+        few = tuple(dimension for dimension in dimensions if dimension in FEW_GROUPS)
+        others = [(dimension,) for dimension in dimensions if dimension not in FEW_GROUPS]
+        found = [
+            breakdown
+            for by in ([few] if few else []) + others
+            for breakdown in await self._read_together(by)
+        ]
+        return tuple(sorted(found, key=lambda breakdown: dimensions.index(breakdown.dimension)))
+
+    async def _read_together(self, by: tuple[str, ...]) -> list[Breakdown]:
+        """The groups of some dimensions, read at once; none when they do not add up."""
+        sides = [await side.tally(by, self._zone) or {} for side in self._sides]
+        totals = [tallies_module.total(groups.values()) for groups in sides]
+        if totals != [side.total for side in self._sides]:
+            return []
+        return [
+            Breakdown(dimension, *(_groups_at(index, groups) for groups in sides))
+            for index, dimension in enumerate(by)
+        ]
+
+    async def find_onsets(
+        self, drivers: Sequence[Driver], breakdowns: Sequence[Breakdown]
+    ) -> tuple[Onset | None, ...]:
+        """When each driver began, where that is clear: to the hour, or to the day of many groups.
+
+        `breakdowns` are of the drivers' dimensions.
+        """
+        hull = [side.window for side in self._sides]
+        sizes = {breakdown.dimension: len(breakdown.groups()) for breakdown in breakdowns}
+        series: dict[str, _Series] = {}
+        found = []
+        for driver in drivers:
+            dimension = driver.effect.dimension
+            has_few = sizes[dimension] <= MAX_HOURLY_GROUPS
+            step = HOUR if has_few and self._length <= MAX_HOURLY else DAY
+            if dimension not in series:
+                series[dimension] = await self._read_series(dimension, hull, step)
+            first = onset(driver, series[dimension].steps(driver), looked_at=len(drivers))
+            is_coarse = step == DAY and has_few
+            found.append(await self._refine(driver, first) if is_coarse else first)
+        return tuple(found)
+
+    @property
+    def _length(self) -> timedelta:
+        return sum((side.window.length for side in self._sides), timedelta())
+
+    async def _refine(self, driver: Driver, coarse: Onset | None) -> Onset | None:
+        """The hour within the days in which a change lies; the days where that is not clear."""
+        if coarse is None or coarse.latest - coarse.earliest > MAX_HOURLY:
+            return coarse
+        around = Window(coarse.earliest - DAY, coarse.latest + DAY)
+        parts = [part for side in self._sides if (part := overlap(side.window, around))]
+        series = await self._read_series(driver.effect.dimension, parts, HOUR)
+        return onset(driver, series.steps(driver), looked_at=1) or coarse
+
+    async def _read_series(
+        self, dimension: str, windows: Sequence[Window], step: timedelta
+    ) -> "_Series":
+        by = (dimension, "hour" if step == HOUR else "day")
+        merged: Tallies = {}
+        for side in self._sides:
+            for window in windows:
+                if part := overlap(side.window, window):
+                    merged = tallies_module.merge(merged, await side.tally(by, UTC, part) or {})
+        return _Series(merged, windows, step)
+
+
+class _Series:
+    """The groups of one dimension, step by step through some windows."""
+
+    def __init__(self, tallies: Tallies, windows: Sequence[Window], step: timedelta) -> None:
+        self._step = step
+        self._starts = sorted({start for window in windows for start in _starts(window, step)})
+        self._totals: Mapping[datetime, Tally] = _by_time(tallies)
+        self._groups = tallies
+
+    def steps(self, driver: Driver) -> list[TimeStep]:
+        """The steps of a driver's group, the oldest first."""
+        group = {key: tally for key, tally in self._groups.items() if key[0] == driver.effect.group}
+        by_time = _by_time(group)
+        return [
+            TimeStep(
+                start, self._step, by_time.get(start, Tally()), self._totals.get(start, Tally())
+            )
+            for start in self._starts
+        ]
+
+
+def _groups_at(index: int, tallies: Tallies) -> Tallies:
+    """Tallies by several groups added up by one of them."""
+    found: Tallies = defaultdict(Tally)
+    for key, tally in tallies.items():
+        found[key[index : index + 1]] += tally
+    return dict(found)
+
+
+def _by_time(tallies: Tallies) -> dict[datetime, Tally]:
+    """Tallies by a group and a time added up by that time."""
+    found: dict[datetime, Tally] = defaultdict(Tally)
+    for (_, label), tally in tallies.items():
+        found[datetime.fromisoformat(label).replace(tzinfo=UTC)] += tally
+    return found
+
+
+def _starts(window: Window, step: timedelta) -> list[datetime]:
+    """The starts of the days or hours of UTC that a window touches."""
+    first = window.start.replace(minute=0, second=0, microsecond=0)
+    if step == DAY:
+        first = first.replace(hour=0)
+    count = -(-(window.end - first) // step)
+    return [first + index * step for index in range(count)]

@@ -1,0 +1,105 @@
+"""The query for a comparison of two windows, and its result."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Literal
+
+from verify_mcp.analysis.drivers import DriverSearch
+from verify_mcp.analysis.effects import Breakdown
+from verify_mcp.analysis.onset import Onset
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.windows import Window
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
+HOURS_TOLERANCE = timedelta(hours=1)
+"""How far apart the times of day of two windows may be: clocks are set forward and back."""
+
+Baseline = datetime | Literal["before", "week"]
+"""Where the earlier window starts: directly before, seven days earlier, or at an instant."""
+
+
+def baseline_window(window: Window, baseline: Baseline) -> Window:
+    """The earlier window that a window is compared with, of the same length.
+
+    Raises ValueError if the two overlap.
+    """
+    match baseline:
+        case "before":
+            start = window.start - window.length
+        case "week":
+            start = window.start - WEEK
+        case datetime():
+            start = baseline
+    if start + window.length > window.start:
+        raise ValueError("the windows overlap")
+    return Window(start, start + window.length)
+
+
+def have_same_hours(before: Window, after: Window) -> bool:
+    """Whether two windows begin at the same time of day, so that their hours can be compared."""
+    apart = (after.start - before.start) % DAY
+    return min(apart, DAY - apart) <= HOURS_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonQuery:
+    """Which windows of which sessions are compared, and by which dimensions.
+
+    `name` is the same when a call is repeated, so that its unfinished counts go on.
+    """
+
+    session_filter: SessionFilter
+    window: Window
+    is_end_pinned: bool
+    baseline: Baseline
+    dimensions: tuple[str, ...]
+    zone: tzinfo = UTC
+    max_requests: int | None = None
+    name: Hashable = ""
+
+    def later(self) -> SummaryQuery:
+        """The query for the window asked about."""
+        return SummaryQuery(
+            self.session_filter,
+            self.window,
+            self.is_end_pinned,
+            zone=self.zone,
+            max_requests=self.max_requests,
+            counts_only=True,
+            count_name="later window",
+        )
+
+    def earlier(self, window: Window) -> SummaryQuery:
+        """The query for the window before, given the window that was answered for the later one."""
+        return replace(
+            self.later(),
+            window=baseline_window(window, self.baseline),
+            is_end_pinned=True,
+            count_name="earlier window",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonResult:
+    """Both windows' figures, and what explains their difference where both are exact.
+
+    `before` is None when nothing was done for it yet. `search` is None when no drivers could be
+    looked for; `onsets` belong to its drivers. `why` says what is left open besides the windows.
+    """
+
+    before_window: Window
+    after: SummaryResult
+    before: SummaryResult | None = None
+    breakdowns: tuple[Breakdown, ...] = ()
+    search: DriverSearch | None = None
+    onsets: tuple[Onset | None, ...] = ()
+    why: str = ""
+    is_completed_later: bool = False
+    """Whether what is missing is fetched in the background."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the figures of both windows are about all of their sessions."""
+        return self.before is not None and self.before.is_exact and self.after.is_exact

@@ -1,0 +1,73 @@
+"""The tool `compare_verify_sessions`."""
+
+from dataclasses import replace
+from typing import Any
+
+from verify_mcp.context import AppContext
+from verify_mcp.domain.reach import reach_edge
+from verify_mcp.domain.windows import Window
+from verify_mcp.plivo.call import CallContext
+from verify_mcp.summaries.comparer import Comparer
+from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, baseline_window
+from verify_mcp.tools.compare_answer import compare_answer, unreachable_answer
+from verify_mcp.tools.compare_request import COMPARE_ARGUMENTS, parse_compare
+from verify_mcp.tools.completed_later import complete_later
+from verify_mcp.tools.definition import RawArguments, ToolDefinition
+from verify_mcp.tools.envelope import answer_meta, parse_context
+
+
+async def compare_verify_sessions(
+    app: AppContext, arguments: RawArguments, call: CallContext
+) -> dict[str, Any]:
+    """Two windows side by side, and the groups that explain their difference."""
+    request = parse_compare(arguments, parse_context(app))
+    summary, now = request.summary, app.now()
+    end = min(summary.end or now, now.replace(microsecond=0))
+    window = Window(min(summary.start, end), end)
+    baseline, edge = baseline_window(window, request.baseline), reach_edge(now)
+    if baseline.start < edge:
+        meta = await answer_meta(app, app.gateway.list_limiter, call)
+        return unreachable_answer(request, (baseline, window), edge, meta)
+    query = ComparisonQuery(
+        await app.recipients.resolve(summary.session_filter),
+        window,
+        summary.end is not None and summary.end <= now,
+        request.baseline,
+        request.dimensions,
+        summary.zone,
+        summary.max_requests,
+        request.name,
+    )
+    result = await _complete_later(app, query, await Comparer(app, query, call).run())
+    return compare_answer(request, result, await answer_meta(app, app.gateway.list_limiter, call))
+
+
+async def _complete_later(
+    app: AppContext, query: ComparisonQuery, result: ComparisonResult
+) -> ComparisonResult:
+    """Have what is missing of both windows fetched in the background, where that is done."""
+    if result.is_exact:
+        return result
+    later = replace(query.later(), window=result.after.window)
+    after = await complete_later(app, later, result.after)
+    before = result.before
+    if before is not None:
+        before = await complete_later(app, query.earlier(result.after.window), before)
+        is_planned = before is not result.before
+    else:
+        plan = app.background.complete(query.session_filter, result.before_window, None)
+        is_planned = await plan is not None
+    is_completed = is_planned or after is not result.after
+    return replace(result, after=after, before=before, is_completed_later=is_completed)
+
+
+COMPARE_SESSIONS = ToolDefinition(
+    "compare_verify_sessions",
+    "Compare two periods of Plivo Verify sessions",
+    "What changed against an earlier window of the same length: conversion in points with 95 % "
+    "interval and `chance` (if nothing changed), `drivers` (groups: rate is "
+    "their conversion, mix their share) and since when. Drivers show where, not why, and overlap.",
+    COMPARE_ARGUMENTS,
+    {"complete": "boolean", "summary": "string", "columns": "array", "rows": "array"},
+    compare_verify_sessions,
+)
