@@ -176,7 +176,8 @@ class StartCount:
     def next(self, job: CountJob, requests_left: int) -> "Fetch | Count":
         """Fetch where the exact number shows that it can be afforded after all."""
         if ANY_STATUS in job.result.counts and job.result.pages <= requests_left:
-            return Fetch(self.query, self.cached, self.backfills, self.is_older)
+            counted = job.covered_windows()
+            return Fetch(self.query, self.cached, self.backfills, self.is_older, counted)
         return Count(self.query, job, self.is_older)
 
 
@@ -211,12 +212,13 @@ class FetchWindows:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Go on with backfills that were begun."""
+    """Go on with backfills that were begun; a count of this call covered the windows `counted`."""
 
     query: SummaryQuery
     cached: CachedFigures
     backfills: tuple[Backfill, ...]
     is_older: bool
+    counted: tuple[Window, ...] = ()
 
     def next(self, result: SummaryResult | None) -> "Answer | Refresh | ReadOlder":
         """The sessions fetched, with those cached, are the answer; without one, begin anew."""

@@ -106,7 +106,8 @@ class Summarizer:
                 backfills = await self._fetcher.take_first_steps(state.windows)
                 return state.next(backfills, self._budget.requests_left())
             case Fetch():
-                return state.next(await self._fetcher.fetch(state.cached, state.backfills))
+                result = await self._fetcher.fetch(state.cached, state.backfills, state.counted)
+                return state.next(result)
             case FetchWindows():
                 backfills = tuple(map(self._fetcher.new_backfill, state.windows))
                 return state.next(await self._fetcher.fetch(state.cached, backfills))
