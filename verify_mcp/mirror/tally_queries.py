@@ -77,8 +77,9 @@ def tally(connection: Connection, query: StoredQuery, windows: Iterable[Window])
         days, rest = _split(connection, query, chunk)
         if days:
             found += _sum_totals(connection, query, days)
-        for part in _chunks(rest):
-            found += _sum_rows(connection, query, part)
+        # One by one: between two windows there may be months that have totals.
+        for window in rest:
+            found += _sum_rows(connection, query, [window])
     return tallies.merge(*(group_sql.read_tallies(row, query.by) for row in found))
 
 
@@ -115,30 +116,18 @@ def rank_groups(
     names = [f"g{place}" for place in range(len(selected))]
     named = ", ".join(f"{sql} AS {name}" for sql, name in zip(selected, names, strict=True))
     rows = connection.fetch_all(
-        "SELECT * FROM "  # noqa: S608 - fixed names
-        f"(SELECT {named}, {NAMED_SUMS} FROM {ROWS} WHERE {where} GROUP BY {', '.join(selected)}) "
-        "AS sums WHERE s0 >= :min_sessions "
+        f"WITH sums AS (SELECT {named}, {NAMED_SUMS} FROM {ROWS} WHERE {where} "  # noqa: S608 - fixed names
+        f"GROUP BY {', '.join(selected)}) SELECT sums.*, (SELECT count(*) FROM sums) "
+        "FROM sums WHERE s0 >= :min_sessions "
         f"ORDER BY {ORDERS[ranking.order_by]}, {', '.join(names)} LIMIT :top",
         {**values, **group_values, "min_sessions": ranking.min_sessions, "top": ranking.top},
     )
-    shown = tallies.merge(*(group_sql.read_tallies(row, query.by) for row in rows))
-    return _with_rest(connection, query, chunks[0], shown)
-
-
-def _with_rest(
-    connection: Connection, query: StoredQuery, windows: Sequence[Window], shown: Tallies
-) -> RankedGroups:
-    """The groups shown, and what is left of all sessions without them."""
-    where, values = query.condition(windows)
-    selected, group_values = query.groups(windows)
-    ((count,),) = connection.fetch_all(
-        f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(selected)} FROM {ROWS} "  # noqa: S608 - fixed names
-        f"WHERE {where}) AS pairs",
-        {**values, **group_values},
-    )
-    everything = tallies.total(tally(connection, replace(query, by=()), windows).values())
+    shown = tallies.merge(*(group_sql.read_tallies(row[:-1], query.by) for row in rows))
+    if not rows:  # no group has sessions enough
+        return ranking.apply(tally(connection, query, chunks[0]))
+    everything = tallies.total(tally(connection, replace(query, by=()), chunks[0]).values())
     rest = tallies.subtract(everything, tallies.total(shown.values()))
-    return RankedGroups(shown, int(count) - len(shown), rest)
+    return RankedGroups(shown, int(rows[0][-1]) - len(shown), rest)
 
 
 def list_recipients(
@@ -169,7 +158,7 @@ def count_gaps(
         days, rest = _split(connection, query, chunk, for_gaps=True)
         if days:
             parts.append(_sum_gap_totals(connection, query, days))
-        parts += [_count_gap_rows(connection, query, part) for part in _chunks(rest)]
+        parts += [_count_gap_rows(connection, query, [window]) for window in rest]
     return merge_gaps(*parts)
 
 
