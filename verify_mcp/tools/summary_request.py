@@ -90,7 +90,7 @@ SUMMARIZE_ARGUMENTS = (
     Argument("time_zone", "As Asia/Kolkata.", parse_time_zone),
     Argument(
         "max_requests",
-        f"API requests, at most {MAX_REQUESTS}.",
+        f"API requests, at most {MAX_REQUESTS} (default 20, leaving 4 free).",
         parse_integer(1, MAX_REQUESTS, DEFAULT_MAX_REQUESTS),
         "integer",
     ),
