@@ -95,10 +95,22 @@ def count_recipients(
                        "recipient"])  # fmt: skip
     rows = connection.fetch_all(
         f"SELECT {', '.join([*names, 'count(*)'])} FROM "  # noqa: S608 - fixed names
-        f"(SELECT DISTINCT {inner} FROM {ROWS} WHERE {where}) AS pairs{_group_by(names)}",
+        f"({_pairs(inner, selected, where)}) AS pairs{_group_by(names)}",
         {**values, **group_values},
     )
     return {group_sql.read_key(row, query.by): int(row[-1]) for row in rows if row[-1]}
+
+
+def _pairs(columns: str, selected: Sequence[str], where: str) -> str:
+    """The SQL of each pair of a group and a recipient.
+
+    SQLite groups by sorting, which takes a third of the time of DISTINCT over several columns; of
+    one column DISTINCT goes by the index.
+    """
+    if not selected:
+        return f"SELECT DISTINCT {columns} FROM {ROWS} WHERE {where}"  # noqa: S608 - fixed names
+    groups = ", ".join(["recipient", *selected])
+    return f"SELECT {columns} FROM {ROWS} WHERE {where} GROUP BY {groups}"  # noqa: S608 - fixed names
 
 
 def list_recipients(
@@ -110,7 +122,7 @@ def list_recipients(
         where, values = query.condition(chunk)
         selected, group_values = query.groups(chunk)
         rows = connection.fetch_all(
-            f"SELECT DISTINCT {', '.join([*selected, 'recipient'])} FROM {ROWS} WHERE {where}",  # noqa: S608 - fixed names
+            _pairs(", ".join([*selected, "recipient"]), selected, where),
             {**values, **group_values},
         )
         for row in rows:
