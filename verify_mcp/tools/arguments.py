@@ -50,7 +50,8 @@ class Argument:
 
     def schema(self) -> dict[str, object]:
         """The argument's JSON Schema."""
-        return {"type": self.type, **self.extra_schema, "description": self.description}
+        description = {"description": self.description} if self.description else {}
+        return {"type": self.type, **self.extra_schema, **description}
 
 
 def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
