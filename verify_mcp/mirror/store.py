@@ -126,7 +126,7 @@ class Store(FigureStore):
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
         account_scope = self.account_scope(scope)
 
-        def work(connection: Connection) -> tuple[list[bytes], int] | None:
+        def work(connection: Connection) -> tuple[list[bytes], int | None] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
             if windows_of_unknown_text(connection, account_scope, session_filter, window):
