@@ -81,20 +81,28 @@ class WindowPair:
 
         `breakdowns` are of the drivers' dimensions.
         """
-        hull = [side.window for side in self._sides]
         sizes = {breakdown.dimension: len(breakdown.groups()) for breakdown in breakdowns}
         series: dict[str, _Series] = {}
-        found = []
-        for driver in drivers:
-            dimension = driver.effect.dimension
-            has_few = sizes[dimension] <= MAX_HOURLY_GROUPS
-            step = HOUR if has_few and self._length <= MAX_HOURLY else DAY
-            if dimension not in series:
-                series[dimension] = await self._read_series(dimension, hull, step)
-            first = onset(driver, series[dimension].steps(driver), looked_at=len(drivers))
-            is_coarse = step == DAY and has_few
-            found.append(await self._refine(driver, first) if is_coarse else first)
-        return tuple(found)
+        return tuple(
+            [
+                await self._find_onset(driver, sizes[driver.effect.dimension], series, len(drivers))
+                for driver in drivers
+            ]
+        )
+
+    async def _find_onset(
+        self, driver: Driver, groups: int, series: dict[str, "_Series"], looked_at: int
+    ) -> Onset | None:
+        """When one driver began; `series` keeps what was read of its dimension."""
+        dimension, is_hourly = driver.effect.dimension, groups <= MAX_HOURLY_GROUPS
+        if dimension == "hour_of_day":  # it begins every day
+            return None
+        step = HOUR if is_hourly and self._length <= MAX_HOURLY else DAY
+        if dimension not in series:
+            windows = [side.window for side in self._sides]
+            series[dimension] = await self._read_series(dimension, windows, step)
+        found = onset(driver, series[dimension].steps(driver), looked_at=looked_at)
+        return await self._refine(driver, found) if is_hourly and step == DAY else found
 
     @property
     def _length(self) -> timedelta:

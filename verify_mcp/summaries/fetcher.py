@@ -6,6 +6,7 @@ from math import inf
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import REACH
+from verify_mcp.domain.matching import admit_locally
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import MAX_STALENESS
@@ -20,6 +21,10 @@ def _finite(pages: float) -> float | None:
     return None if pages == inf else pages
 
 
+MAX_RESTARTS = 10
+"""How often a call reads the mirror again because another walk shares its window."""
+
+
 class Fetcher:
     """Fetches the missing parts of one query's window, as far as the call's budget goes."""
 
@@ -28,10 +33,13 @@ class Fetcher:
         self._database = app.database
         self._query = query
         self._budget = budget
+        self._is_shared = False
+        """Whether another walk covers a part of what a backfill of this query has before it."""
+        self._restarts_left = MAX_RESTARTS
 
     def new_backfill(self, window: Window) -> Backfill:
         """The backfill of one window, not begun yet."""
-        return Backfill(self._mirror, self._query.session_filter, window)
+        return Backfill(self._mirror, self._query.session_filter.for_fetching(), window)
 
     async def take_first_steps(self, windows: Sequence[Window]) -> tuple[Backfill, ...]:
         """A backfill for each window: those for which a page each is enough are done.
@@ -47,14 +55,25 @@ class Fetcher:
                 break
         return backfills
 
-    async def fetch(self, cached: CachedFigures, backfills: Sequence[Backfill]) -> SummaryResult:
-        """The figures of the cached parts and of what the backfills bring."""
+    async def fetch(
+        self, cached: CachedFigures, backfills: Sequence[Backfill]
+    ) -> SummaryResult | None:
+        """The figures of the cached parts and of what the backfills bring.
+
+        None when another walk came to cover a part that is still to be fetched: the mirror then has
+        the pages of both.
+        """
         for backfill in backfills:
             await self._finish(backfill)
+            if self._is_shared:
+                self._is_shared = False
+                return None
             if backfill.progress.is_stopped:
                 break
         progress = [backfill.progress for backfill in backfills]
-        sessions = [session for part in progress for session in part.sessions]
+        sessions = admit_locally(
+            self._query.session_filter, [session for part in progress for session in part.sessions]
+        )
         fetched = tallies_module.tally_by(sessions, self._query.group_by, self._query.zone)
         complete = [window for part in progress for window in part.complete_windows]
         window, left = self._trim(cached.window, gaps(cached.window, [*cached.parts, *complete]))
@@ -83,7 +102,8 @@ class Fetcher:
         backfill = self.new_backfill(Window(result.window.end, end))
         await self._finish(backfill)
         progress = backfill.progress
-        newest = tallies_module.tally_by(progress.sessions, query.group_by, query.zone)
+        sessions = admit_locally(query.session_filter, progress.sessions)
+        newest = tallies_module.tally_by(sessions, query.group_by, query.zone)
         return replace(
             result,
             window=Window(result.window.start, end),
@@ -94,7 +114,7 @@ class Fetcher:
             else "",
             eta_s=await self._budget.estimate_eta() if progress.missing else None,
             skipped=progress.skipped,
-            sessions=(*result.sessions, *progress.sessions),
+            sessions=(*result.sessions, *sessions),
         )
 
     async def fetch_edge(self, window: Window, max_requests: int) -> Backfill:
@@ -108,7 +128,22 @@ class Fetcher:
 
     async def _finish(self, backfill: Backfill) -> None:
         while not backfill.done and self._can_continue(backfill.progress):
-            await backfill.step(self._budget.call, budget=self._budget.requests_left())
+            async with self._mirror.take_turn():
+                if await self._is_covered_elsewhere(backfill):
+                    self._is_shared = True
+                    return
+                await backfill.step(self._budget.call, budget=self._budget.requests_left())
+
+    async def _is_covered_elsewhere(self, backfill: Backfill) -> bool:
+        """Whether another walk covered a part of what a begun backfill has before it."""
+        if not self._restarts_left or not self._query.session_filter.is_unfiltered():
+            return False
+        scope = self._query.session_filter.subaccount or ""
+        parts, _ = await self._mirror.cached_windows(scope, backfill.remaining, MAX_STALENESS)
+        if not parts:
+            return False
+        self._restarts_left -= 1
+        return True
 
     def _can_continue(self, progress: BackfillProgress) -> bool:
         return not progress.is_stopped and self._budget.requests_left() > 0
@@ -147,4 +182,5 @@ class Fetcher:
             return "VERIFY_MCP_MIRROR is off"
         if self._database.problem:
             return "the database cannot be used"
-        return "" if self._query.session_filter.is_unfiltered() else "the question has filters"
+        is_unfiltered = self._query.session_filter.for_fetching().is_unfiltered()
+        return "" if is_unfiltered else "the question has filters"

@@ -9,7 +9,7 @@ from math import ceil, log2
 from verify_mcp.domain import tallies
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.tallies import UNKNOWN, GroupKey
+from verify_mcp.domain.groups import UNKNOWN, GroupKey
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 from verify_mcp.summaries.estimate import Estimate

@@ -132,6 +132,7 @@ class TakeFirstSteps:
         is_out_of_quota = bool(left) and left[0].eta_s is not None
         if (
             not left
+            or self.query.session_filter.is_decided_locally()  # the API cannot count it
             or (is_stopped and not is_out_of_quota)
             or is_affordable(left, requests_left, is_generous=self.query.is_generous)
         ):
@@ -201,8 +202,10 @@ class FetchWindows:
     windows: tuple[Window, ...]
     is_older: bool
 
-    def next(self, result: SummaryResult) -> "Answer | Refresh":
-        """The sessions fetched, with those cached, are the answer."""
+    def next(self, result: SummaryResult | None) -> "Answer | Refresh | ReadOlder":
+        """The sessions fetched, with those cached, are the answer; without one, begin anew."""
+        if result is None:
+            return ReadOlder(self.query)
         return _finish(self.query, result, is_older=self.is_older)
 
 
@@ -215,8 +218,10 @@ class Fetch:
     backfills: tuple[Backfill, ...]
     is_older: bool
 
-    def next(self, result: SummaryResult) -> "Answer | Refresh":
-        """The sessions fetched, with those cached, are the answer."""
+    def next(self, result: SummaryResult | None) -> "Answer | Refresh | ReadOlder":
+        """The sessions fetched, with those cached, are the answer; without one, begin anew."""
+        if result is None:
+            return ReadOlder(self.query)
         return _finish(self.query, result, is_older=self.is_older)
 
 
@@ -265,7 +270,13 @@ def _start_from(
     missing = cached.missing
     if not missing:
         result = SummaryResult(
-            "held", cached.window, cached.tallies, cached.as_of, parts=cached.parts
+            "held",
+            cached.window,
+            cached.tallies,
+            cached.as_of,
+            parts=cached.parts,
+            other_groups=cached.other_groups,
+            rest=cached.rest,
         )
         return _finish(query, result, is_older=is_older)
     if len(missing) > 1 and query.session_filter.recipient:

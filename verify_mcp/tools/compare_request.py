@@ -6,7 +6,7 @@ from datetime import datetime
 
 from verify_mcp.analysis.drivers import DIMENSIONS as ALL_DIMENSIONS
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.tallies import GROUPS
+from verify_mcp.domain.groups import GROUPS
 from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import InvalidArgument
@@ -32,9 +32,9 @@ _FILTERS = {field.name for field in fields(SessionFilter)}
 _BRIEF = {
     "session_time__gte": "Start (default 24h).",
     "session_time__lt": "End (default now).",
-    "max_requests": "1 to 200.",
+    "max_requests": "Default 20.",
 }
-"""Descriptions shorter than the summary's; the other arguments refer to it."""
+"""Descriptions shorter than the summary's; the other arguments have none, and are the same."""
 
 
 def parse_baseline(value: object, context: ParseContext) -> Baseline:
@@ -63,9 +63,9 @@ COMPARE_ARGUMENTS = (
         extra_schema={"enum": list(DIMENSIONS)},
     ),
     *(
-        replace(rule, description=_BRIEF.get(rule.name, "As in summarize."), extra_schema={})
+        replace(rule, description=_BRIEF.get(rule.name, ""), extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
-        if rule.name in _FILTERS or rule.name in _BRIEF
+        if rule.name in _FILTERS - {"status"} or rule.name in _BRIEF
     ),
 )
 

@@ -39,6 +39,9 @@ async def compare_verify_sessions(
         request.name,
     )
     result = await _complete_later(app, query, await Comparer(app, query, call).run())
+    if any(breakdown.dimension == "app" for breakdown in result.breakdowns):
+        names = await app.recipients.recent.read_apps()
+        request = replace(request, summary=replace(summary, app_names=names))
     return compare_answer(request, result, await answer_meta(app, app.gateway.list_limiter, call))
 
 

@@ -3,7 +3,8 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from verify_mcp.domain.tallies import GroupKey, Tallies, Tally, merge, percent
+from verify_mcp.domain.groups import GroupKey
+from verify_mcp.domain.tallies import Tallies, Tally, merge, percent
 from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.summaries.span_counts import SpanFigures
