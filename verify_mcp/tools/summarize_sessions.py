@@ -7,10 +7,8 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.details import DetailReader
 from verify_mcp.summaries.query import SummaryQuery, out_of_reach_result
-from verify_mcp.summaries.summarizer import Summarizer
-from verify_mcp.tools import chart_page, summary_answer
+from verify_mcp.tools import chart_page
 from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
@@ -32,6 +30,11 @@ async def summarize(
     app: AppContext, request: SummarizeRequest, call: CallContext
 ) -> dict[str, Any]:
     """The answer of a parsed call; with `max_requests=0`, from what earlier calls fetched."""
+    # Deferred: not needed to start.
+    from verify_mcp.summaries.details import DetailReader
+    from verify_mcp.summaries.summarizer import Summarizer
+    from verify_mcp.tools import summary_answer
+
     request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
     now = app.now()
     end = min(request.end or now, now.replace(microsecond=0))
