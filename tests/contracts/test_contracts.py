@@ -48,18 +48,18 @@ async def test_the_tools_are_what_was_reviewed(era: Era) -> None:
         (
             "list_verify_sessions",
             [
-                "`channel` is the last attempt's",
-                "such as rejected, may occur",
+                "Of the last attempt",
+                "other statuses may occur",
                 "`quota_left` counts list requests",
             ],
         ),
         (
             "summarize_verify_sessions",
             [
-                "`conversion_pct` is of the sessions that ended: those in progress are left out",
+                "`conversion_pct` and `first_try_pct` are of the sessions that ended",
                 "`quota_left` counts list requests",
                 "channel is the last attempt's",
-                "`missing` has at most five spans",
+                "gap from first to second attempt",
             ],
         ),
         (

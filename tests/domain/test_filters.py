@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.client import NOW
 from verify_mcp.domain.filters import (
+    LOCAL_FILTERS,
     SCOPE_FILTER,
     STORED_COLUMNS,
     TIME_FILTERS,
@@ -19,10 +20,11 @@ from verify_mcp.domain.filters import (
 )
 from verify_mcp.domain.times import format_api_time, is_relative_time, parse_time
 from verify_mcp.errors import InvalidArgument
+from verify_mcp.plivo.page_request import PageRequest
 
 DOCUMENTED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?", re.ASCII)
 INSTANTS = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis wants bounds without a zone
-LEFT_TO_API = {"app_hash"}
+LEFT_TO_API: set[str] = set()
 """The filters that the mirror cannot apply."""
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))
 
@@ -182,8 +184,11 @@ def test_only_set_filters_are_listed_in_documented_order() -> None:
     ]
 
 
-def value_of(name: str) -> str | datetime:
-    return NOW if name in TIME_FILTERS else "x"
+def value_of(name: str) -> str | datetime | tuple[str, ...]:
+    if name in TIME_FILTERS:
+        return NOW
+    is_several = name in LOCAL_FILTERS and name != "recipient_prefix"
+    return ("x", "y") if is_several else "x"
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(SessionFilter)])
@@ -193,21 +198,34 @@ def test_each_filter_is_a_time_or_the_scope_or_has_a_column_or_is_left_to_the_ap
     session_filter = SessionFilter(**{name: value_of(name)})  # type: ignore[arg-type] # of any field
     assert session_filter.is_unfiltered() == (name in TIME_FILTERS or name == SCOPE_FILTER)
     assert session_filter.answerable_from_mirror() == (name not in LEFT_TO_API)
-    if name not in LEFT_TO_API:
-        stored = {STORED_COLUMNS[name]: "x"} if name in STORED_COLUMNS else {}
-        assert session_filter.stored_values() == stored
+    if name in STORED_COLUMNS:
+        (condition,) = session_filter.stored_conditions()
+        assert condition.column == STORED_COLUMNS[name]
+        assert condition.admits("x")
+        assert not condition.admits("z")
+    assert STORED_COLUMNS.keys() >= LOCAL_FILTERS
+
+
+@pytest.mark.parametrize("name", sorted(LOCAL_FILTERS))
+def test_a_filter_that_the_api_does_not_know_is_never_sent_to_it(name: str) -> None:
+    session_filter = SessionFilter(status="expired", **{name: value_of(name)})  # type: ignore[arg-type] # of any field
+    with pytest.raises(ValueError, match=f"cannot filter by {name}"):
+        PageRequest(session_filter, 20, 0).query_params()
+    params = PageRequest(session_filter.for_api(), 20, 0).query_params()
+    assert params == {"status": "expired", "limit": "20", "offset": "0"}
+    assert not SessionFilter(**{name: value_of(name)}).is_unfiltered()  # type: ignore[arg-type] # of any field
 
 
 @dataclass(frozen=True, slots=True)
 class NewFilter(SessionFilter):
     """A filter with a field that stands in no list."""
 
-    country: str | None = None
+    carrier: str | None = None
 
 
 def test_a_filter_in_no_list_is_neither_unfiltered_nor_answerable() -> None:
-    session_filter = NewFilter(country="IN", status="expired")
+    session_filter = NewFilter(carrier="x", status="expired")
     assert not session_filter.is_unfiltered()
     assert not session_filter.answerable_from_mirror()
     with pytest.raises(ValueError, match="no column"):
-        session_filter.stored_values()
+        session_filter.stored_conditions()

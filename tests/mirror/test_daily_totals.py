@@ -26,9 +26,9 @@ from tests.support.store import (
 )
 from verify_mcp.domain import tallies
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.tallies import MAX_COST
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.daily_totals import day_number
-from verify_mcp.mirror.session_rows import MAX_COST
 from verify_mcp.mirror.store import Store
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ MIDNIGHT = datetime(2026, 11, 10, tzinfo=UTC)
 
 def days_with_totals(place: Place) -> set[int]:
     """The days that have totals, by number."""
-    return {row[0] for row in place.run("SELECT DISTINCT day FROM verify_days")}
+    return {row[0] for row in place.run("SELECT day FROM verify_total_days")}
 
 
 async def check(store: Store, scope: str, window: Window, random: Random) -> None:
@@ -95,9 +95,9 @@ async def test_a_session_that_comes_late_is_counted_with_the_day_it_belongs_to(
 ) -> None:
     store, day = store_in(place), Window(MIDNIGHT, MIDNIGHT + DAY)
     await store.save([tallies_of(1, MIDNIGHT + HOUR)], "", day, NOW)
-    before = place.run("SELECT * FROM verify_days")
+    before = place.run("SELECT * FROM verify_day_totals")
     await store.save([tallies_of(1, MIDNIGHT + HOUR)], "", None, NOW)  # nothing new
-    assert place.run("SELECT * FROM verify_days") == before
+    assert place.run("SELECT * FROM verify_day_totals") == before
     await store.save([tallies_of(2, MIDNIGHT + 2 * HOUR, status="verified")], "", None, NOW)
     by_status = await store.tally(SessionFilter(), "", [day], ("status",))
     assert {key: tally.sessions for key, tally in by_status.items()} == {
@@ -149,4 +149,4 @@ async def test_concurrent_writers_of_parts_of_a_day_leave_correct_totals(place: 
         for number in range(len(stores)):
             tasks.start_soon(writer, number)
     assert days_with_totals(place) == {day_number(MIDNIGHT)}
-    assert place.run("SELECT sum(sessions) FROM verify_days")[0][0] == 240
+    assert place.run("SELECT sum(sessions) FROM verify_day_totals")[0][0] == 240

@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 
 from tests.support import expected
-from tests.support.client import NOW, FakeClock, call_tool, connect
+from tests.support.client import NOW, FakeClock, call_tool, connect, rows
 from verify_mcp.emulator import AccountData, Emulator, Options, generate
 
 pytestmark = pytest.mark.anyio
@@ -71,7 +71,8 @@ def check_channels(answer: dict[str, Any], world: AccountData, now: datetime) ->
     start, end = (moment(answer["applied"][f"session_time__{each}"]) for each in ("gte", "lt"))
     records = [each for each in expected.among(world, start, end) if each.resolved_at <= now]
     real = expected.grouped(records, now, [lambda each: expected.channel(each, now)])
-    ended = {row[0]: [row[2], row[3], row[4]] for row in answer["rows"]}
+    columns = ("verified", "expired", "conversion_pct")
+    ended = {row["channel"]: [row[column] for column in columns] for row in rows(answer)}
     assert ended == {key[0]: figures[1:4] for key, figures in real.items()}
 
 

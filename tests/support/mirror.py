@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
-from tests.support.client import SANDBOX, App, FakeClock
+import pytest
+
+from tests.support.client import NOW, SANDBOX, App, FakeClock
 from verify_mcp.context import AppContext, open_context
+from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.domain.payloads import parse_session
 from verify_mcp.domain.windows import Window
-from verify_mcp.emulator import AccountData
+from verify_mcp.emulator import SANDBOX_AUTH_ID, AccountData, SessionRecord
 from verify_mcp.emulator.account import microseconds
+from verify_mcp.emulator.payloads import session as payload
 from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.mirror.store import Store
 from verify_mcp.settings import Rate
 
 UNLIMITED = Rate(1_000_000, 1.0)
@@ -59,3 +67,19 @@ async def check_claims(mirror: Mirror, world: AccountData, now: datetime) -> Non
         assert set(found) == created_in(world, window)
         if window in settled:
             assert found == {uuid: outcomes[uuid] for uuid in found}
+
+
+async def hold(url: str, records: Iterable[SessionRecord], days: int = 40) -> None:
+    """Keep the sessions of so many days in a database, as if they had just been fetched."""
+    window = Window(NOW - timedelta(days=days), NOW)
+    made = [record for record in records if record.created_at in window]
+    sessions = [
+        parse_session(
+            json.dumps(payload(record, NOW, endpoint="list", shape="rich", casing="docs")).encode()
+        )
+        for record in sorted(made, key=lambda record: record.created_at, reverse=True)
+    ]
+    access = ResilientDatabase(url, clock=monotonic, on_problem=pytest.fail)
+    store = Store(access, SANDBOX_AUTH_ID, settle=timedelta(hours=1))
+    await store.save(sessions, "", window, NOW, walked=NOW)
+    access.close()

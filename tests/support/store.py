@@ -15,9 +15,9 @@ from tests.support.client import NOW, uuid
 from tests.support.databases import Place
 from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.groups import GROUPS
 from verify_mcp.domain.payloads import parse_page
 from verify_mcp.domain.sessions import Session
-from verify_mcp.domain.tallies import GROUPS
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror import session_rows
@@ -82,11 +82,18 @@ def random_session(random: Random, number: int, span: Window) -> Session:
     created = span.start + random.randrange(length) * MICROSECOND
     attempts = [
         {
-            "channel": random.choice(["sms", "voice", "whatsapp", "carrier pigeon"]),
-            "status": random.choice(["delivered", "undelivered", "answer", "lost"]),
+            "attempt_uuid": uuid(number * 10 + place),
+            "channel": random.choice(["sms", "voice", "whatsapp", "carrier pigeon", ""]),
+            "status": random.choice(["delivered", "undelivered", "answer", "lost; found", ""]),
             "brand_name": random.choice(["", "Acme", "Globex; Wallet"]),
+            "app_hash": random.choice(["", "x9", "X9"]),
+            "time": random.choice([None, *[(created + place * HOUR / 97).isoformat()] * 3]),
         }
-        for _ in range(random.randrange(4))
+        for place in range(random.choice([0, 1, 1, 2, 3, 7]))
+    ]
+    charged = [
+        {"attempt_uuid": attempt["attempt_uuid"], "charge": f"0.0{random.randrange(9)}"}
+        for attempt in attempts[random.choice([0, 0, 0, 1]) :]
     ]
     cost = f"{random.randrange(3)}.{random.randrange(10**9):09d}"
     return tallies_of(
@@ -97,5 +104,9 @@ def random_session(random: Random, number: int, span: Window) -> Session:
         channel=random.choice(["sms", "voice", "whatsapp", ""]),
         status=random.choice(["verified", "expired", "in-progress", "paused"]),
         attempt_details=random.choice([attempts, None]),
-        charges={"total_charge": random.choice([cost, "0.08", None])},
+        charges={
+            "total_charge": random.choice([cost, "0.08", None]),
+            "attempt_charges": charged,
+        },
+        destination_network=random.choice([None, "Airtel"]),
     )

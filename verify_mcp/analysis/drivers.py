@@ -19,6 +19,7 @@ from verify_mcp.analysis.proportions import (
     adjusted_chances,
     chance_of_difference,
 )
+from verify_mcp.domain.groups import UNKNOWN
 from verify_mcp.domain.tallies import Tally
 
 DIMENSIONS = (
@@ -32,8 +33,8 @@ DIMENSIONS = (
     "hour_of_day",
 )
 """What sessions are grouped by to find drivers."""
-CONSEQUENCES = ("channel", "tries")
-"""Dimensions that a fault changes by itself: more tries, and another last channel."""
+CONSEQUENCES = ("channel", "tries", "hour_of_day")
+"""Dimensions that a fault changes by itself: another last channel, more tries, its own hours."""
 MIN_ENDED = 30
 """Sessions of a group that ended, in both windows together, from which on it can be a driver."""
 MAX_GROUPS = 200
@@ -104,7 +105,9 @@ def find_drivers(
     found = [
         driver
         for driver in drivers
-        if driver.chance <= MAX_CHANCE and abs(driver.effect.total) >= least
+        if driver.chance <= MAX_CHANCE
+        and abs(driver.effect.total) >= least
+        and driver.effect.group != UNKNOWN  # sessions of which a field is not known
     ]
     per_dimension = MAX_PER_DIMENSION if len(breakdowns) > 1 else limit
     return DriverSearch(tuple(_largest(found, per_dimension))[:limit], len(candidates))

@@ -10,6 +10,8 @@ class ExitCode(IntEnum):
     PROBLEM = 1
     USAGE = 2
     INCOMPLETE = 3
+    FOUND = 4
+    NOT_DELIVERED = 69
     CANNOT_WRITE = 73
     TRY_LATER = 75
     CONFIGURE = 78
@@ -21,7 +23,9 @@ MEANINGS = {
     ExitCode.DONE: "Done. A report is exact.",
     ExitCode.PROBLEM: "`doctor` found a problem; `install` or `demo` could not do it.",
     ExitCode.USAGE: "The command line or a setting of `serve` cannot be meant.",
-    ExitCode.INCOMPLETE: "Written, but estimated or with a part missing.",
+    ExitCode.INCOMPLETE: "Written, but estimated or with a part missing; `watch` saw a part only.",
+    ExitCode.FOUND: "`watch`: something stands out, and goes on.",
+    ExitCode.NOT_DELIVERED: "`watch`: the webhook or the command failed; the next look repeats it.",
     ExitCode.CANNOT_WRITE: "The output file is there already, or cannot be written.",
     ExitCode.TRY_LATER: "The API or the database is away, or a part is missing: try later.",
     ExitCode.CONFIGURE: "Credentials, a setting or an argument must be corrected first.",

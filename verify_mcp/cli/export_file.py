@@ -20,7 +20,7 @@ from verify_mcp.cli.progress import UpdateProgress, progress_bar
 from verify_mcp.cli.wording import explain_error
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
-from verify_mcp.domain.tallies import GROUPS
+from verify_mcp.domain.groups import GROUPS
 from verify_mcp.errors import (
     CredentialsMissing,
     DatabaseUnavailable,

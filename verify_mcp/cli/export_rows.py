@@ -6,8 +6,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from verify_mcp.domain.groups import GroupKey, attempts_text
 from verify_mcp.domain.sessions import Session
-from verify_mcp.domain.tallies import GroupKey, Tally, attempts_text, from_nanos
+from verify_mcp.domain.tallies import Tally, from_nanos
 from verify_mcp.tools.formatting import RecipientFormatter, group_labels
 
 ValueType = Literal["text", "integer", "seconds", "money", "percent", "time"]
@@ -137,7 +138,7 @@ def group_row(
     """The row of a group. A group of attempt statuses has no cost: its sessions overlap."""
     has_cost = "attempt_status" not in by
     return (
-        *group_labels(by, key, format_recipient),
+        *group_labels(by, key, format_recipient, {}),
         tally.sessions,
         tally.verified,
         tally.expired,

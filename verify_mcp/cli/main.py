@@ -22,6 +22,7 @@ from verify_mcp.cli.serve import add_serve_command, run_serve
 from verify_mcp.cli.sync import add_purge_command, add_sync_command
 from verify_mcp.cli.terminal import print_err
 from verify_mcp.cli.tokens import add_token_command
+from verify_mcp.cli.watch import add_watch_command
 from verify_mcp.errors import InvalidSetting
 
 _COMMANDS = (
@@ -30,6 +31,7 @@ _COMMANDS = (
     add_doctor_command,
     add_report_command,
     add_export_command,
+    add_watch_command,
     add_sync_command,
     add_purge_command,
     add_token_command,

@@ -79,6 +79,55 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX verify_slots_by_time ON verify_slots (bucket, free_at)",
         "CREATE INDEX verify_slots_by_number ON verify_slots (bucket, number)",
     ),
+    (
+        "ALTER TABLE verify_sessions ADD COLUMN network TEXT NOT NULL DEFAULT '?'",
+        "ALTER TABLE verify_sessions ADD COLUMN number_type TEXT NOT NULL DEFAULT '?'",
+        "ALTER TABLE verify_sessions ADD COLUMN app_hash TEXT NOT NULL DEFAULT '?'",
+        "ALTER TABLE verify_sessions ADD COLUMN first_channel TEXT NOT NULL DEFAULT '?'",
+        "ALTER TABLE verify_sessions ADD COLUMN path TEXT NOT NULL DEFAULT '?'",
+        "ALTER TABLE verify_sessions ADD COLUMN reached INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE verify_sessions ADD COLUMN gap BIGINT",
+        "ALTER TABLE verify_sessions ADD COLUMN charge_1 BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE verify_sessions ADD COLUMN charge_2 BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE verify_sessions ADD COLUMN charge_3 BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE verify_sessions ADD COLUMN charge_4 BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE verify_sessions ADD COLUMN more_charges TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE verify_sessions ADD COLUMN uncharged INTEGER NOT NULL DEFAULT 0",
+        # Rows written before lack these columns: their days are rebuilt before they are read.
+        "ALTER TABLE verify_sessions ADD COLUMN derived INTEGER NOT NULL DEFAULT 0",
+        """CREATE INDEX verify_sessions_to_rebuild ON verify_sessions (account, scope, created)
+            WHERE derived = 0""",
+        "DELETE FROM verify_days",
+        """CREATE TABLE verify_day_totals (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            app TEXT NOT NULL, status TEXT NOT NULL, channel TEXT NOT NULL, country TEXT NOT NULL,
+            brand TEXT NOT NULL, app_hash TEXT NOT NULL, outcomes TEXT NOT NULL,
+            first_channel TEXT NOT NULL, path TEXT NOT NULL, tries TEXT NOT NULL,
+            network TEXT NOT NULL, number_type TEXT NOT NULL, more_charges TEXT NOT NULL,
+            sessions BIGINT NOT NULL, attempts BIGINT NOT NULL, cost BIGINT NOT NULL,
+            rescued BIGINT NOT NULL, uncosted BIGINT NOT NULL, reached BIGINT NOT NULL,
+            uncharged BIGINT NOT NULL, charge_1 BIGINT NOT NULL, charge_2 BIGINT NOT NULL,
+            charge_3 BIGINT NOT NULL, charge_4 BIGINT NOT NULL,
+            first_created BIGINT NOT NULL, last_created BIGINT NOT NULL)""",
+        "CREATE INDEX verify_day_totals_by_day ON verify_day_totals (account, scope, day)",
+        """CREATE TABLE verify_quarter_totals (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            created BIGINT NOT NULL, status TEXT NOT NULL, tries TEXT NOT NULL,
+            sessions BIGINT NOT NULL, attempts BIGINT NOT NULL, cost BIGINT NOT NULL,
+            rescued BIGINT NOT NULL, uncosted BIGINT NOT NULL, reached BIGINT NOT NULL,
+            first_created BIGINT NOT NULL, last_created BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, day, created, status, tries)) {table_options}""",
+        """CREATE TABLE verify_gap_totals (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            seconds BIGINT NOT NULL, sessions BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, day, seconds)) {table_options}""",
+        """CREATE TABLE verify_total_days (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            PRIMARY KEY (account, scope, day)) {table_options}""",
+        """CREATE TABLE verify_apps (
+            account VARCHAR(20) NOT NULL, app VARCHAR(64) NOT NULL, alias TEXT NOT NULL,
+            created BIGINT NOT NULL, PRIMARY KEY (account, app)) {table_options}""",
+    ),
 )
 
 

@@ -23,6 +23,8 @@ ATTEMPT_STATUSES = {
 """The statuses of attempts that are known, in lower case. Sources: the examples of both pages and
 of the SDKs' tests, Verify's status callbacks; the others are Plivo's states of messages and calls.
 """
+REACHED_STATUSES = frozenset({"delivered", "read", "answer", "completed"})
+"""The statuses of attempts that came to the phone. Source: the meaning of Plivo's states."""
 CHANNELS = {"sms", "voice", "whatsapp", "rcs", "email"}
 """The channels of attempts that are known. Sources: both pages (sms, voice), the help of Plivo's
 command line (whatsapp); rcs and email are in no document yet."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from verify_mcp.domain.times import MICROSECOND, format_api_time
 from verify_mcp.domain.windows import Window
@@ -22,13 +23,24 @@ STORED_COLUMNS = {
     "status": "status",
     "recipient": "recipient",
     "brand_name": "brand",
+    "app_hash": "app_hash",
+    "country": "country",
+    "channel": "channel",
+    "recipients": "recipient",
+    "recipient_prefix": "recipient",
 }
-"""The filters that the mirror applies, each with its column: app hashes have none.
+"""The filters that the mirror applies, each with its column.
 
 A filter that is missing here is never answered from the mirror.
 """
+LOCAL_FILTERS = frozenset({"country", "channel", "recipients", "recipient_prefix"})
+"""The filters that the API does not document: they are applied here, and never sent."""
+TEXT_FILTERS = {"brand_name": "brand", "app_hash": "app_hash"}
+"""The filters of texts that payloads need not carry, each with its column."""
 SCOPE_FILTER = "subaccount"
 """The filter that chooses the sessions of one subaccount, which the mirror keeps apart."""
+IN_PROGRESS = "in-progress"
+"""The only status that a session leaves."""
 _CLOCK_SKEW = timedelta(minutes=5)
 
 
@@ -38,10 +50,24 @@ def _next_instant(instant: datetime | None) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionFilter:
-    """Sessions by the list endpoint's documented filters; None means that a filter is not set.
+class ColumnCondition:
+    """A column that equals one of some values, or begins with the only one."""
 
-    Times are aware UTC and compare with the session's `created_at`; `recipient` is digits only.
+    column: str
+    values: tuple[str, ...]
+    is_prefix: bool = False
+
+    def admits(self, text: str) -> bool:
+        """Whether a column's text fulfils the condition."""
+        return text.startswith(self.values) if self.is_prefix else text in self.values
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFilter:
+    """Sessions by the list endpoint's documented filters, and by `LOCAL_FILTERS`.
+
+    None, or an empty tuple, means that a filter is not set. Times are aware UTC and compare with
+    the session's `created_at`; recipients are digits only, countries ISO 3166 codes.
     """
 
     app_uuid: str | None = None
@@ -55,11 +81,45 @@ class SessionFilter:
     session_time__lte: datetime | None = None
     brand_name: str | None = None
     app_hash: str | None = None
+    country: tuple[str, ...] = ()
+    channel: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    recipient_prefix: str | None = None
 
-    def set_filters(self) -> dict[str, str | datetime]:
+    def set_filters(self) -> dict[str, str | datetime | tuple[str, ...]]:
         """The values of the filters that are set, by name, in documented order."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value not in (None, ())}
+
+    def local_filters(self) -> tuple[str, ...]:
+        """The names of the filters set that the API does not know."""
+        return tuple(name for name in self.set_filters() if name in LOCAL_FILTERS)
+
+    def for_api(self) -> "SessionFilter":
+        """The same without the filters that the API does not know: it admits more sessions."""
+        return replace(self, country=(), channel=(), recipients=(), recipient_prefix=None)
+
+    def for_fetching(self) -> "SessionFilter":
+        """The filter to fetch all pages by, before `local_conditions` choose among the sessions.
+
+        Sessions leave a list of those in progress while it is paged through.
+        """
+        status = None if self.status == IN_PROGRESS else self.status
+        return replace(self.for_api(), status=status)
+
+    def is_decided_locally(self) -> bool:
+        """Whether pages of the API have sessions that the filter does not admit."""
+        return self != self.for_fetching()
+
+    def api_params(self) -> dict[str, str | datetime]:
+        """The values to send to the API, by name.
+
+        Raises ValueError when a filter is set that the API does not know.
+        """
+        if self.local_filters():
+            raise ValueError(f"the API cannot filter by {', '.join(self.local_filters())}")
+        params = self.set_filters().items()
+        return {name: value for name, value in params if not isinstance(value, tuple)}
 
     def has_time(self) -> bool:
         """Whether any of the five forms of time is set."""
@@ -109,6 +169,11 @@ class SessionFilter:
             session_time__lte=None,
         )
 
+    def without_times(self) -> "SessionFilter":
+        """The same without a bound of the time of creation."""
+        unset: dict[str, Any] = dict.fromkeys(TIME_FILTERS)
+        return replace(self, **unset)
+
     def is_unfiltered(self) -> bool:
         """Whether at most times and a subaccount are set: it admits every session of its window."""
         return self.set_filters().keys() <= TIME_FILTERS | {SCOPE_FILTER}
@@ -117,15 +182,28 @@ class SessionFilter:
         """Whether the mirror has a column for every filter that is set."""
         return self.set_filters().keys() <= STORED_COLUMNS.keys() | TIME_FILTERS | {SCOPE_FILTER}
 
-    def stored_values(self) -> dict[str, str]:
-        """The values that the mirror's columns must have, by column; without times and scope.
+    def local_conditions(self) -> tuple[ColumnCondition, ...]:
+        """The conditions that sessions fetched with `for_fetching` still have to fulfil."""
+        local = {name: getattr(self, name) for name in self.local_filters()}
+        status = self.status if self.status == IN_PROGRESS else None
+        return SessionFilter(status=status, **local).stored_conditions()
+
+    def stored_conditions(self) -> tuple[ColumnCondition, ...]:
+        """The conditions on the mirror's columns; without times and scope.
 
         Raises ValueError for a filter that the mirror cannot apply.
         """
         if not self.answerable_from_mirror():
             raise ValueError("the mirror has no column for a filter that is set")
-        values = {column: getattr(self, name) for name, column in STORED_COLUMNS.items()}
-        return {column: value for column, value in values.items() if value is not None}
+        return tuple(
+            ColumnCondition(
+                STORED_COLUMNS[name],
+                value if isinstance(value, tuple) else (str(value),),
+                is_prefix=name == "recipient_prefix",
+            )
+            for name, value in self.set_filters().items()
+            if name in STORED_COLUMNS
+        )
 
     def validate(self, *, now: datetime) -> None:
         """Raise InvalidArgument for a window that can hold nothing, whatever the data."""

@@ -7,7 +7,7 @@ time (year 1 when there was none), not the time of verification.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
@@ -95,6 +95,13 @@ class Session(BaseModel):
         """What one of this session's attempts cost, None when the payload does not list it."""
         listed = (row.charge for row in self.attempt_charges if row.attempt_uuid == attempt.uuid)
         return next(listed, None) if attempt.uuid else None
+
+    @property
+    def retry_gap(self) -> timedelta | None:
+        """The time between the first and the second attempt, None without two known times."""
+        times = sorted(attempt.time for attempt in self.attempts if attempt.time)
+        is_known = len(times) == len(self.attempts) > 1
+        return times[1] - times[0] if is_known else None
 
     @property
     def ended(self) -> bool:

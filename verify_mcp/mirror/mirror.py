@@ -173,14 +173,14 @@ class Mirror:
         parts = merge([*settled, *(part for part, _ in needed)])
         return parts, min((at for _, at in needed), default=now)
 
-    async def windows_of_known_brand(
+    async def windows_of_known_text(
         self, scope: str, session_filter: SessionFilter, parts: Sequence[Window]
     ) -> tuple[Window, ...]:
         """The parts of covered windows in which the brand of every session is known."""
         if self.store is None:
             return ()
         try:
-            return await self.store.windows_of_known_brand(scope, session_filter, parts)
+            return await self.store.windows_of_known_text(scope, session_filter, parts)
         except DatabaseUnavailable:
             return ()
 

@@ -3,11 +3,15 @@
 from collections import OrderedDict
 from typing import NamedTuple
 
+from cachetools import LRUCache
+
 from verify_mcp.domain import phones
 from verify_mcp.domain.sessions import Session
 from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, SessionNotFound
 from verify_mcp.mirror.store import Store
 
+MAX_SEEN_APPS = 1_000
+"""Apps of this process whose aliases are remembered."""
 MAX_SEEN_SESSIONS = 5_000
 """Sessions of this process that are remembered; the one seen longest ago is forgotten first."""
 
@@ -28,11 +32,14 @@ class RecentSessions:
     def __init__(self, store: Store | None) -> None:
         self._store = store
         self._seen: OrderedDict[str, _SeenSession] = OrderedDict()
+        self._apps: LRUCache[str, str] = LRUCache(MAX_SEEN_APPS)
 
     def remember(self, session: Session) -> None:
         """Add a session that the API returned."""
         self._seen[session.uuid] = _SeenSession(session.recipient, session.api_country)
         self._seen.move_to_end(session.uuid)
+        if session.app_uuid:
+            self._apps[session.app_uuid] = session.alias or self._apps.get(session.app_uuid, "")
         if len(self._seen) > MAX_SEEN_SESSIONS:
             self._seen.popitem(last=False)
 
@@ -60,6 +67,26 @@ class RecentSessions:
                 "Give the full UUID."
             )
         return found[0]
+
+    async def read_apps(self) -> dict[str, str]:
+        """The alias of each app seen or stored, "" where none is known."""
+        seen = {app: alias for app, alias in self._apps.items() if alias}
+        if self._store is None:
+            return {**self._apps}
+        try:
+            return {**self._apps, **await self._store.read_apps(), **seen}
+        except DatabaseUnavailable:
+            return {**self._apps}
+
+    async def expand_app(self, start: str) -> str:
+        """The only app whose UUID has this beginning. Raises InvalidArgument."""
+        found = sorted(app for app in await self.read_apps() if app.startswith(start))
+        if len(found) == 1:
+            return found[0]
+        problem = "begins so in none that was" if not found else f"fits {len(found)} that were"
+        raise InvalidArgument(
+            f"app_uuid: {start} {problem} seen here. Give the whole UUID; a summary by app has it."
+        )
 
     def countries_starting_with(self, prefix: str) -> list[str]:
         """Countries of the sessions of this process, ISO 3166, that have this beginning."""

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 from verify_mcp.domain import phones
+from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.tallies import UNKNOWN
+from verify_mcp.domain.groups import UNKNOWN
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.mirror import masking
 from verify_mcp.mirror.lookups import MAX_LOOKUPS, RecipientLookups, current_caller
@@ -33,25 +34,32 @@ class Recipients:
         return masking.pseudonym(number, self.mask_key)
 
     async def resolve(self, session_filter: SessionFilter) -> SessionFilter:
-        """The filter with the number behind its pseudonym.
+        """The filter with the numbers behind pseudonyms, and the app whose UUID begins so.
 
-        Raises InvalidArgument for a pseudonym of no session seen here, and, with masking, for more
-        than `MAX_LOOKUPS` recipients of one caller in an hour.
+        Raises InvalidArgument for a pseudonym or app of no session seen here, and, with masking,
+        for more than `MAX_LOOKUPS` recipients of one caller in an hour.
         """
-        if session_filter.recipient is None:
-            return session_filter
-        self._count_lookup(session_filter.recipient)
-        digits = masking.parse_pseudonym(session_filter.recipient)
+        app, recipient = session_filter.app_uuid, session_filter.recipient
+        return replace(
+            session_filter,
+            app_uuid=app if app is None or is_uuid(app) else await self.recent.expand_app(app),
+            recipient=None if recipient is None else await self._resolve_one(recipient),
+            recipients=tuple([await self._resolve_one(each) for each in session_filter.recipients]),
+        )
+
+    async def _resolve_one(self, recipient: str) -> str:
+        self._count_lookup(recipient)
+        digits = masking.parse_pseudonym(recipient)
         if digits is None:
-            return session_filter
+            return recipient
         numbers = sorted(await self.recent.recipients_like(*digits))
-        found = masking.match_pseudonym(session_filter.recipient, numbers, self.mask_key or b"")
+        found = masking.match_pseudonym(recipient, numbers, self.mask_key or b"")
         if len(found) != 1:
             raise InvalidArgument(
                 "recipient is a pseudonym that this server has not shown. Give the whole number, "
                 "or list sessions first."
             )
-        return replace(session_filter, recipient=found[0])
+        return found[0]
 
     def _count_lookup(self, recipient: str) -> None:
         if self.mask_key is None:

@@ -3,12 +3,11 @@
 Instants are stored as whole microseconds since 1970, days as whole days since 1970.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from verify_mcp.database.base import Value
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import ColumnCondition, SessionFilter
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
 
@@ -37,20 +36,35 @@ class AccountScope:
 
     def where(self, session_filter: SessionFilter, window: Window) -> tuple[str, dict[str, Value]]:
         """The condition on sessions of a window that a filter admits, and its values."""
-        stored = session_filter.stored_values()
-        condition = (
+        condition, values = conditions(session_filter)
+        return (
             "account = :account AND scope = :scope AND created >= :starts AND created < :ends"
+            + condition,
+            {**self.params(window), **values},
         )
-        return condition + _equals(stored), {**self.params(window), **stored}
-
-    def where_day(self, session_filter: SessionFilter, day: int) -> tuple[str, dict[str, Value]]:
-        """The condition on the totals of a day that a filter admits, and its values."""
-        stored = session_filter.stored_values()
-        return OF_DAY + _equals(stored), {**self.day_params(day), **stored}
 
 
-def _equals(columns: Iterable[str]) -> str:
-    return "".join(f" AND {column} = :{column}" for column in columns)
+def conditions(session_filter: SessionFilter) -> tuple[str, dict[str, Value]]:
+    """What a filter says of columns, as the end of a condition, and its values.
+
+    Raises ValueError for a filter that has no column.
+    """
+    values: dict[str, Value] = {}
+    texts = []
+    for number, condition in enumerate(session_filter.stored_conditions()):
+        names = [f"{condition.column}_{number}_{place}" for place in range(len(condition.values))]
+        values |= dict(zip(names, condition.values, strict=True))
+        texts.append(_condition_text(condition, names))
+    return "".join(f" AND {text}" for text in texts), values
+
+
+def _condition_text(condition: ColumnCondition, names: list[str]) -> str:
+    column = condition.column
+    if condition.is_prefix:
+        return f"substr({column}, 1, {len(condition.values[0])}) = :{names[0]}"
+    if len(names) == 1:
+        return f"{column} = :{names[0]}"
+    return f"{column} IN ({', '.join(f':{name}' for name in names)})"
 
 
 def micros(moment: datetime) -> int:

@@ -11,20 +11,27 @@ from datetime import datetime
 from functools import lru_cache
 
 from verify_mcp.database.base import Connection, Value
-from verify_mcp.domain import tallies
+from verify_mcp.domain import groups, phones, tallies
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.groups import UNKNOWN
 from verify_mcp.domain.sessions import Session
+from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.scope import AccountScope, micros
 
-MAX_COST = 10**15
-"""Billionths of the dearest session stored: a million, so that sums of thousands stay integers."""
 MAX_PARSED_BODIES = 2048
 """Bodies whose parsed sessions are remembered, because a later call may read them again."""
 _KEY = ("account", "scope", "created", "session")
+DERIVED_COLUMNS = (
+    "network", "number_type", "app_hash", "first_channel", "path", "reached", "gap", "charge_1",
+    "charge_2", "charge_3", "charge_4", "more_charges", "uncharged", "derived",
+)  # fmt: skip
+"""The columns that rows written by an earlier version do not have yet."""
+CHARGE_COLUMNS = 4
+"""Attempt statuses of a session whose charge has a column; those of further ones are one text."""
 _COLUMNS = (
     "app", "status", "recipient", "country", "channel", "brand", "outcomes", "attempts", "cost",
-    "rescued", "final", "fetched",
+    "rescued", "final", "fetched", *DERIVED_COLUMNS,
 )  # fmt: skip
 _UPSERT = (
     f"INSERT INTO verify_sessions ({', '.join(_KEY + _COLUMNS)}) "  # noqa: S608 - fixed names
@@ -57,16 +64,17 @@ class SessionRow:
         session, tally = self.session, tallies.tally(self.session)
         return {
             **self._key_params(account_scope),
-            "app": session.app_uuid or tallies.UNKNOWN,
+            "app": session.app_uuid or UNKNOWN,
             "status": session.status,
             "recipient": session.recipient,
-            "country": session.country or tallies.UNKNOWN,
-            "channel": session.channel or tallies.UNKNOWN,
-            "brand": session.brand_name or tallies.UNKNOWN,
-            "outcomes": tallies.attempts_text(session),
+            "country": session.country or UNKNOWN,
+            "channel": session.channel or UNKNOWN,
+            "brand": session.brand_name or UNKNOWN,
+            "outcomes": groups.attempts_text(session),
             "attempts": tally.attempts,
             "cost": None if tally.uncosted else tally.cost,
             "rescued": int(tally.rescued),
+            **derived_params(session),
         }
 
     def body_params(self, account_scope: AccountScope) -> dict[str, Value]:
@@ -85,6 +93,25 @@ class SessionRow:
         }
 
 
+def derived_params(session: Session) -> dict[str, Value]:
+    """The values of `DERIVED_COLUMNS`."""
+    charges = tallies.status_charges(session)
+    listed = [*(charges or ()), *[0] * CHARGE_COLUMNS]
+    return {
+        "network": groups.network_of(session),
+        "number_type": phones.type_of(session.recipient) or UNKNOWN,
+        "app_hash": session.app_hash or UNKNOWN,
+        "first_channel": groups.first_channel_of(session),
+        "path": groups.path_of(session),
+        "reached": int(tallies.tally(session).reached),
+        "gap": None if session.retry_gap is None else session.retry_gap // MICROSECOND,
+        **{f"charge_{place + 1}": listed[place] for place in range(CHARGE_COLUMNS)},
+        "more_charges": ";".join(map(str, (charges or ())[CHARGE_COLUMNS:])),
+        "uncharged": int(charges is None),
+        "derived": 1,
+    }
+
+
 def is_storable(session: Session) -> bool:
     """Whether a session's recipient is known and its cost fits the database to the last digit.
 
@@ -95,7 +122,7 @@ def is_storable(session: Session) -> bool:
     if session.cost is None:
         return True
     scaled = tallies.to_nanos(session.cost)
-    return scaled is not None and scaled <= MAX_COST
+    return scaled is not None and scaled <= tallies.MAX_COST
 
 
 def upsert(
@@ -175,6 +202,11 @@ def count_where(
 @lru_cache(maxsize=MAX_PARSED_BODIES)
 def parse_body(body: bytes) -> Session:
     """The session in a compressed body."""
+    return decode_body(body)
+
+
+def decode_body(body: bytes) -> Session:
+    """The same without remembering it."""
     return Session.model_validate_json(zlib.decompress(body))
 
 

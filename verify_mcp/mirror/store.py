@@ -5,35 +5,35 @@ change any more. A window is claimed only if each of its sessions is stored and 
 transaction that stores the last of them.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from verify_mcp.database.base import Connection
 from verify_mcp.database.resilient import ResilientDatabase
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import TEXT_FILTERS, SessionFilter
 from verify_mcp.domain.sessions import Session
-from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, overlap
-from verify_mcp.mirror import coverage, daily_totals, delivery_rows, session_rows
+from verify_mcp.mirror import apps, coverage, daily_totals, delivery_rows, rebuild, session_rows
 from verify_mcp.mirror.daily_totals import day_number
+from verify_mcp.mirror.figure_store import FigureStore
 from verify_mcp.mirror.scope import DAY, END_OF_TIME, EPOCH, AccountScope, micros
 from verify_mcp.mirror.session_rows import SessionRow, is_storable
-from verify_mcp.mirror.stored_pages import StoredPage, read_page
+from verify_mcp.mirror.stored_pages import StoredPage, read_newest, read_page
+from verify_mcp.mirror.unknown_texts import windows_of_unknown_text
 
 RECENT_FETCHES = timedelta(minutes=90)
 """How long the fetch of a window is remembered that may still change."""
 
 
-class Store:
+class Store(FigureStore):
     """One account's sessions; `scope` is a subaccount's id, or "" for the account itself.
 
     Methods raise DatabaseUnavailable.
     """
 
     def __init__(self, database: ResilientDatabase, account: str, *, settle: timedelta) -> None:
-        self.database = database
-        self.account = account
+        super().__init__(database, account)
         self._settle = settle
 
     async def save(
@@ -48,19 +48,21 @@ class Store:
 
         `walked` is the instant at which the rest of the window, too, was complete.
         """
-        account_scope = self._account_scope(scope)
+        account_scope = self.account_scope(scope)
         stored = [session for session in sessions if is_storable(session)]
         rows = [self._row(session, fetched) for session in stored]
         params = [row.params(account_scope) for row in rows]
         bodies = [row.body_params(account_scope) for row in rows]
+        named = apps.app_params(self.account, stored)
         claims = self._settled_part(sessions, window, fetched)
         fetches = _without_unstorable(sessions, window) if walked else ()
 
         def work(connection: Connection) -> None:
-            self._lock(connection)
+            self.lock(connection)
             if session_rows.upsert(connection, params, bodies):
                 days = {day_number(session.created) for session in stored}
                 daily_totals.delete(connection, account_scope, days)
+                apps.upsert_apps(connection, named)
             if claims:
                 coverage.add_covered(connection, account_scope, claims)
             _update_daily_totals(connection, account_scope, stored, claims)
@@ -73,26 +75,27 @@ class Store:
     async def cached_windows(self, scope: str, window: Window) -> tuple[Window, ...]:
         """The parts of a window in which every session is stored and final."""
         covered = await self.database.read_batched(
-            lambda connection: coverage.read_covered(connection, self._account_scope(scope), window)
+            lambda connection: coverage.read_covered(connection, self.account_scope(scope), window)
         )
         return tuple(shared for part in covered if (shared := overlap(part, window)))
 
-    async def windows_of_known_brand(
+    async def windows_of_known_text(
         self, scope: str, session_filter: SessionFilter, windows: Sequence[Window]
     ) -> tuple[Window, ...]:
-        """What of some windows is enough to answer a filter: each session's brand is known there.
+        """What of some windows is enough for a filter: each brand and app hash is known there.
 
         All from the oldest unknown one on is left out: one gap costs the fewest requests.
         """
-        if session_filter.brand_name is None:
+        if TEXT_FILTERS.keys().isdisjoint(session_filter.set_filters()) or not windows:
             return tuple(windows)
+        await self.rebuild(scope, windows)
 
         def work(connection: Connection) -> tuple[Window, ...]:
-            account_scope = self._account_scope(scope)
+            account_scope = self.account_scope(scope)
             unknown = [
                 part
                 for window in windows
-                for part in daily_totals.windows_of_unknown_brand(
+                for part in windows_of_unknown_text(
                     connection, account_scope, session_filter, window
                 )
             ]
@@ -113,7 +116,7 @@ class Store:
         """The windows that overlap a window and were fetched as a whole since then, and when."""
         return await self.database.read(
             lambda connection: coverage.read_fetches(
-                connection, self._account_scope(scope), window, since
+                connection, self.account_scope(scope), window, since
             )
         )
 
@@ -121,14 +124,12 @@ class Store:
         self, session_filter: SessionFilter, scope: str, window: Window, *, limit: int, offset: int
     ) -> StoredPage | None:
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
-        account_scope = self._account_scope(scope)
+        account_scope = self.account_scope(scope)
 
         def work(connection: Connection) -> tuple[list[bytes], int] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
-            if daily_totals.windows_of_unknown_brand(
-                connection, account_scope, session_filter, window
-            ):
+            if windows_of_unknown_text(connection, account_scope, session_filter, window):
                 return None
             return read_page(
                 connection, account_scope, session_filter, window, limit=limit, offset=offset
@@ -143,6 +144,25 @@ class Store:
             return None
         bodies, count = found
         return StoredPage([session_rows.parse_body(body) for body in bodies], count)
+
+    async def list_newest(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Sequence[Window],
+        *,
+        since: datetime,
+        limit: int,
+    ) -> list[Session]:
+        """The newest sessions of some windows, oldest window first, since an instant."""
+        account_scope = self.account_scope(scope)
+        parts = [Window(max(part.start, since), part.end) for part in windows if part.end > since]
+        bodies = await self.database.read(
+            lambda connection: read_newest(
+                connection, account_scope, session_filter, parts, limit=limit
+            )
+        )
+        return [session_rows.parse_body(body) for body in bodies]
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""
@@ -165,22 +185,10 @@ class Store:
             lambda connection: session_rows.recipients_like(connection, self.account, start, end)
         )
 
-    async def tally(
-        self,
-        session_filter: SessionFilter,
-        scope: str,
-        windows: Iterable[Window],
-        by: tuple[str, ...],
-        zone: tzinfo = UTC,
-    ) -> Tallies:
-        """The tallies of the sessions stored in some windows, added up by the database.
-
-        Raises ValueError for a filter that has no column.
-        """
-        return await self.database.read(
-            lambda connection: daily_totals.tally(
-                connection, self._account_scope(scope), session_filter, windows, by, zone
-            )
+    async def read_apps(self) -> dict[str, str]:
+        """The alias of each app of the account, "" where none is known."""
+        return await self.database.read_batched(
+            lambda connection: apps.read_apps(connection, self.account)
         )
 
     async def stats(self, scope: str) -> tuple[int, tuple[Window, ...]]:
@@ -188,7 +196,7 @@ class Store:
 
         def work(connection: Connection) -> tuple[int, tuple[Window, ...]]:
             covered = coverage.read_covered(
-                connection, self._account_scope(scope), Window(EPOCH, END_OF_TIME)
+                connection, self.account_scope(scope), Window(EPOCH, END_OF_TIME)
             )
             return session_rows.count(connection, self.account), tuple(covered)
 
@@ -219,9 +227,10 @@ class Store:
         edge = micros(before or END_OF_TIME)
 
         def work(connection: Connection) -> int:
-            self._lock(connection)
+            self.lock(connection)
             coverage.delete_before(connection, self.account, edge)
             daily_totals.delete_before(connection, self.account, edge)
+            apps.delete_before(connection, self.account, edge)
             delivery_rows.delete_before(connection, self.account, edge)
             return session_rows.delete_before(connection, self.account, edge)
 
@@ -248,13 +257,6 @@ class Store:
     def _row(self, session: Session, fetched: datetime) -> SessionRow:
         return SessionRow(session, self._is_final(session, fetched), fetched)
 
-    def _lock(self, connection: Connection) -> None:
-        """Lock this account's rows, coverage and daily totals until the transaction ends."""
-        connection.lock(f"verify_coverage {self.account}")
-
-    def _account_scope(self, scope: str) -> AccountScope:
-        return AccountScope(self.account, scope)
-
 
 def _instant_of(session: Session) -> Window:
     """The window of the one instant at which a session was created."""
@@ -278,7 +280,4 @@ def _update_daily_totals(
     moments += [edge for claim in claims for edge in (claim.start, claim.end)]
     if not moments:
         return
-    hull = Window(min(moments) - DAY, max(moments) + DAY)
-    days = {day_number(moment) for moment in moments}
-    covered = coverage.read_covered(connection, account_scope, hull)
-    daily_totals.add_complete_days(connection, account_scope, sorted(days), covered)
+    rebuild.add_totals(connection, account_scope, {day_number(moment) for moment in moments})

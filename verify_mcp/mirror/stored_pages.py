@@ -1,6 +1,6 @@
 """The stored sessions of a window: a page with the number of all sessions there, or all of them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +10,9 @@ from verify_mcp.domain import tallies
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror import daily_totals, session_rows
+from verify_mcp.mirror import session_rows, tally_queries
 from verify_mcp.mirror.scope import AccountScope
+from verify_mcp.mirror.tally_queries import StoredQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,25 @@ def read_page(
     return bodies, _count(connection, account_scope, session_filter, window)
 
 
+def read_newest(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    windows: Sequence[Window],
+    *,
+    limit: int,
+) -> list[bytes]:
+    """The bodies of the newest sessions of some windows, the oldest window first."""
+    bodies: list[bytes] = []
+    for window in reversed(windows):
+        bodies += session_rows.read_page(
+            connection, account_scope, session_filter, window, limit=limit - len(bodies), offset=0
+        )
+        if len(bodies) >= limit:
+            break
+    return bodies
+
+
 def _count(
     connection: Connection,
     account_scope: AccountScope,
@@ -51,7 +71,7 @@ def _count(
 ) -> int:
     if session_filter.recipient is not None:  # few rows, found by their index
         return session_rows.count_where(connection, account_scope, session_filter, window)
-    found = daily_totals.tally(connection, account_scope, session_filter, [window], ())
+    found = tally_queries.tally(connection, StoredQuery(account_scope, session_filter), [window])
     return tallies.total(found.values()).sessions
 
 

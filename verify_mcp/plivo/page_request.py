@@ -20,10 +20,13 @@ class PageRequest:
     cursor: str | None = None
 
     def query_params(self) -> dict[str, str]:
-        """The list endpoint's query parameters: documented names and time form."""
+        """The list endpoint's query parameters: documented names and time form.
+
+        Raises ValueError for a filter that the API does not know.
+        """
         params = {
             name: format_api_time(value) if isinstance(value, datetime) else value
-            for name, value in self.session_filter.set_filters().items()
+            for name, value in self.session_filter.api_params().items()
         }
         if self.session_filter.recipient:
             params["recipient"] = f"+{self.session_filter.recipient}"

@@ -102,7 +102,7 @@ class Comparer:
         parts, _ = await mirror.cached_windows(
             filter_.subaccount or "", query.window, MAX_STALENESS
         )
-        parts = await mirror.windows_of_known_brand(filter_.subaccount or "", filter_, parts)
+        parts = await mirror.windows_of_known_text(filter_.subaccount or "", filter_, parts)
         return covers(query.window, parts)
 
     async def _summarize(self, query: SummaryQuery) -> SummaryResult:

@@ -8,9 +8,9 @@ import anyio
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.tallies import GroupKey
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
@@ -88,7 +88,11 @@ class CountJob:
 
     async def count_statuses(self) -> None:
         """Count each status, all once more if they do not add up."""
-        if self.session_filter.status is not None or ANY_STATUS not in self.result.counts:
+        if ANY_STATUS not in self.result.counts:
+            return
+        if self.session_filter.status is not None:
+            self.result.counts |= dict.fromkeys(COUNT_ORDER, 0)
+            self.result.counts[self.session_filter.status] = self.result.counts[ANY_STATUS]
             return
         for status in COUNT_ORDER:
             self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from verify_mcp.domain.api_limits import PAGE_SIZE, STATUSES
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Session
-from verify_mcp.domain.tallies import GroupKey, Tally
+from verify_mcp.domain.tallies import Tally
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import ApiError
 from verify_mcp.summaries.estimate import Estimate

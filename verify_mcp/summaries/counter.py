@@ -188,14 +188,14 @@ class SessionCounter:
             sessions = [session for session in sessions if session.created in covered]
         tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
         as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
-        is_stored = query.session_filter.answerable_from_mirror()
+        is_stored = query.session_filter.is_unfiltered()
         return SummaryResult(
             "fetched",
             covered,
             tallies_module.merge(outside, tallies),
             as_of,
-            parts=tuple(around) if is_stored else (),
-            sessions=tuple(sessions) if is_stored else (*sessions, *scope.sessions),
+            parts=tuple(around) if is_stored else scope.cached_parts,
+            sessions=tuple(sessions) if is_stored else (*scope.sessions, *sessions),
         )
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
@@ -203,9 +203,14 @@ class SessionCounter:
         query = self._query
         if around and self._mirror.store is None:
             return None
-        if not query.session_filter.answerable_from_mirror():
-            return tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
-        return await self._reader.tally(around, query.group_by)
+        if query.session_filter.is_unfiltered():
+            return await self._reader.tally(around, query.group_by)
+        # What was fetched by a filter covers nothing.
+        cached = await self._reader.tally(scope.cached_parts, query.group_by)
+        if cached is None:
+            return None
+        fetched = tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        return tallies_module.merge(cached, fetched)
 
     async def _save(self, job: CountJob, sessions: list[Session]) -> None:
         """Claim the window counted: each page was saved as it came, together they are all."""

@@ -6,6 +6,7 @@ from math import inf
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import REACH
+from verify_mcp.domain.matching import admit_locally
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import MAX_STALENESS
@@ -38,7 +39,7 @@ class Fetcher:
 
     def new_backfill(self, window: Window) -> Backfill:
         """The backfill of one window, not begun yet."""
-        return Backfill(self._mirror, self._query.session_filter, window)
+        return Backfill(self._mirror, self._query.session_filter.for_fetching(), window)
 
     async def take_first_steps(self, windows: Sequence[Window]) -> tuple[Backfill, ...]:
         """A backfill for each window: those for which a page each is enough are done.
@@ -70,7 +71,9 @@ class Fetcher:
             if backfill.progress.is_stopped:
                 break
         progress = [backfill.progress for backfill in backfills]
-        sessions = [session for part in progress for session in part.sessions]
+        sessions = admit_locally(
+            self._query.session_filter, [session for part in progress for session in part.sessions]
+        )
         fetched = tallies_module.tally_by(sessions, self._query.group_by, self._query.zone)
         complete = [window for part in progress for window in part.complete_windows]
         window, left = self._trim(cached.window, gaps(cached.window, [*cached.parts, *complete]))
@@ -99,7 +102,8 @@ class Fetcher:
         backfill = self.new_backfill(Window(result.window.end, end))
         await self._finish(backfill)
         progress = backfill.progress
-        newest = tallies_module.tally_by(progress.sessions, query.group_by, query.zone)
+        sessions = admit_locally(query.session_filter, progress.sessions)
+        newest = tallies_module.tally_by(sessions, query.group_by, query.zone)
         return replace(
             result,
             window=Window(result.window.start, end),
@@ -110,7 +114,7 @@ class Fetcher:
             else "",
             eta_s=await self._budget.estimate_eta() if progress.missing else None,
             skipped=progress.skipped,
-            sessions=(*result.sessions, *progress.sessions),
+            sessions=(*result.sessions, *sessions),
         )
 
     async def fetch_edge(self, window: Window, max_requests: int) -> Backfill:
@@ -181,4 +185,5 @@ class Fetcher:
             return "VERIFY_MCP_MIRROR is off"
         if self._database.problem:
             return "the database cannot be used"
-        return "" if self._query.session_filter.is_unfiltered() else "the question has filters"
+        is_unfiltered = self._query.session_filter.for_fetching().is_unfiltered()
+        return "" if is_unfiltered else "the question has filters"

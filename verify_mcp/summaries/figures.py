@@ -9,8 +9,9 @@ from functools import cached_property
 from math import ceil
 
 from verify_mcp.domain import tallies
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Page, Session
-from verify_mcp.domain.tallies import GroupKey, Tally
+from verify_mcp.domain.tallies import Tally
 from verify_mcp.summaries.estimate import Estimate, Number
 from verify_mcp.summaries.sampling import StratifiedSample
 

@@ -9,7 +9,7 @@ from math import ceil, log2
 from verify_mcp.domain import tallies
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.tallies import UNKNOWN, GroupKey
+from verify_mcp.domain.groups import UNKNOWN, GroupKey
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 from verify_mcp.summaries.estimate import Estimate
@@ -56,8 +56,9 @@ class GroupCounter:
 
     def expected_requests(self) -> int:
         """About how many requests the counts that were begun still take."""
+        usual = self.job.result.counts.get(ANY_STATUS, 0) / max(1, len(self._jobs))
         unfinished = [job.result for job in self._jobs.values() if job.result.is_unfinished]
-        return ceil(sum(expected_requests(group.at_least) for group in unfinished))
+        return ceil(sum(expected_requests(max(usual, group.at_least)) for group in unfinished))
 
     def publish(self, result: CountResult) -> None:
         """Replace what is estimated of the groups by what is counted."""

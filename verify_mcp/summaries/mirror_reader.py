@@ -1,10 +1,11 @@
 """What the mirror holds of a summary's window, added up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.ranking import RankedGroups
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.errors import DatabaseUnavailable
@@ -15,6 +16,8 @@ from verify_mcp.summaries.query import SummaryQuery
 from verify_mcp.summaries.span_counter import SpanScope
 from verify_mcp.summaries.time_spans import local_spans, time_unit
 
+MANY_GROUPS = {"recipient", "prefix"}
+"""Groups of which there may be as many as sessions."""
 MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 
@@ -28,6 +31,10 @@ class CachedFigures:
     tallies: Tallies
     as_of: datetime
     now: datetime
+    other_groups: int = 0
+    """How many groups were not read one by one, because the window is cached as a whole."""
+    rest: Tally = field(default_factory=Tally)
+    """The tally of those groups."""
 
     @property
     def missing(self) -> tuple[Window, ...]:
@@ -50,14 +57,38 @@ class MirrorReader:
         if not query.session_filter.answerable_from_mirror():
             return nothing
         parts, at = await self._mirror.cached_windows(self._scope, window, max_staleness)
-        parts = await self._mirror.windows_of_known_brand(self._scope, query.session_filter, parts)
-        tallies = await self.tally(parts, query.group_by)
-        if tallies is None:
-            return nothing
+        parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
         if parts and not query.is_end_pinned and window.end - parts[-1].end <= MAX_STALENESS:
             window = replace(window, end=parts[-1].end)
+        ranking = query.ranking if parts and not gaps(window, parts) else None
+        is_ranked = ranking is not None and MANY_GROUPS & set(query.group_by)
+        groups = await (self._rank(parts) if is_ranked else self._read_groups(parts))
+        if groups is None:
+            return nothing
         as_of = min(at, now if query.is_end_pinned else window.end)
-        return CachedFigures(window, parts, tallies, as_of, now)
+        return CachedFigures(window, parts, groups.tallies, as_of, now, groups.others, groups.rest)
+
+    async def _read_groups(self, parts: Sequence[Window]) -> RankedGroups | None:
+        tallies = await self.tally(parts, self._query.group_by)
+        return None if tallies is None else RankedGroups(tallies)
+
+    async def _rank(self, parts: Sequence[Window]) -> RankedGroups | None:
+        """The groups that are shown: only these are read where there may be millions."""
+        store, query = self._mirror.store, self._query
+        if store is None or query.ranking is None:
+            return RankedGroups()
+        try:
+            ranked = await store.rank_groups(
+                query.session_filter,
+                self._scope,
+                parts,
+                query.group_by,
+                query.zone,
+                query.ranking,
+            )
+        except DatabaseUnavailable:
+            return None
+        return ranked if await self.is_cached(parts) else None
 
     async def covers(self, window: Window) -> bool:
         """Whether the mirror answers the query in all of a window."""
@@ -67,7 +98,7 @@ class MirrorReader:
         parts, _ = await self._mirror.cached_windows(
             self._scope, window, MAX_STALENESS_WHILE_INCOMPLETE
         )
-        known = await self._mirror.windows_of_known_brand(self._scope, session_filter, parts)
+        known = await self._mirror.windows_of_known_text(self._scope, session_filter, parts)
         return not gaps(window, known)
 
     async def read_older(self) -> CachedFigures | None:
@@ -100,11 +131,16 @@ class MirrorReader:
             )
         except DatabaseUnavailable:
             return None
-        # A purge may have removed sessions between the two reads.
+        return tallies if await self.is_cached(parts) else None
+
+    async def is_cached(self, parts: Sequence[Window]) -> bool:
+        """Whether parts are still cached: a purge may have removed sessions between two reads."""
+        if not parts:
+            return True
         still, _ = await self._mirror.cached_windows(
-            self._scope, query.window, MAX_STALENESS_WHILE_INCOMPLETE
+            self._scope, self._query.window, MAX_STALENESS_WHILE_INCOMPLETE
         )
-        return None if any(gaps(part, still) for part in parts) else tallies
+        return not any(gaps(part, still) for part in parts)
 
     async def groups_inside(self, window: Window) -> Tallies:
         """The groups of the final sessions cached inside the window counted."""
@@ -125,7 +161,7 @@ class MirrorReader:
         if not query.session_filter.answerable_from_mirror():
             return nothing
         parts, _ = await self._mirror.cached_windows(self._scope, window, timedelta(0))
-        parts = await self._mirror.windows_of_known_brand(self._scope, query.session_filter, parts)
+        parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
         covered = {span.label: span.window for span in spans if covers(span.window, parts)}
         tallies = await self.tally(list(covered.values()), (unit,))
         if tallies is None:

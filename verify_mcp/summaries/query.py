@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.ranking import Ranking
 from verify_mcp.domain.reach import explain_reach
 from verify_mcp.domain.sessions import Session
-from verify_mcp.domain.tallies import Tallies
+from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window
 from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import CountResult
@@ -46,6 +47,8 @@ class SummaryQuery:
     """Whether a count leaves out what takes a sample: money and groups."""
     count_name: str = ""
     """Tells counts of the same filter apart, each of which later calls continue."""
+    ranking: Ranking | None = None
+    """Which groups are shown, so that the database need not return millions; None for all."""
 
     @property
     def is_generous(self) -> bool:
@@ -73,6 +76,10 @@ class SummaryResult:
     """The windows of it that were read from the mirror."""
     sessions: tuple[Session, ...] = ()
     """The sessions of it that were fetched."""
+    other_groups: int = 0
+    """How many groups of the mirror were not read one by one."""
+    rest: Tally = field(default_factory=Tally)
+    """The tally of those groups."""
     count: CountResult | None = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
     groups_around: Tallies | None = None

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Page
-from verify_mcp.domain.tallies import GroupKey, Tally
+from verify_mcp.domain.tallies import Tally
 from verify_mcp.domain.windows import Window
 from verify_mcp.summaries.boundary_ranks import BoundaryRanks, Pace
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult

@@ -272,7 +272,13 @@ def _start_from(
     missing = cached.missing
     if not missing:
         result = SummaryResult(
-            "held", cached.window, cached.tallies, cached.as_of, parts=cached.parts
+            "held",
+            cached.window,
+            cached.tallies,
+            cached.as_of,
+            parts=cached.parts,
+            other_groups=cached.other_groups,
+            rest=cached.rest,
         )
         return _finish(query, result, is_older=is_older)
     if len(missing) > 1 and query.session_filter.recipient:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from verify_mcp.domain.tallies import time_group
+from verify_mcp.domain.groups import time_group
 from verify_mcp.domain.windows import Window
 
 MAX_SPANS = 100

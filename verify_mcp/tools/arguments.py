@@ -50,7 +50,8 @@ class Argument:
 
     def schema(self) -> dict[str, object]:
         """The argument's JSON Schema."""
-        return {"type": self.type, **self.extra_schema, "description": self.description}
+        description = {"description": self.description} if self.description else {}
+        return {"type": self.type, **self.extra_schema, **description}
 
 
 def input_schema(arguments: Sequence[Argument]) -> dict[str, Any]:
@@ -114,9 +115,12 @@ _ALIASES = {
     **dict.fromkeys(("brand",), "brand_name"),
     **dict.fromkeys(("page_size", "count", "max"), "limit"),
     **dict.fromkeys(("state",), "status"),
+    **dict.fromkeys(("country_code", "region"), "country"),
+    **dict.fromkeys(("sort", "sort_by"), "order_by"),
+    **dict.fromkeys(("columns", "fields"), "show"),
 }
 _NOT_FILTERABLE = dict.fromkeys(
-    ("country", "channel", "network", "cost"), " The API cannot filter by it; the rows show it."
+    ("network", "cost", "prefix"), " It is no filter: group a summary by it, or see the rows."
 )
 
 
@@ -217,21 +221,36 @@ def parse_boolean(value: object, _context: ParseContext) -> bool:
     return found
 
 
-def parse_choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
-    """A parser of a list of at most `most` words, without repetitions."""
-    choose = parse_choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
+def parse_list(
+    parse_item: Callable[[object, ParseContext], str], most: int
+) -> Callable[[object, ParseContext], tuple[str, ...]]:
+    """A parser of at most `most` values, in a list or with commas, without repetitions."""
 
-    def chosen(value: object, context: ParseContext) -> tuple[str, ...]:
+    def parse_items(value: object, context: ParseContext) -> tuple[str, ...]:
         if isinstance(value, str):
-            value = re.split(r"[\s,]+", value.strip(" []\"'").replace('"', "").replace("'", ""))
-        if not isinstance(value, list):
-            raise InvalidArgument(f"is not a list. Give at most {most} of {', '.join(choices)}.")
-        words = tuple(dict.fromkeys(choose(word, context) for word in value if not is_absent(word)))
-        if len(words) > most:
-            raise InvalidArgument(f"names {len(words)} groups; at most {most} go together.")
-        return words
+            value = re.split(r"\s*,\s*", value.strip(" []\"'").replace('"', "").replace("'", ""))
+        items = value if isinstance(value, list) else [value]
+        found = dict.fromkeys(parse_item(item, context) for item in items if not is_absent(item))
+        if len(found) > most:
+            raise InvalidArgument(f"has {len(found)} values; at most {most} go together.")
+        return tuple(found)
 
-    return chosen
+    return parse_items
+
+
+def parse_choices(*choices: str, most: int) -> Callable[[object, ParseContext], tuple[str, ...]]:
+    """A parser of at most `most` words, in a list or with commas or spaces between them."""
+    choose = parse_choice(*choices, **dict.fromkeys(("app_uuid", "application"), "app"))
+    parse_words = parse_list(choose, most)
+
+    def parse_all(value: object, context: ParseContext) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = re.sub(r"[\s,]+", ",", value.strip())
+        elif not isinstance(value, list):
+            raise InvalidArgument(f"is not a list. Give at most {most} of {', '.join(choices)}.")
+        return parse_words(value, context)
+
+    return parse_all
 
 
 def parse_time_zone(value: object, context: ParseContext) -> ZoneInfo:
@@ -246,30 +265,13 @@ def parse_time_zone(value: object, context: ParseContext) -> ZoneInfo:
 
 
 TIME_ARGUMENTS = (
-    Argument("session_time", "Created exactly then.", parse_instant),
-    Argument("session_time__gt", "Created after.", parse_instant),
+    Argument("session_time", "Exactly then.", parse_instant),
+    Argument("session_time__gt", "After then.", parse_instant),
     Argument(
         "session_time__gte",
-        "Created at or after: 24h or 7d (so long ago), 2026-11-01, 2026-11-01 09:30 (UTC) "
-        "or ISO 8601 with an offset.",
+        "At or after: 24h, 7d, 2026-11-01 or 2026-11-01 09:30 (UTC).",
         parse_instant,
     ),
-    Argument("session_time__lt", "Created before; same forms.", parse_instant),
-    Argument("session_time__lte", "Created at or before; same forms.", parse_instant),
+    Argument("session_time__lt", "Before then.", parse_instant),
+    Argument("session_time__lte", "At or before.", parse_instant),
 )
-
-
-def recipient_as_written(arguments: Mapping[str, object] | None) -> str:
-    """The recipient as the caller wrote it, "" when there is none."""
-    return str((arguments or {}).get("recipient") or "").strip()
-
-
-def echo_recipient(recipient: str | None, written: str, context: ParseContext) -> str:
-    """The recipient for `applied`: with masking as it was written, never as its pseudonym.
-
-    A pseudonym beside the number that the caller gave would reveal whose pseudonym it is.
-    """
-    if recipient is None:
-        return ""
-    is_number = not context.masks_recipients and phones.normalize(recipient) is not None
-    return phones.format_number(recipient) if is_number else written

@@ -42,7 +42,7 @@ def estimated_groups(
     overlapping = "attempt_status" in request.group_by
     rows = [
         [
-            *group_labels(request.group_by, key, format_recipient),
+            *group_labels(request.group_by, key, format_recipient, request.app_names),
             *(format_money(each) or "" for each in group.sessions.bounds()),
             *_conversion(group.conversion),
             *_cost(None if overlapping else group.cost),

@@ -4,13 +4,15 @@ Times are UTC without fractions, money is the exact decimal. A text that came fr
 only where it is data, never in a sentence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+from verify_mcp.domain import phones
 from verify_mcp.domain.api_limits import ATTEMPT_STATUSES, CHANNELS
+from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Attempt, Session
-from verify_mcp.domain.tallies import GroupKey
 from verify_mcp.domain.times import format_time, format_time_short
 
 RecipientFormatter = Callable[[str], str]
@@ -71,17 +73,29 @@ def _offset(session: Session, attempt: Attempt) -> str:
     """The seconds from the session's creation to an attempt, "" when its time is unknown."""
     if attempt.time is None:
         return ""
-    return f" {(attempt.time - session.created).total_seconds():+.0f}s"
+    return f" {round((attempt.time - session.created).total_seconds()):+d}s"
 
 
 def group_labels(
-    by: Sequence[str], key: GroupKey, format_recipient: RecipientFormatter
+    by: Sequence[str],
+    key: GroupKey,
+    format_recipient: RecipientFormatter,
+    app_names: Mapping[str, str],
 ) -> list[str]:
     """A group's key as the first cells of its row."""
+    forms: dict[str, Callable[[str], str]] = {
+        "recipient": format_recipient,
+        "prefix": phones.format_number,
+        "app": partial(format_app, app_names=app_names),
+    }
     return [
-        format_recipient(name) if group == "recipient" else name
-        for group, name in zip(by, key, strict=True)
+        forms[group](name) if group in forms else name for group, name in zip(by, key, strict=True)
     ]
+
+
+def format_app(app: str, app_names: Mapping[str, str]) -> str:
+    """An app's alias with the first characters of its UUID; the UUID where it has no alias."""
+    return f"{app_names[app]} ({app[:8]})" if app_names.get(app) else app
 
 
 def session_sentence(session: Session) -> str:

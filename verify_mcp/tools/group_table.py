@@ -1,80 +1,156 @@
 """The table of a summary's groups."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify_mcp.domain.tallies import UNKNOWN, GroupKey, Tally, total
+from verify_mcp.domain.groups import RANGE_MARK, TIME_GROUPS, UNKNOWN, WEEKDAYS, GroupKey
+from verify_mcp.domain.ranking import RankedGroups, Ranking
+from verify_mcp.domain.spread import MEDIAN, NINETIETH
+from verify_mcp.domain.tallies import Tally, from_nanos, percent
+from verify_mcp.domain.times import format_time_short
+from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.estimated_groups import estimated_groups
-from verify_mcp.tools.formatting import RecipientFormatter, group_labels
+from verify_mcp.tools.formatting import (
+    RecipientFormatter,
+    format_decimal,
+    format_money,
+    group_labels,
+)
 from verify_mcp.tools.span_table import span_table
 from verify_mcp.tools.summary_request import SummarizeRequest
 from verify_mcp.tools.summary_totals import total_fields
 
-GROUP_COLUMNS = ["sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified"]
-ATTEMPT_COLUMNS = ["attempts", "sessions", "verified", "expired", "conversion_pct"]
-MAX_GROUPS = 50
-"""Groups in a table; the smallest beyond them are added up as `other`."""
-MAX_TIME_GROUPS = 100
-"""The same of days or hours alone, so that 90 days are shown without gaps."""
+GROUP_COLUMNS = ("sessions", "verified", "expired", "conversion_pct", "cost", "cost_per_verified")
+ATTEMPT_COLUMNS = ("attempts", "sessions", "verified", "expired", "conversion_pct", "charge")
+TALLY_COLUMNS = frozenset({"first_try_pct", "resent_pct", "reached_pct", "rescued", "expired_cost"})
+"""Columns that an attempt status does not have: they are of whole sessions."""
 
 
 def group_table(
-    request: SummarizeRequest, result: SummaryResult, format_recipient: RecipientFormatter
+    request: SummarizeRequest,
+    result: SummaryResult,
+    details: SummaryDetails | None,
+    format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """The table's fields in the answer: columns, rows and a note; empty without groups."""
     if not request.group_by:
         return {}
     if result.count is not None:
-        if result.groups_around is None:
-            return {}
-        if set(request.group_by) & {"day", "hour"}:
-            return span_table(request, result.count, result.groups_around)
-        if not result.count.groups:
-            return {}  # before any page is drawn, the known part alone would pass for all
-        return estimated_groups(request, result, result.count, format_recipient)
-    columns = ATTEMPT_COLUMNS if "attempt_status" in request.group_by else GROUP_COLUMNS
-    ranked = sorted(result.tallies.items(), key=lambda item: (-item[1].sessions, item[0]))
-    most = MAX_TIME_GROUPS if set(request.group_by) <= {"day", "hour"} else MAX_GROUPS
-    top, rest = ranked[:most], ranked[most:]
-    if any(each in ("day", "hour") for each in request.group_by):
-        top.sort(key=lambda item: item[0])
-    rows = [_group_row(request, key, tally, columns, format_recipient) for key, tally in top]
-    if rest:
-        names = (f"other ({len(rest)})", *("" for _ in request.group_by[1:]))
-        rows.append([*names, *_other_figures(request, [tally for _, tally in rest], columns)])
-    return {"columns": [*request.group_by, *columns], "rows": rows, **_group_note(request, result)}
-
-
-def _group_row(
-    request: SummarizeRequest,
-    key: GroupKey,
-    tally: Tally,
-    columns: list[str],
-    format_recipient: RecipientFormatter,
-) -> list[str]:
-    labels = group_labels(request.group_by, key, format_recipient)
-    return [*labels, *_format_figures(tally, columns)]
-
-
-def _format_figures(tally: Tally, columns: list[str]) -> list[str]:
-    fields = total_fields(tally)
-    return [str(fields.get(column, "")) for column in columns]
-
-
-def _other_figures(request: SummarizeRequest, rest: list[Tally], columns: list[str]) -> list[str]:
-    """The smallest groups in one row; of overlapping ones only the attempts add up."""
-    figures = _format_figures(total(rest), columns)
-    if "attempt_status" not in request.group_by:
-        return figures
-    return [
-        figure if column == "attempts" else ""
-        for column, figure in zip(columns, figures, strict=True)
+        return _counted_table(request, result, format_recipient)
+    ranked = _ranked(request.ranking, result)
+    shown = dict(sorted(ranked.tallies.items(), key=lambda item: _time_order(request, item[0])))
+    columns = _columns(request, ranked)
+    rows = [
+        [
+            *group_labels(request.group_by, key, format_recipient, request.app_names),
+            *(_cell(column, tally, _of_group(details, key)) for column in columns),
+        ]
+        for key, tally in shown.items()
     ]
+    if ranked.others:
+        rows.append(_other_row(request, ranked, columns))
+    notes = _notes(request, ranked)
+    return {
+        "columns": [*request.group_by, *columns],
+        "rows": rows,
+        **({"note": " ".join(notes)} if notes else {}),
+    }
 
 
-def _group_note(request: SummarizeRequest, result: SummaryResult) -> dict[str, str]:
+def _counted_table(
+    request: SummarizeRequest, result: SummaryResult, format_recipient: RecipientFormatter
+) -> dict[str, Any]:
+    if result.count is None or result.groups_around is None:
+        return {}
+    if set(request.group_by) & {"day", "hour"}:
+        return span_table(request, result.count, result.groups_around)
+    if not result.count.groups:
+        return {}  # before any page is drawn, the known part alone would pass for all
+    return estimated_groups(request, result, result.count, format_recipient)
+
+
+def _ranked(ranking: Ranking, result: SummaryResult) -> RankedGroups:
+    if result.other_groups:  # the database ranked them
+        return RankedGroups(result.tallies, result.other_groups, result.rest)
+    return ranking.apply(result.tallies)
+
+
+def _time_order(request: SummarizeRequest, key: GroupKey) -> tuple[object, ...]:
+    """Where a group's row stands: by time where it has one, otherwise as ranked."""
+    return tuple(
+        WEEKDAYS.index(name) if by == "weekday" else name
+        for by, name in zip(request.group_by, key, strict=True)
+        if by in TIME_GROUPS
+    )
+
+
+def _columns(request: SummarizeRequest, ranked: RankedGroups) -> tuple[str, ...]:
     if "attempt_status" in request.group_by:
-        return {"note": "A session counts in each group that an attempt of it belongs to."}
-    if "brand" in request.group_by and any(UNKNOWN in key for key in result.tallies):
-        return {"note": "? are sessions without a brand, both on the session and on its attempts."}
-    return {}
+        more = [column for column in request.show if column not in TALLY_COLUMNS]
+        return tuple(dict.fromkeys((*ATTEMPT_COLUMNS, *more)))
+    usual = list(GROUP_COLUMNS)
+    if any(tally.in_progress for tally in [*ranked.tallies.values(), ranked.rest]):
+        usual.insert(3, "in_progress")
+    return tuple(dict.fromkeys((*usual, *request.show)))
+
+
+def _of_group(details: SummaryDetails | None, key: GroupKey) -> Mapping[str, str]:
+    """A group's figures that do not add up: its recipients and its gaps."""
+    if details is None:
+        return {}
+    gaps = details.gaps_by_group.get(key)
+    found = {
+        "recipients": details.recipients_by_group.get(key),
+        "gap_s": gaps.quantile(MEDIAN) if gaps else None,
+        "gap_p90_s": gaps.quantile(NINETIETH) if gaps else None,
+    }
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def _cell(column: str, tally: Tally, figures: Mapping[str, str]) -> str:
+    if column in figures:
+        return figures[column]
+    if column in _CELLS:
+        return _CELLS[column](tally) or ""
+    return str(total_fields(tally).get(column, ""))
+
+
+def _share(part: int, tally: Tally) -> str | None:
+    return format_decimal(percent(part, tally.sessions)) if tally.sessions else None
+
+
+_CELLS: dict[str, Callable[[Tally], str | None]] = {
+    "resent_pct": lambda tally: _share(tally.resent, tally),
+    "reached_pct": lambda tally: _share(tally.reached, tally),
+    "first_try_pct": lambda tally: format_decimal(tally.first_try_pct),
+    "charge": lambda tally: format_money(from_nanos(tally.cost)),
+    "first": lambda tally: format_time_short(tally.first) if tally.first else None,
+    "last": lambda tally: format_time_short(tally.last) if tally.last else None,
+}
+
+
+def _other_row(
+    request: SummarizeRequest, ranked: RankedGroups, columns: tuple[str, ...]
+) -> list[str]:
+    """The other groups in one row; of overlapping ones only attempts and charge add up."""
+    overlapping = "attempt_status" in request.group_by
+    blank = ("sessions", "verified", "expired", "conversion_pct") if overlapping else ()
+    cells = ["" if column in blank else _cell(column, ranked.rest, {}) for column in columns]
+    return [f"other ({ranked.others})", *("" for _ in request.group_by[1:]), *cells]
+
+
+def _notes(request: SummarizeRequest, ranked: RankedGroups) -> list[str]:
+    """What the rows alone would not say."""
+    notes, by = [], request.group_by
+    if "attempt_status" in by:
+        notes.append("A session counts in each group that an attempt of it belongs to.")
+        uncharged = sum(tally.uncosted for tally in [*ranked.tallies.values(), ranked.rest])
+        if uncharged:
+            notes.append(f"{uncharged} attempts have no charge listed and are left out of it.")
+    if "brand" in by and any(key[by.index("brand")] == UNKNOWN for key in ranked.tallies):
+        notes.append("? are sessions without a brand, both on the session and on its attempts.")
+    networks = [key[by.index("network")] for key in ranked.tallies] if "network" in by else []
+    if any(network.endswith(RANGE_MARK) for network in networks):
+        notes.append("(range) is the holder of the number's range: ported numbers left it.")
+    return notes

@@ -11,6 +11,7 @@ from verify_mcp.domain.reach import PAGING_TIME, REACH_TOLERANCE, ClippedFilter
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.times import format_api_time, format_time_short
 from verify_mcp.tools.envelope import AnswerMeta, pending_fields
+from verify_mcp.tools.filter_arguments import applied_filters
 from verify_mcp.tools.formatting import (
     RecipientFormatter,
     attempts_with_offsets,
@@ -84,17 +85,12 @@ def list_pending_answer(
 
 def applied(sent_filter: SessionFilter, now: datetime, request: ListRequest) -> dict[str, Any]:
     """The filters sent to the API, with its default window made explicit, in UTC."""
-    fields = {
-        name: format_api_time(value) if isinstance(value, datetime) else value
-        for name, value in sent_filter.set_filters().items()
-    }
+    fields = applied_filters(sent_filter, request.recipient_echo)
     if not sent_filter.has_time():
         fields |= {
             "session_time__gte": format_api_time(now - DEFAULT_WINDOW),
             "session_time__lte": format_api_time(now),
         }
-    if sent_filter.recipient:
-        fields["recipient"] = request.recipient_echo
     return {**fields, "limit": request.limit, "offset": request.offset}
 
 

@@ -10,51 +10,53 @@ from verify_mcp.tools.arguments import (
     TIME_ARGUMENTS,
     Argument,
     ParseContext,
-    echo_recipient,
     parse,
     parse_choice,
     parse_integer,
-    parse_recipient,
     parse_subaccount,
     parse_text,
-    parse_uuid,
-    recipient_as_written,
+)
+from verify_mcp.tools.filter_arguments import (
+    CHANNEL,
+    COUNTRY,
+    RECIPIENT,
+    echo_recipients,
+    filter_of,
+    parse_app,
 )
 
 LIST_ARGUMENTS = (
-    Argument("app_uuid", "UUID of the Verify application.", parse_uuid),
+    Argument("app_uuid", "UUID or its start.", parse_app),
     Argument(
         "status",
-        "Current status.",
+        f"{', '.join(STATUSES)}.",
         parse_choice(
             *STATUSES, pending="in-progress", inprogress="in-progress", validated="verified"
         ),
-        extra_schema={"enum": list(STATUSES)},
     ),
-    Argument("recipient", "Phone number with country code, e.g. +12025553434.", parse_recipient),
-    Argument("subaccount", "Auth id (SA…) of a subaccount.", parse_subaccount),
+    RECIPIENT,
+    COUNTRY,
+    CHANNEL,
+    Argument("subaccount", "Its auth id (SA…).", parse_subaccount),
     Argument(
         "limit",
-        f"Rows, 1 to {PAGE_SIZE} (default {PAGE_SIZE}).",
+        f"Rows, at most {PAGE_SIZE}.",
         parse_integer(1, PAGE_SIZE, PAGE_SIZE),
         "integer",
-        {"minimum": 1, "maximum": PAGE_SIZE},
     ),
     Argument(
         "offset",
-        "Rows to skip (default 0).",
+        "Rows to skip.",
         parse_integer(0, 100_000_000, PAGE_SIZE),
         "integer",
-        {"minimum": 0},
     ),
     *TIME_ARGUMENTS,
-    Argument("brand_name", "Brand given when the session was created.", parse_text),
-    Argument("app_hash", "App hash given when the session was created.", parse_text),
+    Argument("brand_name", "Exact brand.", parse_text),
+    Argument("app_hash", "Exact hash.", parse_text),
     Argument(
         "detail",
-        "concise (default): a table. full: whole objects with each attempt.",
+        "full: whole objects; concise: a table (default).",
         parse_choice("concise", "full"),
-        extra_schema={"enum": ["concise", "full"]},
     ),
 )
 
@@ -78,13 +80,12 @@ def parse_list(arguments: Mapping[str, object] | None, context: ParseContext) ->
     values = parse(LIST_ARGUMENTS, arguments, context)
     detailed = values.pop("detail", "concise") == "full"
     limit, offset = values.pop("limit", PAGE_SIZE), values.pop("offset", 0)
-    session_filter = SessionFilter(**values)
+    session_filter = filter_of(values)
     session_filter.validate(now=context.now)
     relative = tuple(
         argument.name
         for argument in TIME_ARGUMENTS
         if is_relative_time(str((arguments or {}).get(argument.name, "")))
     )
-    written = recipient_as_written(arguments)
-    echo = echo_recipient(session_filter.recipient, written, context)
+    echo = echo_recipients(session_filter, arguments, context)
     return ListRequest(session_filter, limit, offset, detailed, relative, echo)

@@ -26,6 +26,7 @@ from verify_mcp.tools import envelope
 from verify_mcp.tools.compare_sessions import COMPARE_SESSIONS
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import RequestContext
+from verify_mcp.tools.find_anomalies import FIND_ANOMALIES
 from verify_mcp.tools.get_session import GET_SESSION
 from verify_mcp.tools.list_sessions import LIST_SESSIONS
 from verify_mcp.tools.progress import report_progress
@@ -35,7 +36,14 @@ from verify_mcp.tools.summarize_sessions import SUMMARIZE_SESSIONS
 MAX_CLOCK_CHECK_SECONDS = 5.0
 logger = logging.getLogger(__name__)
 
-TOOLS = (LIST_SESSIONS, SUMMARIZE_SESSIONS, COMPARE_SESSIONS, GET_SESSION, GET_STATUS)
+TOOLS = (
+    LIST_SESSIONS,
+    SUMMARIZE_SESSIONS,
+    COMPARE_SESSIONS,
+    FIND_ANOMALIES,
+    GET_SESSION,
+    GET_STATUS,
+)
 _TOOLS_BY_NAME = {definition.name: definition for definition in TOOLS}
 
 

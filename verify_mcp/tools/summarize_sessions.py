@@ -7,7 +7,9 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.query import SummaryQuery, out_of_reach_result
+from verify_mcp.summaries.details import DetailReader, SummaryDetails
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult, out_of_reach_result
+from verify_mcp.summaries.subaccounts import SubaccountsSummarizer
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools import chart_page, summary_answer
 from verify_mcp.tools.completed_later import complete_later
@@ -24,7 +26,8 @@ async def summarize_verify_sessions(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    return await summarize(app, parse_summarize(arguments, parse_context(app)), call)
+    request = parse_summarize(arguments, parse_context(app), takes_subaccounts=True)
+    return await summarize(app, request, call)
 
 
 async def summarize(
@@ -45,24 +48,37 @@ async def summarize(
             request.group_by,
             request.zone,
             request.max_requests,
+            ranking=request.ranking,
         )
-        result = await complete_later(app, query, await Summarizer(app, query, call).run())
+        result, details = await _figures(app, request, query, call)
     else:
-        result = out_of_reach_result(Window(request.start, end), now)
+        result, details = out_of_reach_result(Window(request.start, end), now), None
+    if "app" in request.group_by:
+        request = replace(request, app_names=await app.recipients.recent.read_apps())
     meta = await answer_meta(app, app.gateway.list_limiter, call)
-    return summary_answer.summary_answer(request, result, meta, app.recipients.format)
+    return summary_answer.summary_answer(request, result, details, meta, app.recipients.format)
+
+
+async def _figures(
+    app: AppContext, request: SummarizeRequest, query: SummaryQuery, call: CallContext
+) -> tuple[SummaryResult, SummaryDetails | None]:
+    """The result of a query, of one or of several subaccounts, and its details."""
+    if request.subaccounts:
+        summarizer = SubaccountsSummarizer(app, query, request.subaccounts)
+        return await summarizer.run(call, request.show)
+    result = await complete_later(app, query, await Summarizer(app, query, call).run())
+    return result, await DetailReader(app.mirror, query).read(result, request.show)
 
 
 SUMMARIZE_SESSIONS = ToolDefinition(
     "summarize_verify_sessions",
     "Summarize Plivo Verify sessions",
-    "Totals over Plivo Verify (OTP) sessions: how many, verified, expired, conversion, "
-    "attempts, exact cost, cost per verified session, spend on expired ones, and rescued "
-    "(verified on another channel than the first); by up to two groups. `conversion_pct` is of "
-    "the sessions that ended: those in progress are left out. `basis` says how: held "
-    "and fetched are exact, counted has exact counts and marks what is `estimated` with 95 % "
-    "intervals. `complete: false` says what is missing and in how many seconds the same call "
-    "can go on; `missing` has at most five spans. `quota_left` counts list requests.",
+    "Totals over Plivo Verify (OTP) sessions, by groups: conversion, cost, rescued (verified "
+    "on another channel than the first), … `conversion_pct` and `first_try_pct` are of the "
+    "sessions that ended; channel is the last attempt's, gap from first to second attempt. "
+    "`basis`: held and fetched are exact, counted marks what is `estimated`. `complete: false` "
+    "says what is missing and when the same call goes on. What is held costs no request. "
+    "`quota_left` counts list requests.",
     SUMMARIZE_ARGUMENTS,
     {
         "complete": "boolean",

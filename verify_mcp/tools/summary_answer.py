@@ -3,20 +3,21 @@
 from dataclasses import replace
 from typing import Any
 
+from verify_mcp.domain.groups import TIME_GROUPS
+from verify_mcp.domain.ranking import ORDERS
 from verify_mcp.domain.reach import REACH_TOLERANCE, OutOfReach, out_of_reach
 from verify_mcp.domain.tallies import total
 from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import Window, join_closest
+from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.envelope import AnswerMeta
-from verify_mcp.tools.formatting import (
-    RecipientFormatter,
-    ceil_seconds,
-)
+from verify_mcp.tools.filter_arguments import applied_filters, explain_local_filters
+from verify_mcp.tools.formatting import RecipientFormatter, ceil_seconds
 from verify_mcp.tools.group_table import group_table
 from verify_mcp.tools.list_answer import recipient_note
 from verify_mcp.tools.summary_request import SummarizeRequest
-from verify_mcp.tools.summary_totals import totals_with_estimates
+from verify_mcp.tools.summary_totals import detail_fields, totals_with_estimates
 
 MAX_SPANS = 5
 """Spans of time in `missing`; the closest ones are joined until so many remain."""
@@ -25,13 +26,11 @@ MAX_SPANS = 5
 def summary_answer(
     request: SummarizeRequest,
     result: SummaryResult,
+    details: SummaryDetails | None,
     meta: AnswerMeta,
     format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """The answer of `summarize_verify_sessions`."""
-    # Groups of attempt statuses overlap; around what was counted nothing is in groups.
-    overlapping = "attempt_status" in request.group_by and result.count is None
-    total_tally = None if overlapping else total(result.tallies.values())
     beyond = _out_of_reach_part(request, result)
     spans = join_closest(result.missing, MAX_SPANS - (1 if beyond else 0))
     whys = (result.why, _explain_joined_spans(result, spans), beyond.why if beyond else "")
@@ -45,18 +44,46 @@ def summary_answer(
         **_eta_fields(result),
         **({"skipped": result.skipped} if result.skipped else {}),
         "applied": _applied(request, result),
-        **(totals_with_estimates(total_tally, result.count) if _has_figures(result) else {}),
-        **group_table(request, result, format_recipient),
-        **_no_match(request, result),
+        **_totals(request, result, details),
+        **_with_notes(
+            group_table(request, result, details, format_recipient),
+            _no_match(request, result),
+            _local_note(request, result, meta),
+        ),
         **replace(meta, now=min(result.as_of, meta.now)).fields(),
     }
 
 
-def _no_match(request: SummarizeRequest, result: SummaryResult) -> dict[str, str]:
+def _totals(
+    request: SummarizeRequest, result: SummaryResult, details: SummaryDetails | None
+) -> dict[str, Any]:
+    if not _has_figures(result):
+        return {}
+    # Groups of attempt statuses overlap; around what was counted nothing is in groups.
+    overlapping = "attempt_status" in request.group_by and result.count is None
+    tallies = None if overlapping else total([*result.tallies.values(), result.rest])
+    totals = totals_with_estimates(details.tally if details else tallies, result.count)
+    return {**totals, **detail_fields(details)}
+
+
+def _with_notes(table: dict[str, Any], *notes: str) -> dict[str, Any]:
+    """A table's fields with further sentences in its note."""
+    note = " ".join(filter(None, (table.get("note", ""), *notes)))
+    return {**table, "note": note} if note else table
+
+
+def _no_match(request: SummarizeRequest, result: SummaryResult) -> str:
     """Why no session may match a recipient, where none does."""
     if not request.session_filter.recipient or result.count is not None or result.tallies:
-        return {}
-    return {"note": recipient_note(request.session_filter.recipient)}
+        return ""
+    return recipient_note(request.session_filter.recipient)
+
+
+def _local_note(request: SummarizeRequest, result: SummaryResult, meta: AnswerMeta) -> str:
+    """That requests were made for sessions which a filter then left out."""
+    if not request.session_filter.local_filters() or not (meta.api_requests or result.missing):
+        return ""
+    return explain_local_filters(request.session_filter)
 
 
 def _eta_fields(result: SummaryResult) -> dict[str, int]:
@@ -86,16 +113,21 @@ def _has_figures(result: SummaryResult) -> bool:
 
 
 def _applied(request: SummarizeRequest, result: SummaryResult) -> dict[str, Any]:
-    applied: dict[str, Any] = dict(request.session_filter.set_filters())
-    if request.session_filter.recipient:
-        applied["recipient"] = request.recipient_echo
+    applied = applied_filters(request.session_filter, request.recipient_echo)
+    if request.subaccounts:
+        applied["subaccount"] = list(request.subaccounts)
     applied |= {
         "session_time__gte": format_api_time(result.window.start),
         "session_time__lt": format_api_time(result.window.end),
     }
     if request.group_by:
         applied["group_by"] = list(request.group_by)
-    if any(each in ("day", "hour") for each in request.group_by):
+    order, least = request.ranking.order_by, request.ranking.min_sessions
+    if order != "sessions":
+        applied["order_by"] = f"{order}, {ORDERS[order]}"
+    if least:
+        applied["min_sessions"] = least
+    if set(request.group_by) & set(TIME_GROUPS):
         applied["time_zone"] = str(request.zone)
     return applied
 

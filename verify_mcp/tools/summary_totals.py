@@ -3,8 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
+from verify_mcp.domain.spread import MEDIAN
 from verify_mcp.domain.tallies import Tally, from_nanos, percent
 from verify_mcp.summaries.count_result import CountResult
+from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.estimate import Estimate
 from verify_mcp.tools.formatting import format_decimal, format_money
 
@@ -24,6 +26,18 @@ def total_fields(total_tally: Tally) -> dict[str, Any]:
         "expired_cost": format_money(from_nanos(total_tally.expired_cost)),
         "rescued": total_tally.rescued,
         "uncosted": total_tally.uncosted or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def detail_fields(details: SummaryDetails | None) -> dict[str, Any]:
+    """What the totals of an exact answer tell besides; what is not known is left out."""
+    if details is None:
+        return {}
+    fields = {
+        "recipients": details.recipients,
+        "first_try_pct": format_decimal(details.tally.first_try_pct),
+        "gap_s": details.gaps.quantile(MEDIAN) if details.gaps else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -1,0 +1,1 @@
+"""Made months in numbers, with planted events, against the detectors of anomalies."""

@@ -1,0 +1,281 @@
+"""Filters that the API does not know, groups, and what a drill-down of held sessions costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.client import (
+    APP,
+    NOW,
+    SUBACCOUNT,
+    call_tool_error,
+    connect,
+    emulator_with,
+    list_sessions,
+    make_record,
+    rows,
+)
+from tests.support.mirror import UNLIMITED
+from tests.support.summaries import HOUR, attempt, some, summarize
+from verify_mcp.emulator import SessionRecord
+from verify_mcp.mirror.local_list import MAX_LIST_REQUESTS
+
+pytestmark = pytest.mark.anyio
+SECOND = timedelta(seconds=1)
+OLD = [replace(each, created_at=each.created_at - 2 * HOUR, resolved_at=each.resolved_at - 2 * HOUR)
+       for each in some(150, hours=20)]  # fmt: skip
+Matcher = Callable[[SessionRecord], bool]
+FILTERS: list[tuple[dict[str, Any], Matcher]] = [
+    ({"country": "IN"}, lambda each: country(each) == "IN"),
+    ({"country": ["us", "FR"]}, lambda each: country(each) != "IN"),
+    (
+        {"country": "IN,FR", "channel": "sms"},
+        lambda each: country(each) != "US" and last(each) == "sms",
+    ),
+    ({"channel": "voice,whatsapp"}, lambda each: last(each) in ("voice", "whatsapp")),
+    ({"recipient": "+1 415 555 0100, 33612345678"}, lambda each: country(each) != "IN"),
+    ({"recipient": "+9193*"}, lambda each: country(each) == "IN"),
+    (
+        {"recipient": "3361*", "app_uuid": APP},
+        lambda each: country(each) == "FR" and each.app_uuid == APP,
+    ),
+    (
+        {"country": "IN", "status": "expired"},
+        lambda each: country(each) == "IN" and each.outcome == "expired",
+    ),
+]
+
+
+def country(record: SessionRecord) -> str:
+    return {"1": "US", "9": "IN", "3": "FR"}[record.recipient[0]]
+
+
+def last(record: SessionRecord) -> str:
+    return record.attempts[-1].channel if record.attempts else record.channel
+
+
+@pytest.mark.parametrize(
+    ("filters", "matches"), FILTERS, ids=[str(filters) for filters, _ in FILTERS]
+)
+async def test_a_filter_that_the_api_does_not_know_is_applied_here(
+    filters: dict[str, Any], matches: Matcher
+) -> None:
+    emulator = emulator_with(*OLD, shape="rich")
+    real = [each for each in OLD if matches(each)]
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        answer = await summarize(client, max_requests=50, group_by="country", **filters)
+        assert (answer["basis"], answer["complete"], answer["sessions"]) == (
+            "fetched",
+            True,
+            len(real),
+        )
+        assert {row[0] for row in answer["rows"]} == set(map(country, real))
+        assert sent(emulator) <= {"session_time__gte", "session_time__lt", "limit", "offset",
+                                  "app_uuid", "status"}  # fmt: skip
+        await summarize(client, max_requests=50)
+        spent = len(emulator.received)
+        held = await summarize(client, group_by="country", **filters)
+        page = await list_sessions(client, limit=7, **filters)
+        assert len(emulator.received) == spent
+    assert (held["basis"], held["api_requests"], held["rows"]) == ("held", 0, answer["rows"])
+    assert [row["session"] for row in rows(page)] == [
+        each.uuid[:8] for each in newest_first(real)[:7]
+    ]
+    assert "note" not in held
+
+
+def sent(emulator: Any) -> set[str]:
+    """The names of all query parameters that were sent."""
+    return {name for request in emulator.received for name, _ in request.query}
+
+
+async def test_a_list_is_filtered_page_by_page_without_losing_or_repeating_a_session() -> None:
+    emulator = emulator_with(*OLD, shape="rich", list_limit=None)
+    real = [each.uuid[:8] for each in newest_first(OLD) if country(each) == "IN"]
+    found: list[str] = []
+    async with connect(emulator, rate_limit=UNLIMITED, mirror=False) as client:
+        arguments: dict[str, Any] = {"country": "IN", "limit": 3, "session_time__gte": "30h"}
+        for _ in range(60):
+            page = await list_sessions(client, **arguments)
+            found += [row["session"] for row in rows(page)]
+            if "next" not in page:
+                break
+            arguments |= page["next"]
+    assert found == real
+
+
+async def test_a_list_that_cannot_be_had_within_its_requests_says_what_is_missing() -> None:
+    many = [
+        make_record(each, minutes=90 + each, recipient=f"1415555{each:04d}") for each in range(400)
+    ]
+    rare = make_record(900, minutes=120)
+    emulator = emulator_with(*many, rare, list_limit=None)
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        first = await list_sessions(client, country="IN")
+        assert [row["session"] for row in rows(first)] == [rare.uuid[:8]]
+        assert (first["complete"], first["api_requests"]) == (False, MAX_LIST_REQUESTS)
+        assert first["why"].startswith("The API cannot filter by country: all sessions are fetched")
+        assert first["missing"] == [f"2026-11-20 09:30:00 to {first['next']['session_time__lt']}"]
+        again = await list_sessions(client, country="IN")
+        rest = await list_sessions(client, country="IN", **first["next"])
+    assert again["api_requests"] == MAX_LIST_REQUESTS  # what the first call fetched is held
+    assert (rest["rows"], rest["complete"]) == ([], True)
+
+
+async def test_a_summary_that_cannot_be_had_within_its_requests_tells_the_part_it_has() -> None:
+    many = [make_record(each, minutes=90 + each / 2) for each in range(1500)]
+    async with connect(emulator_with(*many)) as client:
+        answer = await summarize(client, country="IN", channel="sms")
+        assert (answer["complete"], answer["basis"]) == (False, "fetched")
+        assert 200 <= answer["sessions"] <= 400
+        assert answer["missing"]
+        assert "The API cannot filter by country and channel" in answer["note"]
+        nothing = await summarize(
+            client, country="FR", session_time__lt="20h", session_time__gte="23h"
+        )
+    assert nothing["complete"] in (True, False)
+
+
+async def test_stars_and_prefixes_are_refused_where_recipients_are_masked() -> None:
+    emulator = emulator_with(*OLD)
+    async with connect(emulator, masked=True) as client:
+        star = await call_tool_error(client, recipient="+9193*")
+        prefix = await call_tool_error(client, "summarize_verify_sessions", group_by="prefix")
+    assert "takes no star while recipients are masked" in star
+    assert "prefix is not shown while recipients are masked" in prefix
+    assert not emulator.received
+
+
+async def test_groups_are_ranked_and_the_rest_is_other() -> None:
+    records = [
+        make_record(1, recipient="14155550100", outcome="verified"),
+        make_record(2, recipient="14155550100"),
+        make_record(3, recipient="33612345678"),
+        *(make_record(each) for each in range(4, 9)),
+    ]
+    async with connect(emulator_with(*records)) as client:
+        usual = await summarize(client, group_by="country")
+        worst = await summarize(client, group_by="country", order_by="conversion_pct", top=1)
+        large = await summarize(client, group_by="country", min_sessions=2)
+        dear = await summarize(client, group_by="country", order_by="cost_per_verified")
+    assert [row[:2] for row in usual["rows"]] == [["IN", "5"], ["US", "2"], ["FR", "1"]]
+    assert [row[:2] for row in worst["rows"]] == [["FR", "1"], ["other (2)", "7"]]
+    assert worst["applied"]["order_by"] == "conversion_pct, lowest first"
+    assert [row[:2] for row in large["rows"]] == [["IN", "5"], ["US", "2"], ["other (1)", "1"]]
+    assert [row[0] for row in dear["rows"]] == ["FR", "IN", "US"]
+
+
+@pytest.mark.parametrize(
+    "order", ["sessions", "cost", "expired", "conversion_pct", "cost_per_verified"]
+)
+async def test_the_database_ranks_recipients_as_the_answer_does(order: str) -> None:
+    emulator = emulator_with(*(replace(each, recipient=f"1415555{n * n % 97:04d}")
+                               for n, each in enumerate(OLD)))  # fmt: skip
+    arguments: dict[str, Any] = {
+        "group_by": "recipient",
+        "order_by": order,
+        "top": 9,
+        "min_sessions": 2,
+    }
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        fetched = await summarize(client, max_requests=50, **arguments)
+        held = await summarize(client, **arguments)
+    assert (fetched["basis"], held["basis"]) == ("fetched", "held")
+    assert held["rows"] == fetched["rows"]
+    assert held["rows"][-1][0].startswith("other")
+    assert (held["sessions"], held["recipients"]) == (len(OLD), fetched["recipients"])
+
+
+async def test_more_columns_of_groups_are_shown_on_request() -> None:
+    at = NOW - 3 * HOUR
+    again = (attempt("sms", "failed", at), attempt("voice", "answer", at + 41 * SECOND))
+    records = [
+        make_record(1, minutes=180, attempts=again, outcome="verified"),
+        make_record(2, minutes=170, outcome="verified"),
+        make_record(3, minutes=160, attempts=(attempt("sms", "undelivered", at),)),
+        make_record(4, minutes=150, recipient=make_record(1).recipient),
+    ]
+    shown = ["recipients", "first_try_pct", "resent_pct", "reached_pct", "rescued", "gap_s",
+             "gap_p90_s", "attempts", "expired_cost", "first", "last"]  # fmt: skip
+    async with connect(emulator_with(*records)) as client:
+        fetched = await summarize(client, group_by="country", show=shown)
+        held = await summarize(client, group_by="country", show=",".join(shown))
+    for answer in (fetched, held):
+        (row,) = rows(answer)
+        assert {name: row[name] for name in shown} == {
+            "recipients": "3", "first_try_pct": "25.00", "resent_pct": "25.00",
+            "reached_pct": "75.00", "rescued": "1", "gap_s": "41", "gap_p90_s": "41",
+            "attempts": "5", "expired_cost": "0.18", "first": "11-21 06:30:00",
+            "last": "11-21 07:00:00",
+        }  # fmt: skip
+        assert (answer["recipients"], answer["first_try_pct"], answer["gap_s"]) == (3, "25.00", 41)
+
+
+async def test_an_app_is_shown_by_its_alias_and_found_by_how_its_uuid_begins() -> None:
+    emulator = emulator_with(*(replace(each, alias="Shop") for each in OLD), shape="rich")
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        answer = await summarize(client, max_requests=50, group_by="app")
+        label = f"Shop ({APP[:8]})"
+        figures = next(row for row in answer["rows"] if row[0] == label)
+        for start in (APP[:8], label, APP):
+            found = await summarize(client, app_uuid=start)
+            assert (found["basis"], str(found["sessions"])) == ("held", figures[1])
+            assert found["applied"]["app_uuid"] == APP
+
+
+async def test_the_networks_of_numbers_without_one_are_marked() -> None:
+    async with connect(emulator_with(make_record(1))) as client:
+        answer = await summarize(client, group_by="network")
+    assert answer["rows"][0][0] == "Reliance Jio (range)"
+    assert answer["note"] == "(range) is the holder of the number's range: ported numbers left it."
+
+
+async def test_several_subaccounts_are_summarized_together_and_side_by_side() -> None:
+    second = "SASANDBOXSECOND00002"
+    ours = [
+        replace(each, subaccount=[SUBACCOUNT, second, ""][number % 3])
+        for number, each in enumerate(OLD)
+    ]
+    emulator = emulator_with(*ours)
+    counts = {id_: sum(each.subaccount == id_ for each in ours) for id_ in (SUBACCOUNT, second)}
+    recipients = {each.recipient for each in ours if each.subaccount}
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        arguments: dict[str, Any] = {"subaccount": [SUBACCOUNT, second], "session_time__lt": "1h"}
+        for basis in ("fetched", "held"):
+            answer = await summarize(
+                client, group_by=["subaccount"], show="recipients", **arguments
+            )
+            by_country = await summarize(client, group_by=["country", "subaccount"], **arguments)
+            assert (answer["basis"], answer["complete"]) == (basis, True)
+            assert {row["subaccount"]: int(row["sessions"]) for row in rows(answer)} == counts
+            assert (answer["sessions"], answer["recipients"]) == (
+                sum(counts.values()),
+                len(recipients),
+            )
+            assert answer["applied"]["subaccount"] == [SUBACCOUNT, second]
+            assert sum(int(row["sessions"]) for row in rows(by_country)) == sum(counts.values())
+        sent_before = len(emulator.received)
+        refused = await call_tool_error(client, "summarize_verify_sessions", group_by="subaccount")
+        compared = await call_tool_error(client, "compare_verify_sessions", **arguments)
+    assert refused.startswith("group_by: sessions do not carry their subaccount.")
+    assert compared == "subaccount takes one id here; a summary takes several."
+    assert len(emulator.received) == sent_before
+
+
+async def test_sessions_in_progress_are_filtered_from_all_sessions() -> None:
+    open_ = [make_record(each, minutes=1, attempts=()) for each in range(30)]
+    emulator = emulator_with(*open_, *(make_record(each) for each in range(40, 60)))
+    async with connect(emulator) as client:
+        answer = await summarize(client, status="in-progress")
+        ended = await summarize(client, status="expired")
+    assert (answer["sessions"], answer["in_progress"]) == (30, 30)
+    assert (ended["sessions"], ended["expired"], ended["basis"]) == (20, 20, "held")
+
+
+def newest_first(records: list[SessionRecord]) -> list[SessionRecord]:
+    return sorted(records, key=lambda each: (-each.created_at.timestamp(), each.uuid))

@@ -1,0 +1,139 @@
+"""Figures about one account's stored sessions, added up by the database."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, tzinfo
+from typing import TypeVar
+
+from verify_mcp.database.base import Connection
+from verify_mcp.database.resilient import ResilientDatabase
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.groups import GroupKey
+from verify_mcp.domain.ranking import RankedGroups, Ranking
+from verify_mcp.domain.spread import GapsByGroup
+from verify_mcp.domain.tallies import Tallies
+from verify_mcp.domain.windows import Window
+from verify_mcp.mirror import rebuild, tally_queries
+from verify_mcp.mirror.scope import AccountScope
+from verify_mcp.mirror.tally_queries import StoredQuery
+
+Figures = TypeVar("Figures")
+
+
+class FigureStore:
+    """Reads figures; `scope` is a subaccount's id, or "" for the account itself.
+
+    Methods raise DatabaseUnavailable.
+    """
+
+    def __init__(self, database: ResilientDatabase, account: str) -> None:
+        self.database = database
+        self.account = account
+
+    async def tally(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...],
+        zone: tzinfo = UTC,
+    ) -> Tallies:
+        """The tallies of the sessions stored in some windows, by any number of `GROUPS`.
+
+        Raises ValueError for a filter that has no column.
+        """
+        query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
+        return await self._read_figures(query, windows, tally_queries.tally)
+
+    async def rank_groups(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...],
+        zone: tzinfo,
+        ranking: Ranking,
+    ) -> RankedGroups:
+        """The first groups of a ranking, and the rest in one tally."""
+        query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
+        return await self._read_figures(
+            query,
+            windows,
+            lambda connection, query, windows: tally_queries.rank_groups(
+                connection, query, windows, ranking
+            ),
+        )
+
+    async def count_recipients(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...] = (),
+        zone: tzinfo = UTC,
+    ) -> dict[GroupKey, int]:
+        """How many different recipients the sessions stored in some windows have, by group."""
+        query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
+        return await self._read_figures(query, windows, tally_queries.count_recipients)
+
+    async def list_recipients(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...] = (),
+        zone: tzinfo = UTC,
+    ) -> dict[GroupKey, set[str]]:
+        """The different recipients themselves: sessions elsewhere may have the same."""
+        query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
+        return await self._read_figures(query, windows, tally_queries.list_recipients)
+
+    async def count_gaps(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        by: tuple[str, ...] = (),
+        zone: tzinfo = UTC,
+    ) -> GapsByGroup:
+        """How many sessions had each gap between the first two attempts, by group."""
+        query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
+        return await self._read_figures(query, windows, tally_queries.count_gaps)
+
+    async def _read_figures(
+        self,
+        query: StoredQuery,
+        windows: Iterable[Window],
+        read: Callable[[Connection, StoredQuery, Iterable[Window]], Figures],
+    ) -> Figures:
+        windows = list(windows)
+        await self.rebuild(query.account_scope.scope, windows)
+        return await self.database.read(lambda connection: read(connection, query, windows))
+
+    async def rebuild(self, scope: str, windows: Sequence[Window]) -> None:
+        """Complete the rows of an earlier version, day by day: an interruption loses one day."""
+        account_scope = self.account_scope(scope)
+        days = await self.database.read(
+            lambda connection: rebuild.days_to_rebuild(connection, account_scope, windows)
+        )
+        for day in days:
+            await self._rebuild_day(account_scope, day)
+
+    async def _rebuild_day(self, account_scope: AccountScope, day: int) -> None:
+        rows = await self.database.read(
+            lambda connection: rebuild.read_day(connection, account_scope, day)
+        )
+
+        def work(connection: Connection) -> None:
+            self.lock(connection)
+            rebuild.write_day(connection, rows)
+            rebuild.add_totals(connection, account_scope, {day})
+
+        await self.database.write(work)
+
+    def account_scope(self, scope: str) -> AccountScope:
+        """The rows of the account, or of one of its subaccounts."""
+        return AccountScope(self.account, scope)
+
+    def lock(self, connection: Connection) -> None:
+        """Lock this account's rows, coverage and daily totals until the transaction ends."""
+        connection.lock(f"verify_coverage {self.account}")

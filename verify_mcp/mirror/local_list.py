@@ -1,0 +1,161 @@
+"""Lists by filters that the API does not know: its sessions are chosen from here.
+
+The newest part of the window whose sessions are all known, from the store or fetched, has the rows.
+It grows into the past until it has enough of them, or the requests of a call are spent.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from verify_mcp.domain.api_limits import DEFAULT_WINDOW
+from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.matching import admit_locally
+from verify_mcp.domain.sessions import Page, Session
+from verify_mcp.domain.windows import Window, gaps, merge
+from verify_mcp.errors import ApiError, DatabaseUnavailable
+from verify_mcp.mirror.backfill import Backfill
+from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
+from verify_mcp.plivo.call import CallContext
+
+MAX_LIST_REQUESTS = 8
+"""API requests that one call of a list may take to find the sessions that a filter admits."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPage:
+    """A page, and what of the window is not known, so that it may have more rows."""
+
+    page: Page
+    found: int
+    """Rows found in all, those before the page included."""
+    as_of: datetime
+    missing: Window | None = None
+    eta_s: float | None = None
+    """Seconds until the quota lets a call go on, when the quota stopped this one."""
+    failure: ApiError | None = None
+
+
+def closed_window(session_filter: SessionFilter, now: datetime) -> Window | None:
+    """The window of a filter where a missing bound is the API's default; None without length."""
+    start = session_filter.start() or now - DEFAULT_WINDOW
+    closed = replace(
+        session_filter,
+        session_time__gte=session_filter.session_time__gte or start,
+        session_time__lte=session_filter.session_time__lte or session_filter.end() or now,
+    )
+    window = closed.window()
+    return window if window and window.length else None
+
+
+class LocalList:
+    """Finds one page of the sessions of a window that a filter admits."""
+
+    def __init__(self, mirror: Mirror, session_filter: SessionFilter, window: Window) -> None:
+        self._mirror = mirror
+        self._filter = session_filter
+        self._scope = session_filter.subaccount or ""
+        self._window = window
+        self._stored: tuple[Window, ...] = ()
+        self._backfills: list[Backfill] = []
+
+    async def read(self, *, limit: int, offset: int, call: CallContext) -> LocalPage:
+        """The page, as far as it is known. Raises ApiError when nothing is."""
+        self._stored, as_of = await self._mirror.cached_windows(
+            self._scope, self._window, MAX_STALENESS
+        )
+        self._stored = await self._mirror.windows_of_known_text(
+            self._scope, self._filter, self._stored
+        )
+        as_of = min(as_of, self._end_where_known_ends())
+        rows = await self._rows(offset + limit + 1)
+        for _ in range(MAX_LIST_REQUESTS):
+            backfill = self._next_backfill() if len(rows) <= offset + limit else None
+            if backfill is None:
+                break
+            await backfill.step(call, budget=1)
+            if backfill.progress.is_stopped:
+                break
+            rows = await self._rows(offset + limit + 1)
+        return self._page(rows, limit=limit, offset=offset, as_of=as_of)
+
+    def _end_where_known_ends(self) -> datetime:
+        """End a window that ends now where its known sessions end, if that is hardly ago."""
+        end = self._window.end
+        last = self._stored[-1].end if self._stored else self._window.start
+        is_now = self._filter.end() is None or end >= self._mirror.now()
+        if is_now and timedelta(0) < end - last <= MAX_STALENESS:
+            self._window = replace(self._window, end=last)
+        return min(self._window.end, self._mirror.now())
+
+    def _known(self) -> Window:
+        """The newest part of the window of which all is known; without length if none is."""
+        complete = [window for each in self._backfills for window in each.progress.complete_windows]
+        known = merge([*self._stored, *complete])
+        end = self._window.end
+        return known[-1] if known and known[-1].end >= end else Window(end, end)
+
+    def _next_backfill(self) -> Backfill | None:
+        """The backfill of the newest gap, None when there is none or it cannot go on."""
+        last = self._backfills[-1] if self._backfills else None
+        if last is not None and not last.done:
+            return last
+        left = gaps(Window(self._window.start, self._known().start), self._stored)
+        if not left or (last is not None and last.progress.missing):
+            return None
+        new = Backfill(self._mirror, self._filter.for_fetching(), left[-1])
+        self._backfills.append(new)
+        return new
+
+    async def _rows(self, most: int) -> list[Session]:
+        """The newest sessions admitted in what is known, newest first."""
+        known = self._known()
+        fetched = admit_locally(
+            self._filter,
+            [session for each in self._backfills for session in each.progress.sessions],
+        )
+        found = {session.uuid: session for session in await self._read_stored(known, most)}
+        found |= {session.uuid: session for session in fetched if session.created in known}
+        ordered = sorted(found.values(), key=lambda each: each.uuid)
+        return sorted(ordered, key=lambda each: each.created, reverse=True)[:most]
+
+    async def _read_stored(self, known: Window, most: int) -> Sequence[Session]:
+        if self._mirror.store is None or not known.length:
+            return []
+        try:
+            return await self._mirror.store.list_newest(
+                self._filter, self._scope, self._stored, since=known.start, limit=most
+            )
+        except DatabaseUnavailable:
+            self._stored = ()
+            return []
+
+    def _page(
+        self, rows: Sequence[Session], *, limit: int, offset: int, as_of: datetime
+    ) -> LocalPage:
+        shown, progress = (
+            tuple(rows[offset : offset + limit]),
+            [each.progress for each in self._backfills],
+        )
+        more = len(rows) > offset + limit
+        failure = next((each.failure for each in progress if each.failure), None)
+        known = self._known()
+        if failure is not None and not known.length:
+            raise failure
+        missing = Window(self._window.start, known.start)
+        is_whole = more or not missing.length
+        return LocalPage(
+            Page(
+                shown,
+                skipped=sum(each.skipped for each in progress),
+                received=len(shown),
+                more=more,
+                times=tuple(session.created for session in shown),
+                total=None if more or not is_whole else len(rows),
+            ),
+            len(rows),
+            min([as_of, *(each.as_of for each in progress if each.as_of)]),
+            None if is_whole else missing,
+            next((each.eta_s for each in progress if each.eta_s is not None), None),
+            failure,
+        )

@@ -1,0 +1,112 @@
+"""Series of the places that are looked at, out of cells that the database added up."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from verify_mcp.analysis.anomalies.detect import Rates
+from verify_mcp.analysis.anomalies.pumping import PrefixCell
+from verify_mcp.analysis.anomalies.rates import Place, RateSeries
+from verify_mcp.analysis.anomalies.scan import MIN_TRIALS
+from verify_mcp.analysis.anomalies.timeline import BLOCKS_OF_DAY, HOUR, Timeline
+from verify_mcp.analysis.change_point import Cell
+from verify_mcp.domain.groups import NO_ATTEMPT, UNKNOWN
+from verify_mcp.domain.windows import Window
+from verify_mcp.mirror.cells import COUNTED_CHANNELS, PlaceCell, PrefixCount
+
+_Sums = dict[Place, dict[int, list[int]]]
+"""The successes and trials of each place, by step."""
+
+
+def rates(steps: Timeline, now: Sequence[PlaceCell], past: Sequence[PlaceCell]) -> Rates:
+    """The series of delivery and of conversion; `past` is by block of the day since 1970."""
+    parents: dict[Place, Place | None] = {}
+    delivery, past_delivery = _delivery(now, parents), _delivery(past, parents)
+    conversion, past_conversion = _conversion(now, parents), _conversion(past, parents)
+    return Rates(
+        steps,
+        _series(steps, delivery, past_delivery, parents),
+        _series(steps, conversion, past_conversion, parents),
+    )
+
+
+def _series(
+    steps: Timeline, now: _Sums, past: _Sums, parents: dict[Place, Place | None]
+) -> tuple[RateSeries, ...]:
+    """The series of the places with enough trials now."""
+    return tuple(
+        RateSeries(
+            place,
+            tuple(Cell(*sums.get(step, (0, 0))) for step in range(steps.steps)),
+            tuple(
+                (block % BLOCKS_OF_DAY, Cell(*pair))
+                for block, pair in sorted(past.get(place, {}).items())
+            ),
+            parents[place],
+        )
+        for place, sums in sorted(now.items())
+        if sum(trials for _, trials in sums.values()) >= MIN_TRIALS
+    )
+
+
+def _delivery(cells: Iterable[PlaceCell], parents: dict[Place, Place | None]) -> _Sums:
+    sums: _Sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for cell in cells:
+        country, network = cell.place[0], cell.place[1]
+        for channel, (failed, attempts) in zip(COUNTED_CHANNELS, cell.deliveries, strict=True):
+            if not attempts:
+                continue
+            anywhere: Place = (("channel", channel),)
+            here: Place = (*anywhere, ("country", country))
+            parents[anywhere], parents[here] = None, anywhere
+            places = [anywhere, here]
+            if network != UNKNOWN:
+                places.append((*here, ("network", network)))
+                parents[places[-1]] = here
+            _add(sums, places, cell.step, attempts - failed, attempts)
+    return sums
+
+
+def _conversion(cells: Iterable[PlaceCell], parents: dict[Place, Place | None]) -> _Sums:
+    sums: _Sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    for cell in cells:
+        if not cell.ended:
+            continue
+        country, network, app, brand, channel = cell.place
+        places: list[Place] = [()]
+        parents[()] = None
+        for name, value in (
+            ("country", country), ("app", app), ("brand", brand), ("channel", channel)
+        ):  # fmt: skip
+            if value not in (UNKNOWN, NO_ATTEMPT):
+                places.append(((name, value),))
+                parents[places[-1]] = ()
+        if network != UNKNOWN:
+            places.append((("country", country), ("network", network)))
+            parents[places[-1]] = (("country", country),)
+        _add(sums, places, cell.step, cell.verified, cell.ended)
+    return sums
+
+
+def _add(sums: _Sums, places: Iterable[Place], step: int, successes: int, trials: int) -> None:
+    for place in places:
+        pair = sums[place][step]
+        pair[0] += successes
+        pair[1] += trials
+
+
+def prefix_cells(
+    counts: Iterable[PrefixCount], epoch: datetime, hours: int = 1
+) -> list[PrefixCell]:
+    """The cells of prefixes; their steps are so many hours since 1970."""
+    length = hours * HOUR
+    return [
+        PrefixCell(
+            count.prefix,
+            count.country,
+            Window(epoch + count.step * length, epoch + (count.step + 1) * length),
+            count.sessions,
+            Cell(count.verified, count.ended),
+        )
+        for count in counts
+    ]

@@ -1,0 +1,72 @@
+"""What `find_verify_anomalies` returns: the findings, or what was looked at without any."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from verify_mcp.domain.times import format_api_time
+from verify_mcp.domain.windows import join_closest
+from verify_mcp.summaries.anomaly_query import AnomalyResult, LookedAt
+from verify_mcp.tools.anomaly_request import AnomalyRequest
+from verify_mcp.tools.anomaly_rows import COLUMNS, finding_row
+from verify_mcp.tools.envelope import AnswerMeta
+from verify_mcp.tools.filter_arguments import applied_filters
+from verify_mcp.tools.formatting import RecipientFormatter, ceil_seconds
+from verify_mcp.tools.summary_answer import MAX_SPANS
+
+DAY = timedelta(days=1)
+
+
+def anomaly_answer(
+    request: AnomalyRequest,
+    result: AnomalyResult,
+    meta: AnswerMeta,
+    format_recipient: RecipientFormatter | None,
+) -> dict[str, Any]:
+    """The answer of `find_verify_anomalies`; without a formatter recipients are left out."""
+    spans = join_closest(result.now.missing, MAX_SPANS)
+    missing = [f"{format_api_time(span.start)} to {format_api_time(span.end)}" for span in spans]
+    is_complete = result.findings is not None and not missing and not result.skipped
+    return {
+        "complete": is_complete,
+        **({"why": result.why} if result.why else {}),
+        **({"missing": missing} if missing else {}),
+        **({"eta_s": ceil_seconds(result.eta_s)} if result.eta_s is not None else {}),
+        **({"skipped": result.skipped} if result.skipped else {}),
+        "applied": _applied(request, result),
+        "baseline": _known_days(result.past),
+        **_findings(result, format_recipient),
+        **replace(meta, now=min(result.as_of, meta.now)).fields(),
+    }
+
+
+def _findings(result: AnomalyResult, format_recipient: RecipientFormatter | None) -> dict[str, Any]:
+    if result.findings is None:
+        return {}
+    fields: dict[str, Any] = {"sessions": result.sessions, "findings": len(result.findings)}
+    if not result.findings:
+        return {**fields, "note": _nothing_note(result)}
+    rows = [finding_row(reported, format_recipient) for reported in result.findings]
+    return {**fields, "columns": COLUMNS, "rows": rows}
+
+
+def _nothing_note(result: AnomalyResult) -> str:
+    window = "the window" if not result.now.missing else _known_days(result.now)
+    return (
+        f"Nothing stands out. Looked at {window} for {', '.join(result.kinds)}; events of fewer "
+        "than about 20 sessions, and what went on through the baseline, too, are not found."
+    )
+
+
+def _known_days(looked_at: LookedAt) -> str:
+    """How much of a window is known, in days."""
+    known, length = looked_at.length / DAY, looked_at.window.length / DAY
+    return f"{known:.3g} of {length:.3g} days" if known < length else f"{length:.3g} days"
+
+
+def _applied(request: AnomalyRequest, result: AnomalyResult) -> dict[str, Any]:
+    summary = request.summary
+    return applied_filters(summary.session_filter, summary.recipient_echo) | {
+        "session_time__gte": format_api_time(result.now.window.start),
+        "session_time__lt": format_api_time(result.now.window.end),
+    }

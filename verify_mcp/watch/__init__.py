@@ -1,0 +1,1 @@
+"""Looks for what stands out again and again, and reports each event's begin and end once."""
