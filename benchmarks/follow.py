@@ -33,7 +33,6 @@ LATENCY = 0.3
 """Seconds that the API takes for a request."""
 QUESTION_EVERY = 60.0
 REPORT_HOURS = 4
-HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -60,7 +59,7 @@ async def ask(client: Client, clock: FakeClock, world: AccountData, seen: Seen) 
     """One question of a person, and how long it took beyond the API's own time."""
     number, since = len(seen.waits), clock.ticks
     if number % 3 == 0:
-        recent = world.between(0, microseconds(clock.now - HOUR / 12))[0]
+        recent = world.between(0, microseconds(clock.now))[0]
         tool, arguments = "list_verify_sessions", {"recipient": f"+{recent.recipient}"}
     else:
         tool = "summarize_verify_sessions"
