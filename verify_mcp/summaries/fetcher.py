@@ -142,12 +142,16 @@ class Fetcher:
                 await backfill.step(self._budget.call, budget=self._budget.requests_left())
 
     async def _is_covered_elsewhere(self, backfill: Backfill) -> bool:
-        """Whether another walk covered a part of what a begun backfill has before it."""
+        """Whether another walk covered the next part of what a backfill has before it.
+
+        Further parts may be covered by pages that this call itself probed.
+        """
         if not self._restarts_left or not self._query.session_filter.is_unfiltered():
             return False
         scope = self._query.session_filter.subaccount or ""
         parts, _ = await self._mirror.cached_windows(scope, backfill.remaining, MAX_STALENESS)
-        if all(covers(part, self._counted) for part in parts):
+        is_next = bool(parts) and parts[-1].end >= backfill.remaining.end
+        if not is_next or covers(parts[-1], self._counted):
             return False
         self._restarts_left -= 1
         return True

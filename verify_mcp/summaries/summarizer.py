@@ -75,7 +75,12 @@ class Summarizer:
             case ReadAgain():
                 known = await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE)
                 return state.next(known, self._budget.requests_left())
-            case ReadCached() | Refresh():
+            case ReadCached():
+                cached = known = await self._reader.read(MAX_STALENESS)
+                if cached.missing and not self._query.is_generous:
+                    known = await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE)
+                return state.next(cached, known, self._budget.requests_left())
+            case Refresh():
                 return state.next(await self._reader.read(MAX_STALENESS))
 
     async def _count(self, state: LookForJob | ResumeCount | StartCount | Count) -> State:
