@@ -5,7 +5,7 @@
 Compared with: a direct request with httpx2 (list), a bare `mcp` server (http, start), the shortest
 time that the quota allows (calls), and the whole quota (quota). The rows of the mirror need a
 database that `benchmarks.mirror` has filled; its targets are for a million sessions. The exit code
-is 1 when a figure is worse than target.
+is 1 when a figure is worse than its target.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.support.databases import engines
 
 @dataclass(frozen=True)
 class Figure:
-    """One row: ours, what it is compared with, their ratio, and the worst ratio target."""
+    """One row: ours, what it is compared with, their ratio, and the worst ratio that is good."""
 
     name: str
     ours: str
@@ -37,7 +37,7 @@ class Figure:
 
     @property
     def is_good(self) -> bool:
-        """Whether the ratio is as target."""
+        """Whether the ratio meets the target."""
         return self.ratio >= self.target if self.more_is_better else self.ratio <= self.target
 
     def row(self) -> str:
