@@ -44,11 +44,7 @@ QUESTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("conversion, 90 days", SUMMARIZE, {"session_time__gte": "90d"}),
     ("sessions by day, 30 days", SUMMARIZE, {"session_time__gte": "30d", "group_by": "day"}),
     ("top recipients, 24 h", SUMMARIZE, {"group_by": "recipient", "top": 10}),
-    (
-        "weeks of an app",
-        SUMMARIZE,
-        {"session_time__gte": "84d", "group_by": "week", "app_uuid": ""},
-    ),
+    ("app by week", SUMMARIZE, {"session_time__gte": "84d", "group_by": "week", "app_uuid": ""}),
 )  # fmt: skip
 
 

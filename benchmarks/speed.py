@@ -5,7 +5,7 @@
 Compared with: a direct request with httpx2 (list), a bare `mcp` server (http, start), the shortest
 time that the quota allows (calls), and the whole quota (quota). The rows of the mirror need a
 database that `benchmarks.mirror` has filled; its targets are for a million sessions. The exit code
-is 1 when a figure is worse than its target.
+is 1 when a figure is worse than wanted.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.support.databases import engines
 
 @dataclass(frozen=True)
 class Figure:
-    """One row: ours, what it is compared with, their ratio, and the worst ratio that is good."""
+    """One row: ours, what it is compared with, their ratio, and the worst ratio wanted."""
 
     name: str
     ours: str
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--mirror", metavar="URL", help="a database that benchmarks.mirror filled")
     options = parser.parse_args()
-    print(f"{'figure':52} {'ours':>9} {'beside':>9} {'ratio':>7}  target")
+    print(f"{'figure':52} {'ours':>9} {'beside':>9} {'ratio':>7}  wanted")
     kinds = [KINDS[name] for name in options.only]
     if options.mirror:
         kinds.append(partial(mirror_figures, options.mirror))

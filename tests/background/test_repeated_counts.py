@@ -24,7 +24,7 @@ async def test_days_become_exact_by_themselves_when_the_answer_says_so() -> None
     clock, random = FakeClock(), Random(2)  # noqa: S311 - made-up data
     records = [
         make_record(each, minutes=2_011 + random.random() * 17_200, outcome="verified")
-        for each in range(3_000)
+        for each in range(3_600)
     ]
     emulator = emulator_with(*records, clock=clock)
     async with connect_with_background(emulator, clock) as (client, context):

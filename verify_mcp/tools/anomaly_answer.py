@@ -10,6 +10,7 @@ from verify_mcp.summaries.anomaly_query import AnomalyResult, LookedAt
 from verify_mcp.tools.anomaly_request import AnomalyRequest
 from verify_mcp.tools.anomaly_rows import COLUMNS, finding_row
 from verify_mcp.tools.envelope import AnswerMeta
+from verify_mcp.tools.filter_arguments import applied_filters
 from verify_mcp.tools.formatting import RecipientFormatter, ceil_seconds
 from verify_mcp.tools.summary_answer import MAX_SPANS
 
@@ -65,10 +66,7 @@ def _known_days(looked_at: LookedAt) -> str:
 
 def _applied(request: AnomalyRequest, result: AnomalyResult) -> dict[str, Any]:
     summary = request.summary
-    applied: dict[str, Any] = dict(summary.session_filter.set_filters())
-    if summary.session_filter.recipient:
-        applied["recipient"] = summary.recipient_echo
-    return applied | {
+    return applied_filters(summary.session_filter, summary.recipient_echo) | {
         "session_time__gte": format_api_time(result.now.window.start),
         "session_time__lt": format_api_time(result.now.window.end),
     }

@@ -1,15 +1,15 @@
 """The arguments of `find_verify_anomalies`, and a call of it as a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from verify_mcp.analysis.anomalies.finding import KINDS
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.times import is_relative_time, parse_time
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.summaries.anomaly_query import DEFAULT_BASELINE
 from verify_mcp.tools.arguments import Argument, ParseContext, parse, parse_choices, parse_text
+from verify_mcp.tools.filter_arguments import BRIEF_DESCRIPTIONS
 from verify_mcp.tools.summary_request import (
     SUMMARIZE_ARGUMENTS,
     SummarizeRequest,
@@ -18,13 +18,8 @@ from verify_mcp.tools.summary_request import (
 
 MAX_WINDOW = timedelta(days=31)
 _OWN_ARGUMENTS = ("kinds", "baseline")
-_FILTERS = {field.name for field in fields(SessionFilter)} - {"status"}
-_BRIEF = {
-    "session_time__gte": "Start (default 24h).",
-    "session_time__lt": "End (default now).",
-    "max_requests": "Default 20.",
-}
-"""What is said of arguments that the summary's definition explains, of the others nothing."""
+_SHARED_ARGUMENTS = BRIEF_DESCRIPTIONS.keys() - {"status", "brand_name", "app_hash"}
+"""The summary's arguments, without filters that hardly stand for a place."""
 
 
 def parse_baseline_length(value: object, context: ParseContext) -> timedelta:
@@ -39,16 +34,14 @@ def parse_baseline_length(value: object, context: ParseContext) -> timedelta:
 ANOMALY_ARGUMENTS = (
     Argument(
         "kinds",
-        "",
+        f"{','.join(KINDS)} (all).",
         parse_choices(*KINDS, most=len(KINDS)),
-        "array",
-        {"items": {"type": "string", "enum": list(KINDS)}},
     ),
-    Argument("baseline", "Time before it to compare with (default 28d).", parse_baseline_length),
+    Argument("baseline", "Time before (28d)", parse_baseline_length),
     *(
-        replace(rule, description=_BRIEF.get(rule.name, ""), extra_schema={})
+        replace(rule, description=BRIEF_DESCRIPTIONS[rule.name], extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
-        if rule.name in _FILTERS or rule.name in _BRIEF
+        if rule.name in _SHARED_ARGUMENTS
     ),
 )
 

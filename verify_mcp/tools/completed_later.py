@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from math import inf
 
 from verify_mcp.background.background import PlannedCompletion
 from verify_mcp.context import AppContext
@@ -12,6 +11,9 @@ from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools.formatting import ceil_seconds
 
+MIN_SAVING, MIN_REQUESTS_SAVED = 3, 100
+"""How many times as many requests every page takes than a count that goes first, and how many
+more: it is in vain once the pages are there."""
 _REQUESTS_LEFT = re.compile(r" ?Exact after about \d+ more requests: the same call goes on\.")
 _BY_THE_SAME_CALL = re.compile(r"[;:,] the same call goes on\b[^.]*\.")
 """What asks for repeated calls in `why`, which the background replaces."""
@@ -40,7 +42,7 @@ async def _count_later(
 ) -> SummaryResult:
     """Have what can be counted go on, where that takes far fewer requests than every page."""
     expected = result.count.requests_left if result.count else 0
-    if not expected or expected * _min_saving(query) > (result.pages_left or inf):
+    if not expected or not _is_counted_first(query, expected, result.pages_left):
         return result
 
     async def go_on(call: CallContext, requests: int) -> int:
@@ -58,12 +60,14 @@ async def _count_later(
     return replace(result, why=f"{sentences} {counting}".lstrip(), eta_s=plan.eta_s)
 
 
-def _min_saving(query: SummaryQuery) -> int:
-    """How many times as many requests every page takes, for a count to go on before them.
+def _is_counted_first(query: SummaryQuery, expected: int, pages: float | None) -> bool:
+    """Whether a count goes on before every page is fetched: exact counts come minutes earlier.
 
     Only unfiltered pages are fetched in the background, which are more than those of the question.
     """
-    return 3 if query.session_filter.is_unfiltered() else 1
+    if pages is None or not query.session_filter.is_unfiltered():
+        return pages is None or expected <= pages
+    return expected * MIN_SAVING <= pages and pages - expected >= MIN_REQUESTS_SAVED
 
 
 def explain_completion(why: str, completion: PlannedCompletion) -> str:

@@ -68,20 +68,15 @@ async def _complete_later(
 FIND_ANOMALIES = ToolDefinition(
     "find_verify_anomalies",
     "Find what stands out in Plivo Verify",
-    "What stands out among Plivo Verify sessions against the time before, each with begin, size, "
-    "cost, `at_stake` (spent for nothing), `chance` (of any such finding by accident) and what "
-    "looks alike. Filters as in summarize.",
+    "What stands out in Plivo Verify sessions against the time before, and what looks alike. "
+    "`at_stake`: spent for nothing; `chance`: of any finding by accident.",
     ANOMALY_ARGUMENTS,
     {
         "complete": "boolean",
-        "why": "string",
         "missing": "array",
-        "applied": "object",
-        "baseline": "string",
         "findings": "integer",
         "columns": "array",
         "rows": "array",
-        "as_of": "string",
     },
     find_verify_anomalies,
 )
