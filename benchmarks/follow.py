@@ -59,7 +59,7 @@ async def ask(client: Client, clock: FakeClock, world: AccountData, seen: Seen) 
     """One question of a person, and how long it took beyond the API's own time."""
     number, since = len(seen.waits), clock.ticks
     if number % 3 == 0:
-        recent = world.between(0, microseconds(clock.now - HOUR))[0]
+        recent = world.between(0, microseconds(clock.now - HOUR / 12))[0]
         tool, arguments = "list_verify_sessions", {"recipient": f"+{recent.recipient}"}
     else:
         tool = "summarize_verify_sessions"

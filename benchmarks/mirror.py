@@ -33,6 +33,7 @@ from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.emulator import APPS, SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, generate
 from verify_mcp.emulator.payloads import session as payload
+from verify_mcp.mirror.group_sql import DAY_SUMS, QUARTER_SUMS
 from verify_mcp.mirror.store import Store
 
 DAYS = 90
@@ -44,7 +45,26 @@ WEEK = "a summary of 7 days of one app"
 COMPARISON = "a comparison of 44 days with the 44 before"
 PAGE = "a filtered page"
 MEMORY = "the server's memory"
-TARGETS = {COMPARISON: 2.0, WHOLE: 1.5, WEEK: 0.05, PAGE: 0.03, MEMORY: 250.0}
+TARGETS = {COMPARISON: 2.0, WHOLE: 1.0, WEEK: 0.05, PAGE: 0.03, MEMORY: 250.0}
+"""Seconds, and MB of memory."""
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "by status and day": {"group_by": ["status", "day"]},
+    "by country and channel": {"group_by": ["country", "channel"]},
+    "by hour": {"group_by": ["hour"]},
+    "by hour in India": {"group_by": ["hour"], "time_zone": "Asia/Kolkata"},
+    "by nothing": {},
+    "by network and path": {"group_by": ["network", "path"]},
+    "by attempt status": {"group_by": ["attempt_status"]},
+    "by prefix": {"group_by": ["prefix"]},
+    "by recipient": {"group_by": ["recipient"]},
+    "by weekday and country": {"group_by": ["weekday", "country"]},
+    "of one country by hour of day": {"group_by": ["hour_of_day"], "country": "IN"},
+    "by country with recipients and gaps": {
+        "group_by": ["country"],
+        "show": ["recipients", "gap_s", "gap_p90_s", "first_try_pct"],
+    },
+}
+"""What is asked about 90 days."""
 
 
 def patterns(now: datetime) -> list[Session]:
@@ -60,10 +80,16 @@ def patterns(now: datetime) -> list[Session]:
 
 
 def moved(pattern: Session, created: datetime, random: Random) -> Session:
-    """The same story at another time, under another id."""
+    """The same story at another time, under another id, of one of many people.
+
+    The prefixes of numbers stay; some people come far more often than others.
+    """
+    number = f"{pattern.recipient[:-6]}{int(random.random() ** 2 * 1e6):06d}"
     last = pattern.updated and pattern.updated + (created - pattern.created)
     uuid = str(UUID(int=random.getrandbits(128)))
-    return pattern.model_copy(update={"uuid": uuid, "created": created, "updated": last})
+    return pattern.model_copy(
+        update={"uuid": uuid, "recipient": number, "created": created, "updated": last}
+    )
 
 
 async def fill(url: str, sessions: int, copies: int, end: datetime) -> datetime:
@@ -95,23 +121,36 @@ async def fill(url: str, sessions: int, copies: int, end: datetime) -> datetime:
 def copy(connection: Connection, copies: int) -> None:
     """Hold each session so many times; a day's roll-up grows with its rows."""
     connection.execute("SET LOCAL statement_timeout = 0")
-    for table, also in (
-        ("bodies", "body"),
-        ("sessions", "app, status, recipient, country, channel, brand, outcomes, attempts, cost, "
-                     "rescued, final, fetched"),
-    ):  # fmt: skip
+    for table, columns in _columns(connection).items():
+        also = [column for column in columns if column not in _KEY]
         connection.execute(
-            f"INSERT INTO verify_{table} (account, scope, created, session, {also}) "  # noqa: S608 - fixed names
+            f"INSERT INTO {table} ({', '.join((*_KEY, *also))}) "  # noqa: S608 - fixed names
             "SELECT account, scope, created + k, "
-            f"overlay(session placing lpad(to_hex(k), 4, '0') from 33), {also} "
-            f"FROM verify_{table}, generate_series(1, :more) AS k",
+            f"overlay(session placing lpad(to_hex(k), 4, '0') from 33), {', '.join(also)} "
+            f"FROM {table}, generate_series(1, :more) AS k",
             {"more": copies - 1},
         )
-    for sums in ("sessions", "attempts", "cost", "rescued", "uncosted"):
+    for table, sums in (
+        ("verify_day_totals", DAY_SUMS),
+        ("verify_quarter_totals", QUARTER_SUMS),
+        ("verify_gap_totals", ("sessions",)),
+    ):
         connection.execute(
-            f"UPDATE verify_days SET {sums} = {sums} * :copies",  # noqa: S608 - fixed names
+            f"UPDATE {table} SET {', '.join(f'{name} = {name} * :copies' for name in sums)}",  # noqa: S608 - fixed names
             {"copies": copies},
         )
+
+
+_KEY = ("account", "scope", "created", "session")
+
+
+def _columns(connection: Connection) -> dict[str, list[str]]:
+    """The columns of the tables that hold sessions."""
+    rows = connection.fetch_all(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_name IN ('verify_bodies', 'verify_sessions') ORDER BY 1"
+    )
+    return {table: [name for of, name in rows if of == table] for table, _ in rows}
 
 
 async def ask(client: Client, tool: str, arguments: dict[str, Any], times: int = 5) -> float:
@@ -168,9 +207,10 @@ async def measure(url: str, end: datetime) -> dict[str, float]:
     async with Client(stdio_client(serve)) as client:
         (pid,) = children()
         found = {}
-        for by in (["status", "day"], ["status", "channel"], ["country", "channel"], ["hour"], []):
-            name = f"{WHOLE}, by {' and '.join(by) or 'nothing'}"
-            found[name] = await ask(client, "summarize_verify_sessions", {**whole, "group_by": by})
+        for name, question in QUESTIONS.items():
+            found[f"{WHOLE}, {name}"] = await ask(
+                client, "summarize_verify_sessions", {**whole, **question}
+            )
         found[WEEK] = await ask(client, "summarize_verify_sessions", week)
         found[f"{WEEK}, by channel"] = await ask(
             client, "summarize_verify_sessions", {**week, "group_by": ["channel"]}

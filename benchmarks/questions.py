@@ -11,8 +11,8 @@ the list and get endpoints takes, which fetches every page of each question.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -36,7 +36,6 @@ QUESTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("what happened to a recipient today", LIST, {"recipient": ""}),
     ("the last of these sessions in detail", "get_verify_session", {}),
     ("conversion by channel, 24 h", SUMMARIZE, {"group_by": "channel"}),
-    ("the same by hour", SUMMARIZE, {"group_by": "hour"}),
     ("what sessions ended in, 24 h", SUMMARIZE, {"group_by": "attempt_status"}),
     ("spend by app, 7 days", SUMMARIZE, {"session_time__gte": "7d", "group_by": "app"}),
     ("delivery by country, 7 days", SUMMARIZE, {"session_time__gte": "7d", "group_by": "country"}),
@@ -44,7 +43,8 @@ QUESTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("spend that was wasted, 7 days", SUMMARIZE, {"session_time__gte": "7d"}),
     ("conversion, 90 days", SUMMARIZE, {"session_time__gte": "90d"}),
     ("sessions by day, 30 days", SUMMARIZE, {"session_time__gte": "30d", "group_by": "day"}),
-    ("conversion by app, 12 weeks", SUMMARIZE, {"session_time__gte": "84d", "group_by": "app"}),
+    ("top recipients, 24 h", SUMMARIZE, {"group_by": "recipient", "top": 10}),
+    ("app by week", SUMMARIZE, {"session_time__gte": "84d", "group_by": "week", "app_uuid": ""}),
 )  # fmt: skip
 
 
@@ -59,6 +59,19 @@ class Cost:
     exact: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A recipient and an application of the account, and the arguments of a summary."""
+
+    recipient: str
+    app_uuid: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def groups(self) -> Sequence[str]:
+        return tuple(self.arguments["group_by"]["items"]["enum"])
+
+
 @dataclass(slots=True)
 class Run:
     """The account, the clock and the server under measurement."""
@@ -68,7 +81,6 @@ class Run:
     emulator: Emulator
     client: Client
     context: AppContext
-    pages: set[tuple[int, int]] = field(default_factory=set)
 
     @property
     def sent(self) -> int:
@@ -82,8 +94,8 @@ def is_exact(answer: Mapping[str, Any]) -> bool:
     if answer.get("basis") != "counted" or "unchecked" in answer or "conversion_pct" not in answer:
         return False
     rows = [dict(zip(answer["columns"], row, strict=True)) for row in answer.get("rows", ())]
-    if answer["applied"].get("group_by") == ["day"]:
-        return bool(rows) and not any(row["sessions_low"] + row["conversion_low"] for row in rows)
+    if answer["applied"].get("group_by") in (["day"], ["week"]):
+        return list(answer["columns"][1:]) == ["sessions", "conversion_pct"]
     if answer["applied"].get("group_by"):
         return bool(rows) and all(
             row["conversion_low"] == row["conversion_high"] != "" for row in rows
@@ -127,7 +139,11 @@ async def plain(run: Run, tool: str, arguments: Mapping[str, Any]) -> Cost:
     age = str(arguments.get("session_time__gte", "24h"))
     length = timedelta(days=int(age[:-1])) if age.endswith("d") else timedelta(hours=24)
     start = end - length * (2 if tool == "compare_verify_sessions" else 1)
-    filters = {name: arguments[name] for name in ("recipient", "brand_name") if name in arguments}
+    filters = {
+        name: arguments[name]
+        for name in ("recipient", "brand_name", "app_uuid")
+        if name in arguments
+    }
     api = Emulator(run.world, behaviour=Options(shape="rich", list_limit=None), clock=lambda: end)
     cost, offset = Cost(), 0
     credentials = SANDBOX.credentials
@@ -172,18 +188,31 @@ async def measure() -> list[tuple[str, Cost, Cost]]:
     async with connect_with_background(emulator, clock) as (client, context):
         run = Run(world, clock, emulator, client, context)
         newest = world.between(microseconds(NOW - timedelta(hours=3)), microseconds(NOW))[0]
-        session = newest.uuid
+        schemas = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}
+        known = Known(newest.recipient, newest.app_uuid, schemas[SUMMARIZE]["properties"])
         for name, tool, question in QUESTIONS:
-            arguments = dict(question)
-            if "recipient" in arguments:
-                arguments["recipient"] = newest.recipient
-            if tool == "get_verify_session":
-                arguments["session_uuid"] = session
+            arguments = _filled(question, known) | (
+                {"session_uuid": newest.uuid} if tool == "get_verify_session" else {}
+            )
             cost, _ = await ask(run, tool, arguments)
             found.append((name, cost, await plain(run, tool, arguments)))
             print(_row(name, cost, found[-1][2]), flush=True)
             clock.pass_by(PAUSE)
     return found
+
+
+def _filled(question: Mapping[str, Any], known: Known) -> dict[str, Any]:
+    """The arguments, with what is not known before; days where there are no weeks."""
+    arguments = dict(question)
+    if "recipient" in arguments:
+        arguments["recipient"] = known.recipient
+    if "app_uuid" in arguments:
+        arguments["app_uuid"] = known.app_uuid
+    if arguments.get("group_by") == "week" and "week" not in known.groups:
+        arguments["group_by"] = "day"
+    if "top" not in known.arguments:
+        arguments.pop("top", None)
+    return arguments
 
 
 def _row(name: str, ours: Cost, wrapper: Cost) -> str:

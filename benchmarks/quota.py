@@ -20,6 +20,8 @@ import anyio
 
 from tests.support.databases import engines, postgres_place, postgres_server, sqlite_place
 from tests.support.processes import Outcome, Plan, run_processes
+from verify_mcp.plivo.rate_limit_store import SLOT_LEASE_SECONDS
+from verify_mcp.plivo.shared_rate_limit import TICKET_TTL
 
 MINUTE, MOST_LATENCY = 60.0, 2.0
 LEAST_USED, MOST_OVERTAKEN = 0.95, 0.02
@@ -45,8 +47,8 @@ def measured(engine: str, *, window: float, windows: int, kill: bool) -> Outcome
             window=window,
             seconds=window * windows,
             jitter=MOST_LATENCY * scale,
-            hold=90 * scale,
-            lapse=5.0,
+            hold=SLOT_LEASE_SECONDS * scale,
+            lapse=TICKET_TTL,
             dies_at=20 if kill else None,
         )
         return anyio.run(run_processes, plan)

@@ -32,20 +32,20 @@ class Figure:
     ours: str
     beside: str
     ratio: float
-    wanted: float
+    target: float
     more_is_better: bool = False
 
     @property
     def is_good(self) -> bool:
         """Whether the ratio is as wanted."""
-        return self.ratio >= self.wanted if self.more_is_better else self.ratio <= self.wanted
+        return self.ratio >= self.target if self.more_is_better else self.ratio <= self.target
 
     def row(self) -> str:
         """The row as text."""
         bound = "≥" if self.more_is_better else "≤"
         return (
             f"{self.name:52} {self.ours:>9} {self.beside:>9} {self.ratio:7.2f} "
-            f"{bound} {self.wanted:<5g} {'' if self.is_good else 'worse'}"
+            f"{bound} {self.target:<5g} {'' if self.is_good else 'worse'}"
         )
 
 
@@ -55,13 +55,13 @@ def _ms(seconds: Sequence[float]) -> str:
 
 def list_calls() -> Iterator[Figure]:
     """List calls over stdio, with few slots of the rate limit and with many."""
-    for name, rate, taken, wanted in (
+    for name, rate, taken, target in (
         ("list over stdio, 20/60, beside a direct request", "20/60", 0, 2.2),
         ("the same, 900,000/60", "900000/60", 0, 2.5),
         ("the same with 100,000 slots taken", "900000/60", 100_000, 2.5),
     ):
         found = over_stdio.compare(rate, 200, taken=taken)
-        yield Figure(name, _ms(found.calls), _ms(found.direct), found.ratio, wanted)
+        yield Figure(name, _ms(found.calls), _ms(found.direct), found.ratio, target)
 
 
 def http_calls() -> Iterator[Figure]:
@@ -111,11 +111,11 @@ def mirror_figures(url: str) -> Iterator[Figure]:
         return await mirror.measure(url, end)
 
     for name, figure in anyio.run(measure).items():
-        wanted, in_mb = mirror.target(name), name == mirror.MEMORY
+        target, in_mb = mirror.target(name), name == mirror.MEMORY
         ours, most = (
-            f"{value:.0f} MB" if in_mb else f"{value * 1000:.0f} ms" for value in (figure, wanted)
+            f"{value:.0f} MB" if in_mb else f"{value * 1000:.0f} ms" for value in (figure, target)
         )
-        yield Figure(name, ours, most, figure / wanted, 1.0)
+        yield Figure(name, ours, most, figure / target, 1.0)
 
 
 KINDS: dict[str, Callable[[], Iterator[Figure]]] = {

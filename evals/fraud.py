@@ -27,6 +27,11 @@ def burst_week(world: World) -> tuple[SessionRecord, ...]:
     return world.sessions(WEEK, where=is_there)
 
 
+def pumped(world: World) -> tuple[SessionRecord, ...]:
+    """The sessions of the burst."""
+    return world.sessions(WEEK, where=lambda each: each.recipient.startswith(BURST_PREFIX))
+
+
 QUESTIONS = (
     Question(
         "fraud-pumping",
@@ -41,6 +46,23 @@ QUESTIONS = (
                 for word in table(answers[0])[0]["where"].split()
                 if word.endswith("*")
             ),
+        },
+    ),
+    Question(
+        "fraud-pumping-size",
+        "fraud",
+        "If somebody pumped our SMS in the last 7 days: how many sessions was that, to how many "
+        "different numbers, and what did it cost?",
+        lambda world: {
+            "sessions": len(pumped(world)),
+            "recipients": len({each.recipient for each in pumped(world)}),
+            "cost": truths.cost(pumped(world)),
+        },
+        (anomalies("7d", "pumping"),),
+        lambda answers: {
+            "sessions": int(table(answers[0])[0]["sessions"]),
+            "recipients": int(table(answers[0])[0]["recipients"]),
+            "cost": number(table(answers[0])[0]["cost"]),
         },
     ),
     Question(

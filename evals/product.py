@@ -27,6 +27,13 @@ def first_try(world: World) -> Decimal:
     return (Decimal(100 * single) / len(ended)).quantize(Decimal("0.01"))
 
 
+def median_gap(world: World) -> int:
+    """The seconds from the first attempt to the second, in the (lower) median."""
+    pairs = [truths.attempts(each)[:2] for each in world.sessions(MONTH)]
+    gaps = sorted((pair[1].time - pair[0].time).total_seconds() for pair in pairs if pair[1:])
+    return int(gaps[(len(gaps) - 1) // 2] + 0.5)
+
+
 def country(record: SessionRecord) -> str:
     """A session's country, as the account tells it."""
     return record.country or "?"
@@ -115,6 +122,15 @@ QUESTIONS = (
         lambda world: {"share": first_try(world)},
         (summarize("30d", "tries", show=["first_try_pct"]),),
         lambda answers: {"share": number(answers[0]["first_try_pct"])},
+    ),
+    Question(
+        "product-gap",
+        "product",
+        "How many seconds lie between the first and the second attempt, in the median of the last "
+        "30 days?",
+        lambda world: {"seconds": median_gap(world)},
+        (summarize("30d", "tries", show=["gap_s"]),),
+        lambda answers: {"seconds": int(answers[0]["gap_s"])},
     ),
     Question(
         "product-attempts",

@@ -157,6 +157,9 @@ def _groups(
     if not by or "attempt_status" in by or "brand" in by or "rows" not in answer:
         return
     rows = {tuple(row[: len(by)]): row_of(answer, row) for row in answer["rows"]}
+    if rows and all("any" in key for key in rows):  # days whose statuses are not counted yet
+        by = [name for name in by if name != "status"]
+        rows = {tuple(part for part in key if part != "any"): row for key, row in rows.items()}
     groups = truth.groups(claim, by)
     if answer.get("basis") == "counted":
         yield from _estimated_groups(call, rows, groups, total_bounds, odds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,8 +19,9 @@ from tests.support.summaries import DAY, HOUR, MINUTE, summarize
 from verify_mcp.background.follow_plan import (
     FollowView,
     newest_window,
-    older_window,
+    older_gap,
     plan_refresh,
+    recent_gap,
     settled_window,
     unsettled_instants,
 )
@@ -152,7 +154,10 @@ def test_older_gaps_come_newest_first_and_an_unsettled_session_is_none() -> None
     hole = NOW - 5 * HOUR
     first, second = Window(NOW - 20 * HOUR, hole), Window(hole + MICROSECOND, EDGE)
     state = FollowView(PERIOD, [first, second], [Window(EDGE, NOW)], SETTLE)
-    assert older_window(state) == Window(PERIOD.start, first.start)
+    assert older_gap(state) == Window(PERIOD.start, first.start)
+    assert recent_gap(state) is None
+    begun = replace(state, known=[Window(EDGE, NOW - 2 * MINUTE), Window(NOW - MINUTE, NOW)])
+    assert recent_gap(begun) == Window(NOW - 2 * MINUTE, NOW - MINUTE)
     assert unsettled_instants(state) == (hole,)
     assert state.stored_share > 0.8
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
+import httpx
 import pytest
 from rich.console import Console
 
@@ -65,6 +65,11 @@ def test_each_commands_help_has_a_description_and_an_example_that_parses(name: s
         ("token", "the following arguments are required: COMMAND"),
         ("install", "the following arguments are required: CLIENT"),
         ("report --within soon", "argument --within: 'soon' is not a number of minutes, e.g. 30"),
+        (
+            "report --group-by planet",
+            "argument --group-by: there is no field 'planet'. Fields: status, channel, country",
+        ),
+        ("report --group-by day,app,brand", "argument --group-by: 'day,app,brand' has too many"),
         ("serve --port 70000", "argument --port: '70000' is not a whole number from 0 to 65535"),
         ("token add x --budget no", "argument --budget: 'no' is not a whole number from 1 to"),
     ],
@@ -108,7 +113,7 @@ async def test_the_first_request_of_the_emulators_help_is_answered() -> None:
     _, _, credentials, url = shlex.split(curl)
     assert tuple(credentials.split(":")) == (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
     assert credentials.replace(":", ", its auth token ") in cli.DESCRIPTION
-    async with serve(Emulator()) as base_url, httpx2.AsyncClient(trust_env=False) as http:
+    async with serve(Emulator()) as base_url, httpx.AsyncClient(trust_env=False) as http:
         auth = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
         reply = await http.get(url.replace("http://127.0.0.1:8080", base_url), auth=auth)
     assert (reply.status_code, len(reply.json()["sessions"])) == (200, 2)

@@ -251,7 +251,7 @@ def test_parquet_without_its_package_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     parquet = replace(options, format="parquet")
     assert run_export(parquet, emulator_with()) == ExitCode.CONFIGURE
-    assert "pip install 'verify-mcp[parquet]'" in capsys.readouterr().err
+    assert "pip install pyarrow" in capsys.readouterr().err
 
 
 def test_the_command_streams_to_standard_output(

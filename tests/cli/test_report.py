@@ -163,7 +163,7 @@ def test_nothing_is_written_when_the_api_is_away(
 ) -> None:
     assert made(order, CannedApi({"error": "away"}, status=503)) == ExitCode.TRY_LATER
     assert not order.path.exists()
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "Run the same command again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

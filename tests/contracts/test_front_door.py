@@ -9,14 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft7Validator
 
-from tests.support import readme_tools
+from tests.support import reference_pages
 from verify_mcp import __version__
 from verify_mcp.settings import read_settings
 from verify_mcp.settings_table import setting_names
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 SCHEMA = ROOT.parent / "shared" / "reference" / "server.schema.json"
 
 
@@ -25,9 +27,9 @@ def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    """The README's fenced blocks in this language."""
-    found = re.findall(rf"^```{language}\n(.*?)\n```$", read("README.md"), re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = "README.md") -> list[str]:
+    """A page's fenced blocks in this language."""
+    found = re.findall(rf"^```{language}\n(.*?)\n```$", read(page), re.MULTILINE | re.DOTALL)
     return [str(each) for each in found]
 
 
@@ -43,40 +45,47 @@ def test_two_commands_set_everything_up_each_alone_on_its_line() -> None:
     assert not any("\n" in command for command in blocks("sh"))
 
 
-def test_the_readme_describes_the_tools_and_settings_as_they_are() -> None:
-    readme = read("README.md")
-    assert readme_tools.updated(readme) == readme
+def test_the_readme_has_at_most_900_words() -> None:
+    assert len(read("README.md").split()) <= 900
+
+
+@pytest.mark.parametrize("page", list(reference_pages.pages()), ids=lambda page: page.name)
+def test_the_pages_made_from_the_code_are_up_to_date(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == reference_pages.pages()[page]
 
 
 def settings_table() -> dict[str, str]:
-    """Each variable of the README's table with its default."""
+    """Each variable of the table of settings with its default."""
     row = re.compile(r"^\| `([A-Z_]+)` \| (?:`(.+?)` )?\| .+ \|$", re.MULTILINE)
-    return dict(row.findall(read("README.md")))
+    return dict(row.findall(read("docs/settings.md")))
 
 
-def test_the_readme_lists_every_setting_and_no_other() -> None:
+def test_the_defaults_in_the_table_are_the_defaults() -> None:
     assert list(settings_table()) == setting_names()
-
-
-def test_the_defaults_in_the_readme_are_the_defaults() -> None:
     assert read_settings(settings_table()) == read_settings({})
 
 
-def test_every_client_configuration_in_the_readme_is_json() -> None:
-    configured = [json.loads(block) for block in blocks("json")]
+def test_every_client_configuration_is_json() -> None:
+    configured = [json.loads(each) for each in blocks("json") + blocks("json", "docs/install.md")]
     servers = [
         next(iter((each.get("mcpServers") or each["servers"]).values())) for each in configured
     ]
-    assert len(servers) == 5
+    assert len(servers) == 6
     assert {each["command"] for each in servers} == {"/absolute/path/to/.venv/bin/verify-mcp"}
     named = {name for each in servers for name in each.get("env", {})}
     assert named <= set(setting_names())
 
 
-def test_files_that_the_readme_points_to_are_there() -> None:
-    linked = re.findall(r"\]\(([^)#:]+)\)", read("README.md"))
-    assert [each for each in linked if not (ROOT / each).is_file()] == []
-    assert len(linked) >= 4
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{each.name}" for each in PAGES)])
+def test_files_that_a_page_points_to_are_there(page: str) -> None:
+    linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(page))
+    folder = (ROOT / page).parent
+    assert [each for each in linked if not (folder / each).is_file()] == []
+
+
+def test_the_site_has_every_page() -> None:
+    site = read("mkdocs.yml")
+    assert [each.name for each in PAGES if f": {each.name}" not in site] == []
 
 
 def test_the_registry_entry_is_this_package_in_this_version() -> None:
@@ -86,11 +95,6 @@ def test_the_registry_entry_is_this_package_in_this_version() -> None:
     assert package["identifier"] == tomllib.loads(read("pyproject.toml"))["project"]["name"]
     assert f"\n<!-- mcp-name: {described['name']} -->\n" in read("README.md")
     assert f"## [{__version__}]" in read("CHANGELOG.md")
-
-
-def test_the_registry_entry_describes_the_settings_as_they_are() -> None:
-    entry = read("server.json")
-    assert readme_tools.updated_registry_entry(entry) == entry
 
 
 def test_the_registry_entry_keeps_to_the_registrys_rules() -> None:

@@ -103,7 +103,14 @@ async def works(server: Running) -> None:
     server.clock.pass_by(60)
 
 
-@pytest.mark.slow(4)
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No database waits long for another program's lock."""
+    for engine in ("sqlite", "postgres"):
+        monkeypatch.setattr(f"verify_mcp.database.{engine}.BUSY_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_r31_a_locked_ledger_is_said_once_and_used_again_when_it_is_free(
     place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -114,6 +121,7 @@ async def test_r31_a_locked_ledger_is_said_once_and_used_again_when_it_is_free(
         await works(server)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_r31_with_the_ledger_out_of_reach_requests_of_the_last_minute_still_count(
     place: Place, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

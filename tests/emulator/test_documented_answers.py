@@ -8,7 +8,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-import httpx2
+import httpx
 import pytest
 
 from tests.support.client import APP, NOW, FakeClock, emulator_with, make_record, uuid
@@ -37,10 +37,10 @@ async def ask(
     user: str = SANDBOX_AUTH_ID,
     method: str = "GET",
     **options: Any,
-) -> httpx2.Response:
+) -> httpx.Response:
     options.setdefault("auth", (user, SANDBOX_AUTH_TOKEN))
-    transport = httpx2.ASGITransport(api)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://emulator") as client:
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://emulator") as client:
         return await client.request(method, path, **options)
 
 
@@ -150,8 +150,8 @@ async def test_a_session_lives_through_its_states_as_the_clock_moves() -> None:
     ],
 )
 async def test_wrong_credentials_get_401_without_an_api_id(auth: Any) -> None:
-    transport = httpx2.ASGITransport(emulator_with())
-    async with httpx2.AsyncClient(transport=transport, auth=auth) as client:
+    transport = httpx.ASGITransport(emulator_with())
+    async with httpx.AsyncClient(transport=transport, auth=auth) as client:
         response = await client.get(f"http://emulator{PATH}")
     assert (response.status_code, list(response.json())) == (401, ["error"])
 

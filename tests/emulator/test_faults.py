@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import httpx2
+import httpx
 import pytest
 
 from verify_mcp.emulator import (
@@ -64,13 +64,13 @@ class Emulation(Emulator):
         self.slept.append(seconds)
 
 
-async def ask(api: Emulator, path: str = PATH, **options: Any) -> httpx2.Response:
-    transport = httpx2.ASGITransport(api)
-    async with httpx2.AsyncClient(transport=transport, auth=AUTH) as client:
+async def ask(api: Emulator, path: str = PATH, **options: Any) -> httpx.Response:
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, auth=AUTH) as client:
         return await client.get(f"http://emulator{path}", **options)
 
 
-async def get_fault(fault: Fault, path: str = PATH, api: Emulator | None = None) -> httpx2.Response:
+async def get_fault(fault: Fault, path: str = PATH, api: Emulator | None = None) -> httpx.Response:
     api = api or Emulation()
     api.fail_next(fault)
     return await ask(api, path)

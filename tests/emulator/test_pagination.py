@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import httpx2
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,10 +50,10 @@ def emulator(world: AccountData, **switches: Any) -> Emulator:
     return Emulator(world, behaviour=Options(**switches), clock=lambda: NOW, monotonic=lambda: 0.0)
 
 
-async def ask(api: Emulator, path: str = PATH, **params: Any) -> httpx2.Response:
-    transport = httpx2.ASGITransport(api)
+async def ask(api: Emulator, path: str = PATH, **params: Any) -> httpx.Response:
+    transport = httpx.ASGITransport(api)
     auth = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
-    async with httpx2.AsyncClient(transport=transport, auth=auth) as client:
+    async with httpx.AsyncClient(transport=transport, auth=auth) as client:
         return await client.get(f"http://emulator{path}", params=params or None)
 
 

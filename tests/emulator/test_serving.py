@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import anyio
 import anyio.lowlevel
-import httpx2
+import httpx
 import pytest
 
 from verify_mcp.emulator import (
@@ -139,21 +139,21 @@ async def chunks() -> AsyncIterator[bytes]:
 @pytest.mark.anyio
 async def test_over_a_socket_faults_look_like_a_broken_network() -> None:
     api = Emulator.documented()
-    async with serve(api) as base_url, httpx2.AsyncClient(auth=AUTH, base_url=base_url) as client:
+    async with serve(api) as base_url, httpx.AsyncClient(auth=AUTH, base_url=base_url) as client:
         drained = await client.request("GET", PATH, content=chunks())
         assert (drained.status_code, (await client.get(PATH)).status_code) == (200, 200)
         for fault in (Fault.TRUNCATED_BODY, Fault.RESET):
             api.fail_next(fault)
-            with pytest.raises(httpx2.RemoteProtocolError):
+            with pytest.raises(httpx.RemoteProtocolError):
                 await client.get(PATH)
         api.fail_next(Fault.NO_CONTENT)
         assert (await client.get(PATH)).status_code == 204
-    with pytest.raises(httpx2.ConnectError):
+    with pytest.raises(httpx.ConnectError):
         await ask_over(base_url)
 
 
-async def ask_over(base_url: str) -> httpx2.Response:
-    async with httpx2.AsyncClient() as client:
+async def ask_over(base_url: str) -> httpx.Response:
+    async with httpx.AsyncClient() as client:
         return await client.get(base_url)
 
 
@@ -177,8 +177,8 @@ async def test_a_client_that_gives_up_is_noticed(fault: Fault, status: int | Non
     api.fail_next(fault)
     with anyio.fail_after(5):
         async with serve(api) as base_url:
-            async with httpx2.AsyncClient(auth=AUTH) as client:
-                with pytest.raises(httpx2.ReadTimeout):
+            async with httpx.AsyncClient(auth=AUTH) as client:
+                with pytest.raises(httpx.ReadTimeout):
                     await client.get(f"{base_url}{PATH}", timeout=0.05)
             await api.done.wait()
     assert [seen.status for seen in api.received] == [status]
@@ -189,7 +189,7 @@ async def test_shutting_down_does_not_wait_for_a_reply_that_hangs() -> None:
     api = Emulator.documented()
     api.fail_next(Fault.HANG)
     with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks, httpx2.AsyncClient(auth=AUTH) as client:
+        async with anyio.create_task_group() as tasks, httpx.AsyncClient(auth=AUTH) as client:
             async with serve(api) as base_url:
                 tasks.start_soon(client.get, f"{base_url}{PATH}")
                 while not api.received:

@@ -12,7 +12,7 @@ from evals.plans import MAX_CALLS, MAX_TOKENS, CallNotOffered, PlanResult, run_p
 from evals.world import fill, make_emulator, make_world, open_client
 from verify_mcp.emulator import HOSTILE_SESSION
 
-NOT_OFFERED_YET = ("compare_verify_sessions", "find_verify_anomalies", "summarize_verify_sessions(")
+NOT_OFFERED_YET = ("find_verify_anomalies",)
 """Calls of plans that a later change adds; empty once it is there."""
 
 

@@ -717,6 +717,21 @@ def test_a_printed_snippet_has_the_id_that_is_known(tmp_path: Path) -> None:
     }
 
 
+def test_printed_steps_name_the_keyring_where_there_is_one(
+    tmp_path: Path, kept_in_memory: Keyring
+) -> None:
+    notes: list[str] = []
+    order = InstallOptions(BY_NAME["cursor"], only_print=True, auth_id=ACCOUNT)
+    here = machine(tmp_path, platform="darwin")
+    terminal = Terminal(lambda _text: None, write_err=notes.append)
+    assert installer.run(order, here, terminal) == 0
+    assert kept_in_memory.held == {}
+    assert (
+        f"2. Put the auth token into the system's keyring: keyring set verify-mcp {ACCOUNT}\n"
+        in ("".join(notes))
+    )
+
+
 def test_a_codex_entry_made_by_hand_is_taken_out_alone(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(

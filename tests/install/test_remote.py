@@ -69,6 +69,7 @@ def test_the_token_is_taken_from_a_variable_in_the_clients_own_form(
     assert servers(client, file) == {"verify": WITH_TOKEN[name]}
     assert f"Set TEAM to your token in the environment that starts {client.title}." in heard
     assert client.next_step in heard
+    assert (client.variable_form or "").replace("NAME", "TEAM") in heard  # no secret, so shown
 
 
 @pytest.mark.parametrize("name", WITHOUT_TOKEN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +37,7 @@ BOTH = ["list_verify_sessions", "summarize_verify_sessions"]
 def test_what_a_process_that_was_killed_left_keeps_none_from_starting(tmp_path: Path) -> None:
     settings = replace(SANDBOX, masked=True, database_url=sqlite_url(tmp_path / "data" / "db"))
     key = load_or_create_key(settings)
-    for number in range(1, 40_000):
+    for number in (os.getpid(), *range(1, 100)):
         (tmp_path / "data" / f"recipients.key.{number}").touch()
     (tmp_path / "data" / "recipients.key").unlink()
     another = load_or_create_key(settings)

@@ -102,8 +102,8 @@ async def test_r32_people_go_first_and_then_who_came_first_whichever_the_process
                 served.append((name, clock.ticks - 1001.0))
                 result.sent = True
                 await store.release(result, clock.ticks)
-        clock.pass_by(4)
-    assert served == [("first", 60.0), ("second", 120.0), ("third", 180.0), ("sync", 240.0)]
+        clock.pass_by(1)
+    assert served == [("first", 59.0), ("second", 119.0), ("third", 179.0), ("sync", 239.0)]
 
 
 async def test_a_slot_comes_back_to_everybody_a_window_after_its_request_completed(
@@ -137,11 +137,11 @@ async def test_r29_what_a_dead_process_held_lapses(begin: Begin, clock: SharedCl
     clock.pass_by(0.5)
     mine = await enqueue(alive)
     waits = []
-    for seconds in (0, 4, 1, 74.4):
+    for seconds in (0, 0.9, 0.2, 78.3):
         clock.pass_by(seconds)
         waits.append(await alive.try_acquire(mine))
     # Behind the dead's ticket; then it lapses; then its slot does, 20 s and a window after.
-    assert waits == [120.0, 120.0, 60.0, pytest.approx(0.1)]
+    assert waits == pytest.approx([120.0, 120.0, 60.0, 0.1])
     clock.pass_by(0.1)
     assert isinstance(await alive.try_acquire(mine), Slot)
 
@@ -157,8 +157,8 @@ async def test_a_waiter_that_was_slow_for_longer_than_tickets_live_keeps_its_pla
     assert await quick.try_acquire(late) == 30.0
     assert await slow.try_acquire(early) == 30.0
     assert await quick.try_acquire(late) == 90.0
-    for _ in range(10):
-        clock.pass_by(3)
+    for _ in range(30):
+        clock.pass_by(1)
         waits = [await quick.try_acquire(late)]
         if clock.ticks < 1060.0:
             waits.append(await slow.try_acquire(early))
@@ -175,11 +175,11 @@ async def test_a_ticket_that_could_not_be_withdrawn_lapses_though_its_process_li
     clock.pass_by(0.5)
     mine = await enqueue(alive)
     assert await alive.try_acquire(mine) == 119.5
-    clock.pass_by(3)
-    assert await alive.try_acquire(mine) == 116.5
-    clock.pass_by(2.5)
-    assert await alive.try_acquire(mine) == 54.0
-    clock.pass_by(54)
+    clock.pass_by(0.9)
+    assert await alive.try_acquire(mine) == pytest.approx(118.6)
+    clock.pass_by(0.2)
+    assert await alive.try_acquire(mine) == pytest.approx(58.4)
+    clock.pass_by(58.4)
     assert isinstance(await alive.try_acquire(mine), Slot)
 
 

@@ -97,7 +97,7 @@ async def test_conversion_by_day_is_exact_long_before_every_page_is_read() -> No
     assert {row["day"]: row["conversion_pct"] for row in last} == {
         row["day"]: row["conversion_pct"] for row in table(answers[-1])
     }
-    assert not any(row["conversion_low"] for row in last)
+    assert not any(row.get("conversion_low") for row in last)
 
 
 async def test_days_by_status_become_exact_too() -> None:
@@ -109,7 +109,7 @@ async def test_days_by_status_become_exact_too() -> None:
     rows = table(answers[-1])
     assert answers[-1]["basis"] == "counted"
     assert {(row["status"], row["day"]): int(row["sessions"]) for row in rows} == true
-    assert not any(row["sessions_low"] for row in rows)
+    assert not any(row.get("sessions_low") for row in rows)
 
 
 async def test_days_that_are_held_are_exact_from_the_mirror() -> None:

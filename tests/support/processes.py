@@ -45,7 +45,7 @@ class Plan:
     seconds: float = 8.0
     jitter: float = 0.1
     hold: float = 2.0
-    lapse: float = 5.0
+    lapse: float = 1.5
     processes: int = 4
     callers: int = 8
     dies_at: int | None = None

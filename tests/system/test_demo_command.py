@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
+import httpx
 import pytest
 
 from verify_mcp.cli import demo_client, demo_steps, main
@@ -71,9 +71,9 @@ async def test_the_demo_counts_the_bytes_that_the_api_sent(tmp_path: Path) -> No
     assert (call.requests, [call.raw_bytes]) == (1, bodies) == (1, [len(raw)])
 
 
-def ask(emulator: Emulator) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(emulator),
+def ask(emulator: Emulator) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(emulator),
         base_url="http://localhost",
         auth=(SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN),
     )

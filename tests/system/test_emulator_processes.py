@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-import httpx2
+import httpx
 
 from verify_mcp.emulator import (
     ASHA_SESSION,
@@ -20,7 +20,7 @@ AUTH = (SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN)
 
 
 def test_importing_it_brings_in_nothing_heavy_and_nothing_of_ours() -> None:
-    heavy = "asyncio", "httpx2", "mcp", "uvicorn", "phonenumbers", "pydantic"
+    heavy = "asyncio", "httpx", "mcp", "uvicorn", "phonenumbers", "pydantic"
     program = f"""
 import sys, verify_mcp.emulator
 ours = [n for n in sys.modules if n.startswith("verify_mcp.") and ".emulator" not in n]
@@ -35,7 +35,7 @@ def test_run_says_where_it_listens_and_stops_when_interrupted() -> None:
     with subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) as served:
         assert served.stderr is not None
         base_url = served.stderr.readline().decode().split()[-1]
-        reply = httpx2.get(f"{base_url}{PATH}{ASHA_SESSION}/", auth=AUTH, trust_env=False)
+        reply = httpx.get(f"{base_url}{PATH}{ASHA_SESSION}/", auth=AUTH, trust_env=False)
         served.send_signal(signal.SIGINT)
         rest = served.stderr.read()
         served.wait(timeout=5)

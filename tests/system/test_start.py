@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-LATER = ("httpx", "phonenumbers", "rich", "sqlalchemy", "keyring")
+LATER = ("httpx", "phonenumbers", "rich", "truststore", "sqlalchemy", "keyring", "respx")
 SCRIPT = f"""
 import json, sys, verify_mcp.server
 print(json.dumps([name for name in {LATER!r} if name in sys.modules]))

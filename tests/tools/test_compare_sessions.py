@@ -260,6 +260,12 @@ async def test_a_later_window_that_takes_all_requests_says_that_the_earlier_one_
         ),
         ({"against": "yesterday"}, "against is neither before, week nor a time, e.g. 14d."),
         ({"by": "moon"}, "by is none of country, channel, "),
+        (
+            {"session_time__gte": "5h", "by": "hour_of_day"},
+            "by=hour_of_day needs windows that begin at the same time of day, e.g. against=week, "
+            "or a window of 24h.",
+        ),
+        ({"country": "Utopia"}, "country "),
         ({"group_by": "day"}, "There is no argument group_by. Valid: against, by, "),
         ({"session_time__gte": "1h", "session_time__lt": "2h"}, "session_time: the window starts"),
     ],
@@ -363,3 +369,25 @@ async def test_an_outage_before_the_earlier_window_leaves_the_figures_of_the_lat
     assert (answer["complete"], sides(answer)[1]["sessions"] != "") == (False, True)
     assert answer["why"].startswith("The earlier window could not be asked for. The Verify API ")
     assert "drivers" not in answer
+
+
+async def test_a_drill_down_into_what_is_held_costs_no_request() -> None:
+    emulator = free(*troubled())
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        await compare(client, **DAY_ASKED, max_requests=200)
+        requests = len(emulator.received)
+        india = await compare(client, **DAY_ASKED, country="IN")
+        hours = await compare(client, **DAY_ASKED, country="IN", by="hour_of_day")
+        apps = await compare(client, **DAY_ASKED, by="app")
+    assert len(emulator.received) == requests
+    numbers = [each for each in emulator.data.records if each.recipient.startswith(NUMBERS["IN"])]
+    days = [
+        [each for each in numbers if start <= each.created_at < start + DAY]
+        for start in (NOW - 2 * DAY, NOW - DAY)
+    ]
+    assert india["applied"]["country"] == ["IN"]
+    assert [side["sessions"] for side in sides(india)] == [str(len(day)) for day in days]
+    assert "rows" not in india["drivers"]
+    assert hours["complete"]
+    assert all(row["group"].endswith(":00") for row in rows(hours["cost_change"]))
+    assert APP in {row["group"] for row in rows(apps["cost_change"])}

@@ -22,6 +22,7 @@ from tests.support.client import (
     uuid,
 )
 from tests.support.databases import Place
+from tests.support.mirror import open_context_of
 from verify_mcp.domain.message_errors import MESSAGE_ERRORS
 from verify_mcp.emulator import AttemptRecord, Emulator, Fault, SessionRecord
 from verify_mcp.settings import Rate
@@ -127,6 +128,11 @@ async def test_final_records_are_requested_once_and_others_again(place: Place) -
 
     assert [await count_record_requests(1) for _ in range(2)] == [2, 0]
     assert [await count_record_requests(2) for _ in range(2)] == [1, 1]
+    async with open_context_of(api, clock, database_url=place.url) as context:
+        assert context.mirror.store is not None
+        for store in await context.mirror.store.for_each_account():
+            await store.purge(None)
+    assert await count_record_requests(1) == 2
 
 
 async def test_r84_no_record_is_no_error_and_costs_the_answer_nothing() -> None:

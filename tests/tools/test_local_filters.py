@@ -12,6 +12,7 @@ import pytest
 from tests.support.client import (
     APP,
     NOW,
+    SUBACCOUNT,
     call_tool_error,
     connect,
     emulator_with,
@@ -232,6 +233,38 @@ async def test_the_networks_of_numbers_without_one_are_marked() -> None:
         answer = await summarize(client, group_by="network")
     assert answer["rows"][0][0] == "Reliance Jio (range)"
     assert answer["note"] == "(range) is the holder of the number's range: ported numbers left it."
+
+
+async def test_several_subaccounts_are_summarized_together_and_side_by_side() -> None:
+    second = "SASANDBOXSECOND00002"
+    ours = [
+        replace(each, subaccount=[SUBACCOUNT, second, ""][number % 3])
+        for number, each in enumerate(OLD)
+    ]
+    emulator = emulator_with(*ours)
+    counts = {id_: sum(each.subaccount == id_ for each in ours) for id_ in (SUBACCOUNT, second)}
+    recipients = {each.recipient for each in ours if each.subaccount}
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        arguments: dict[str, Any] = {"subaccount": [SUBACCOUNT, second], "session_time__lt": "1h"}
+        for basis in ("fetched", "held"):
+            answer = await summarize(
+                client, group_by=["subaccount"], show="recipients", **arguments
+            )
+            by_country = await summarize(client, group_by=["country", "subaccount"], **arguments)
+            assert (answer["basis"], answer["complete"]) == (basis, True)
+            assert {row["subaccount"]: int(row["sessions"]) for row in rows(answer)} == counts
+            assert (answer["sessions"], answer["recipients"]) == (
+                sum(counts.values()),
+                len(recipients),
+            )
+            assert answer["applied"]["subaccount"] == [SUBACCOUNT, second]
+            assert sum(int(row["sessions"]) for row in rows(by_country)) == sum(counts.values())
+        sent_before = len(emulator.received)
+        refused = await call_tool_error(client, "summarize_verify_sessions", group_by="subaccount")
+        compared = await call_tool_error(client, "compare_verify_sessions", **arguments)
+    assert refused.startswith("group_by: sessions do not carry their subaccount.")
+    assert compared == "subaccount takes one id here; a summary takes several."
+    assert len(emulator.received) == sent_before
 
 
 async def test_sessions_in_progress_are_filtered_from_all_sessions() -> None:

@@ -33,8 +33,8 @@ DIMENSIONS = (
     "hour_of_day",
 )
 """What sessions are grouped by to find drivers."""
-CONSEQUENCES = ("channel", "tries")
-"""Dimensions that a fault changes by itself: more tries, and another last channel."""
+CONSEQUENCES = ("channel", "tries", "hour_of_day")
+"""Dimensions that a fault changes by itself: another last channel, more tries, its own hours."""
 MIN_ENDED = 30
 """Sessions of a group that ended, in both windows together, from which on it can be a driver."""
 MAX_GROUPS = 200

@@ -12,7 +12,7 @@ from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, gaps, merge
 
-MIN_INTERVAL, MAX_INTERVAL = timedelta(seconds=25), timedelta(minutes=5)
+MIN_INTERVAL, MAX_INTERVAL = timedelta(seconds=40), timedelta(minutes=5)
 """The time between two fetches of the newest sessions: as long as a page of them takes to come,
 within these. An answer may be a minute old.
 """
@@ -94,14 +94,22 @@ def settled_window(view: FollowView) -> Window | None:
     return None
 
 
-def older_window(view: FollowView) -> Window | None:
-    """The newest gap besides these: what was never fetched, or too long ago."""
+def recent_gap(view: FollowView) -> Window | None:
+    """The newest gap among the sessions that may still change: a fetch that was not finished."""
     edge = view.settled_until
-    frontier = max(view.period.start, edge - FRONTIER)
-    history = gaps(Window(view.period.start, frontier), view.covered)
-    expired = gaps(Window(edge, max(edge, view.known_until)), [*view.covered, *view.known])
-    found = [*_spans(history), *_spans(expired)]
-    return found[-1] if found else None
+    recent = Window(edge, max(edge, view.known_until))
+    return _newest(gaps(recent, [*view.covered, *view.known]))
+
+
+def older_gap(view: FollowView) -> Window | None:
+    """The newest gap of the past."""
+    frontier = max(view.period.start, view.settled_until - FRONTIER)
+    return _newest(gaps(Window(view.period.start, frontier), view.covered))
+
+
+def _newest(windows: Sequence[Window]) -> Window | None:
+    spans = _spans(windows)
+    return spans[-1] if spans else None
 
 
 def unsettled_instants(view: FollowView) -> tuple[datetime, ...]:

@@ -13,8 +13,9 @@ from verify_mcp.background.follow_plan import (
     FollowView,
     RefreshPlan,
     newest_window,
-    older_window,
+    older_gap,
     plan_refresh,
+    recent_gap,
     settled_window,
     unsettled_instants,
 )
@@ -28,7 +29,7 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, merge
-from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
+from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.mirror.store import RECENT_FETCHES, Store
 
@@ -117,9 +118,9 @@ class Follower:
         )
 
     async def _choose(self, view: FollowView) -> Window | None:
-        window = newest_window(view) or settled_window(view)
+        window = newest_window(view) or recent_gap(view) or settled_window(view)
         if window is None:
-            window = await self._next_refresh(view) or older_window(view)
+            window = await self._next_refresh(view) or older_gap(view)
         return window
 
     async def _next_refresh(self, view: FollowView) -> Window | None:
@@ -150,7 +151,7 @@ class Follower:
         progress = backfill.progress
         if backfill.done:
             self._note_rate(backfill)
-            self._done.append((progress.window, self._mirror.now()))
+            self._note_done(progress)
         if backfill.done or progress.failure is not None:
             self._walks.remove(backfill)
         return pause_after(progress)
@@ -166,6 +167,12 @@ class Follower:
             Backfill(self._mirror, session_filter, window),
         ]
         return self._walks[-1]
+
+    def _note_done(self, progress: BackfillProgress) -> None:
+        """Remember a window, up to the instant for which the API's replies certainly stand."""
+        start, end = progress.window.start, progress.window.end
+        end = max(start, min(end, progress.as_of or start))
+        self._done.append((Window(start, end), self._mirror.now()))
 
     def _note_rate(self, backfill: Backfill) -> None:
         """Learn how many sessions come in a second."""

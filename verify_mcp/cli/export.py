@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from verify_mcp.cli.parsers import add_command, minutes
+from verify_mcp.cli.parsers import add_command, group_fields, minutes
 from verify_mcp.cli.sandbox import sandbox
 from verify_mcp.settings import read_settings
 
@@ -46,7 +46,11 @@ def add_export_command(subparsers: Any) -> None:
     )
     export.add_argument("--until", metavar="TIME", help="end, in the same forms (default now)")
     export.add_argument(
-        "--by", default="day", metavar="FIELD[,FIELD]", help="of groups (default %(default)s)"
+        "--by",
+        type=group_fields,
+        default=("day",),
+        metavar="FIELD[,FIELD]",
+        help="fields of groups (default day)",
     )
     for name, meaning in FILTERS.items():
         export.add_argument(f"--{name.replace('_', '-')}", dest=name, default="", help=meaning)
@@ -81,7 +85,7 @@ def _export(options: argparse.Namespace) -> int:
         options.since,
         options.until,
         *_path_and_format(options),
-        by=options.by,
+        by=",".join(options.by),
         filters=tuple((name, getattr(options, name)) for name in FILTERS),
         force=options.force,
         within=60 * options.within,

@@ -17,6 +17,8 @@ from verify_mcp.errors import InvalidSetting
 FORMATS = ("csv", "jsonl", "parquet")
 MONEY_DIGITS = 18
 """Places of an amount in Parquet, which a `decimal(38, 18)` has."""
+ROW_GROUP = 10_000
+"""Rows of a Parquet file that are in memory at a time."""
 _PARQUET_DECIMALS = Context(prec=38)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _RECIPIENT = re.compile(r"\+[0-9]{1,15}(?:…[0-9]{0,4}~[a-z2-7]{4})?", re.ASCII)
@@ -48,7 +50,7 @@ def check_format(format_: str) -> None:
         import_module("pyarrow.parquet")
     except ImportError as error:
         raise InvalidSetting(
-            "Parquet needs the extra `parquet`: pip install 'verify-mcp[parquet]'. CSV and JSON "
+            "Parquet needs pyarrow (the extra `parquet`): pip install pyarrow. CSV and JSON "
             "Lines (--format csv, --format jsonl) need nothing more."
         ) from error
 
@@ -97,7 +99,7 @@ class JsonLinesWriter:
 
 
 class ParquetWriter:
-    """A row group for each call of `write`; amounts are exact decimals, times are in UTC."""
+    """Amounts are exact decimals, times are in UTC; a row group has ROW_GROUP rows or more."""
 
     def __init__(self, columns: Sequence[ExportColumn], file: BinaryIO) -> None:
         self._arrow: Any = import_module("pyarrow")
@@ -107,18 +109,25 @@ class ParquetWriter:
         )
         parquet: Any = import_module("pyarrow.parquet")
         self._writer: Any = parquet.ParquetWriter(file, self._schema)
+        self._rows: list[Row] = []
 
     def write(self, rows: Sequence[Row]) -> None:
-        if not rows:
-            return
+        self._rows += rows
+        if len(self._rows) >= ROW_GROUP:
+            self._write_group()
+
+    def finish(self) -> None:
+        self._write_group()
+        self._writer.close()
+
+    def _write_group(self) -> None:
+        rows, self._rows = self._rows, []
         columns = [
             [_parquet_cell(column, row[place]) for row in rows]
             for place, column in enumerate(self._columns)
         ]
-        self._writer.write_table(self._arrow.table(columns, schema=self._schema))
-
-    def finish(self) -> None:
-        self._writer.close()
+        if rows:
+            self._writer.write_table(self._arrow.table(columns, schema=self._schema))
 
 
 def _arrow_type(arrow: Any, column: ExportColumn) -> Any:

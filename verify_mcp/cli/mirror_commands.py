@@ -45,7 +45,7 @@ def run(environ: Mapping[str, str], command: Command) -> int:
         out.print(explain_error(error), markup=False)
         return ExitCode.CONFIGURE
     except (ApiError, DatabaseUnavailable) as error:
-        message = f"{explain_error(error)} What was fetched is kept: the same command goes on."
+        message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
         out.print(message, markup=False)
         return ExitCode.TRY_LATER
 

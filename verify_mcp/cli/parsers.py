@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 _WIDTH = 78
+MAX_FIELDS = 2
+"""Fields that one table can be grouped by."""
 
 
 def add_command(
@@ -49,6 +51,20 @@ def minutes(text: str) -> float:
     if not 0 <= number < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes, e.g. 30")
     return number
+
+
+def group_fields(text: str) -> tuple[str, ...]:
+    """The fields to group by, for `type=`: at most two, separated by a comma."""
+    from verify_mcp.domain.groups import GROUPS
+
+    fields = tuple(text.replace(" ", "").split(","))
+    wrong = next((field for field in fields if field not in GROUPS), "")
+    if wrong or len(fields) > MAX_FIELDS:
+        problem = f"there is no field {wrong!r}" if wrong else f"{text!r} has too many fields"
+        raise argparse.ArgumentTypeError(
+            f"{problem}. Fields: {', '.join(GROUPS)}; at most two together, e.g. country,channel"
+        )
+    return fields
 
 
 def whole_number(minimum: int, maximum: int) -> Any:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from verify_mcp.cli.parsers import add_command, positive_minutes
+from verify_mcp.cli.parsers import add_command, group_fields, positive_minutes
 from verify_mcp.cli.sandbox import sandbox
 from verify_mcp.settings import read_settings
 
@@ -32,6 +32,7 @@ def add_report_command(subparsers: Any) -> None:
     report.add_argument(
         "--group-by",
         action="append",
+        type=group_fields,
         default=[],
         metavar="FIELD[,FIELD]",
         help="a chart by these; may be given again (default: day or hour; country; attempt_status)",
@@ -62,7 +63,7 @@ def _report(options: argparse.Namespace) -> int:
     report_options = report_file.ReportOptions(
         options.since,
         options.until,
-        tuple(tuple(groups.split(",")) for groups in options.group_by),
+        tuple(options.group_by),
         options.output,
         force=options.force,
         within=60 * options.within,

@@ -65,7 +65,7 @@ def run(
         out.print(explain_error(error).replace("group_by", "--group-by"), markup=False)
         return ExitCode.CONFIGURE
     except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
-        message = f"{explain_error(error)} What was fetched is kept: the same command goes on."
+        message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
         out.print(message, markup=False)
         return ExitCode.TRY_LATER
     except OSError as error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
+import anyio
 import anyio.lowlevel
 
 from verify_mcp.database.base import BUSY_SECONDS, Connection, Database, Result, Row, Values
@@ -19,6 +20,10 @@ from verify_mcp.errors import DatabaseUnavailable
 
 CHECKPOINT_EVERY = 200
 """Write transactions between two checkpoints of this process."""
+SHORT_TRIES, SHORT_PAUSE = 20, 0.001
+"""How often a short transaction is tried in the event loop's thread, and the seconds between the
+later tries: most locks are of another short one. SQLite's wait in a worker thread is coarser.
+"""
 
 
 class SqliteConnection(Connection):
@@ -85,8 +90,10 @@ class SqliteDatabase(Database):
         # A checkpoint takes longer than a transaction, so a thread does it.
         if self._writes < CHECKPOINT_EVERY:
             await anyio.lowlevel.checkpoint_if_cancelled()
-            with suppress(_Locked):
-                return self._run_at_once(work, write=True)
+            for tries in range(SHORT_TRIES):
+                with suppress(_Locked):
+                    return self._run_at_once(work, write=True)
+                await anyio.sleep(0 if tries < SHORT_TRIES // 2 else SHORT_PAUSE)
         return await self.write(work)
 
     async def read_batched(self, work: Callable[[Connection], Result]) -> Result:

@@ -23,7 +23,7 @@ from verify_mcp.plivo.transport import (
 )
 
 if TYPE_CHECKING:
-    import httpx2
+    import httpx
 
 JWKS_TTL = 300.0
 """Seconds after which the published keys are read again."""
@@ -131,32 +131,32 @@ def parse_jwks(body: bytes) -> dict[str, jwt.PyJWK]:
 
 @contextmanager
 def _translate_network_errors(timeout: float) -> Iterator[None]:
-    import httpx2  # deferred: a tenth of the time to start
+    import httpx  # deferred: a tenth of the time to start
 
     try:
         yield
-    except (TimeoutError, httpx2.TimeoutException) as error:
+    except (TimeoutError, httpx.TimeoutException) as error:
         raise JwksUnavailable(f"no complete answer within {timeout:g} s") from error
-    except httpx2.ConnectError as error:
+    except httpx.ConnectError as error:
         raise JwksUnavailable("no connection, or no trusted certificate") from error
-    except (httpx2.TransportError, httpx2.StreamError, OSError) as error:
+    except (httpx.TransportError, httpx.StreamError, OSError) as error:
         raise JwksUnavailable("the connection broke") from error
-    except (httpx2.InvalidURL, ImportError, ValueError) as error:
+    except (httpx.InvalidURL, ImportError, ValueError) as error:
         raise JwksUnavailable("its address or the proxy's cannot be used") from error
 
 
-def _build_http_client(url: str, timeout: float) -> "httpx2.AsyncClient":
-    import httpx2
+def _build_http_client(url: str, timeout: float) -> "httpx.AsyncClient":
+    import httpx
 
     quiet_http_logs()
     options = client_options(
         is_https=urlsplit(url).scheme == "https",
         accept="application/jwk-set+json, application/json",
     )
-    return httpx2.AsyncClient(timeout=timeout, **options)
+    return httpx.AsyncClient(timeout=timeout, **options)
 
 
-async def _read_limited(reply: "httpx2.Response") -> bytes:
+async def _read_limited(reply: "httpx.Response") -> bytes:
     """The body, unless it is compressed or grows past MAX_JWKS_BYTES. Raises JwksUnavailable."""
     if reply.status_code != 200:
         raise JwksUnavailable(f"status {reply.status_code}")

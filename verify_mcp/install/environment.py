@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,8 +22,8 @@ class Terminal:
     write: Callable[[str], object]
     ask: Callable[[str], str] | None = None
     ask_secret: Callable[[str], str] | None = None
-    write_err: Callable[[str], object] = len
-    """Where notes go beside a snippet that may be piped; without one nowhere."""
+    write_err: Callable[[str], object] = field(default=lambda _text: None)
+    """Where notes go beside a snippet that may be piped; nowhere unless given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from verify_mcp import keychain
 from verify_mcp.errors import ConfigUnusable, VerifyError
 from verify_mcp.install import config_file
 from verify_mcp.install.backup import backups, read_config, write_config
@@ -63,10 +64,8 @@ def _print_steps(
     if placement.file:
         steps.append(f"Write the auth token into {placement.file}, readable only by you.")
     elif placement.keyring:
-        steps.append(
-            "Run the same command without --print once: it puts the token into the system's "
-            "keyring."
-        )
+        name = f"{keychain.SERVICE} {placement.auth_id}"
+        steps.append(f"Put the auth token into the system's keyring: keyring set {name}")
     steps += [*filter(None, [uvx_note(options, environment)]), *next_steps(options, file)]
     lines = (f"{number}. {step}\n" for number, step in enumerate(steps, 2))
     terminal.write_err("\n" + "".join(lines))

@@ -9,7 +9,7 @@ from pathlib import Path
 _CONTEXT_LINES = 2
 _SECRET = re.compile(
     r"""((?:token|secret|password|passwd|api[_-]?key|_key|authorization)["']?\s*[:=]\s*)"""
-    r"""(["'])(?!\$\{)(?:(?!\2)[^\\]|\\.)+\2""",
+    r"""(["'])(?!(?:Bearer )?(?:\$\{?\w|\$\{\{|\{env:))(?:(?!\2)[^\\]|\\.)+\2""",
     re.IGNORECASE,
 )
 _TABLE = re.compile(r"[ +-]?\s*\[+[A-Za-z_][\w.-]*(?:\.\"[^\"]*\")?\]+\s*", re.ASCII)

@@ -1,7 +1,10 @@
 """The local copy of an account's sessions: read from the store, otherwise fetched and saved."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+
+import anyio
 
 from verify_mcp.domain.api_limits import is_uuid
 from verify_mcp.domain.filters import SessionFilter
@@ -19,6 +22,8 @@ from verify_mcp.settings import Settings
 
 PURGE_INTERVAL = timedelta(hours=6)
 """Time between two removals of sessions that are older than the retention."""
+MAX_TURN_WAIT = 3.0
+"""Seconds that a walk waits for its turn at most."""
 MAX_STALENESS = timedelta(minutes=1)
 """How old sessions that may still change can be in an answer."""
 
@@ -38,6 +43,7 @@ class Mirror:
         self.settings = settings
         self._recent = recent
         self._next_purge = gateway.api_clock.now()
+        self._turn = anyio.Lock()
 
     async def list_page(
         self, session_filter: SessionFilter, *, limit: int, offset: int, call: CallContext
@@ -66,6 +72,22 @@ class Mirror:
         for session in page.sessions:
             self._recent.remember(session)
         return page
+
+    @asynccontextmanager
+    async def take_turn(self) -> AsyncIterator[None]:
+        """Let the walks of this process take turns, so that each sees what the others saved.
+
+        Nobody waits for long: a walk whose requests are slow only loses the others' company.
+        """
+        has_turn = False
+        with anyio.move_on_after(MAX_TURN_WAIT):
+            await self._turn.acquire()
+            has_turn = True
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._turn.release()
 
     async def save(
         self,

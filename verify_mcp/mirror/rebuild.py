@@ -28,9 +28,10 @@ def days_to_rebuild(
     connection: Connection, account_scope: AccountScope, windows: Sequence[Window]
 ) -> list[int]:
     """The days of some windows that have rows to rebuild, the newest first."""
+    # Compared as expressions, so that SQLite reads the index of such rows, not the account.
     rows = connection.fetch_all(
         f"SELECT DISTINCT created / {DAY // MICROSECOND} FROM verify_sessions "  # noqa: S608 - fixed names
-        "WHERE account = :account AND scope = :scope AND derived = 0",
+        "WHERE derived = 0 AND account || '' = :account AND scope || '' = :scope",
         account_scope.day_params(0),
     )
     days = sorted((int(row[0]) for row in rows), reverse=True)

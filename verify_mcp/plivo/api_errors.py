@@ -81,27 +81,27 @@ def name_filters_in_error(session_filter: SessionFilter) -> Iterator[None]:
 @contextmanager
 def translate_network_errors(timeout: float) -> Iterator[None]:
     """Raise ApiUnreachable for a network failure, with `sent` False when no request was sent."""
-    import httpx2
+    import httpx
 
     try:
         yield
-    except (httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+    except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         raise ApiUnreachable(
             "The Verify API could not be reached in time. Check the network.", sent=False
         ) from error
-    except (TimeoutError, httpx2.TimeoutException) as error:
+    except (TimeoutError, httpx.TimeoutException) as error:
         raise ApiUnreachable(
             f"The Verify API gave no complete answer within {timeout:g} s."
         ) from error
-    except (httpx2.ProxyError, httpx2.UnsupportedProtocol) as error:
+    except (httpx.ProxyError, httpx.UnsupportedProtocol) as error:
         raise ApiUnreachable(
             "The proxy named in the environment (HTTPS_PROXY) refused or failed. "
             "`verify-mcp doctor` explains.",
             sent=False,
         ) from error
-    except httpx2.ConnectError as error:
+    except httpx.ConnectError as error:
         raise _connect_error(error) from error
-    except (httpx2.TransportError, httpx2.StreamError, httpx2.InvalidURL) as error:
+    except (httpx.TransportError, httpx.StreamError, httpx.InvalidURL) as error:
         raise ApiUnreachable("The connection to the Verify API broke during the answer.") from error
 
 

@@ -7,7 +7,7 @@ from verify_mcp.errors import ApiFailed
 from verify_mcp.plivo.transport import content_coding, read_raw
 
 if TYPE_CHECKING:
-    import httpx2
+    import httpx
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 """Bytes read of one reply; a full page of 20 sessions is about 30 kB."""
@@ -22,7 +22,7 @@ _WINDOW_BITS = {
 }
 
 
-async def read_limited(reply: "httpx2.Response") -> bytes:
+async def read_limited(reply: "httpx.Response") -> bytes:
     """A reply's body, decompressed. Raises ApiFailed when it is longer than MAX_BODY_BYTES."""
     body = await read_raw(reply, MAX_BODY_BYTES)
     if body is None:

@@ -41,7 +41,7 @@ from verify_mcp.redaction import Redactor
 from verify_mcp.settings import Settings
 
 if TYPE_CHECKING:
-    import httpx2
+    import httpx
 
 SESSIONS = "Verify/Session/"
 RECORDS: dict[RecordKind, str] = {"message": "Message/", "call": "Call/"}
@@ -65,7 +65,7 @@ class VerifyClient:
         self._now = now
         self._monotonic = monotonic
         self._app = app
-        self._http: httpx2.AsyncClient | None = None
+        self._http: httpx.AsyncClient | None = None
         self.clock = ApiClock(now=now, monotonic=monotonic)
         self.server_time: datetime | None = None
         """The `Date` of the last reply, aware UTC; None when it had none that can be read."""
@@ -129,7 +129,7 @@ class VerifyClient:
                     body = await read_limited(reply)
         return Redactor(account)(body), receipt
 
-    def _http_client(self) -> "httpx2.AsyncClient":
+    def _http_client(self) -> "httpx.AsyncClient":
         if self._http is None:
             self._http = _build_http_client(self._settings, self._app)
         return self._http
@@ -141,7 +141,7 @@ class VerifyClient:
             parsed = None
         self.server_time = parsed.astimezone(UTC) if parsed and parsed.tzinfo else None
 
-    def _check_status(self, reply: "httpx2.Response") -> None:
+    def _check_status(self, reply: "httpx.Response") -> None:
         status = reply.status_code
         if status == 200:
             return
@@ -167,8 +167,8 @@ async def open_client(
             await client.aclose()
 
 
-def _build_http_client(settings: Settings, app: Callable[..., Any] | None) -> "httpx2.AsyncClient":
-    import httpx2  # deferred: a tenth of the time to start
+def _build_http_client(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncClient":
+    import httpx  # deferred: a tenth of the time to start
 
     quiet_http_logs()
     account = settings.account()
@@ -176,15 +176,15 @@ def _build_http_client(settings: Settings, app: Callable[..., Any] | None) -> "h
         is_https=settings.api_url.startswith("https:"), accept="application/json"
     )
     try:
-        return httpx2.AsyncClient(
-            auth=httpx2.BasicAuth(account.auth_id, account.auth_token),
-            timeout=httpx2.Timeout(settings.request_timeout, connect=settings.connect_timeout),
-            limits=httpx2.Limits(max_connections=20, max_keepalive_connections=8),
+        return httpx.AsyncClient(
+            auth=httpx.BasicAuth(account.auth_id, account.auth_token),
+            timeout=httpx.Timeout(settings.request_timeout, connect=settings.connect_timeout),
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=8),
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            transport=None if app is None else httpx2.ASGITransport(app),
+            transport=None if app is None else httpx.ASGITransport(app),
             **options,
         )
-    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
         raise ApiUnreachable(
             "The proxy named in the environment cannot be used: give an http:// or https:// "
             "address in HTTPS_PROXY.",

@@ -1,7 +1,7 @@
 """The rate limit's slots and tickets of one process, in memory."""
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from math import inf
 from uuid import uuid4
@@ -41,7 +41,7 @@ class InMemoryRateLimitStore(RateLimitStore):
         result = await self.try_acquire(ticket)
         return result if isinstance(result, Slot) else ticket
 
-    async def try_acquire(self, ticket: Ticket) -> Slot | float:
+    async def try_acquire(self, ticket: Ticket, _alive: Sequence[Ticket] = ()) -> Slot | float:
         ahead = self._tickets.index(ticket)
         seconds = self._seconds_until_slot(ahead + reserved_slots(ticket.priority, self.rate))
         if seconds > 0 or ahead:

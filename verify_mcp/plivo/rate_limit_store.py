@@ -7,7 +7,7 @@ its request. Waiters have tickets, which are served by priority and then in orde
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import inf
@@ -127,8 +127,11 @@ class RateLimitStore(ABC):
         """A slot if one is free and nobody waits for it; else join the queue."""
 
     @abstractmethod
-    async def try_acquire(self, ticket: Ticket) -> Slot | float:
-        """The slot, once the ticket left the queue for it; else seconds until one may be free."""
+    async def try_acquire(self, ticket: Ticket, alive: Sequence[Ticket] = ()) -> Slot | float:
+        """The slot, once the ticket left the queue for it; else seconds until one may be free.
+
+        The other tickets of this process that are `alive` stay in the queue.
+        """
 
     @abstractmethod
     async def dequeue(self, ticket: Ticket) -> None:

@@ -23,15 +23,16 @@ from verify_mcp.plivo.rate_limit_store import (
 
 Figure = TypeVar("Figure")
 
-MIN_POLL, FIRST_WAITER_POLL, OTHER_WAITERS_POLL = 0.01, 1.0, 2.0
+MIN_POLL, FIRST_WAITER_POLL, OTHER_WAITERS_POLL = 0.01, 0.5, 2.0
 """Seconds between two polls of the store: by this process's first waiter once a slot is due, by the
 first waiter before that, and by the waiters behind it, which the first one wakes. A poll keeps the
-ticket alive.
+ticket alive, and that of the first waiter the others' tickets, too.
 """
 
 
 @dataclass(slots=True)
 class _Waiter:
+    store: RateLimitStore
     ticket: Ticket
     wake: anyio.Event = field(default_factory=anyio.Event)
 
@@ -181,11 +182,11 @@ class RateLimiter:
         result = await store.acquire_or_enqueue(priority)
         if isinstance(result, Slot):
             return result
-        waiter = _Waiter(result)
+        waiter = _Waiter(store, result)
         self._waiters.append(waiter)
         self._waiters.sort(key=lambda waiter: waiter.ticket)
         try:
-            return await self._poll(store, waiter, deadline, on_wait)
+            return await self._poll(waiter, deadline, on_wait)
         except BaseException:
             with anyio.CancelScope(shield=True), suppress(DatabaseUnavailable):
                 await store.dequeue(waiter.ticket)
@@ -195,18 +196,19 @@ class RateLimiter:
             self._wake()
 
     async def _poll(
-        self,
-        store: RateLimitStore,
-        waiter: _Waiter,
-        deadline: float,
-        on_wait: Callable[[float], None],
+        self, waiter: _Waiter, deadline: float, on_wait: Callable[[float], None]
     ) -> Slot:
-        while isinstance(result := await store.try_acquire(waiter.ticket), float):
+        while isinstance(result := await self._try_acquire(waiter), float):
             if self._clock() + result > deadline:
                 raise QuotaExhausted(self._eta(result))
             on_wait(result)
             await self._sleep_or_wake(waiter, result, deadline)
         return result
+
+    async def _try_acquire(self, waiter: _Waiter) -> Slot | float:
+        behind = self._waiters[1:] if self._waiters[0] is waiter else []
+        alive = [other.ticket for other in behind if other.store is waiter.store]
+        return await waiter.store.try_acquire(waiter.ticket, alive)
 
     async def _sleep_or_wake(self, waiter: _Waiter, seconds: float, deadline: float) -> None:
         """Sleep for `seconds` at most, or until the queue before `waiter` changed."""

@@ -8,7 +8,7 @@ A completed slot gets the next number of its bucket, by which `bucket_state` cou
 has the number 0.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from verify_mcp.database.base import Connection, Value
@@ -28,7 +28,7 @@ from verify_mcp.plivo.rate_limit_store import (
 from verify_mcp.plivo.retry import MAX_RETRY_AFTER
 from verify_mcp.settings import Rate
 
-TICKET_TTL = 5.0
+TICKET_TTL = 1.5
 """Seconds after the last heartbeat at which a ticket counts as a dead process's."""
 CLOCK_TOLERANCE = 1.0
 """Seconds that a clock may be set back without counting as restarted."""
@@ -79,9 +79,9 @@ class DatabaseRateLimitStore(RateLimitStore):
             lambda connection: self._acquire_or_enqueue(connection, priority, queued_at)
         )
 
-    async def try_acquire(self, ticket: Ticket) -> Slot | float:
+    async def try_acquire(self, ticket: Ticket, alive: Sequence[Ticket] = ()) -> Slot | float:
         return await self._database.write_short(
-            lambda connection: self._try_acquire(connection, ticket)
+            lambda connection: self._try_acquire(connection, ticket, alive)
         )
 
     async def dequeue(self, ticket: Ticket) -> None:
@@ -112,15 +112,17 @@ class DatabaseRateLimitStore(RateLimitStore):
         ticket = Ticket(priority, now - (self._database.clock() - queued_at), uuid4().hex)
         if self._seconds_to_wait(connection, ticket, now) is None:
             return self._grant(connection, now)
-        self._heartbeat(connection, ticket, now)
+        self._heartbeat(connection, now, ticket)
         return ticket
 
-    def _try_acquire(self, connection: Connection, ticket: Ticket) -> Slot | float:
+    def _try_acquire(
+        self, connection: Connection, ticket: Ticket, alive: Sequence[Ticket]
+    ) -> Slot | float:
         now = self._now(connection)
         self._delete_expired(connection, now)
         seconds = self._seconds_to_wait(connection, ticket, now)
         if seconds is not None:
-            self._heartbeat(connection, ticket, now)
+            self._heartbeat(connection, now, ticket, *alive)
             return seconds
         self._drop_ticket(connection, ticket)
         return self._grant(connection, now)
@@ -199,18 +201,23 @@ class DatabaseRateLimitStore(RateLimitStore):
         connection.lock(f"verify_quota {self._bucket}")
         return connection.read_clock()
 
-    def _heartbeat(self, connection: Connection, ticket: Ticket, now: float) -> None:
-        """Refresh a ticket, or insert it again if it expired while this process was slow."""
-        self._run(
-            connection,
+    def _heartbeat(self, connection: Connection, now: float, *tickets: Ticket) -> None:
+        """Refresh tickets; one that expired while this process was slow is inserted again."""
+        connection.execute_many(
             "INSERT INTO verify_tickets (bucket, ticket, owner, priority, arrival, seen_at) "
             "VALUES (:bucket, :ticket, :owner, :priority, :arrival, :now) "
             "ON CONFLICT (bucket, ticket) DO UPDATE SET seen_at = excluded.seen_at",
-            ticket=ticket.key,
-            owner=self._owner,
-            priority=int(ticket.priority),
-            arrival=ticket.arrival,
-            now=now,
+            [
+                {
+                    "bucket": self._bucket,
+                    "ticket": ticket.key,
+                    "owner": self._owner,
+                    "priority": int(ticket.priority),
+                    "arrival": ticket.arrival,
+                    "now": now,
+                }
+                for ticket in tickets
+            ],
         )
 
     def _drop_ticket(self, connection: Connection, ticket: Ticket) -> None:

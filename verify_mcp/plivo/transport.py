@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from verify_mcp import __version__
 
 if TYPE_CHECKING:
-    import httpx2
+    import httpx
 
 
 def client_options(*, is_https: bool, accept: str) -> dict[str, Any]:
-    """An httpx2 client's arguments: no redirects, no compression, the system's certificates."""
+    """The arguments of an httpx client: no redirects, no compression, the system's certificates."""
     return {
         "headers": {
             "User-Agent": f"verify-mcp/{__version__}",
@@ -34,19 +34,19 @@ def ssl_context() -> ssl.SSLContext:
 
 def quiet_http_logs() -> None:
     """Keep the HTTP libraries from logging each request: a URL may hold a recipient."""
-    for name in ("httpx2", "httpcore2"):
+    for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def content_coding(reply: "httpx2.Response") -> str:
+def content_coding(reply: "httpx.Response") -> str:
     """The coding of a reply's body (RFC 9110, section 8.4), `identity` when it names none."""
     return reply.headers.get("content-encoding", "").strip().lower() or "identity"
 
 
-async def read_raw(reply: "httpx2.Response", max_bytes: int) -> bytes | None:
+async def read_raw(reply: "httpx.Response", max_bytes: int) -> bytes | None:
     """A reply's body as it was sent, None when it is longer than `max_bytes`.
 
-    httpx2's own reading decompresses without a bound: 264 bytes can become 2 GB.
+    httpx's own reading decompresses without a bound: 264 bytes can become 2 GB.
     """
     body = bytearray()
     async for chunk in reply.aiter_raw():

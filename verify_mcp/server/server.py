@@ -33,11 +33,14 @@ OpenContext = Callable[[], AbstractAsyncContextManager[AppContext]]
 def instructions(rate: Rate, *, sandbox: bool = False) -> str:
     """The text that a model reads about the server; `rate` is of list requests."""
     per = "a minute" if rate.window == 60 else f"in {rate.window:g} s"
+    quota = f"This server sends at most {rate.requests} list requests {per}"
+    if sandbox and rate != _DEFAULT_RATE:
+        quota = "It answers at once; a real account allows 20 list requests a minute"
     made_up = "SANDBOX: every session is made up; tell the reader so. " if sandbox else ""
     return (
         f"{made_up}"
-        "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. This server "
-        f"sends at most {rate.requests} list requests {per}, 20 sessions each, newest first, "
+        "Read-only answers about Plivo Verify (OTP) sessions of the last 90 days. "
+        f"{quota}, 20 sessions each, newest first, "
         "without totals: a narrow filter (recipient, status, session_time__gte) answers fastest. "
         "list_verify_sessions finds sessions; summarize_verify_sessions counts and adds up; "
         "compare_verify_sessions says what changed between two periods, and where; "

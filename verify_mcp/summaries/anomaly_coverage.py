@@ -84,6 +84,8 @@ class CoverageReader:
         fetcher = Fetcher(self._app, query, self._budget)
         backfills = [fetcher.new_backfill(part) for part in reversed(cached.missing)]
         result = await fetcher.fetch(cached, backfills)
+        if result is None:  # another call's walk came to cover a part of the window
+            return await self._fetch(window, is_end_pinned=is_end_pinned)
         failure = next((one.progress.failure for one in backfills if one.progress.failure), None)
         if failure is not None and not cached.parts and result.missing == (result.window,):
             raise failure

@@ -19,6 +19,8 @@ FEW_GROUPS = ("country", "channel", "first_channel", "tries")
 """Dimensions with so few groups that their combinations are read at once."""
 MAX_HOURLY = timedelta(days=8)
 """Time over which a change is looked for hour by hour; over more, days come first."""
+MAX_ONSET_DIMENSIONS = 3
+"""Dimensions that are read again to find when their drivers began, the largest drivers' first."""
 MAX_HOURLY_GROUPS = 300
 """Groups of a dimension that are read hour by hour."""
 
@@ -51,6 +53,7 @@ class WindowPair:
     def __init__(self, before: ExactResult, after: ExactResult, zone: tzinfo) -> None:
         self._sides = (before, after)
         self._zone = zone
+        self._series: dict[tuple[str, tuple[Window, ...], timedelta], _Series] = {}
 
     async def read_breakdowns(self, dimensions: Sequence[str]) -> tuple[Breakdown, ...]:
         """The groups of each dimension, without those that do not add up to the totals any more."""
@@ -79,22 +82,28 @@ class WindowPair:
     ) -> tuple[Onset | None, ...]:
         """When each driver began, where that is clear: to the hour, or to the day of many groups.
 
+        It is looked for in few dimensions, and not in hours of the day, which begin every day.
         `breakdowns` are of the drivers' dimensions.
         """
-        hull = [side.window for side in self._sides]
         sizes = {breakdown.dimension: len(breakdown.groups()) for breakdown in breakdowns}
-        series: dict[str, _Series] = {}
-        found = []
+        dimensions = list(dict.fromkeys(driver.effect.dimension for driver in drivers))
+        found: list[Onset | None] = []
         for driver in drivers:
             dimension = driver.effect.dimension
-            has_few = sizes[dimension] <= MAX_HOURLY_GROUPS
-            step = HOUR if has_few and self._length <= MAX_HOURLY else DAY
-            if dimension not in series:
-                series[dimension] = await self._read_series(dimension, hull, step)
-            first = onset(driver, series[dimension].steps(driver), looked_at=len(drivers))
-            is_coarse = step == DAY and has_few
-            found.append(await self._refine(driver, first) if is_coarse else first)
+            is_read = dimension in dimensions[:MAX_ONSET_DIMENSIONS] and dimension != "hour_of_day"
+            found.append(
+                await self._find_onset(driver, sizes[dimension], len(drivers)) if is_read else None
+            )
         return tuple(found)
+
+    async def _find_onset(self, driver: Driver, groups: int, looked_at: int) -> Onset | None:
+        """When one driver began, of a dimension with so many groups."""
+        dimension, is_hourly = driver.effect.dimension, groups <= MAX_HOURLY_GROUPS
+        step = HOUR if is_hourly and self._length <= MAX_HOURLY else DAY
+        windows = tuple(side.window for side in self._sides)
+        series = await self._read_series(dimension, windows, step)
+        found = onset(driver, series.steps(driver), looked_at=looked_at)
+        return await self._refine(driver, found) if is_hourly and step == DAY else found
 
     @property
     def _length(self) -> timedelta:
@@ -105,12 +114,20 @@ class WindowPair:
         if coarse is None or coarse.latest - coarse.earliest > MAX_HOURLY:
             return coarse
         around = Window(coarse.earliest - DAY, coarse.latest + DAY)
-        parts = [part for side in self._sides if (part := overlap(side.window, around))]
+        parts = tuple(part for side in self._sides if (part := overlap(side.window, around)))
         series = await self._read_series(driver.effect.dimension, parts, HOUR)
         return onset(driver, series.steps(driver), looked_at=1) or coarse
 
     async def _read_series(
-        self, dimension: str, windows: Sequence[Window], step: timedelta
+        self, dimension: str, windows: tuple[Window, ...], step: timedelta
+    ) -> "_Series":
+        key = (dimension, windows, step)
+        if key not in self._series:
+            self._series[key] = await self._read_new_series(*key)
+        return self._series[key]
+
+    async def _read_new_series(
+        self, dimension: str, windows: tuple[Window, ...], step: timedelta
     ) -> "_Series":
         by = (dimension, "hour" if step == HOUR else "day")
         merged: Tallies = {}

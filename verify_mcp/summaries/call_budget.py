@@ -28,7 +28,8 @@ class CallBudget:
         self._offset = app.gateway.api_clock.offset
         started = app.clock.monotonic() if started is None else started
         self._stop_at = started + MAX_CALL_SECONDS - app.settings.request_timeout
-        call.deadline = started + max_queue_wait(app.settings)
+        deadline = started + max_queue_wait(app.settings)
+        call.deadline = deadline if call.deadline is None else min(call.deadline, deadline)
 
     def requests_left(self) -> int:
         """Requests that the call may still send, none once its time is over."""

@@ -61,6 +61,25 @@ class DetailReader:
         )
         return details if await self._reader.is_cached(result.parts) else None
 
+    async def list_recipients(
+        self, result: SummaryResult, *, is_grouped: bool
+    ) -> dict[GroupKey, set[str]] | None:
+        """The distinct recipients themselves, of all or by group; None when they are gone."""
+        query, by = self._query, self._query.group_by if is_grouped else ()
+        found = spread.recipients_by(result.sessions, by, query.zone)
+        if not result.parts:
+            return found
+        question = (query.session_filter, self._scope, result.parts, by, query.zone)
+        stored = await self._ask(lambda store: store.list_recipients(*question))
+        if stored is None:
+            return None
+        keys = found.keys() | stored.keys()
+        return {key: found.get(key, set()) | stored.get(key, set()) for key in keys}
+
+    async def count_gaps(self, result: SummaryResult) -> GapsByGroup | None:
+        """The gaps of each group; None when they are gone."""
+        return await self._gaps(result, self._query.group_by)
+
     async def _tally(self, result: SummaryResult) -> Tally | None:
         """The tally of all sessions: groups of attempt statuses overlap."""
         if "attempt_status" not in self._query.group_by:
@@ -80,11 +99,8 @@ class DetailReader:
         question = (query.session_filter, self._scope, result.parts, by, query.zone)
         if not found:
             return await self._ask(lambda store: store.count_recipients(*question))
-        stored = await self._ask(lambda store: store.list_recipients(*question))
-        if stored is None:
-            return None
-        keys = found.keys() | stored.keys()
-        return {key: len(found.get(key, set()) | stored.get(key, set())) for key in keys}
+        numbers = await self.list_recipients(result, is_grouped=bool(by))
+        return None if numbers is None else {key: len(some) for key, some in numbers.items()}
 
     async def _gaps(self, result: SummaryResult, by: tuple[str, ...]) -> GapsByGroup | None:
         query = self._query

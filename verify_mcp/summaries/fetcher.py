@@ -21,6 +21,10 @@ def _finite(pages: float) -> float | None:
     return None if pages == inf else pages
 
 
+MAX_RESTARTS = 10
+"""How often a call reads the mirror again because another walk shares its window."""
+
+
 class Fetcher:
     """Fetches the missing parts of one query's window, as far as the call's budget goes."""
 
@@ -29,6 +33,9 @@ class Fetcher:
         self._database = app.database
         self._query = query
         self._budget = budget
+        self._is_shared = False
+        """Whether another walk covers a part of what a backfill of this query has before it."""
+        self._restarts_left = MAX_RESTARTS
 
     def new_backfill(self, window: Window) -> Backfill:
         """The backfill of one window, not begun yet."""
@@ -48,10 +55,19 @@ class Fetcher:
                 break
         return backfills
 
-    async def fetch(self, cached: CachedFigures, backfills: Sequence[Backfill]) -> SummaryResult:
-        """The figures of the cached parts and of what the backfills bring."""
+    async def fetch(
+        self, cached: CachedFigures, backfills: Sequence[Backfill]
+    ) -> SummaryResult | None:
+        """The figures of the cached parts and of what the backfills bring.
+
+        None when another walk came to cover a part that is still to be fetched: the mirror then has
+        the pages of both.
+        """
         for backfill in backfills:
             await self._finish(backfill)
+            if self._is_shared:
+                self._is_shared = False
+                return None
             if backfill.progress.is_stopped:
                 break
         progress = [backfill.progress for backfill in backfills]
@@ -112,7 +128,22 @@ class Fetcher:
 
     async def _finish(self, backfill: Backfill) -> None:
         while not backfill.done and self._can_continue(backfill.progress):
-            await backfill.step(self._budget.call, budget=self._budget.requests_left())
+            async with self._mirror.take_turn():
+                if await self._is_covered_elsewhere(backfill):
+                    self._is_shared = True
+                    return
+                await backfill.step(self._budget.call, budget=self._budget.requests_left())
+
+    async def _is_covered_elsewhere(self, backfill: Backfill) -> bool:
+        """Whether another walk covered a part of what a begun backfill has before it."""
+        if not self._restarts_left or not self._query.session_filter.is_unfiltered():
+            return False
+        scope = self._query.session_filter.subaccount or ""
+        parts, _ = await self._mirror.cached_windows(scope, backfill.remaining, MAX_STALENESS)
+        if not parts:
+            return False
+        self._restarts_left -= 1
+        return True
 
     def _can_continue(self, progress: BackfillProgress) -> bool:
         return not progress.is_stopped and self._budget.requests_left() > 0

@@ -56,8 +56,9 @@ class GroupCounter:
 
     def expected_requests(self) -> int:
         """About how many requests the counts that were begun still take."""
+        usual = self.job.result.counts.get(ANY_STATUS, 0) / max(1, len(self._jobs))
         unfinished = [job.result for job in self._jobs.values() if job.result.is_unfinished]
-        return ceil(sum(expected_requests(group.at_least) for group in unfinished))
+        return ceil(sum(expected_requests(max(usual, group.at_least)) for group in unfinished))
 
     def publish(self, result: CountResult) -> None:
         """Replace what is estimated of the groups by what is counted."""

@@ -60,7 +60,8 @@ class MirrorReader:
         parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
         if parts and not query.is_end_pinned and window.end - parts[-1].end <= MAX_STALENESS:
             window = replace(window, end=parts[-1].end)
-        is_ranked = MANY_GROUPS & set(query.group_by) and parts and not gaps(window, parts)
+        ranking = query.ranking if parts and not gaps(window, parts) else None
+        is_ranked = ranking is not None and MANY_GROUPS & set(query.group_by)
         groups = await (self._rank(parts) if is_ranked else self._read_groups(parts))
         if groups is None:
             return nothing
@@ -74,7 +75,7 @@ class MirrorReader:
     async def _rank(self, parts: Sequence[Window]) -> RankedGroups | None:
         """The groups that are shown: only these are read where there may be millions."""
         store, query = self._mirror.store, self._query
-        if store is None:
+        if store is None or query.ranking is None:
             return RankedGroups()
         try:
             ranked = await store.rank_groups(

@@ -47,8 +47,8 @@ class SummaryQuery:
     """Whether a count leaves out what takes a sample: money and groups."""
     count_name: str = ""
     """Tells counts of the same filter apart, each of which later calls continue."""
-    ranking: Ranking = field(default_factory=Ranking)
-    """Which groups are shown: of some the database has too many to read them all."""
+    ranking: Ranking | None = None
+    """Which groups are shown, so that the database need not return millions; None for all."""
 
     @property
     def is_generous(self) -> bool:

@@ -62,7 +62,7 @@ class StratifiedSample:
 
     def with_known(self, pages: Collection[int]) -> "StratifiedSample":
         """The same where some pages were chosen and not drawn: they stand for themselves only."""
-        chosen = [page for page in pages if page in self.offsets]
+        chosen = {*pages} & {*self.offsets}
         if not chosen:
             return self
         strata = (tuple(page for page in stratum if page not in chosen) for stratum in self.strata)

@@ -202,8 +202,10 @@ class FetchWindows:
     windows: tuple[Window, ...]
     is_older: bool
 
-    def next(self, result: SummaryResult) -> "Answer | Refresh":
-        """The sessions fetched, with those cached, are the answer."""
+    def next(self, result: SummaryResult | None) -> "Answer | Refresh | ReadOlder":
+        """The sessions fetched, with those cached, are the answer; without one, begin anew."""
+        if result is None:
+            return ReadOlder(self.query)
         return _finish(self.query, result, is_older=self.is_older)
 
 
@@ -216,8 +218,10 @@ class Fetch:
     backfills: tuple[Backfill, ...]
     is_older: bool
 
-    def next(self, result: SummaryResult) -> "Answer | Refresh":
-        """The sessions fetched, with those cached, are the answer."""
+    def next(self, result: SummaryResult | None) -> "Answer | Refresh | ReadOlder":
+        """The sessions fetched, with those cached, are the answer; without one, begin anew."""
+        if result is None:
+            return ReadOlder(self.query)
         return _finish(self.query, result, is_older=self.is_older)
 
 

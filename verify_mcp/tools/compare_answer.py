@@ -20,7 +20,7 @@ from verify_mcp.tools.compare_totals import (
     window_totals,
 )
 from verify_mcp.tools.envelope import AnswerMeta
-from verify_mcp.tools.filter_arguments import applied_filters
+from verify_mcp.tools.filter_arguments import applied_filters, explain_local_filters
 from verify_mcp.tools.formatting import ceil_seconds
 
 
@@ -44,6 +44,7 @@ def compare_answer(
         **conversion_fields(before, after),
         **driver_fields(request, result),
         **cost_fields(request, result),
+        **_note(request, meta),
         **replace(meta, now=min([*(side.as_of for side in sides), meta.now])).fields(),
     }
 
@@ -63,6 +64,14 @@ def unreachable_answer(
         "applied": _applied(request, windows),
         **meta.fields(),
     }
+
+
+def _note(request: CompareRequest, meta: AnswerMeta) -> dict[str, str]:
+    """Which filters were applied here to sessions that had to be fetched."""
+    session_filter = request.summary.session_filter
+    if not session_filter.local_filters() or not meta.api_requests:
+        return {}
+    return {"note": explain_local_filters(session_filter)}
 
 
 def _why(result: ComparisonResult) -> str:

@@ -13,7 +13,7 @@ from verify_mcp.domain.times import format_time_short
 from verify_mcp.summaries.comparison import ComparisonResult
 from verify_mcp.tools.compare_request import CompareRequest
 from verify_mcp.tools.compare_totals import format_chance, format_signed, points
-from verify_mcp.tools.formatting import format_decimal
+from verify_mcp.tools.formatting import format_app, format_decimal
 
 DRIVER_COLUMNS = ["by", "group", "pct_before", "pct_after", "rate", "mix", "chance"]
 COST_COLUMNS = ["group", "volume", "mix", "price"]
@@ -35,7 +35,7 @@ def driver_fields(request: CompareRequest, result: ComparisonResult) -> dict[str
     has_onset = any(result.onsets)
     columns = [*DRIVER_COLUMNS, *(["since"] if has_onset else [])]
     rows = [
-        [*_driver_row(driver), *([_since(onset)] if has_onset else [])]
+        [*_driver_row(request, driver), *([_since(onset)] if has_onset else [])]
         for driver, onset in zip(search.drivers, result.onsets, strict=True)
     ]
     return {
@@ -47,17 +47,21 @@ def driver_fields(request: CompareRequest, result: ComparisonResult) -> dict[str
     }
 
 
-def _driver_row(driver: Driver) -> list[str]:
+def _driver_row(request: CompareRequest, driver: Driver) -> list[str]:
     effect = driver.effect
     return [
         effect.dimension,
-        effect.group,
+        _label(request, effect.dimension, effect.group),
         format_decimal(effect.before.conversion_pct) or "",
         format_decimal(effect.after.conversion_pct) or "",
         format_signed(points(effect.rate)),
         format_signed(points(effect.mix)),
         format_chance(driver.chance),
     ]
+
+
+def _label(request: CompareRequest, dimension: str, group: str) -> str:
+    return format_app(group, request.summary.app_names) if dimension == "app" else group
 
 
 def _since(onset: Onset | None) -> str:
@@ -99,7 +103,10 @@ def cost_fields(request: CompareRequest, result: ComparisonResult) -> dict[str, 
     change: dict[str, Any] = {"by": breakdown.dimension, **parts}
     if request.by:
         drivers = cost_drivers(breakdown, MAX_COST_GROUPS)
-        rows = [[driver.group, *_cost_parts(driver)] for driver in drivers]
+        rows = [
+            [_label(request, driver.dimension, driver.group), *_cost_parts(driver)]
+            for driver in drivers
+        ]
         change |= {"columns": COST_COLUMNS, "rows": rows}
     return {"cost_change": change}
 

@@ -39,6 +39,9 @@ async def compare_verify_sessions(
         request.name,
     )
     result = await _complete_later(app, query, await Comparer(app, query, call).run())
+    if any(breakdown.dimension == "app" for breakdown in result.breakdowns):
+        names = await app.recipients.recent.read_apps()
+        request = replace(request, summary=replace(summary, app_names=names))
     return compare_answer(request, result, await answer_meta(app, app.gateway.list_limiter, call))
 
 
@@ -64,9 +67,10 @@ async def _complete_later(
 COMPARE_SESSIONS = ToolDefinition(
     "compare_verify_sessions",
     "Compare two periods of Plivo Verify sessions",
-    "What changed against an earlier window of the same length: conversion in points with 95 % "
-    "interval and `chance` (if nothing changed), `drivers` (groups: rate is "
-    "their conversion, mix their share) and since when. Drivers show where, not why, and overlap.",
+    "What changed against an earlier window of the same length, filtered as in a summary: totals, "
+    "conversion in points with 95 % interval and `chance` (of such a difference if nothing "
+    "changed), `drivers` (groups: rate is their conversion, mix their share) and since when. "
+    "Drivers show where, not why, and are the same sessions seen by several dimensions.",
     COMPARE_ARGUMENTS,
     {"complete": "boolean", "summary": "string", "columns": "array", "rows": "array"},
     compare_verify_sessions,

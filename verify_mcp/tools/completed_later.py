@@ -11,8 +11,9 @@ from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools.formatting import ceil_seconds
 
-MIN_SAVING = 3
-"""How many times as many requests every page takes, for a count to go on before them."""
+MIN_SAVING, MIN_REQUESTS_SAVED = 3, 100
+"""How many times as many requests every page takes than a count that goes first, and how many
+more: it is in vain once the pages are there."""
 _REQUESTS_LEFT = re.compile(r" ?Exact after about \d+ more requests: the same call goes on\.")
 _BY_THE_SAME_CALL = re.compile(r"[;:,] the same call goes on\b[^.]*\.")
 """What asks for repeated calls in `why`, which the background replaces."""
@@ -41,12 +42,11 @@ async def _count_later(
 ) -> SummaryResult:
     """Have what can be counted go on, where that takes far fewer requests than every page."""
     expected = result.count.requests_left if result.count else 0
-    is_cheap = result.pages_left is None or expected * MIN_SAVING <= result.pages_left
-    if not expected or not is_cheap:
+    if not expected or not _is_counted_first(query, expected, result.pages_left):
         return result
 
     async def go_on(call: CallContext, requests: int) -> int:
-        again = replace(query, max_requests=requests)
+        again = replace(query, window=result.window, max_requests=requests)
         found = await Summarizer(app, again, call).run()
         return found.count.requests_left if found.count else 0
 
@@ -55,9 +55,19 @@ async def _count_later(
     if plan is None or plan.eta_s is None:
         return result
     seconds = max(1, ceil_seconds(plan.eta_s))
-    counting = f"The counting goes on in the background: ask again in about {seconds} s."
+    counting = f"The counting goes on in the background: exact counts in about {seconds} s."
     sentences = _BY_THE_SAME_CALL.sub(".", _REQUESTS_LEFT.sub("", result.why))
     return replace(result, why=f"{sentences} {counting}".lstrip(), eta_s=plan.eta_s)
+
+
+def _is_counted_first(query: SummaryQuery, expected: int, pages: float | None) -> bool:
+    """Whether a count goes on before every page is fetched: exact counts come minutes earlier.
+
+    Only unfiltered pages are fetched in the background, which are more than those of the question.
+    """
+    if pages is None or not query.session_filter.is_unfiltered():
+        return pages is None or expected <= pages
+    return expected * MIN_SAVING <= pages and pages - expected >= MIN_REQUESTS_SAVED
 
 
 def explain_completion(why: str, completion: PlannedCompletion) -> str:

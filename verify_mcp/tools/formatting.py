@@ -6,6 +6,7 @@ only where it is data, never in a sentence.
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from verify_mcp.domain import phones
@@ -72,7 +73,7 @@ def _offset(session: Session, attempt: Attempt) -> str:
     """The seconds from the session's creation to an attempt, "" when its time is unknown."""
     if attempt.time is None:
         return ""
-    return f" {(attempt.time - session.created).total_seconds():+.0f}s"
+    return f" {round((attempt.time - session.created).total_seconds()):+d}s"
 
 
 def group_labels(
@@ -81,19 +82,20 @@ def group_labels(
     format_recipient: RecipientFormatter,
     app_names: Mapping[str, str],
 ) -> list[str]:
-    """A group's key as the first cells of its row; an app has its alias where that is known."""
-
-    def format_app(app: str) -> str:
-        return f"{app_names[app]} ({app[:8]})" if app_names.get(app) else app
-
-    forms = {
+    """A group's key as the first cells of its row."""
+    forms: dict[str, Callable[[str], str]] = {
         "recipient": format_recipient,
         "prefix": phones.format_number,
-        "app": format_app,
+        "app": partial(format_app, app_names=app_names),
     }
     return [
         forms[group](name) if group in forms else name for group, name in zip(by, key, strict=True)
     ]
+
+
+def format_app(app: str, app_names: Mapping[str, str]) -> str:
+    """An app's alias with the first characters of its UUID; the UUID where it has no alias."""
+    return f"{app_names[app]} ({app[:8]})" if app_names.get(app) else app
 
 
 def session_sentence(session: Session) -> str:

@@ -47,7 +47,7 @@ GET_ARGUMENTS = (
     ),
     Argument(
         "delivery",
-        "true looks up each attempt's own record: error code, network, delay, hangup cause.",
+        "true: each attempt's own record, with error, network, delay, hangup cause.",
         parse_boolean,
         "boolean",
     ),
@@ -128,12 +128,11 @@ async def _look_up_records(
 GET_SESSION = ToolDefinition(
     "get_verify_session",
     "Get one Plivo Verify session",
-    "One Plivo Verify (OTP) session: status, every delivery attempt with channel, status, "
-    "time (UTC) and charge, costs, and a one-sentence summary. Why an attempt failed: delivery "
-    "true; a record the API does not have is `no such record`. `updated` is the time of the "
-    "last attempt, not of verification. Delivered does not prove that the code was read. "
-    "`channel` is the last attempt's; statuses other than the usual, such as rejected, may "
-    "occur. `quota_left` counts get requests, which have a quota of their own.",
+    "One Plivo Verify (OTP) session: status, costs, every attempt with channel, status, time (UTC) "
+    "and charge, and a one-sentence summary; with delivery also why an attempt failed. `updated` "
+    "is the time of the last attempt, not of verification. Delivered does not prove that the code "
+    "was read. `channel` is the last attempt's; statuses other than the usual, such as rejected, "
+    "may occur. `quota_left` counts get requests, which have a quota of their own.",
     GET_ARGUMENTS,
     {
         "complete": "boolean",

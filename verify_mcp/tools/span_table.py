@@ -31,7 +31,17 @@ def span_table(request: SummarizeRequest, count: CountResult, around: Tallies) -
     elif has_statuses:
         columns += CONVERSION_COLUMNS
         rows = [row + _conversion(spans[key]) for row, key in zip(rows, spans, strict=True)]
-    return {"columns": [*request.group_by, *columns], "rows": rows, **_note(request, spans)}
+    table = _without_empty_columns([*request.group_by, *columns], rows)
+    return {**table, **_note(request, spans)}
+
+
+def _without_empty_columns(columns: list[str], rows: list[list[str]]) -> dict[str, Any]:
+    """The table without the columns that say nothing: bounds where every number is exact."""
+    shown = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    return {
+        "columns": [columns[index] for index in shown],
+        "rows": [[row[index] for index in shown] for row in rows],
+    }
 
 
 def _whole_window(

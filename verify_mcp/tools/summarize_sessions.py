@@ -7,8 +7,9 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.details import DetailReader
-from verify_mcp.summaries.query import SummaryQuery, out_of_reach_result
+from verify_mcp.summaries.details import DetailReader, SummaryDetails
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult, out_of_reach_result
+from verify_mcp.summaries.subaccounts import SubaccountsSummarizer
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools import chart_page, summary_answer
 from verify_mcp.tools.completed_later import complete_later
@@ -25,7 +26,8 @@ async def summarize_verify_sessions(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Many sessions in few numbers, exact where that is affordable."""
-    return await summarize(app, parse_summarize(arguments, parse_context(app)), call)
+    request = parse_summarize(arguments, parse_context(app), takes_subaccounts=True)
+    return await summarize(app, request, call)
 
 
 async def summarize(
@@ -48,14 +50,24 @@ async def summarize(
             request.max_requests,
             ranking=request.ranking,
         )
-        result = await complete_later(app, query, await Summarizer(app, query, call).run())
-        details = await DetailReader(app.mirror, query).read(result, request.show)
+        result, details = await _figures(app, request, query, call)
     else:
         result, details = out_of_reach_result(Window(request.start, end), now), None
     if "app" in request.group_by:
         request = replace(request, app_names=await app.recipients.recent.read_apps())
     meta = await answer_meta(app, app.gateway.list_limiter, call)
     return summary_answer.summary_answer(request, result, details, meta, app.recipients.format)
+
+
+async def _figures(
+    app: AppContext, request: SummarizeRequest, query: SummaryQuery, call: CallContext
+) -> tuple[SummaryResult, SummaryDetails | None]:
+    """The result of a query, of one or of several subaccounts, and its details."""
+    if request.subaccounts:
+        summarizer = SubaccountsSummarizer(app, query, request.subaccounts)
+        return await summarizer.run(call, request.show)
+    result = await complete_later(app, query, await Summarizer(app, query, call).run())
+    return result, await DetailReader(app.mirror, query).read(result, request.show)
 
 
 SUMMARIZE_SESSIONS = ToolDefinition(

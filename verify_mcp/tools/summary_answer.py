@@ -114,6 +114,8 @@ def _has_figures(result: SummaryResult) -> bool:
 
 def _applied(request: SummarizeRequest, result: SummaryResult) -> dict[str, Any]:
     applied = applied_filters(request.session_filter, request.recipient_echo)
+    if request.subaccounts:
+        applied["subaccount"] = list(request.subaccounts)
     applied |= {
         "session_time__gte": format_api_time(result.window.start),
         "session_time__lt": format_api_time(result.window.end),

@@ -12,6 +12,7 @@ from verify_mcp.domain.groups import GROUPS, PERSONAL_GROUPS
 from verify_mcp.domain.ranking import DEFAULT_TOP, MAX_TOP, ORDERS, Ranking
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS
+from verify_mcp.summaries.subaccounts import SUBACCOUNT
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
@@ -20,13 +21,17 @@ from verify_mcp.tools.arguments import (
     parse_choices,
     parse_instant,
     parse_integer,
+    parse_list,
+    parse_subaccount,
     parse_time_zone,
 )
-from verify_mcp.tools.filter_arguments import echo_recipients, filter_of
+from verify_mcp.tools.filter_arguments import MAX_VALUES, echo_recipients, filter_of
 from verify_mcp.tools.list_request import LIST_ARGUMENTS
 
 MAX_REQUESTS = 200
 """API requests that one call may ask to spend: ten minutes of quota."""
+GROUP_CHOICES = (*GROUPS, SUBACCOUNT)
+"""What sessions can be grouped by; the subaccounts are those that a call names."""
 MAX_TIME_GROUPS = 100
 """Days or hours alone that are shown unless the call says otherwise: 90 days without gaps."""
 SHOW_COLUMNS = (
@@ -43,19 +48,20 @@ SHOW_COLUMNS = (
     "last",
 )
 """Columns that a table of groups has on request."""
-_FILTERS = ("app_uuid", "status", "recipient", "country", "channel", "subaccount")
+_FILTERS = ("app_uuid", "status", "recipient", "country", "channel")
 
 SUMMARIZE_ARGUMENTS = (
     Argument("session_time__gte", "Start (default 24h): 7d, 2026-11-01, …", parse_instant),
     Argument("session_time__lt", "End (default now).", parse_instant),
     *(rule for rule in LIST_ARGUMENTS if rule.name in _FILTERS),
+    Argument("subaccount", "Its ids, SA…", parse_list(parse_subaccount, MAX_VALUES)),
     *(rule for rule in LIST_ARGUMENTS if rule.name in ("brand_name", "app_hash")),
     Argument(
         "group_by",
         "One or two.",
-        parse_choices(*GROUPS, most=2),
+        parse_choices(*GROUP_CHOICES, most=2),
         "array",
-        {"items": {"type": "string", "enum": list(GROUPS)}},
+        {"items": {"type": "string", "enum": list(GROUP_CHOICES)}},
     ),
     Argument(
         "show",
@@ -71,20 +77,20 @@ SUMMARIZE_ARGUMENTS = (
     ),
     Argument(
         "top",
-        f"Groups, at most {MAX_TOP} ({DEFAULT_TOP}).",
+        f"Groups, up to {MAX_TOP}.",
         parse_integer(1, MAX_TOP, DEFAULT_TOP),
         "integer",
     ),
     Argument(
         "min_sessions",
-        "Of a group.",
+        "Per group.",
         parse_integer(0, 10**9, 30),
         "integer",
     ),
     Argument("time_zone", "As Asia/Kolkata.", parse_time_zone),
     Argument(
         "max_requests",
-        f"API requests, at most {MAX_REQUESTS}.",
+        f"API requests, at most {MAX_REQUESTS} (default 20, leaving 4 free).",
         parse_integer(1, MAX_REQUESTS, DEFAULT_MAX_REQUESTS),
         "integer",
     ),
@@ -107,15 +113,26 @@ class SummarizeRequest:
     ranking: Ranking = field(default_factory=Ranking)
     app_names: Mapping[str, str] = field(default_factory=dict)
     """The aliases of apps, by UUID."""
+    subaccounts: tuple[str, ...] = ()
+    """The subaccounts, where there are several."""
 
 
 def parse_summarize(
-    arguments: Mapping[str, object] | None, context: ParseContext
+    arguments: Mapping[str, object] | None,
+    context: ParseContext,
+    *,
+    takes_subaccounts: bool = False,
 ) -> SummarizeRequest:
-    """A call of `summarize_verify_sessions` from its raw arguments. Raises InvalidArgument."""
+    """A call of `summarize_verify_sessions` from its raw arguments. Raises InvalidArgument.
+
+    It has several subaccounts only where the caller says that it can answer that.
+    """
     values = parse(SUMMARIZE_ARGUMENTS, arguments, context)
-    by = values.pop("group_by", ())
+    by, subaccounts = values.pop("group_by", ()), values.pop("subaccount", ())
     _check_groups(by, context)
+    _check_subaccounts(by, subaccounts, takes_several=takes_subaccounts)
+    is_one = len(subaccounts) == 1 and SUBACCOUNT not in by
+    values["subaccount"] = subaccounts[0] if is_one else None
     show, ranking = values.pop("show", ()), _ranking(values, by)
     zone = values.pop("time_zone", context.zone)
     most = values.pop("max_requests", None)
@@ -133,6 +150,7 @@ def parse_summarize(
         echo_recipients(session_filter, arguments, context),
         show,
         ranking,
+        subaccounts=() if is_one else subaccounts,
     )
 
 
@@ -143,6 +161,18 @@ def _check_groups(by: tuple[str, ...], context: ParseContext) -> None:
             f"group_by: {', '.join(personal)} is not shown while recipients are masked, because "
             "pseudonyms show the digits that it leaves out. Group by country or network."
         )
+
+
+def _check_subaccounts(
+    by: tuple[str, ...], subaccounts: tuple[str, ...], *, takes_several: bool
+) -> None:
+    if SUBACCOUNT in by and not subaccounts:
+        raise InvalidArgument(
+            "group_by: sessions do not carry their subaccount. Name those to compare, e.g. "
+            "subaccount=SAXXXXXXXXXXXXXXXXXX,SAYYYYYYYYYYYYYYYYYY."
+        )
+    if len(subaccounts) > 1 and not takes_several:
+        raise InvalidArgument("subaccount takes one id here; a summary takes several.")
 
 
 def _ranking(values: dict[str, Any], by: tuple[str, ...]) -> Ranking:
