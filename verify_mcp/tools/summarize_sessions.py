@@ -82,7 +82,7 @@ SUMMARIZE_SESSIONS = ToolDefinition(
     "on another channel than the first), … `conversion_pct` and `first_try_pct` are of the "
     "sessions that ended; channel is the last attempt's, gap from first to second attempt. "
     "`basis`: held and fetched are exact, counted marks what is `estimated`. `complete: false` "
-    "says what is missing and when the same call goes on. What is held costs no request. "
+    "says what is missing and when the same call goes on. "
     "`quota_left` counts list requests.",
     SUMMARIZE_ARGUMENTS,
     {
