@@ -37,6 +37,8 @@ from verify_mcp.mirror.unsettled_sessions import read_open_instants
 
 REFRESH_WAIT = timedelta(minutes=1)
 """Time between two looks for sessions that may have ended."""
+MAX_REFRESH_WAIT = timedelta(minutes=10)
+"""How long a session that may have ended waits for others that fill a page with it."""
 MIN_RETRY = timedelta(minutes=30)
 """The shortest time between two fetches of a session that does not become final."""
 MAX_OPEN_SESSIONS = 2000
@@ -147,6 +149,9 @@ class Follower:
         recent = await read_open_instants(
             self._store, self._scope, zone, TIME_TO_END, limit=MAX_OPEN_SESSIONS
         )
+        is_full = len(recent) >= PAGE_SIZE
+        if not is_full and all(now - at < TIME_TO_END + MAX_REFRESH_WAIT for at in recent):
+            recent = []  # more of them will soon fill a page
         return [*recent, *late]
 
     def _may_retry(self, created: datetime, now: datetime) -> bool:
