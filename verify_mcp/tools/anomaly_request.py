@@ -9,6 +9,7 @@ from verify_mcp.domain.times import is_relative_time, parse_time
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.summaries.anomaly_query import DEFAULT_BASELINE
 from verify_mcp.tools.arguments import Argument, ParseContext, parse, parse_choices, parse_text
+from verify_mcp.tools.filter_arguments import BRIEF_DESCRIPTIONS
 from verify_mcp.tools.summary_request import (
     SUMMARIZE_ARGUMENTS,
     SummarizeRequest,
@@ -17,17 +18,8 @@ from verify_mcp.tools.summary_request import (
 
 MAX_WINDOW = timedelta(days=31)
 _OWN_ARGUMENTS = ("kinds", "baseline")
-_DESCRIPTIONS = {
-    "session_time__gte": "Start (24h)",
-    "session_time__lt": "End (now)",
-    "app_uuid": "Or start",
-    "recipient": "Or +6281*",
-    "country": "ISO codes",
-    "channel": "As sms,voice",
-    "subaccount": "Auth id.",
-    "max_requests": "1 to 200",
-}
-"""The summary's arguments in short, without filters that hardly stand for a place."""
+_SHARED_ARGUMENTS = BRIEF_DESCRIPTIONS.keys() - {"status", "brand_name", "app_hash"}
+"""The summary's arguments, without filters that hardly stand for a place."""
 
 
 def parse_baseline_length(value: object, context: ParseContext) -> timedelta:
@@ -42,14 +34,14 @@ def parse_baseline_length(value: object, context: ParseContext) -> timedelta:
 ANOMALY_ARGUMENTS = (
     Argument(
         "kinds",
-        f"{','.join(KINDS)} (all)",
+        f"{','.join(KINDS)} (all).",
         parse_choices(*KINDS, most=len(KINDS)),
     ),
     Argument("baseline", "Time before (28d)", parse_baseline_length),
     *(
-        replace(rule, description=_DESCRIPTIONS[rule.name], extra_schema={})
+        replace(rule, description=BRIEF_DESCRIPTIONS[rule.name], extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
-        if rule.name in _DESCRIPTIONS
+        if rule.name in _SHARED_ARGUMENTS
     ),
 )
 

@@ -1,7 +1,7 @@
 """The arguments of `compare_verify_sessions`, and a call of it as a value."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from verify_mcp.analysis.drivers import DIMENSIONS as ALL_DIMENSIONS
@@ -19,6 +19,7 @@ from verify_mcp.tools.arguments import (
     parse_instant,
     parse_text,
 )
+from verify_mcp.tools.filter_arguments import BRIEF_DESCRIPTIONS
 from verify_mcp.tools.summary_request import (
     SUMMARIZE_ARGUMENTS,
     SummarizeRequest,
@@ -28,13 +29,6 @@ from verify_mcp.tools.summary_request import (
 DIMENSIONS = tuple(name for name in ALL_DIMENSIONS if name in GROUPS)
 """What drivers are looked for in."""
 _OWN_ARGUMENTS = ("against", "by")
-_FILTERS = {field.name for field in fields(SessionFilter)}
-_BRIEF = {
-    "session_time__gte": "Start (default 24h).",
-    "session_time__lt": "End (default now).",
-    "max_requests": "Default 20.",
-}
-"""Descriptions shorter than the summary's; the other arguments have none, and are the same."""
 
 
 def parse_baseline(value: object, context: ParseContext) -> Baseline:
@@ -53,19 +47,18 @@ def parse_baseline(value: object, context: ParseContext) -> Baseline:
 COMPARE_ARGUMENTS = (
     Argument(
         "against",
-        "before (directly before, default), week (7 days earlier), or the earlier window's start.",
+        "before (default), week (7 days earlier) or its start",
         parse_baseline,
     ),
     Argument(
         "by",
-        "Drivers of one dimension.",
+        f"Drivers of one of {','.join(DIMENSIONS)}",
         parse_choice(*DIMENSIONS),
-        extra_schema={"enum": list(DIMENSIONS)},
     ),
     *(
-        replace(rule, description=_BRIEF.get(rule.name, ""), extra_schema={})
+        replace(rule, description=BRIEF_DESCRIPTIONS[rule.name], extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS
-        if rule.name in _FILTERS - {"status"} or rule.name in _BRIEF
+        if rule.name in BRIEF_DESCRIPTIONS
     ),
 )
 

@@ -20,6 +20,20 @@ from verify_mcp.tools.arguments import (
     parse_text,
 )
 
+BRIEF_DESCRIPTIONS = {
+    "session_time__gte": "Start (24h)",
+    "session_time__lt": "End (now)",
+    "app_uuid": "Or start",
+    "status": "e.g. expired",
+    "recipient": "Or +6281*",
+    "country": "ISO codes",
+    "channel": "As sms,voice",
+    "subaccount": "Auth id.",
+    "brand_name": "Of session",
+    "app_hash": "Of session",
+    "max_requests": "1 to 200",
+}
+"""Descriptions of arguments that the summary's definition explains at length."""
 RECIPIENT_FILTERS = frozenset({"recipient", "recipients", "recipient_prefix"})
 """The filters that the argument `recipient` sets."""
 MAX_VALUES = 20

@@ -73,14 +73,10 @@ FIND_ANOMALIES = ToolDefinition(
     ANOMALY_ARGUMENTS,
     {
         "complete": "boolean",
-        "why": "string",
         "missing": "array",
-        "applied": "object",
-        "baseline": "string",
         "findings": "integer",
         "columns": "array",
         "rows": "array",
-        "as_of": "string",
     },
     find_verify_anomalies,
 )
