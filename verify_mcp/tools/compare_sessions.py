@@ -69,10 +69,9 @@ async def _complete_later(
 COMPARE_SESSIONS = ToolDefinition(
     "compare_verify_sessions",
     "Compare two periods of Plivo Verify sessions",
-    "What changed against an earlier window of the same length, filtered as in a summary: totals, "
-    "conversion in points with 95 % interval and `chance` (of such a difference if nothing "
-    "changed), `drivers` (groups: rate is their conversion, mix their share) and since when. "
-    "Drivers show where, not why, and are the same sessions seen by several dimensions.",
+    "What changed against an earlier window of the same length: conversion in points with 95 % "
+    "interval and `chance` (if nothing changed), `drivers` (groups: rate is "
+    "their conversion, mix their share) and since when. Drivers show where, not why, and overlap.",
     COMPARE_ARGUMENTS,
     {"complete": "boolean", "summary": "string", "columns": "array", "rows": "array"},
     compare_verify_sessions,
