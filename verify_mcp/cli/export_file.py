@@ -32,6 +32,7 @@ from verify_mcp.settings import Settings
 from verify_mcp.tools.arguments import parse_choices
 from verify_mcp.tools.envelope import parse_context
 from verify_mcp.tools.list_request import parse_list
+from verify_mcp.tools.summary_request import check_groups
 
 MAX_GROUPS = 2
 
@@ -130,9 +131,11 @@ def _groups(options: ExportOptions, context: AppContext) -> tuple[str, ...]:
     if options.content != "groups":
         return ()
     try:
-        return parse_choices(*GROUPS, most=MAX_GROUPS)(options.by, parse_context(context))
+        by = parse_choices(*GROUPS, most=MAX_GROUPS)(options.by, parse_context(context))
     except InvalidArgument as error:
         raise InvalidArgument(f"--by {error}") from None
+    check_groups(by, parse_context(context))
+    return by
 
 
 async def _write(

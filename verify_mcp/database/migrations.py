@@ -95,8 +95,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE verify_sessions ADD COLUMN uncharged INTEGER NOT NULL DEFAULT 0",
         # Rows written before lack these columns: their days are rebuilt before they are read.
         "ALTER TABLE verify_sessions ADD COLUMN derived INTEGER NOT NULL DEFAULT 0",
-        """CREATE INDEX verify_sessions_to_rebuild ON verify_sessions (account, scope, created)
-            WHERE derived = 0""",
+        # With its first column the index is preferred to the primary key.
+        """CREATE INDEX verify_sessions_to_rebuild
+            ON verify_sessions (derived, account, scope, created) WHERE derived = 0""",
         "DELETE FROM verify_days",
         """CREATE TABLE verify_day_totals (
             account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,

@@ -27,6 +27,8 @@ GROUPS = (
 """What the sessions of one account or subaccount can be grouped by."""
 PERSONAL_GROUPS = frozenset({"prefix"})
 """Groups that a masked number's last digits would complete to the number."""
+MANY_GROUPS = frozenset({"recipient", "prefix"})
+"""Groups of which there may be as many as sessions."""
 UNKNOWN = "?"
 """The group of sessions whose payload does not have the field."""
 NO_ATTEMPT = "none"

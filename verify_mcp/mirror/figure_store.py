@@ -12,7 +12,7 @@ from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import GapsByGroup
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror import rebuild, tally_queries
+from verify_mcp.mirror import ranked_groups, rebuild, tally_queries
 from verify_mcp.mirror.scope import AccountScope
 from verify_mcp.mirror.tally_queries import StoredQuery
 
@@ -58,7 +58,7 @@ class FigureStore:
         return await self._read_figures(
             query,
             windows,
-            lambda connection, query, windows: tally_queries.rank_groups(
+            lambda connection, query, windows: ranked_groups.rank_groups(
                 connection, query, windows, ranking
             ),
         )

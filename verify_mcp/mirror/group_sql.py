@@ -66,8 +66,8 @@ _SUM_LIST = [
 ]
 SUMS = ", ".join(_SUM_LIST)
 """The fields of a tally, in their order."""
-NAMED_SUMS = ", ".join(f"{sql} AS s{place}" for place, sql in enumerate(_SUM_LIST))
-"""The same with names: s0 has the sessions, s1 the verified, s2 the expired, s4 the cost."""
+RANKED_SUMS = ", ".join(f"{_SUM_LIST[place]} AS s{place}" for place in (0, 1, 2, 4))
+"""Those that groups are ranked by: s0 has the sessions, s1 verified, s2 expired, s4 the cost."""
 ORDERS = {
     "sessions": "s0 DESC",
     "cost": "s4 DESC",

@@ -164,19 +164,6 @@ class Store(FigureStore):
         )
         return [session_rows.parse_body(body) for body in bodies]
 
-    async def created_open(
-        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
-    ) -> list[datetime]:
-        """When the sessions of a window were created that may have ended since, newest first.
-
-        They were in progress when they were last fetched, before `time_to_end` had passed.
-        """
-        return await self.database.read(
-            lambda connection: session_rows.created_open(
-                connection, self.account_scope(scope), window, time_to_end, limit=limit
-            )
-        )
-
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""
         return await self.database.read(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.groups import MANY_GROUPS
 from verify_mcp.domain.ranking import RankedGroups
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, covers, gaps
@@ -16,8 +17,6 @@ from verify_mcp.summaries.query import SummaryQuery
 from verify_mcp.summaries.span_counter import SpanScope
 from verify_mcp.summaries.time_spans import local_spans, time_unit
 
-MANY_GROUPS = {"recipient", "prefix"}
-"""Groups of which there may be as many as sessions."""
 MAX_STALENESS_WHILE_INCOMPLETE = RECENT_FETCHES
 """How old a part's unsettled sessions may be while other parts are missing altogether."""
 

@@ -129,7 +129,7 @@ def parse_summarize(
     """
     values = parse(SUMMARIZE_ARGUMENTS, arguments, context)
     by, subaccounts = values.pop("group_by", ()), values.pop("subaccount", ())
-    _check_groups(by, context)
+    check_groups(by, context)
     _check_subaccounts(by, subaccounts, takes_several=takes_subaccounts)
     is_one = len(subaccounts) == 1 and SUBACCOUNT not in by
     values["subaccount"] = subaccounts[0] if is_one else None
@@ -154,7 +154,8 @@ def parse_summarize(
     )
 
 
-def _check_groups(by: tuple[str, ...], context: ParseContext) -> None:
+def check_groups(by: tuple[str, ...], context: ParseContext) -> None:
+    """Raise InvalidArgument for a group that would reveal masked recipients."""
     personal = PERSONAL_GROUPS & set(by)
     if context.masks_recipients and personal:
         raise InvalidArgument(
