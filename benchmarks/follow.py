@@ -32,7 +32,7 @@ from verify_mcp.emulator.session_simulation import simulate_session
 LATENCY = 0.3
 """Seconds that the API takes for a request."""
 QUESTION_EVERY = 60.0
-HOUR = timedelta(hours=1)
+REPORT_HOURS = 4
 
 
 @dataclass
@@ -59,7 +59,7 @@ async def ask(client: Client, clock: FakeClock, world: AccountData, seen: Seen) 
     """One question of a person, and how long it took beyond the API's own time."""
     number, since = len(seen.waits), clock.ticks
     if number % 3 == 0:
-        recent = world.between(0, microseconds(clock.now - HOUR / 12))[0]
+        recent = world.between(0, microseconds(clock.now))[0]
         tool, arguments = "list_verify_sessions", {"recipient": f"+{recent.recipient}"}
     else:
         tool = "summarize_verify_sessions"
@@ -102,23 +102,24 @@ async def play(hours: float, per_day: int, settle: timedelta, *, follows: bool) 
             "follow": timedelta(days=1) if follows else None,
         }
         async with connect_with_background(emulator, clock, **settings) as (client, context):
-            await live(hours, clock, client, context, world, seen)
-            report(hours, emulator, seen, monotonic() - began)
+            for hour in range(1, round(hours) + 1):
+                await live(clock, client, context, world, seen)
+                if hour % REPORT_HOURS == 0 or hour == round(hours):
+                    report(hour, emulator, seen, monotonic() - began)
             if follows:
                 status = await call_tool(client, "get_verify_status", {"about": "mirror"})
                 print(f"status: {status['follow']}")
 
 
 async def live(
-    hours: float,
     clock: FakeClock,
     client: Client,
     context: AppContext,
     world: AccountData,
     seen: Seen,
 ) -> None:
-    """Let time pass, with a question every minute after the first two hours."""
-    end, next_question = clock.ticks + hours * 3600, clock.ticks + min(7200, hours * 1800)
+    """Let an hour pass, with a question every minute."""
+    end, next_question = clock.ticks + 3600, clock.ticks + QUESTION_EVERY
     while clock.ticks < end:
         clock.pass_by(await context.background.step())
         if clock.ticks >= next_question:
@@ -145,7 +146,7 @@ def report(hours: float, emulator: Emulator, seen: Seen, seconds: float) -> None
         f"95 % {waits[len(waits) * 95 // 100]:.1f} s, at most {waits[-1]:.1f} s; "
         f"requests each {sum(seen.requests) / len(waits):.2f}; wrong {seen.wrong}"
     )
-    print(f"bases: {dict(seen.bases)}")
+    print(f"bases: {dict(seen.bases)}", flush=True)
 
 
 def main() -> None:

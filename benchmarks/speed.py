@@ -37,7 +37,7 @@ class Figure:
 
     @property
     def is_good(self) -> bool:
-        """Whether the ratio is as wanted."""
+        """Whether the ratio meets the target."""
         return self.ratio >= self.target if self.more_is_better else self.ratio <= self.target
 
     def row(self) -> str:

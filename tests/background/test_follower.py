@@ -97,7 +97,7 @@ async def test_few_sessions_are_followed_with_few_requests() -> None:
 
 async def test_a_session_that_ends_late_is_final_soon_after() -> None:
     clock = FakeClock()
-    late = make_record(9999, created_at=NOW + MINUTE, resolved_at=NOW + 3 * HOUR, attempts=())
+    late = make_record(9999, created_at=NOW + 1.5 * MINUTE, resolved_at=NOW + 3 * HOUR, attempts=())
     emulator = emulator_with(*coming(6, MINUTE), late, clock=clock)
     async with connect_with_background(emulator, clock, follow=DAY) as (client, context):
         await follow(context, clock, 2 * 3600)
@@ -106,6 +106,8 @@ async def test_a_session_that_ends_late_is_final_soon_after() -> None:
         await follow(context, clock, 3 * 3600)
         answer = await summarize(client, **window)
     assert (answer["basis"], answer["in_progress"], answer["api_requests"]) == ("held", 0, 0)
+    alone = [each for each in emulator.received if each.endpoint == "get"]
+    assert 1 <= len(alone) <= 8
 
 
 async def test_one_process_follows_for_all_and_another_takes_over(

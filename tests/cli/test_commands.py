@@ -67,7 +67,7 @@ def test_each_commands_help_has_a_description_and_an_example_that_parses(name: s
         ("report --within soon", "argument --within: 'soon' is not a number of minutes, e.g. 30"),
         (
             "report --group-by planet",
-            "argument --group-by: there is no field 'planet'. Fields: status, channel, country",
+            "argument --group-by: there is no field 'planet'. Fields: status, channel",
         ),
         ("report --group-by day,app,brand", "argument --group-by: 'day,app,brand' has too many"),
         ("serve --port 70000", "argument --port: '70000' is not a whole number from 0 to 65535"),

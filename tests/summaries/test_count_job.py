@@ -43,7 +43,8 @@ async def test_the_same_call_goes_on_until_the_answer_is_exact(filters: dict[str
 
     first, last = answers[0], answers[-1]
     inside = [each for each in records if 1 <= each.created_at.day < 20]
-    assert (first["basis"], last["basis"], last["complete"]) == ("counted", "fetched", True)
+    assert (first["basis"], last["complete"]) == ("counted", True)
+    assert last["basis"] in ("fetched", "held")
     assert first["sessions"] == last["sessions"] == len(inside)
     assert last["cost"] == f"{sum(each.attempts[0].charge for each in inside).normalize():f}"
     assert "estimated" not in last

@@ -93,19 +93,29 @@ async def test_a_resumed_count_that_read_all_pages_needs_only_what_came_since(
 
 def test_what_is_cached_as_a_whole_is_the_answer() -> None:
     held = SummaryResult("held", WINDOW, {("tally",): Tally(7)}, NOW, parts=(WINDOW,))
-    assert ReadCached(QUERY).next(cached(WINDOW)) == Answer(held)
+    assert ReadCached(QUERY).next(cached(WINDOW), cached(WINDOW), 20) == Answer(held)
 
 
 def test_missing_parts_are_fetched_the_youngest_first() -> None:
     found = cached(MIDDLE)
-    assert ReadCached(QUERY).next(found) == TakeFirstSteps(
+    assert ReadCached(QUERY).next(found, found, 20) == TakeFirstSteps(
         QUERY, found, (NEWEST, OLDEST), is_older=False
+    )
+
+
+def test_what_is_known_a_little_older_is_enough_where_it_is_too_much_to_fetch_again() -> None:
+    known = replace(cached(OLDEST, MIDDLE, NEWEST), tallies={("tally",): Tally(500)})
+    state = ReadCached(QUERY)
+    assert isinstance(state.next(cached(OLDEST), known, 20), Answer)
+    few = replace(known, tallies={("tally",): Tally(100)})
+    assert state.next(cached(OLDEST), few, 20) == TakeFirstSteps(
+        QUERY, cached(OLDEST), (Window(MIDDLE.start, NEWEST.end),), is_older=False
     )
 
 
 def test_a_recipients_window_is_fetched_as_one_where_it_has_several_gaps() -> None:
     query = replace(QUERY, session_filter=SessionFilter(recipient="919380013443"))
-    assert ReadCached(query).next(cached(MIDDLE)) == TakeFirstSteps(
+    assert ReadCached(query).next(cached(MIDDLE), cached(MIDDLE), 20) == TakeFirstSteps(
         query, CachedFigures(WINDOW, (), {}, NOW, NOW), (WINDOW,), is_older=False
     )
 

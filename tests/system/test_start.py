@@ -6,9 +6,11 @@ import json
 import subprocess
 import sys
 
-LATER = ("httpx", "phonenumbers", "rich", "truststore", "sqlalchemy", "keyring", "respx")
+LATER = (
+    "httpx", "phonenumbers", "rich", "filelock", "keyring", "verify_mcp.summaries.summarizer",
+)  # fmt: skip
 SCRIPT = f"""
-import json, sys, verify_mcp.server
+import json, sys, verify_mcp.context, verify_mcp.server.server, verify_mcp.server.stdio
 print(json.dumps([name for name in {LATER!r} if name in sys.modules]))
 """
 

@@ -61,6 +61,7 @@ async def test_the_planted_burst_and_incident_are_found_at_no_request(place: Pla
     async with serve(place.url) as client:
         answer = await find(client, session_time__gte="7d")
         three = await find(client, session_time__gte="7d", kinds=["pumping", "delivery", "repeat"])
+        elsewhere = await find(client, session_time__gte="7d", country="GB", kinds="pumping")
     burst, incident = by_kind(answer)["pumping"], by_kind(answer)["delivery"]
     assert (answer["complete"], three["api_requests"], answer["baseline"]) == (True, 0, "28 days")
     assert burst["where"] == "AZ Azercell +99450271*"
@@ -72,6 +73,8 @@ async def test_the_planted_burst_and_incident_are_found_at_no_request(place: Pla
     assert (incident["from"], incident["to"]) == ("11-20 10:00", "11-20 12:00")
     assert all(row["summary"].endswith("look alike.") for row in rows(answer))
     assert all(float(row["chance"]) <= 0.05 for row in rows(answer))
+    assert (elsewhere["findings"], elsewhere["applied"]["country"]) == (0, ["GB"])
+    assert elsewhere["note"].startswith("Nothing stands out. Looked at the window for pumping;")
     assert three["findings"] == 3
     assert tokens(json.dumps(three, ensure_ascii=False, separators=(",", ":"))) <= BUDGET
 
@@ -183,6 +186,8 @@ async def test_without_a_mirror_there_is_nothing_to_compare_with() -> None:
         ({"kinds": ["fraud"]}, "kinds is none of pumping, delivery"),
         ({"session_time__gte": "1h", "session_time__lt": "2h"}, "Give a start before the end"),
         ({"group_by": ["day"]}, "There is no argument group_by."),
+        ({"country": "ZZ"}, "ISO 3166"),
+        ({"recipient": "+62*"}, "at least 4 digits before its star"),
     ],
 )
 async def test_bad_input_is_refused_without_a_request(

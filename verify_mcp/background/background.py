@@ -76,6 +76,7 @@ class Background:
         self._settings = settings
         self._windows: UnfinishedWindows | None = None
         self._counts = RepeatedCounts(mirror, clock)
+        self._follower: Follower | None = None
         self._loops: list[LeasedLoop] = []
         self._scope = anyio.CancelScope()
         self.is_running = False
@@ -85,10 +86,10 @@ class Background:
             worker = CompletionWorker(mirror, self._windows, clock)
             lease = Lease(store.database, f"{store.account}:completion")
             self._loops.append(LeasedLoop(None, self._counts.step, clock))
-            self._loops.append(LeasedLoop(lease, self._after_counts(worker), clock))
+            self._loops.append(LeasedLoop(lease, self._in_its_turn(worker), clock))
         if store is not None and settings.follow:
-            follower = Follower(mirror, store, clock, settings.follow)
-            self._loops.append(LeasedLoop(follow_lease(store), follower.step, clock))
+            self._follower = Follower(mirror, store, clock, settings.follow)
+            self._loops.append(LeasedLoop(follow_lease(store), self._follower.step, clock))
 
     async def run(self) -> None:
         """Do the work until it is stopped or cancelled."""
@@ -149,11 +150,15 @@ class Background:
         eta_s = await self._seconds_for(self._counts.expected_requests)
         return PlannedCompletion(eta_s, expected, most)
 
-    def _after_counts(self, worker: CompletionWorker) -> Callable[[], Awaitable[float]]:
-        """The worker's steps, which wait for the counts: these take few requests."""
+    def _in_its_turn(self, worker: CompletionWorker) -> Callable[[], Awaitable[float]]:
+        """The worker's steps, which wait for the counts and for what is followed.
+
+        Counts take few requests, and an answer about the newest days needs what is followed.
+        """
 
         async def step() -> float:
-            return BUSY_SECONDS if self._counts.waiting else await worker.step()
+            is_following = self._follower is not None and self._follower.is_urgent
+            return BUSY_SECONDS if self._counts.waiting or is_following else await worker.step()
 
         return step
 

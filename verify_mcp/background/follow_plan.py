@@ -20,8 +20,6 @@ TIME_TO_END = timedelta(minutes=6)
 """How long after its creation a session has usually ended: its code expires after five minutes."""
 SETTLING_PAGES, MAX_SETTLING_WAIT = 16, timedelta(minutes=5)
 """What just settled is fetched again when it fills so many pages, or after so long."""
-REFRESH_PAGES = 4
-"""Sessions that may have ended are fetched again when they fill so many pages."""
 FRONTIER = timedelta(hours=2)
 """What settled within so long goes before older gaps."""
 

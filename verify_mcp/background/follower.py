@@ -22,6 +22,7 @@ from verify_mcp.background.follow_plan import (
 from verify_mcp.background.forecast import seconds_paused, slots_for_background
 from verify_mcp.background.lease import Lease
 from verify_mcp.background.leased_loop import BUSY_SECONDS
+from verify_mcp.background.single_refresh import refresh_single
 from verify_mcp.background.walks import background_call, is_for_one_of, pause_after
 from verify_mcp.clock import Clock
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -32,9 +33,12 @@ from verify_mcp.domain.windows import Window, merge
 from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.mirror.store import RECENT_FETCHES, Store
+from verify_mcp.mirror.unsettled_sessions import read_open_instants
 
 REFRESH_WAIT = timedelta(minutes=1)
 """Time between two looks for sessions that may have ended."""
+MAX_REFRESH_WAIT = timedelta(minutes=10)
+"""How long a session that may have ended waits for others that fill a page with it."""
 MIN_RETRY = timedelta(minutes=30)
 """The shortest time between two fetches of a session that does not become final."""
 MAX_OPEN_SESSIONS = 2000
@@ -46,22 +50,21 @@ IDLE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class _Pending:
-    """What remains of the last plan to refresh sessions, and when it was made."""
+class _Refresh:
+    """What remains of the last plan to refresh sessions, and when the next one is due."""
 
-    plan: RefreshPlan = field(default_factory=lambda: RefreshPlan((), ()))
+    left: list[Window] = field(default_factory=list)
     next_at: datetime | None = None
 
-    def pop(self) -> Window | None:
-        """The next window to fetch: those with several sessions first."""
-        windows = list(self.plan.windows)
-        windows += [Window(at, at + MICROSECOND) for at in self.plan.singles]
-        if not windows:
-            return None
-        self.plan = RefreshPlan(
-            self.plan.windows[1:], self.plan.singles if self.plan.windows else self.plan.singles[1:]
-        )
-        return windows[0]
+    @classmethod
+    def begin(cls, plan: RefreshPlan, next_at: datetime) -> "_Refresh":
+        """The plan's windows with several sessions, before those with one."""
+        singles = [Window(at, at + MICROSECOND) for at in plan.singles]
+        return cls([*plan.windows, *singles], next_at)
+
+    def finish(self, window: Window) -> None:
+        """Go on to the next window."""
+        self.left = [other for other in self.left if other != window]
 
 
 class Follower:
@@ -78,8 +81,10 @@ class Follower:
         self._walks: list[Backfill] = []
         self._done: list[tuple[Window, datetime]] = []
         self._rate: float | None = None
-        self._pending = _Pending()
+        self._refresh = _Refresh()
         self._tried: dict[datetime, datetime] = {}
+        self.is_urgent = False
+        """Whether the newest days, not the past, are being fetched."""
 
     async def step(self) -> float:
         """Fetch the next few pages; the seconds until there may be more to do.
@@ -119,25 +124,35 @@ class Follower:
 
     async def _choose(self, view: FollowView) -> Window | None:
         window = newest_window(view) or recent_gap(view) or settled_window(view)
+        self.is_urgent = window is not None
         if window is None:
             window = await self._next_refresh(view) or older_gap(view)
         return window
 
     async def _next_refresh(self, view: FollowView) -> Window | None:
         """The next window of sessions that may have ended since they were fetched."""
-        window, now = self._pending.pop(), view.period.end
-        if window is not None:
-            return window
-        if self._pending.next_at is not None and now < self._pending.next_at:
-            return None
+        now = view.period.end
+        if not self._refresh.left and (
+            self._refresh.next_at is None or now >= self._refresh.next_at
+        ):
+            plan = plan_refresh(await self._find_refreshable(view), self._rate)
+            self._refresh = _Refresh.begin(plan, now + REFRESH_WAIT)
+        return self._refresh.left[0] if self._refresh.left else None
+
+    async def _find_refreshable(self, view: FollowView) -> list[datetime]:
+        """When the sessions were created that may have changed since they were fetched."""
+        now, unsettled = view.period.end, unsettled_instants(view)
+        late = [at for at in unsettled if self._may_retry(at, now)]
+        tried = {at: self._tried[at] for at in unsettled if at in self._tried}
+        self._tried = tried | dict.fromkeys(late, now)
         zone = Window(view.settled_until, max(view.settled_until, now - TIME_TO_END))
-        instants = await self._store.created_open(
-            self._scope, zone, TIME_TO_END, limit=MAX_OPEN_SESSIONS
+        recent = await read_open_instants(
+            self._store, self._scope, zone, TIME_TO_END, limit=MAX_OPEN_SESSIONS
         )
-        instants += [at for at in unsettled_instants(view) if self._may_retry(at, now)]
-        self._tried |= dict.fromkeys(instants, now)
-        self._pending = _Pending(plan_refresh(instants, self._rate), now + REFRESH_WAIT)
-        return self._pending.pop()
+        is_full = len(recent) >= PAGE_SIZE
+        if not is_full and all(now - at < TIME_TO_END + MAX_REFRESH_WAIT for at in recent):
+            recent = []  # more of them will soon fill a page
+        return [*recent, *late]
 
     def _may_retry(self, created: datetime, now: datetime) -> bool:
         """Whether a session may be fetched again: the older it is, the less likely it changes."""
@@ -145,6 +160,11 @@ class Follower:
         return tried is None or now - tried >= max(MIN_RETRY, (now - created) / 4)
 
     async def _walk(self, window: Window, slots: int) -> float:
+        if window.length == MICROSECOND and not await refresh_single(
+            self._mirror, self._store, self._clock, self._scope, window.start
+        ):
+            self._refresh.finish(window)
+            return 0.0
         backfill = self._backfill(window)
         call = background_call(self._clock)
         await backfill.step(call, budget=min(CONCURRENT_PAGES, slots))
@@ -154,6 +174,7 @@ class Follower:
             self._note_done(progress)
         if backfill.done or progress.failure is not None:
             self._walks.remove(backfill)
+            self._refresh.finish(window)
         return pause_after(progress)
 
     def _backfill(self, window: Window) -> Backfill:

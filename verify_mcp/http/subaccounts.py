@@ -113,7 +113,9 @@ def subaccount_context(parent: AppContext, subaccount: str) -> AppContext:
 
     return compose(
         clock=parent.clock,
-        settings=replace(parent.settings, credentials=Credentials(subaccount, "")),
+        settings=replace(
+            parent.settings, credentials=Credentials(subaccount, ""), ahead=0, follow=None
+        ),
         gateway=SubaccountGateway(parent.gateway, subaccount, is_listed),
         database=SharedDatabaseStatus(parent.database),
         store=store,

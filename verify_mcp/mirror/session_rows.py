@@ -7,7 +7,7 @@ one, and a final one replaces any: clocks can be set back.
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 from verify_mcp.database.base import Connection, Value
@@ -17,7 +17,7 @@ from verify_mcp.domain.groups import UNKNOWN
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.scope import AccountScope, instant, micros
+from verify_mcp.mirror.scope import AccountScope, micros
 
 MAX_PARSED_BODIES = 2048
 """Bodies whose parsed sessions are remembered, because a later call may read them again."""
@@ -241,32 +241,6 @@ def recipients_like(connection: Connection, account: str, start: str, end: str) 
         {"account": account, "pattern": f"{start}%{end}"},
     )
     return [str(row[0]) for row in rows]
-
-
-def created_open(
-    connection: Connection,
-    account_scope: AccountScope,
-    window: Window,
-    time_to_end: timedelta,
-    *,
-    limit: int,
-) -> list[datetime]:
-    """When the sessions of a window were created that were in progress when they were fetched.
-
-    Those that were fetched later than `time_to_end` after their creation are left out.
-    """
-    rows = connection.fetch_all(
-        "SELECT created FROM verify_sessions WHERE account = :account AND scope = :scope "
-        "AND created >= :starts AND created < :ends AND final = 0 "
-        "AND status NOT IN ('verified', 'expired') AND fetched < created + :time_to_end "
-        "ORDER BY created DESC LIMIT :limit",
-        {
-            **account_scope.params(window),
-            "time_to_end": time_to_end // MICROSECOND,
-            "limit": limit,
-        },
-    )
-    return [instant(int(row[0])) for row in rows]
 
 
 def count(connection: Connection, account: str) -> int:

@@ -126,7 +126,7 @@ class Store(FigureStore):
         """Sessions of a window, newest first; None unless all of it is final, and enough."""
         account_scope = self.account_scope(scope)
 
-        def work(connection: Connection) -> tuple[list[bytes], int] | None:
+        def work(connection: Connection) -> tuple[list[bytes], int | None] | None:
             if not covers(window, coverage.read_covered(connection, account_scope, window)):
                 return None
             if windows_of_unknown_text(connection, account_scope, session_filter, window):
@@ -163,19 +163,6 @@ class Store(FigureStore):
             )
         )
         return [session_rows.parse_body(body) for body in bodies]
-
-    async def created_open(
-        self, scope: str, window: Window, time_to_end: timedelta, *, limit: int
-    ) -> list[datetime]:
-        """When the sessions of a window were created that may have ended since, newest first.
-
-        They were in progress when they were last fetched, before `time_to_end` had passed.
-        """
-        return await self.database.read(
-            lambda connection: session_rows.created_open(
-                connection, self.account_scope(scope), window, time_to_end, limit=limit
-            )
-        )
 
     async def ids_starting_with(self, prefix: str, *, limit: int = 5) -> list[str]:
         """The UUIDs of stored sessions that start so."""

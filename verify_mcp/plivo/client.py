@@ -36,7 +36,7 @@ from verify_mcp.plivo.api_errors import (
 )
 from verify_mcp.plivo.body import read_limited
 from verify_mcp.plivo.page_request import PageRequest
-from verify_mcp.plivo.transport import client_options, quiet_http_logs
+from verify_mcp.plivo.transport import client_options, import_httpx, quiet_http_logs
 from verify_mcp.redaction import Redactor
 from verify_mcp.settings import Settings
 
@@ -168,7 +168,8 @@ async def open_client(
 
 
 def _build_http_client(settings: Settings, app: Callable[..., Any] | None) -> "httpx.AsyncClient":
-    import httpx  # deferred: a tenth of the time to start
+    import_httpx()  # deferred: not needed to start
+    import httpx
 
     quiet_http_logs()
     account = settings.account()

@@ -2,12 +2,16 @@
 
 import logging
 import ssl
+import sys
 from typing import TYPE_CHECKING, Any
 
 from verify_mcp import __version__
 
 if TYPE_CHECKING:
     import httpx
+
+_HTTPX_CLI = "httpx._main"
+"""The module that brings click, rich and Pygments; httpx goes on without it."""
 
 
 def client_options(*, is_https: bool, accept: str) -> dict[str, Any]:
@@ -23,6 +27,17 @@ def client_options(*, is_https: bool, accept: str) -> dict[str, Any]:
         # Proxies from the environment, but never for plain http on this machine.
         "trust_env": is_https,
     }
+
+
+def import_httpx() -> None:
+    """Import httpx, unless it is, without its command line: that takes most of the time."""
+    if "httpx" in sys.modules:
+        return
+    sys.modules[_HTTPX_CLI] = None  # type: ignore[assignment] # makes its import fail
+    try:
+        import httpx  # noqa: F401 - for whoever imports it next
+    finally:
+        del sys.modules[_HTTPX_CLI]
 
 
 def ssl_context() -> ssl.SSLContext:

@@ -3,14 +3,16 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from verify_mcp.analysis.drivers import DriverSearch
 from verify_mcp.analysis.effects import Breakdown
-from verify_mcp.analysis.onset import Onset
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+
+if TYPE_CHECKING:  # not needed to start
+    from verify_mcp.analysis.onset import Onset
 
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 HOURS_TOLERANCE = timedelta(hours=1)
@@ -94,7 +96,7 @@ class ComparisonResult:
     before: SummaryResult | None = None
     breakdowns: tuple[Breakdown, ...] = ()
     search: DriverSearch | None = None
-    onsets: tuple[Onset | None, ...] = ()
+    onsets: "tuple[Onset | None, ...]" = ()
     why: str = ""
     is_completed_later: bool = False
     """Whether what is missing is fetched in the background."""

@@ -12,7 +12,7 @@ from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.receipts import ReplyTime
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.mirror.mirror import Mirror, provable_window
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
 from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
@@ -68,6 +68,11 @@ class CountJob:
         self._pages[0] = first
         search = self._counts.search(ANY_STATUS)
         self._counts.store(ANY_STATUS, with_page(search, 0, first))
+
+    def covered_windows(self) -> tuple[Window, ...]:
+        """The windows in which the pages read so far have every session."""
+        windows = map(provable_window, self._pages.values())
+        return tuple(window for window in windows if window is not None)
 
     def resume(self, budget: RequestBudget) -> None:
         """Go on for the call of this budget."""

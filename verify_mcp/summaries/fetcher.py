@@ -7,7 +7,7 @@ from math import inf
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.matching import admit_locally
-from verify_mcp.domain.windows import Window, gaps
+from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.summaries.call_budget import CallBudget
@@ -36,6 +36,7 @@ class Fetcher:
         self._is_shared = False
         """Whether another walk covers a part of what a backfill of this query has before it."""
         self._restarts_left = MAX_RESTARTS
+        self._counted: tuple[Window, ...] = ()
 
     def new_backfill(self, window: Window) -> Backfill:
         """The backfill of one window, not begun yet."""
@@ -56,13 +57,19 @@ class Fetcher:
         return backfills
 
     async def fetch(
-        self, cached: CachedFigures, backfills: Sequence[Backfill]
+        self,
+        cached: CachedFigures,
+        backfills: Sequence[Backfill],
+        counted: tuple[Window, ...] = (),
     ) -> SummaryResult | None:
         """The figures of the cached parts and of what the backfills bring.
+
+        `counted` are windows that a count of this call covered, which no other walk did.
 
         None when another walk came to cover a part that is still to be fetched: the mirror then has
         the pages of both.
         """
+        self._counted = counted
         for backfill in backfills:
             await self._finish(backfill)
             if self._is_shared:
@@ -135,12 +142,16 @@ class Fetcher:
                 await backfill.step(self._budget.call, budget=self._budget.requests_left())
 
     async def _is_covered_elsewhere(self, backfill: Backfill) -> bool:
-        """Whether another walk covered a part of what a begun backfill has before it."""
+        """Whether another walk covered the next part of what a backfill has before it.
+
+        Further parts may be covered by pages that this call itself probed.
+        """
         if not self._restarts_left or not self._query.session_filter.is_unfiltered():
             return False
         scope = self._query.session_filter.subaccount or ""
         parts, _ = await self._mirror.cached_windows(scope, backfill.remaining, MAX_STALENESS)
-        if not parts:
+        is_next = bool(parts) and parts[-1].end >= backfill.remaining.end
+        if not is_next or covers(parts[-1], self._counted):
             return False
         self._restarts_left -= 1
         return True

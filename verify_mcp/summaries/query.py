@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
 
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
@@ -11,7 +12,9 @@ from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window
 from verify_mcp.settings import Rate
-from verify_mcp.summaries.count_result import CountResult
+
+if TYPE_CHECKING:  # counting is not needed to start
+    from verify_mcp.summaries.count_result import CountResult
 
 DEFAULT_MAX_REQUESTS = 20
 """Requests that a summary may take at most unless the caller says otherwise."""
@@ -80,7 +83,7 @@ class SummaryResult:
     """How many groups of the mirror were not read one by one."""
     rest: Tally = field(default_factory=Tally)
     """The tally of those groups."""
-    count: CountResult | None = None
+    count: "CountResult | None" = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
     groups_around: Tallies | None = None
     """The groups of the sessions around that part; None when they are not known."""

@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import dropwhile
 
+from verify_mcp.domain.api_limits import PAGE_SIZE
+from verify_mcp.domain.tallies import total
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.summaries.count_job import CountJob
@@ -103,9 +105,14 @@ class ReadCached:
 
     query: SummaryQuery
 
-    def next(self, cached: CachedFigures) -> "State":
-        """Start from what is cached."""
-        return _start_from(self.query, cached, is_older=False)
+    def next(self, cached: CachedFigures, known: CachedFigures, requests_left: int) -> "State":
+        """Start from what is cached, or from `known`, which is more and a little older.
+
+        That is where fetching again what it has besides would take too many requests.
+        """
+        pages = (_sessions(known) - _sessions(cached)) / PAGE_SIZE
+        is_enough = _has_all_but_newest(known) and pages > requests_left * MAX_FETCH_SHARE
+        return _start_from(self.query, known if is_enough else cached, is_older=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +135,9 @@ class TakeFirstSteps:
         left = [
             backfill.progress for backfill in dropwhile(lambda backfill: backfill.done, backfills)
         ]
-        is_stopped = bool(left) and left[0].is_stopped
-        is_out_of_quota = bool(left) and left[0].eta_s is not None
-        if (
-            not left
-            or self.query.session_filter.is_decided_locally()  # the API cannot count it
-            or (is_stopped and not is_out_of_quota)
-            or is_affordable(left, requests_left, is_generous=self.query.is_generous)
-        ):
+        is_faulty = bool(left) and left[0].failure is not None
+        is_generous = self.query.is_generous
+        if is_faulty or not left or is_affordable(left, requests_left, is_generous=is_generous):
             return Fetch(self.query, self.cached, tuple(backfills), self.is_older)
         return ReadAgain(self.query, self.cached, tuple(backfills), self.is_older)
 
@@ -155,7 +157,7 @@ class ReadAgain:
             return _start_from(self.query, known, is_older=self.is_older)
         missing, progress = known.missing, [backfill.progress for backfill in self.backfills]
         if known.parts and (
-            all(window.start >= known.parts[-1].end for window in missing)
+            _has_all_but_newest(known)
             or expected_pages_of(missing, progress) <= requests_left * MAX_FETCH_SHARE
         ):
             return FetchWindows(self.query, known, missing, self.is_older)
@@ -176,7 +178,8 @@ class StartCount:
     def next(self, job: CountJob, requests_left: int) -> "Fetch | Count":
         """Fetch where the exact number shows that it can be afforded after all."""
         if ANY_STATUS in job.result.counts and job.result.pages <= requests_left:
-            return Fetch(self.query, self.cached, self.backfills, self.is_older)
+            counted = job.covered_windows()
+            return Fetch(self.query, self.cached, self.backfills, self.is_older, counted)
         return Count(self.query, job, self.is_older)
 
 
@@ -211,12 +214,13 @@ class FetchWindows:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Go on with backfills that were begun."""
+    """Go on with backfills that were begun; a count of this call covered the windows `counted`."""
 
     query: SummaryQuery
     cached: CachedFigures
     backfills: tuple[Backfill, ...]
     is_older: bool
+    counted: tuple[Window, ...] = ()
 
     def next(self, result: SummaryResult | None) -> "Answer | Refresh | ReadOlder":
         """The sessions fetched, with those cached, are the answer; without one, begin anew."""
@@ -284,6 +288,15 @@ def _start_from(
         cached = replace(cached, parts=(), tallies={}, as_of=cached.now)
         missing = (cached.window,)
     return TakeFirstSteps(query, cached, tuple(reversed(missing)), is_older)
+
+
+def _has_all_but_newest(known: CachedFigures) -> bool:
+    parts, missing = known.parts, known.missing
+    return bool(parts) and all(window.start >= parts[-1].end for window in missing)
+
+
+def _sessions(cached: CachedFigures) -> int:
+    return total(cached.tallies.values()).sessions
 
 
 def _finish(query: SummaryQuery, result: SummaryResult, *, is_older: bool) -> Answer | Refresh:

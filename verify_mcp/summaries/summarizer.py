@@ -75,7 +75,12 @@ class Summarizer:
             case ReadAgain():
                 known = await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE)
                 return state.next(known, self._budget.requests_left())
-            case ReadCached() | Refresh():
+            case ReadCached():
+                cached = known = await self._reader.read(MAX_STALENESS)
+                if cached.missing and not self._query.is_generous:
+                    known = await self._reader.read(MAX_STALENESS_WHILE_INCOMPLETE)
+                return state.next(cached, known, self._budget.requests_left())
+            case Refresh():
                 return state.next(await self._reader.read(MAX_STALENESS))
 
     async def _count(self, state: LookForJob | ResumeCount | StartCount | Count) -> State:
@@ -106,7 +111,8 @@ class Summarizer:
                 backfills = await self._fetcher.take_first_steps(state.windows)
                 return state.next(backfills, self._budget.requests_left())
             case Fetch():
-                return state.next(await self._fetcher.fetch(state.cached, state.backfills))
+                result = await self._fetcher.fetch(state.cached, state.backfills, state.counted)
+                return state.next(result)
             case FetchWindows():
                 backfills = tuple(map(self._fetcher.new_backfill, state.windows))
                 return state.next(await self._fetcher.fetch(state.cached, backfills))

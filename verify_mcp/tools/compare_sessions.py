@@ -7,9 +7,7 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.comparer import Comparer
 from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, baseline_window
-from verify_mcp.tools.compare_answer import compare_answer, unreachable_answer
 from verify_mcp.tools.compare_request import COMPARE_ARGUMENTS, parse_compare
 from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
@@ -20,6 +18,10 @@ async def compare_verify_sessions(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """Two windows side by side, and the groups that explain their difference."""
+    # Deferred: not needed to start.
+    from verify_mcp.summaries.comparer import Comparer
+    from verify_mcp.tools.compare_answer import compare_answer, unreachable_answer
+
     request = parse_compare(arguments, parse_context(app))
     summary, now = request.summary, app.now()
     end = min(summary.end or now, now.replace(microsecond=0))

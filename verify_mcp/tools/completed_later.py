@@ -8,7 +8,6 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
-from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.tools.formatting import ceil_seconds
 
 MIN_SAVING, MIN_REQUESTS_SAVED = 3, 100
@@ -41,6 +40,8 @@ async def _count_later(
     app: AppContext, query: SummaryQuery, result: SummaryResult
 ) -> SummaryResult:
     """Have what can be counted go on, where that takes far fewer requests than every page."""
+    from verify_mcp.summaries.summarizer import Summarizer  # deferred: not needed to start
+
     expected = result.count.requests_left if result.count else 0
     if not expected or not _is_counted_first(query, expected, result.pages_left):
         return result

@@ -8,9 +8,7 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.anomalies import find_anomalies, out_of_reach_anomalies
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, AnomalyResult
-from verify_mcp.tools.anomaly_answer import anomaly_answer
 from verify_mcp.tools.anomaly_request import ANOMALY_ARGUMENTS, AnomalyRequest, parse_anomalies
 from verify_mcp.tools.completed_later import explain_completion
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
@@ -21,6 +19,8 @@ async def find_verify_anomalies(
     app: AppContext, arguments: RawArguments, call: CallContext
 ) -> dict[str, Any]:
     """What stands out in a window, compared with the time before it."""
+    from verify_mcp.tools.anomaly_answer import anomaly_answer  # deferred: not needed to start
+
     request = parse_anomalies(arguments, parse_context(app))
     session_filter = await app.recipients.resolve(request.summary.session_filter)
     request = replace(request, summary=replace(request.summary, session_filter=session_filter))
@@ -32,6 +32,9 @@ async def find_verify_anomalies(
 
 async def search(app: AppContext, request: AnomalyRequest, call: CallContext) -> AnomalyResult:
     """The findings of a call. Raises ApiError when it fails and nothing is known."""
+    # Deferred: not needed to start.
+    from verify_mcp.summaries.anomalies import find_anomalies, out_of_reach_anomalies
+
     now, summary = app.now(), request.summary
     end = min(summary.end or now, now.replace(microsecond=0))
     start = max(summary.start, reach_edge(now))

@@ -7,11 +7,9 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.details import DetailReader, SummaryDetails
+from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult, out_of_reach_result
-from verify_mcp.summaries.subaccounts import SubaccountsSummarizer
-from verify_mcp.summaries.summarizer import Summarizer
-from verify_mcp.tools import chart_page, summary_answer
+from verify_mcp.tools import chart_page
 from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
 from verify_mcp.tools.envelope import answer_meta, parse_context
@@ -34,6 +32,8 @@ async def summarize(
     app: AppContext, request: SummarizeRequest, call: CallContext
 ) -> dict[str, Any]:
     """The answer of a parsed call; with `max_requests=0`, from what earlier calls fetched."""
+    from verify_mcp.tools import summary_answer  # deferred: not needed to start
+
     request = replace(request, session_filter=await app.recipients.resolve(request.session_filter))
     now = app.now()
     end = min(request.end or now, now.replace(microsecond=0))
@@ -63,6 +63,11 @@ async def _figures(
     app: AppContext, request: SummarizeRequest, query: SummaryQuery, call: CallContext
 ) -> tuple[SummaryResult, SummaryDetails | None]:
     """The result of a query, of one or of several subaccounts, and its details."""
+    # Deferred: not needed to start.
+    from verify_mcp.summaries.details import DetailReader
+    from verify_mcp.summaries.subaccounts import SubaccountsSummarizer
+    from verify_mcp.summaries.summarizer import Summarizer
+
     if request.subaccounts:
         summarizer = SubaccountsSummarizer(app, query, request.subaccounts)
         return await summarizer.run(call, request.show)
@@ -77,7 +82,7 @@ SUMMARIZE_SESSIONS = ToolDefinition(
     "on another channel than the first), … `conversion_pct` and `first_try_pct` are of the "
     "sessions that ended; channel is the last attempt's, gap from first to second attempt. "
     "`basis`: held and fetched are exact, counted marks what is `estimated`. `complete: false` "
-    "says what is missing and when the same call goes on. What is held costs no request. "
+    "says what is missing and when the same call goes on. "
     "`quota_left` counts list requests.",
     SUMMARIZE_ARGUMENTS,
     {
