@@ -66,7 +66,7 @@ async def test_the_tools_are_what_was_reviewed(era: Era) -> None:
             "get_verify_session",
             [
                 "`channel` is the last attempt's",
-                "such as rejected, may occur",
+                "such as rejected, occur",
                 "`quota_left` counts get requests, which have a quota of their own",
             ],
         ),
