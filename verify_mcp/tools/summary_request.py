@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 
 from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.groups import GROUPS, PERSONAL_GROUPS
+from verify_mcp.domain.groups import GROUPS, PERSONAL_GROUPS, SUBACCOUNT
 from verify_mcp.domain.ranking import DEFAULT_TOP, MAX_TOP, ORDERS, Ranking
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS
-from verify_mcp.summaries.subaccounts import SUBACCOUNT
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
