@@ -32,8 +32,9 @@ MAX_REQUESTS = 200
 """API requests that one call may ask to spend: ten minutes of quota."""
 GROUP_CHOICES = (*GROUPS, SUBACCOUNT)
 """What sessions can be grouped by; the subaccounts are those that a call names."""
+TIME_GROUPS = frozenset({"day", "hour", "weekday", "hour_of_day"})
 MAX_TIME_GROUPS = 100
-"""Days or hours alone that are shown unless the call says otherwise: 90 days without gaps."""
+"""Groups with a time that are shown unless the call says otherwise: 90 days have no gaps."""
 SHOW_COLUMNS = (
     "recipients",
     "first_try_pct",
@@ -178,7 +179,7 @@ def _check_subaccounts(
 
 def _ranking(values: dict[str, Any], by: tuple[str, ...]) -> Ranking:
     """The ranking of a call; `values` lose its arguments."""
-    usual = MAX_TIME_GROUPS if set(by) <= {"day", "hour"} else DEFAULT_TOP
+    usual = MAX_TIME_GROUPS if TIME_GROUPS & set(by) else DEFAULT_TOP
     return Ranking(
         values.pop("order_by", "sessions"),
         values.pop("top", usual),
