@@ -105,6 +105,8 @@ class Settings:
     tokens_file: Path | None = None
     caller_budget: int = 120
     oauth: OAuth | None = None
+    default_max_requests: int | None = None
+    """Requests that a summary may take where its caller does not say; None: by the rate limit."""
     sandbox: bool = False
 
     def account(self) -> Credentials:

@@ -39,7 +39,7 @@ const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u20
 const MAX_LENGTH = 200;
 const MAX_ROWS = 1000;
 
-type RawAnswer = Record<string, unknown>;
+export type RawAnswer = Record<string, unknown>;
 
 /** The answer as values, null when it has not the shape of one. */
 export function read(raw: unknown): Answer | null {
@@ -60,7 +60,7 @@ export function read(raw: unknown): Answer | null {
     filters: filtersOf(applied),
     figures: figuresOf(raw),
     columns,
-    rows: list(raw.rows).slice(0, MAX_ROWS).flatMap((each) => rowOf(columns, each)),
+    rows: rowsOf(raw),
     applied,
     asOf: text(raw.as_of),
     requests: typeof raw.api_requests === "number" ? raw.api_requests : null,
@@ -122,6 +122,12 @@ function filtersOf(applied: RawAnswer): Record<string, string> {
   return Object.fromEntries(filters.map(([name, value]) => [name, text(value)]));
 }
 
+/** The rows of a table, by its columns. */
+export function rowsOf(table: RawAnswer): Row[] {
+  const columns = list(table.columns).map((each) => text(each));
+  return list(table.rows).slice(0, MAX_ROWS).flatMap((each) => rowOf(columns, each));
+}
+
 function rowOf(columns: readonly string[], cells: unknown): Row[] {
   if (!Array.isArray(cells)) return [];
   return [Object.fromEntries(columns.map((column, place) => [column, text(cells[place])]))];
@@ -133,16 +139,16 @@ function spanOf(applied: RawAnswer): Span | null {
   return start !== null && end !== null && start <= end ? { start, end } : null;
 }
 
-function text(value: unknown, most: number = MAX_LENGTH): string {
+export function text(value: unknown, most: number = MAX_LENGTH): string {
   if (typeof value === "number") return String(value);
   return typeof value === "string" ? value.replace(UNSEEN, "").slice(0, most) : "";
 }
 
-function list(value: unknown): readonly unknown[] {
+export function list(value: unknown): readonly unknown[] {
   if (typeof value === "string") return [value];
   return Array.isArray(value) ? value : [];
 }
 
-function isObject(value: unknown): value is RawAnswer {
+export function isObject(value: unknown): value is RawAnswer {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -5,10 +5,28 @@ import { Host, type Result, object } from "./host";
 import { unfit } from "./charts/fit";
 import { announce, clearHints } from "./dom";
 import { type Question, TOOL, requestText, otherwise, viewOf } from "./drill";
+import { comparisonView, readComparison } from "./comparison";
+import { findingsView, readFindings } from "./findings";
+import { readSession, sessionView } from "./session";
 import { type Actions, type Report, type Step, nothing, problem, reportView, stepView } from "./page";
 
 const NAME = "verify-mcp-summary";
 const VERSION = "1";
+/** An answer of another tool than the summary: its name in the trail, and what is drawn of it. */
+interface Opening {
+  readonly name: string;
+  draw(actions: Actions | null): Node[];
+}
+
+function openingOf(raw: unknown): Opening | null {
+  const comparison = readComparison(raw);
+  if (comparison) return { name: "What changed", draw: (actions) => comparisonView(comparison, actions) };
+  const findings = readFindings(raw);
+  if (findings) return { name: "What stands out", draw: (actions) => findingsView(findings, actions) };
+  const session = readSession(raw);
+  return session && { name: "One session", draw: (actions) => sessionView(session, actions) };
+}
+
 const page = document.getElementById("page") as HTMLElement;
 
 /** The answer in a tool's result, or the text of an error. */
@@ -35,6 +53,8 @@ function parseJson(text: string): unknown {
 /** The page in a host: the trail of answers, and the questions that clicks ask. */
 class View {
   private trail: Step[] = [];
+  private opening: Opening | null = null;
+  private input: Readonly<Record<string, unknown>> = {};
   private host: Host | null = null;
   private busy = false;
   private size = "";
@@ -55,10 +75,14 @@ class View {
   }
 
   private rememberInput(args: Readonly<Record<string, unknown>>): void {
+    this.input = args;
     this.extra = args.max_requests === undefined ? {} : { max_requests: args.max_requests };
   }
 
   private arrived(result: Result): void {
+    this.opening = result.isError === true ? null : openingOf(result.structuredContent) ?? openingOf(parseJson(textOf(result)));
+    this.trail = [];
+    if (this.opening) return this.show();
     const answer = answerOf(result);
     if (typeof answer === "string") return this.put([problem(answer)]);
     this.trail = [{ answer, pick: {}, figures: answer.figures, label: "All" }];
@@ -66,6 +90,7 @@ class View {
   }
 
   private show(): void {
+    if (this.opening && !this.trail.length) return this.put(this.opening.draw(this.actions()));
     this.put(stepView(this.trail, this.actions()));
   }
 
@@ -81,6 +106,8 @@ class View {
     return {
       ask: (question, figures) => void this.ask(host, question, figures),
       back: (place) => this.back(place),
+      repeat: (tool) => void this.repeat(host, tool),
+      opening: this.opening?.name ?? "",
       discuss: host.can("message") ? () => void this.discuss(host) : null,
     };
   }
@@ -99,6 +126,21 @@ class View {
       const answer = answerOf(await host.call(TOOL, { ...question.args, ...this.extra }));
       if (typeof answer === "string") this.failed(answer);
       else this.followed(host, question, answer, figures);
+    } catch (error) {
+      this.failed(error instanceof Error ? error.message : "The host did not answer.");
+    } finally {
+      this.waiting(false);
+    }
+  }
+
+  private async repeat(host: Host, tool: string): Promise<void> {
+    if (this.busy) return;
+    if (!host.can("serverTools")) return void (await this.sendMessage(host, `Please call ${tool} again with the same arguments.`));
+    this.waiting(true);
+    try {
+      const result = await host.call(tool, { ...this.input });
+      if (result.isError === true) this.failed(textOf(result).slice(0, 500) || "There is no answer to show.");
+      else this.arrived(result);
     } catch (error) {
       this.failed(error instanceof Error ? error.message : "The host did not answer.");
     } finally {

@@ -22,6 +22,10 @@ export interface Step {
 export interface Actions {
   ask(question: Question, figures: Row | null): void;
   back(place: number): void;
+  /** Ask once more what the person asked, to go on with it. */
+  repeat(tool: string): void;
+  /** The name of the answer that the trail began at, where that is no summary; else "". */
+  readonly opening: string;
   discuss: (() => void) | null;
 }
 
@@ -53,7 +57,7 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
   const { answer, pick } = step;
   return [
     header("Verify sessions", answer, pick, answer.madeUp),
-    ...(trail.length > 1 ? [crumbs(trail, actions)] : []),
+    ...(trail.length > 1 || actions?.opening ? [crumbs(trail, actions)] : []),
     ...headline(step.figures, answer),
     extent(answer, actions && (() => actions.ask(same(answer, pick), null))),
     ...(actions ? [ways(step, actions)] : []),
@@ -90,8 +94,8 @@ export function problem(words: string): HTMLElement {
   return el("p", { class: "problem", role: "alert" }, words);
 }
 
-function header(title: string, answer: Answer, pick: Pick, sandbox: boolean): HTMLElement {
-  const chips = [
+export function header(title: string, answer: Answer, pick: Pick, sandbox: boolean): HTMLElement {
+  const filters = [
     ...Object.entries(answer.filters).map(([name, value]) => `${named(name)}: ${name === "app_uuid" ? value.slice(0, 8) : value}`),
     ...Object.entries(pick).map(([by, value]) => `${named(by)}: ${groupName(by, value)}`),
   ];
@@ -99,21 +103,27 @@ function header(title: string, answer: Answer, pick: Pick, sandbox: boolean): HT
     el("div", {},
       el("h1", { tabindex: "-1" }, title),
       el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
-    el("div", { class: "chips" },
-      ...chips.map((each) => el("span", { class: "chip" }, each)),
-      sandbox && el("span", { class: "chip made-up" }, "Made-up data"),
-      badge(answer)));
+    chips(filters, sandbox, answer.complete, answer.basis));
 }
 
-function badge(answer: Answer): HTMLElement {
-  if (answer.basis === "counted") return el("span", { class: "badge estimate" }, "Partly estimated");
-  return answer.complete ? el("span", { class: "badge exact" }, "Exact")
+/** What an answer is about and how exact it is, as small marks. */
+export function chips(words: readonly string[], sandbox: boolean, complete: boolean, basis = ""): HTMLElement {
+  return el("div", { class: "chips" },
+    ...words.map((each) => el("span", { class: "chip" }, each)),
+    sandbox && el("span", { class: "chip made-up" }, "Made-up data"),
+    badge(complete, basis));
+}
+
+function badge(complete: boolean, basis: string): HTMLElement {
+  if (basis === "counted") return el("span", { class: "badge estimate" }, "Partly estimated");
+  return complete ? el("span", { class: "badge exact" }, "Exact")
     : el("span", { class: "badge partial" }, "Incomplete");
 }
 
 function crumbs(trail: readonly Step[], actions: Actions | null): HTMLElement {
   const last = trail.length - 1;
   return el("nav", { "aria-label": "The way here", class: "crumbs" }, el("ol", {},
+    actions?.opening ? el("li", {}, button(actions.opening, () => actions.back(-1))) : null,
     ...trail.map((step, place) => el("li", {}, place === last || !actions
       ? el("span", { "aria-current": "page" }, step.label)
       : button(step.label, () => actions.back(place))))));
@@ -172,7 +182,7 @@ function outcomes(figures: Row): HTMLElement {
   return el("div", { class: "outcomes" }, strip, legend);
 }
 
-function extent(answer: Answer, goOn: (() => void) | null): HTMLElement {
+export function extent(answer: Answer, goOn: (() => void) | null): HTMLElement {
   const partial = !answer.complete;
   return el("section", { class: partial ? "extent partial" : "extent", "aria-label": "What the figures cover" },
     coverage(answer),
@@ -305,7 +315,7 @@ function cellOf(row: Row, name: string): string {
   return (row[name] || "–") + (bounds ? ` (${bounds[0]} to ${bounds[1]})` : "");
 }
 
-function footer(answer: Answer, actions: Actions | null): HTMLElement {
+export function footer(answer: Answer, actions: Actions | null): HTMLElement {
   const facts = [
     asOf(answer.asOf) && `As of ${asOf(answer.asOf)}`,
     answer.requests !== null && `${answer.requests} API request${answer.requests === 1 ? "" : "s"}`,

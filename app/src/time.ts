@@ -20,6 +20,14 @@ export function instant(written: string): number | null {
   return Number.isNaN(found) ? null : found;
 }
 
+/** The instant of a time that answers write without its year, `11-21 09:30`: the one nearest to another. */
+export function recent(written: string, near: number): number | null {
+  if (!/^\d\d-\d\d \d\d:\d\d/.test(written)) return null;
+  const year = new Date(near).getUTCFullYear();
+  const found = [year - 1, year, year + 1].flatMap((each) => instant(`${each}-${written}`) ?? []);
+  return found.sort((one, other) => Math.abs(one - near) - Math.abs(other - near))[0] ?? null;
+}
+
 /** A span as answers write it: `… to …`, or `until …`. */
 export function span(written: string): Span | null {
   const [from, to] = written.split(" to ");

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { attempts, attemptsByCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
+import { comparison, comparisonCounted, comparisonOf, findings, findingsUnknown, session } from "./inquiries.mjs";
 import { open, shown, told } from "./browser.mjs";
 
 const [, , given, only = ""] = process.argv;
@@ -17,6 +18,9 @@ const PICTURES = {
   "summary-drilled": [countries(), { reply: () => told(attemptsByCountry()), then: drilled }],
   "summary-estimated": [counted()],
   "summary-incomplete": [incomplete()],
+  "comparison": [comparison()],
+  "findings": [findings()],
+  "session": [session()],
   "summary-narrow-dark": [hours(), { width: 360, context: { theme: "dark" } }],
 };
 const ODD = {
@@ -26,6 +30,12 @@ const ODD = {
   "odd-part-of-the-days": [{ ...days(30), rows: days(30).rows.slice(11), complete: false, basis: "fetched", missing: ["2026-10-23 00:00:00 to 2026-11-03 06:00:00"], eta_s: 60, why: "The quota of API requests is used up for now. The same call goes on from here." }],
   "odd-hours": [hours()],
   "odd-empty": [empty()],
+  "odd-comparison-narrow": [comparison(), { width: 390 }],
+  "odd-comparison-wide-dark": [comparisonOf(30), { width: 1280, context: { theme: "dark" } }],
+  "odd-comparison-counted": [comparisonCounted()],
+  "odd-findings-narrow-dark": [findings(), { width: 390, context: { theme: "dark" } }],
+  "odd-findings-unknown": [findingsUnknown(), { width: 1280 }],
+  "odd-session-narrow-dark": [session(), { width: 390, context: { theme: "dark" } }],
   "odd-hostile": [hostile()],
   "odd-narrow": [countries(), { width: 360 }],
 };

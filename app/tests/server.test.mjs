@@ -11,6 +11,7 @@ import { open, shown } from "./browser.mjs";
 
 const COMMAND = process.env.VERIFY_MCP ?? "verify-mcp";
 const TOOL = "summarize_verify_sessions";
+const SHOWN = ["compare_verify_sessions", "find_verify_anomalies", "get_verify_session", TOOL];
 let browser;
 let client;
 before(async () => {
@@ -23,10 +24,10 @@ after(async () => {
   await browser.close();
 });
 
-test("the tool names its picture, and the server gives it with no origin opened", async () => {
+test("the tools name their picture, and the server gives it with no origin opened", async () => {
   const { tools } = await client.listTools();
   const named = Object.fromEntries(tools.map((tool) => [tool.name, tool._meta?.ui?.resourceUri]));
-  assert.deepEqual(Object.entries(named).filter(([, uri]) => uri), [[TOOL, "ui://verify/summary"]]);
+  assert.deepEqual(Object.entries(named).filter(([, uri]) => uri).sort(), SHOWN.map((name) => [name, "ui://verify/summary"]));
   const { contents } = await client.readResource({ uri: named[TOOL] });
   const [{ mimeType, _meta: { ui } }] = contents;
   assert.equal(mimeType, "text/html;profile=mcp-app");
@@ -52,6 +53,21 @@ test("a real answer is shown, and a click on a country brings the next real answ
   assert.deepEqual({ faults: view.faults, asked: view.asked }, { faults: [], asked: [] });
   await view.page.close();
 });
+
+for (const [name, args, words] of [
+  ["compare_verify_sessions", { session_time__gte: "12h" }, ["What changed", "Before and after", "Sessions"]],
+  ["find_verify_anomalies", { session_time__gte: "12h" }, ["What stands out", "before the window"]],
+  ["get_verify_session", { session_uuid: "b7e1c9d2-41aa-4c58-8f0b-6d5e0a9b3c77" }, ["One session", "Attempts", "+51\u00a0s"]],
+]) {
+  test(`a real answer of ${name} is shown`, async () => {
+    const result = await client.callTool({ name, arguments: args });
+    const view = await shown(browser, result.structuredContent, { said: args, result });
+    const text = await view.text();
+    for (const each of ["Made-up data", ...words]) assert.ok(text.includes(each), `${each} in ${text}`);
+    assert.deepEqual({ faults: view.faults, asked: view.asked }, { faults: [], asked: [] });
+    await view.page.close();
+  });
+}
 
 test("the report command writes the same page, closed to others, and never over another file", async () => {
   const folder = mkdtempSync(join(tmpdir(), "verify-mcp-report-"));

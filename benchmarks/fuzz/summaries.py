@@ -14,7 +14,6 @@ from benchmarks.fuzz.truth import FIGURES, SECOND, Bounds, Claim, Span, Truth
 _MONEY = ("cost", "expired_cost")
 _LARGE = Decimal("0.05")
 """The share of all sessions from which on a group must stand in a table of estimates."""
-_MOST_ROWS = 50
 
 
 def judged(call: Call, truth: Truth, odds: Odds) -> Iterator[Violation]:
@@ -164,10 +163,13 @@ def _groups(
     if answer.get("basis") == "counted":
         yield from _estimated_groups(call, rows, groups, total_bounds, odds)
         return
-    if len(answer["rows"]) >= _MOST_ROWS:
-        return
     loose = truth.groups(replace(claim, slack=SECOND), by)
-    for key, bounds in groups.items():
+    if others := [key for key in rows if key[0].startswith("other (")]:
+        rest = [group for key, group in loose.items() if key not in rows]
+        low, high = (sum(group.of("sessions")[end] for group in rest) for end in (0, 1))
+        if not low <= int(rows.pop(others[0])["sessions"]) <= high:
+            yield Violation("wrong-group", f"the other groups have {low} to {high} sessions", call)
+    for key, bounds in groups.items() if not others else ():
         if bounds.of("sessions")[0] and key not in rows:
             yield Violation("lost-group", f"no row of {key}", call)
     for key, row in rows.items():

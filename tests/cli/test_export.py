@@ -176,6 +176,14 @@ def test_filters_choose_among_what_is_kept(options: ExportOptions) -> None:
     assert [row["session"] for row in read_csv(options)] == [uuid(7)]
 
 
+def test_countries_channels_and_charges_are_those_of_what_is_kept(options: ExportOptions) -> None:
+    chosen = (("country", "IN,US"), ("channel", "voice"))
+    groups = replace(options, content="groups", by="attempt_status", filters=chosen)
+    assert run_export(groups, emulator_with(make_record(1), make_fallback())) == 0
+    rows = [(row["attempt_status"], row["attempts"], row["cost"]) for row in read_csv(groups)]
+    assert rows == [("sms failed", "1", "0"), ("voice answer", "1", "0.011")]
+
+
 def test_what_is_kept_is_exported_without_a_request(
     options: ExportOptions, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

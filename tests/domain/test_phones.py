@@ -114,3 +114,18 @@ def test_r79_a_pseudonym_leaves_at_least_four_digits_out(number: str) -> None:
     assert len(number) - len(visible) >= 4
     assert masking.parse_pseudonym(mask) is not None
     assert masking.match_pseudonym(mask, [number, "12025550147"], b"key") == [number]
+
+
+@pytest.mark.parametrize(
+    ("number", "network", "kind"),
+    [
+        ("919380013443", "Reliance Jio", "mobile"),
+        ("628135550147", "Telkomsel", "mobile"),
+        ("819012345678", "KDDI", "mobile"),
+        ("12025553434", "", "fixed line or mobile"),
+        ("442079460000", "", "fixed line"),
+        ("999", "", ""),
+    ],
+)
+def test_the_holder_of_a_numbers_range_is_its_network(number: str, network: str, kind: str) -> None:
+    assert (phones.network_of(number), phones.type_of(number)) == (network, kind)

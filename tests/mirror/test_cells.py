@@ -15,7 +15,7 @@ from verify_mcp.domain import groups
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror import cells
+from verify_mcp.mirror import attempt_sql, cells
 from verify_mcp.mirror.cells import Selection
 from verify_mcp.mirror.scope import AccountScope
 
@@ -59,7 +59,8 @@ async def test_cells_count_the_attempts_and_the_sessions_that_were_reached(place
         key = (cell.step, cell.place)
         assert (cell.verified, cell.ended) == (verified[key], ended[key])
         assert cell.deliveries == tuple(
-            (failed[key, channel], attempts[key, channel]) for channel in cells.COUNTED_CHANNELS
+            (failed[key, channel], attempts[key, channel])
+            for channel in attempt_sql.COUNTED_CHANNELS
         )
     assert sum(cell.ended for cell in found) == ended.total() > 40
     assert len(found) == len({place_key(session, window) for session in sessions})

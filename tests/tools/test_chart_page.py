@@ -29,11 +29,17 @@ def digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-async def test_only_the_summary_has_a_picture_and_its_words_have_not_grown(era: Era) -> None:
+async def test_four_tools_share_one_picture_and_no_words_name_it(era: Era) -> None:
     async with connect(emulator_with(), era=era) as client:
         tools = (await client.list_tools()).tools
     assert {tool.name: tool.meta for tool in tools if tool.meta} == {
-        "summarize_verify_sessions": {"ui": {"resourceUri": "ui://verify/summary"}}
+        name: {"ui": {"resourceUri": "ui://verify/summary"}}
+        for name in (
+            "summarize_verify_sessions",
+            "compare_verify_sessions",
+            "find_verify_anomalies",
+            "get_verify_session",
+        )
     }
     words = [(each.name, each.description, each.input_schema) for each in tools]
     assert "ui://" not in json.dumps(words)

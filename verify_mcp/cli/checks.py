@@ -21,7 +21,7 @@ from verify_mcp.settings import API_URL, Settings, read_settings
 from verify_mcp.settings_table import setting_names
 
 OK, WARNING, PROBLEM, UNCHECKED = "ok", "warning", "problem", "unchecked"
-_PACKAGES = ("mcp", "httpx", "pydantic", "anyio", "truststore", "phonenumbers")
+_PACKAGES = ("mcp", "httpx", "pydantic", "anyio", "truststore", "phonenumberslite")
 _TOKEN = "PLIVO_AUTH_TOKEN"  # noqa: S105 - a variable's name
 _TOKEN_FILE = "PLIVO_AUTH_TOKEN_FILE"  # noqa: S105 - a variable's name
 _CHECKED_ELSEWHERE = ("VERIFY_MCP_API_URL", "VERIFY_MCP_DATABASE_URL")

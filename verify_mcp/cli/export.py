@@ -14,6 +14,8 @@ FILTERS = {
     "status": "in-progress, verified or expired",
     "app_uuid": "UUID of a Verify application",
     "recipient": "phone number with country code, or its pseudonym",
+    "country": "ISO 3166 code, or several with commas",
+    "channel": "channel of the last attempt, or several with commas",
     "subaccount": "auth id (SA…) of a subaccount",
 }
 """Arguments of `list_verify_sessions` that choose what is exported."""

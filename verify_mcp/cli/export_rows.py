@@ -135,8 +135,8 @@ def group_columns(by: Sequence[str]) -> tuple[ExportColumn, ...]:
 def group_row(
     by: Sequence[str], key: GroupKey, tally: Tally, format_recipient: RecipientFormatter
 ) -> Row:
-    """The row of a group. A group of attempt statuses has no cost: its sessions overlap."""
-    has_cost = "attempt_status" not in by
+    """The row of a group. The cost of an attempt status is the charge of those attempts."""
+    has_cost = "attempt_status" not in by  # its groups overlap in sessions
     return (
         *group_labels(by, key, format_recipient, {}),
         tally.sessions,
@@ -145,7 +145,7 @@ def group_row(
         tally.in_progress,
         tally.conversion_pct,
         tally.attempts,
-        from_nanos(tally.cost) if has_cost else None,
+        from_nanos(tally.cost),
         tally.cost_per_verified if has_cost else None,
         from_nanos(tally.expired_cost) if has_cost else None,
         tally.rescued if has_cost else None,

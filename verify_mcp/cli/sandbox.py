@@ -7,6 +7,8 @@ from verify_mcp.settings import IN_MEMORY, Credentials, Rate, Settings
 
 _NO_LIMIT = Rate(1000, 1.0)
 """A rate limit that no caller meets."""
+_ALL_PAGES = 1000
+"""Enough requests for every made-up session, so that each answer is exact at once."""
 
 
 def sandbox(
@@ -28,5 +30,10 @@ def sandbox(
     )
     if real_pace:
         return made_up, Emulator()
-    at_once = replace(made_up, rate_limit=_NO_LIMIT, retrieve_rate_limit=_NO_LIMIT)
+    at_once = replace(
+        made_up,
+        rate_limit=_NO_LIMIT,
+        retrieve_rate_limit=_NO_LIMIT,
+        default_max_requests=_ALL_PAGES,
+    )
     return at_once, Emulator(behaviour=Options(list_limit=None, get_limit=None))

@@ -2,8 +2,7 @@
 
 import re
 from functools import lru_cache
-
-from verify_mcp.domain.text import clean
+from importlib.resources import files
 
 _FORMATTING = re.compile(r"[\s().\-/\u2010-\u2015\u00a0]+")
 _DIGITS = re.compile(r"[0-9]{5,15}", re.ASCII)
@@ -15,6 +14,9 @@ BLOCK_SAMPLE = "2345"
 """The ending of the number that stands for its block, so that a block is looked up once."""
 MIN_RANGE_DIGITS = 9
 """The fewest digits of a number whose last four do not decide its range."""
+MAX_RANGE_DIGITS = 9
+"""The digits of the longest beginning in number_ranges.txt."""
+_MOBILE_TYPES = frozenset({"mobile", "fixed line or mobile", "pager"})
 _TYPES = {
     0: "fixed line", 1: "mobile", 2: "fixed line or mobile", 3: "toll free", 4: "premium rate",
     5: "shared cost", 6: "voip", 7: "personal", 8: "pager", 9: "uan", 10: "voicemail",
@@ -75,14 +77,28 @@ def _range_of(number: str) -> tuple[str, str]:
 @lru_cache(maxsize=65536)
 def _describe_number(number: str) -> tuple[str, str]:
     import phonenumbers
-    from phonenumbers import carrier  # deferred: a table of 150 ms
 
     try:
         parsed = phonenumbers.parse("+" + number)
     except phonenumbers.NumberParseException:
         return "", ""
     kind = _TYPES.get(phonenumbers.number_type(parsed), "")
-    return clean(carrier.name_for_number(parsed, "en")), kind
+    return (_holder_of(number) if kind in _MOBILE_TYPES else ""), kind
+
+
+def _holder_of(number: str) -> str:
+    """The holder of the longest range that a mobile number begins with, "" when none is known."""
+    ranges = _number_ranges()
+    beginnings = (number[:length] for length in range(MAX_RANGE_DIGITS, 0, -1))
+    return next((ranges[begin] for begin in beginnings if begin in ranges), "")
+
+
+@lru_cache(maxsize=1)
+def _number_ranges() -> dict[str, str]:
+    """The holder of each range of mobile numbers, by the digits that its numbers begin with."""
+    text = files("verify_mcp.domain").joinpath("number_ranges.txt").read_text(encoding="utf-8")
+    lines = (line.split("\t") for line in text.splitlines() if not line.startswith("#"))
+    return {begin: name for name, begins in lines for begin in begins.split()}
 
 
 def _main_region(number: str) -> str | None:

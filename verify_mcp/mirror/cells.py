@@ -12,52 +12,12 @@ from verify_mcp.database.base import Connection, Row, Value
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
+from verify_mcp.mirror.attempt_sql import CONVERSION, DELIVERY, FAILURES
 from verify_mcp.mirror.scope import AccountScope, instant, micros
 
-COUNTED_CHANNELS = ("sms", "voice", "whatsapp", "rcs")
-"""The channels whose attempts are counted."""
 MAX_NUMBERS = 5_000
 """Numbers of a finding that are compared with each other."""
 MAX_EXAMPLES = 5
-
-
-def _occurrences(text: str, column: str = "outcomes") -> str:
-    """How often a text occurs in a column, by default in a session's attempts."""
-    return f"((length({column}) - length(replace({column}, '{text}', ''))) / {len(text)})"
-
-
-def _of_one(condition: str, of_several: str) -> str:
-    """A number of attempts: most sessions have one, of which a comparison is enough."""
-    return (
-        f"CASE WHEN attempts = 1 THEN CASE WHEN {condition} THEN 1 ELSE 0 END ELSE {of_several} END"
-    )
-
-
-def _channel_failures(channel: str) -> str:
-    failed, undelivered = f"{channel} failed", f"{channel} undelivered"
-    several = f"{_occurrences(failed)} + {_occurrences(undelivered)}"
-    return _of_one(f"outcomes IN ('{failed}', '{undelivered}')", several)
-
-
-def _channel_attempts(channel: str) -> str:
-    several = _occurrences(f">{channel}>", "('>' || replace(path, '>', '>>') || '>')")
-    return _of_one(f"first_channel = '{channel}'", several)
-
-
-_ALL_FAILURES = f"({_occurrences('failed')} + {_occurrences('undelivered')})"
-_IS_REACHED = (
-    "(CASE WHEN attempts = 1 THEN outcomes NOT LIKE '%failed' AND outcomes NOT LIKE '%undelivered' "
-    f"ELSE attempts > {_ALL_FAILURES} END)"
-)
-"""Whether any attempt did not fail."""
-_CONVERSION = (
-    f"sum(CASE WHEN status = 'verified' AND {_IS_REACHED} THEN 1 ELSE 0 END), "
-    f"sum(CASE WHEN status IN ('verified', 'expired') AND {_IS_REACHED} THEN 1 ELSE 0 END)"
-)
-_DELIVERY = ", ".join(
-    f"sum({_channel_failures(channel)}), sum({_channel_attempts(channel)})"
-    for channel in COUNTED_CHANNELS
-)
 PLACE_COLUMNS = ("country", "network", "app", "brand", "first_channel")
 
 
@@ -122,7 +82,7 @@ def read_place_cells(
     """The sessions of some windows by step from an origin and by place."""
     columns = ", ".join(PLACE_COLUMNS)
     sql = (
-        f"SELECT (created - :origin) / :step, {columns}, {_CONVERSION}, {_DELIVERY} "  # noqa: S608 - fixed names
+        f"SELECT (created - :origin) / :step, {columns}, {CONVERSION}, {DELIVERY} "  # noqa: S608 - fixed names
         "FROM verify_sessions WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
     )
     values: dict[str, Value] = {"origin": micros(origin), "step": step // MICROSECOND}
@@ -151,7 +111,7 @@ def read_prefix_counts(
     """
     sql = (
         "SELECT substr(recipient, 1, length(recipient) - :tail), min(country), created / :step, "  # noqa: S608 - fixed names
-        f"count(*), {_CONVERSION} FROM verify_sessions "
+        f"count(*), {CONVERSION} FROM verify_sessions "
         "WHERE {where} AND length(recipient) >= 8 GROUP BY 1, 3 HAVING count(*) >= :least"
     )
     values: dict[str, Value] = {"tail": tail, "step": step // MICROSECOND, "least": least}
@@ -258,7 +218,7 @@ def read_evidence(
         return Evidence()
     examples = connection.fetch_all(
         f"SELECT session FROM verify_sessions WHERE {where} "  # noqa: S608 - fixed names
-        f"ORDER BY CASE WHEN status = 'verified' THEN 1 ELSE 0 END, {_ALL_FAILURES} DESC, created, "
+        f"ORDER BY CASE WHEN status = 'verified' THEN 1 ELSE 0 END, {FAILURES} DESC, created, "
         "session LIMIT :few",
         {**values, "few": MAX_EXAMPLES},
     )
@@ -313,13 +273,6 @@ def of_place(where: Iterable[tuple[str, str]]) -> tuple[str, dict[str, Value]]:
         values[f"of_{name}"] = value
         parts.append(f"{columns.get(name, name)} = :of_{name}")
     return " AND ".join(parts), values
-
-
-def of_channel(channel: str) -> str:
-    """The condition that an attempt was on one of COUNTED_CHANNELS."""
-    if channel not in COUNTED_CHANNELS:
-        raise ValueError("the attempts of this channel are not counted")
-    return f"{_channel_attempts(channel)} > 0"
 
 
 IS_OLD_AND_OPEN = "status = 'in-progress' AND fetched - created >= :age"

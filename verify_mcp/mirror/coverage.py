@@ -61,6 +61,18 @@ def read_fetches(
     return [(Window(instant(row[0]), instant(row[1])), instant(row[2])) for row in rows]
 
 
+def are_known(
+    connection: Connection, account_scope: AccountScope, windows: Sequence[Window]
+) -> bool:
+    """Whether windows, oldest first, are covered or were fetched: a purge deletes both."""
+    if not windows:
+        return True
+    hull = Window(windows[0].start, windows[-1].end)
+    fetches = read_fetches(connection, account_scope, hull, EPOCH)
+    known = [*read_covered(connection, account_scope, hull), *(window for window, _ in fetches)]
+    return not any(gaps(window, known) for window in windows)
+
+
 def add_fetches(
     connection: Connection,
     account_scope: AccountScope,

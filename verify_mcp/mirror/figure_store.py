@@ -9,10 +9,10 @@ from verify_mcp.database.resilient import ResilientDatabase
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.ranking import RankedGroups, Ranking
-from verify_mcp.domain.spread import GapsByGroup
+from verify_mcp.domain.spread import Gaps, GapsByGroup
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror import ranked_groups, rebuild, tally_queries
+from verify_mcp.mirror import coverage, ranked_groups, rebuild, tally_queries
 from verify_mcp.mirror.scope import AccountScope
 from verify_mcp.mirror.tally_queries import StoredQuery
 
@@ -75,6 +75,32 @@ class FigureStore:
         query = StoredQuery(self.account_scope(scope), session_filter, by, zone)
         return await self._read_figures(query, windows, tally_queries.count_recipients)
 
+    async def read_spread(
+        self,
+        session_filter: SessionFilter,
+        scope: str,
+        windows: Iterable[Window],
+        *,
+        counts_recipients: bool,
+    ) -> tuple[int | None, Gaps] | None:
+        """The distinct recipients and the gaps of all sessions, in one transaction.
+
+        None when some of the windows are not covered any more.
+        """
+        query = StoredQuery(self.account_scope(scope), session_filter)
+
+        def read(
+            connection: Connection, query: StoredQuery, windows: Iterable[Window]
+        ) -> tuple[int | None, Gaps] | None:
+            if not coverage.are_known(connection, query.account_scope, list(windows)):
+                return None
+            gaps = tally_queries.count_gaps(connection, query, windows).get((), Gaps())
+            if not counts_recipients:
+                return None, gaps
+            return tally_queries.count_recipients(connection, query, windows).get((), 0), gaps
+
+        return await self._read_figures(query, windows, read)
+
     async def list_recipients(
         self,
         session_filter: SessionFilter,
@@ -106,8 +132,15 @@ class FigureStore:
         read: Callable[[Connection, StoredQuery, Iterable[Window]], Figures],
     ) -> Figures:
         windows = list(windows)
-        await self.rebuild(query.account_scope.scope, windows)
-        return await self.database.read(lambda connection: read(connection, query, windows))
+
+        def work(connection: Connection) -> tuple[Figures] | None:
+            if rebuild.days_to_rebuild(connection, query.account_scope, windows):
+                return None
+            return (read(connection, query, windows),)
+
+        while (found := await self.database.read(work)) is None:
+            await self.rebuild(query.account_scope.scope, windows)
+        return found[0]
 
     async def rebuild(self, scope: str, windows: Sequence[Window]) -> None:
         """Complete the rows of an earlier version, day by day: an interruption loses one day."""

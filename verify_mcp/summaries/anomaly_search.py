@@ -12,7 +12,7 @@ from verify_mcp.analysis.anomalies.rates import same_time
 from verify_mcp.analysis.anomalies.timeline import BLOCK, HOUR, MAX_STEPS, STEPS, timeline
 from verify_mcp.database.base import Connection
 from verify_mcp.domain.windows import Window, overlap
-from verify_mcp.mirror import cells
+from verify_mcp.mirror import attempt_sql, cells
 from verify_mcp.mirror.cells import PlaceCell, Selection
 from verify_mcp.mirror.scope import EPOCH
 from verify_mcp.summaries import anomaly_levels, anomaly_series
@@ -148,7 +148,7 @@ class AnomalySearch:
         where = dict(finding.where)
         condition = "1 = 1"
         if finding.kind == "delivery":
-            condition = cells.of_channel(where.pop("channel"))
+            condition = attempt_sql.of_channel(where.pop("channel"))
         place, values = cells.of_place(where.items())
         return await self._reader.report(finding, f"{condition} AND {place}", values)
 

@@ -12,7 +12,8 @@ from verify_mcp.analysis.anomalies.timeline import BLOCKS_OF_DAY, HOUR, Timeline
 from verify_mcp.analysis.change_point import Cell
 from verify_mcp.domain.groups import NO_ATTEMPT, UNKNOWN
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.cells import COUNTED_CHANNELS, PlaceCell, PrefixCount
+from verify_mcp.mirror.attempt_sql import COUNTED_CHANNELS
+from verify_mcp.mirror.cells import PlaceCell, PrefixCount
 
 _Sums = dict[Place, dict[int, list[int]]]
 """The successes and trials of each place, by step."""

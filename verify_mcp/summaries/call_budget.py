@@ -19,7 +19,7 @@ class CallBudget:
     ) -> None:
         self.call = call
         rate = app.settings.rate_limit
-        self._max_requests = max_requests or default_max_requests(rate)
+        self._max_requests = max_requests or default_max_requests(app.settings)
         self._reserve = 0 if max_requests else max(0, rate.requests - self._max_requests)
         self._keeps_reserve = False
         self._clock = app.clock

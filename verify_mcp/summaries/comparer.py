@@ -42,7 +42,7 @@ class Comparer:
         self._app = app
         self._call = call
         self._started = app.clock.monotonic()
-        self._max_requests = query.max_requests or default_max_requests(app.settings.rate_limit)
+        self._max_requests = query.max_requests or default_max_requests(app.settings)
         self._query = self._resumed(query)
 
     async def run(self) -> ComparisonResult:

@@ -47,19 +47,36 @@ class DetailReader:
             return None
         by, shown = self._query.group_by, set(columns) if self._query.group_by else set()
         tally = await self._tally(result)
-        if tally is None or not await self._reader.is_cached(result.parts):
+        if tally is None:
             return None
         is_counted = tally.sessions <= MAX_COUNTED_RECIPIENTS or "recipients" in columns
-        recipients = await self._recipients(result, ()) if is_counted else None
-        gaps = await self._gaps(result, ())
+        found = await self._spread(result, counts_recipients=is_counted)
+        if found is None:
+            return None
+        if not shown & {"recipients", *GAP_COLUMNS}:
+            return SummaryDetails(tally, *found)
         details = SummaryDetails(
             tally,
-            None if recipients is None else recipients.get((), 0),
-            None if gaps is None else gaps.get((), Gaps()),
+            *found,
             (await self._recipients(result, by) or {}) if "recipients" in shown else {},
             (await self._gaps(result, by) or {}) if shown & GAP_COLUMNS else {},
         )
         return details if await self._reader.is_cached(result.parts) else None
+
+    async def _spread(
+        self, result: SummaryResult, *, counts_recipients: bool
+    ) -> tuple[int | None, Gaps] | None:
+        """Distinct recipients and gaps of all sessions; None when they are gone."""
+        if result.parts and not result.sessions:
+            question = (self._query.session_filter, self._scope, result.parts)
+            return await self._ask(
+                lambda store: store.read_spread(*question, counts_recipients=counts_recipients)
+            )
+        numbers = await self._recipients(result, ()) if counts_recipients else {}
+        gaps = await self._gaps(result, ())
+        if numbers is None or gaps is None or not await self._reader.is_cached(result.parts):
+            return None
+        return numbers.get((), 0) if counts_recipients else None, gaps.get((), Gaps())
 
     async def list_recipients(
         self, result: SummaryResult, *, is_grouped: bool

@@ -64,10 +64,9 @@ class Fetcher:
     ) -> SummaryResult | None:
         """The figures of the cached parts and of what the backfills bring.
 
-        `counted` are windows that a count of this call covered, which no other walk did.
-
-        None when another walk came to cover a part that is still to be fetched: the mirror then has
-        the pages of both.
+        `counted` are windows that a count of this call covered, which no other walk did. None when
+        another walk came to cover a part that is still to be fetched: the mirror then has the pages
+        of both.
         """
         self._counted = counted
         for backfill in backfills:
@@ -77,6 +76,9 @@ class Fetcher:
                 return None
             if backfill.progress.is_stopped:
                 break
+        return await self._add_up(cached, backfills)
+
+    async def _add_up(self, cached: CachedFigures, backfills: Sequence[Backfill]) -> SummaryResult:
         progress = [backfill.progress for backfill in backfills]
         sessions = admit_locally(
             self._query.session_filter, [session for part in progress for session in part.sessions]

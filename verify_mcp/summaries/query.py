@@ -11,7 +11,7 @@ from verify_mcp.domain.reach import explain_reach
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window
-from verify_mcp.settings import Rate
+from verify_mcp.settings import Settings
 
 if TYPE_CHECKING:  # counting is not needed to start
     from verify_mcp.summaries.count_result import CountResult
@@ -25,8 +25,11 @@ RESUME_TOLERANCE = timedelta(seconds=2)
 """How far a relative window of a repeated call may be from where the clock moved it."""
 
 
-def default_max_requests(rate: Rate) -> int:
+def default_max_requests(settings: Settings) -> int:
     """Requests that a summary may take where the caller does not say."""
+    if settings.default_max_requests is not None:
+        return settings.default_max_requests
+    rate = settings.rate_limit
     share = max(rate.requests - RESERVED_REQUESTS, rate.requests // 2, 1)
     return min(DEFAULT_MAX_REQUESTS, share)
 

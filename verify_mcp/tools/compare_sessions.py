@@ -8,6 +8,7 @@ from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, baseline_window
+from verify_mcp.tools import chart_page
 from verify_mcp.tools.compare_request import COMPARE_ARGUMENTS, parse_compare
 from verify_mcp.tools.completed_later import complete_later
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
@@ -75,4 +76,5 @@ COMPARE_SESSIONS = ToolDefinition(
     COMPARE_ARGUMENTS,
     {"complete": "boolean", "summary": "string", "columns": "array", "rows": "array"},
     compare_verify_sessions,
+    chart_page.URI,
 )

@@ -9,6 +9,7 @@ from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, AnomalyResult
+from verify_mcp.tools import chart_page
 from verify_mcp.tools.anomaly_request import ANOMALY_ARGUMENTS, AnomalyRequest, parse_anomalies
 from verify_mcp.tools.completed_later import explain_completion
 from verify_mcp.tools.definition import RawArguments, ToolDefinition
@@ -82,4 +83,5 @@ FIND_ANOMALIES = ToolDefinition(
         "rows": "array",
     },
     find_verify_anomalies,
+    chart_page.URI,
 )

@@ -11,6 +11,7 @@ from verify_mcp.domain.sessions import Session
 from verify_mcp.errors import InvalidArgument, QuotaExhausted
 from verify_mcp.mirror.deliveries import DeliveryLookup
 from verify_mcp.plivo.call import MAX_CALL_SECONDS, CallContext, max_queue_wait
+from verify_mcp.tools import chart_page
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
@@ -145,4 +146,5 @@ GET_SESSION = ToolDefinition(
         "as_of": "string",
     },
     get_verify_session,
+    chart_page.URI,
 )

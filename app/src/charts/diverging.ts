@@ -1,0 +1,62 @@
+// Parts of a difference as bars to the left and right of zero.
+
+import { el, hinted, roving } from "../dom";
+
+export interface Part {
+  readonly name: string;
+  readonly kind: string;
+  /** The part as the answer wrote it. */
+  readonly written: string;
+}
+
+export interface PartRow {
+  readonly name: string;
+  readonly detail: string;
+  readonly parts: readonly Part[];
+  readonly hint: readonly string[];
+  readonly press: (() => void) | null;
+}
+
+/** A part as a number, zero when it is none. */
+export function valueOf(part: Part): number {
+  const value = Number(part.written);
+  return Number.isFinite(value) ? value : 0;
+}
+
+/** The rows as groups of bars, all on one scale. */
+export function diverging(rows: readonly PartRow[]): HTMLElement {
+  const most = Math.max(1e-9, ...rows.flatMap((row) => row.parts.map((part) => Math.abs(valueOf(part)))));
+  const made = rows.map((row) => rowOf(row, most));
+  roving(made);
+  return el("ol", { class: "parts" }, ...made.map((each) => el("li", {}, each)));
+}
+
+function rowOf(row: PartRow, most: number): HTMLElement {
+  const label = [row.name, row.detail, ...row.parts.map((part) => `${part.name} ${part.written}`)].filter(Boolean).join(", ");
+  const attributes = { class: "part-row", "data-group": row.name, "aria-label": label + (row.press ? ". Opens it" : "") };
+  const cells = [
+    el("span", { class: "part-name" }, el("strong", {}, row.name), row.detail && el("span", { class: "quiet" }, row.detail)),
+    el("span", { class: "part-bars" }, ...row.parts.map((part) => lineOf(part, most))),
+  ];
+  const made = row.press ? el("button", { type: "button", ...attributes }, ...cells) : el("div", { role: "img", ...attributes }, ...cells);
+  if (row.press) made.addEventListener("click", row.press);
+  hinted(made, [row.name, ...row.hint]);
+  return made;
+}
+
+function lineOf(part: Part, most: number): HTMLElement {
+  const value = valueOf(part);
+  const width = (50 * Math.abs(value)) / most;
+  const bar = el("span", { class: `bar ${part.kind}` });
+  bar.style.width = `${width}%`;
+  bar.style.left = `${value < 0 ? 50 - width : 50}%`;
+  return el("span", { class: "part-line" },
+    el("span", { class: "part-label" }, part.name),
+    el("span", { class: "zero-track" }, value !== 0 && bar),
+    el("span", { class: "part-value" }, signed(part.written)));
+}
+
+/** A signed figure with a true minus; a dash when it is not known. */
+export function signed(written: string): string {
+  return written === "" ? "–" : written.replace("-", "−");
+}

@@ -1,0 +1,115 @@
+// An answer of find_verify_anomalies: what stands out, each finding on the window's time axis.
+
+import { type Answer, type Row, isObject, read, text } from "./answer";
+import { button, el } from "./dom";
+import type { Question } from "./drill";
+import { formatCount, moment } from "./format";
+import { type Actions, extent, footer, header, nothing } from "./page";
+import { type Span, overlap, recent, stamp } from "./time";
+
+export const ANOMALY_TOOL = "find_verify_anomalies";
+
+export interface Findings {
+  readonly answer: Answer;
+  readonly baseline: string;
+  /** How many there are; null where nothing was looked at yet. */
+  readonly number: number | null;
+  /** Sessions that could not be read. */
+  readonly skipped: number;
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  pumping: "Pumping", delivery: "Delivery", conversion: "Conversion", spend: "Spend",
+  volume: "Volume", repeat: "Repeated requests", stuck: "Stuck sessions",
+};
+
+/** The answer as values, null when it is not one of findings. */
+export function readFindings(raw: unknown): Findings | null {
+  if (!isObject(raw) || typeof raw.baseline !== "string") return null;
+  const answer = read(raw);
+  if (!answer) return null;
+  return {
+    answer,
+    baseline: text(raw.baseline),
+    number: typeof raw.findings === "number" ? raw.findings : null,
+    skipped: typeof raw.skipped === "number" ? raw.skipped : 0,
+  };
+}
+
+/** The page of findings. */
+export function findingsView(found: Findings, actions: Actions | null): Node[] {
+  const { answer } = found;
+  return [
+    header("What stands out", answer, {}, answer.madeUp),
+    extent(answer, actions && (() => actions.repeat(ANOMALY_TOOL))),
+    el("p", { class: "quiet" }, `Compared with ${found.baseline} before the window.${found.skipped ? ` ${formatCount(found.skipped)} sessions could not be read.` : ""}`),
+    ...body(found, actions),
+    footer(answer, actions && { ...actions, discuss: null }),
+  ];
+}
+
+function body(found: Findings, actions: Actions | null): Node[] {
+  const { answer } = found;
+  if (found.number === null) return [nothing("Nothing was looked at yet: too few sessions are held to compare with.")];
+  if (!answer.rows.length) return [nothing(answer.note || "Nothing stands out.")];
+  const title = `${formatCount(found.number)} finding${found.number === 1 ? "" : "s"}`;
+  return [el("section", { class: "card", "aria-label": title },
+    el("h2", {}, title),
+    ends(answer.window),
+    el("ol", { class: "findings" }, ...answer.rows.map((row) => el("li", { class: "finding" }, ...findingOf(answer, row, actions)))))];
+}
+
+function ends(window: Span | null): HTMLElement | null {
+  return window && el("div", { class: "ends", "aria-hidden": "true" },
+    el("span", {}, moment(window.start)), el("span", {}, `${moment(window.end)} UTC`));
+}
+
+function findingOf(answer: Answer, row: Row, actions: Actions | null): Node[] {
+  const span = spanOfRow(answer, row);
+  const question = span && narrowed(answer, span);
+  const facts: readonly (readonly [string, string | undefined])[] = [
+    ["Expected", row.expected], ["Seen", row.seen], ["Sessions", row.sessions], ["Recipients", row.recipients],
+    ["Verified", row.verified], ["Cost", row.cost], ["Spent for nothing", row.at_stake], ["Chance", row.chance], ["Examples", row.examples],
+  ];
+  const kind = row.kind ?? "";
+  return [
+    el("div", { class: "finding-head" },
+      el("h3", {}, KINDS[kind] ?? kind), el("span", { class: "chip" }, row.where === "all" ? "Everywhere" : (row.where || "Place not told")),
+      el("span", { class: "quiet" }, `${row.from || "?"} to ${row.to || "?"} UTC`)),
+    ...axis(answer.window, span),
+    el("p", {}, row.summary ?? ""),
+    el("dl", { class: "lesser" }, ...facts.filter(([, value]) => value)
+      .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value ?? "")))),
+    ...(actions && question ? [button("Sessions of that time, by country", () => actions.ask(question, null), { class: "plain" })] : []),
+  ];
+}
+
+function spanOfRow({ window }: Answer, row: Row): Span | null {
+  if (!window) return null;
+  const start = recent(row.from ?? "", window.end);
+  const end = recent(row.to ?? "", window.end);
+  return start === null || end === null || start > end ? null : { start, end };
+}
+
+/** The finding as a mark on the window's axis; nothing where its time is not known. */
+function axis(window: Span | null, span: Span | null): Node[] {
+  const inside = window && span && overlap(window, span);
+  if (!window || !inside) return [];
+  const share = (length: number) => `${(100 * length) / (window.end - window.start)}%`;
+  const mark = el("span", { class: "span-mark" });
+  mark.style.left = share(inside.start - window.start);
+  mark.style.width = share(inside.end - inside.start);
+  const label = `${moment(inside.start)} to ${moment(inside.end)} UTC, within the window`;
+  return [el("div", { class: "span-track", role: "img", "aria-label": label }, mark)];
+}
+
+/** The sessions of a finding's time within the window. */
+function narrowed(answer: Answer, span: Span): Question | null {
+  const within = answer.window && overlap(answer.window, span);
+  if (!within) return null;
+  const times = { session_time__gte: stamp(within.start), session_time__lt: stamp(within.end) };
+  return {
+    args: { ...answer.filters, ...times, group_by: ["country"] },
+    pick: {}, label: `${moment(within.start)} to ${moment(within.end)}`, narrower: true,
+  };
+}
