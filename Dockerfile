@@ -10,6 +10,10 @@ RUN python -m venv /opt/verify-mcp \
  && /opt/verify-mcp/bin/pip install --no-cache-dir --compile ".[postgres,otel]"
 
 FROM python:3.13-slim
+# The registry of MCP servers takes an image only when it names the entry that it belongs to.
+LABEL io.modelcontextprotocol.server.name="io.github.verify-mcp/verify-mcp" \
+      org.opencontainers.image.source="https://github.com/verify-mcp/verify-mcp" \
+      org.opencontainers.image.licenses="MIT"
 RUN groupadd --system --gid 10001 verify \
  && useradd --system --uid 10001 --gid verify --home-dir /var/lib/verify-mcp --create-home verify
 COPY --from=build /opt/verify-mcp /opt/verify-mcp

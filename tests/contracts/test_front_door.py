@@ -90,9 +90,16 @@ def test_the_site_has_every_page() -> None:
 
 def test_the_registry_entry_is_this_package_in_this_version() -> None:
     described = registered()
-    (package,) = described["packages"]
-    assert (described["version"], package["version"]) == (__version__, __version__)
-    assert package["identifier"] == tomllib.loads(read("pyproject.toml"))["project"]["name"]
+    name = tomllib.loads(read("pyproject.toml"))["project"]["name"]
+    repository = described["repository"]["url"]
+    assert described["version"] == __version__
+    assert {
+        package["registryType"]: package["identifier"] for package in described["packages"]
+    } == {
+        "pypi": name,
+        "oci": f"ghcr.io/{name}/{name}:{__version__}",
+        "mcpb": f"{repository}/releases/download/v{__version__}/{name}-{__version__}.mcpb",
+    }
     assert f"\n<!-- mcp-name: {described['name']} -->\n" in read("README.md")
     assert f"## [{__version__}]" in read("CHANGELOG.md")
 
@@ -102,10 +109,33 @@ def test_the_registry_entry_keeps_to_the_registrys_rules() -> None:
     assert re.fullmatch(r"[a-zA-Z0-9.-]+/[a-zA-Z0-9._-]+", described["name"])
     assert 1 <= len(described["description"]) <= 100
     assert 1 <= len(described["title"]) <= 100
-    (package,) = described["packages"]
-    variables = package["environmentVariables"]
+    variables = [
+        variable
+        for package in described["packages"]
+        for variable in package.get("environmentVariables", ())
+    ]
     secret = {variable["name"] for variable in variables if variable.get("isSecret")}
     assert secret == {"PLIVO_AUTH_TOKEN", "VERIFY_MCP_DATABASE_URL"}
     if SCHEMA.exists():
         validator = Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
         assert list(validator.iter_errors(described)) == []
+
+
+def test_an_image_and_a_bundle_have_their_version_in_the_identifier_only() -> None:
+    packages = {package["registryType"]: package for package in registered()["packages"]}
+    assert "version" not in packages["oci"].keys() | packages["mcpb"].keys()
+    # The bundle's digest is known once the release has built it.
+    assert "fileSha256" not in packages["mcpb"]
+
+
+def test_the_image_names_the_server_as_the_registry_does() -> None:
+    assert f'LABEL io.modelcontextprotocol.server.name="{registered()["name"]}"' in read(
+        "Dockerfile"
+    )
+
+
+def test_the_registrys_icon_is_a_file_of_this_version() -> None:
+    (icon,) = registered()["icons"]
+    root = registered()["repository"]["url"].replace("github.com", "raw.githubusercontent.com")
+    assert icon["src"].startswith(f"{root}/v{__version__}/")
+    assert (ROOT / icon["src"].removeprefix(f"{root}/v{__version__}/")).is_file()

@@ -8,6 +8,11 @@ from typing import Any
 from verify_mcp import __version__
 
 ROOT = Path(__file__).parents[2]
+PLUGIN_MANIFESTS = (
+    ".claude-plugin/plugin.json",
+    ".codex-plugin/plugin.json",
+    "gemini-extension.json",
+)
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -20,13 +25,17 @@ def test_every_file_that_names_the_version_names_the_same() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert {
         "server.json": registered["version"],
-        "server.json, packages": [each["version"] for each in registered["packages"]],
+        "server.json, packages": [
+            package["version"] for package in registered["packages"] if "version" in package
+        ],
         "the bundle": read_json("packaging/mcpb/manifest.json")["version"],
+        **{name: read_json(f"packaging/plugin/{name}")["version"] for name in PLUGIN_MANIFESTS},
         "the changelog": re.findall(r"^## \[(\d[^]]*)\]", changelog, re.MULTILINE)[0],
     } == {
         "server.json": __version__,
-        "server.json, packages": [__version__] * len(registered["packages"]),
+        "server.json, packages": [__version__],
         "the bundle": __version__,
+        **dict.fromkeys(PLUGIN_MANIFESTS, __version__),
         "the changelog": __version__,
     }
 

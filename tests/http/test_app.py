@@ -87,7 +87,7 @@ async def test_both_generations_of_the_protocol_get_the_same_answers(era: Era) -
         offered = await client.complete(PromptReference(name="x"), {"name": "status", "value": "e"})
     assert [row[0] for row in page["rows"]] == [uuid(1)[:8]]
     assert (one["session"], one["api_requests"]) == (uuid(1), 1)
-    assert len(names) == 4
+    assert len(names) == 6
     assert document.contents
     assert prompt.messages
     assert offered.completion.values == ["expired"]

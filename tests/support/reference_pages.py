@@ -93,7 +93,7 @@ def updated_registry_entry(text: str) -> str:
     entry = json.loads(text)
     by_name = {setting.name: setting for setting in SETTINGS}
     for package in entry["packages"]:
-        for variable in package["environmentVariables"]:
+        for variable in package.get("environmentVariables", ()):
             variable.update(_registry_fields(by_name[variable["name"]]))
     return json.dumps(entry, indent=2, ensure_ascii=False) + "\n"
 

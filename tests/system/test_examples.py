@@ -308,7 +308,10 @@ async def test_a_real_model_is_offered_the_tools_and_reads_even_a_refusal(
             names = [each.name for each in (await client.list_tools()).tools]
             answer = await plain_loop.answer(client, partial(plain_loop.real, "a-model"), QUESTION)
     keys, bodies = zip(*requests, strict=True)
-    assert answer == "There is no argument id. Did you mean session_uuid? Valid: session_uuid."
+    assert (
+        answer
+        == "There is no argument id. Did you mean session_uuid? Valid: session_uuid, delivery."
+    )
     assert set(keys) == {"Bearer a-key"}
     assert [body["model"] for body in bodies] == ["a-model", "a-model"]
     assert [each["function"]["name"] for each in bodies[0]["tools"]] == names

@@ -29,6 +29,8 @@ PERSONAL_GROUPS = frozenset({"prefix"})
 """Groups that a masked number's last digits would complete to the number."""
 MANY_GROUPS = frozenset({"recipient", "prefix"})
 """Groups of which there may be as many as sessions."""
+SUBACCOUNT = "subaccount"
+"""The group that names the subaccount: sessions do not carry it, a call does."""
 UNKNOWN = "?"
 """The group of sessions whose payload does not have the field."""
 NO_ATTEMPT = "none"

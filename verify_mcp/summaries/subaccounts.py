@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from verify_mcp.domain import tallies as tallies_module
-from verify_mcp.domain.groups import GroupKey
+from verify_mcp.domain.groups import SUBACCOUNT, GroupKey
 from verify_mcp.domain.spread import Gaps, GapsByGroup, merge_gaps
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.plivo.call import CallContext
@@ -15,9 +15,6 @@ from verify_mcp.summaries.details import GAP_COLUMNS, DetailReader, SummaryDetai
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.summaries.summary_context import SummaryContext
-
-SUBACCOUNT = "subaccount"
-"""The group that names the subaccount."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 
 from verify_mcp.domain.api_limits import DEFAULT_WINDOW
 from verify_mcp.domain.filters import SessionFilter
-from verify_mcp.domain.groups import GROUPS, PERSONAL_GROUPS
+from verify_mcp.domain.groups import GROUPS, PERSONAL_GROUPS, SUBACCOUNT, TIME_GROUPS
 from verify_mcp.domain.ranking import DEFAULT_TOP, MAX_TOP, ORDERS, Ranking
 from verify_mcp.errors import InvalidArgument
 from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS
-from verify_mcp.summaries.subaccounts import SUBACCOUNT
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
@@ -32,7 +31,6 @@ MAX_REQUESTS = 200
 """API requests that one call may ask to spend: ten minutes of quota."""
 GROUP_CHOICES = (*GROUPS, SUBACCOUNT)
 """What sessions can be grouped by; the subaccounts are those that a call names."""
-TIME_GROUPS = frozenset({"day", "hour", "weekday", "hour_of_day"})
 MAX_TIME_GROUPS = 100
 """Groups with a time that are shown unless the call says otherwise: 90 days have no gaps."""
 SHOW_COLUMNS = (
@@ -179,7 +177,7 @@ def _check_subaccounts(
 
 def _ranking(values: dict[str, Any], by: tuple[str, ...]) -> Ranking:
     """The ranking of a call; `values` lose its arguments."""
-    usual = MAX_TIME_GROUPS if TIME_GROUPS & set(by) else DEFAULT_TOP
+    usual = MAX_TIME_GROUPS if set(TIME_GROUPS) & set(by) else DEFAULT_TOP
     return Ranking(
         values.pop("order_by", "sessions"),
         values.pop("top", usual),
