@@ -247,3 +247,19 @@ def test_r80_the_registrys_publisher_is_one_version_whose_digest_is_checked_befo
     assert "$PUBLISHER" in download
     assert "sha256sum --check --strict" in check
     assert unpack.startswith("tar ")
+
+
+def test_the_image_is_pushed_for_two_systems_with_provenance_sbom_and_a_signed_digest() -> None:
+    job = steps("release.yml", "image")
+    (push,) = [step["with"] for step in job if "build-push-action" in step.get("uses", "")]
+    assert push["platforms"] == "linux/amd64,linux/arm64"
+    assert (push["provenance"], push["sbom"], push["push"]) == ("mode=max", True, True)
+    assert 'cosign sign --yes "$IMAGE@$DIGEST"' in [step.get("run") for step in job]
+
+
+def test_the_registry_is_told_of_an_image_and_a_bundle_that_are_released() -> None:
+    jobs = workflow("release.yml")["jobs"]
+    assert {"package-index", "image"} <= set(jobs["release"]["needs"])
+    assert jobs["registry"]["needs"] == "release"
+    commands = [step.get("run", "") for step in jobs["registry"]["steps"]]
+    assert any("registry_entry.py server.json dist/" in command for command in commands)

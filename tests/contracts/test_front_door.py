@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from jsonschema import Draft7Validator
@@ -76,6 +81,16 @@ def test_every_client_configuration_is_json() -> None:
     assert named <= set(setting_names())
 
 
+def test_the_links_that_install_add_the_sandbox_without_a_secret() -> None:
+    links = re.findall(
+        r"\]\((https://\S+?[?]name=verify-sandbox&config=\S+)\)", read("docs/install.md")
+    )
+    configs = [parse_qs(urlsplit(link).query)["config"][0] for link in links]
+    cursor, vscode = base64.b64decode(configs[0]), configs[1]
+    expected = {"command": "uvx", "args": ["verify-mcp", "serve", "--sandbox"]}
+    assert [json.loads(cursor), json.loads(vscode)] == [expected, expected]
+
+
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{each.name}" for each in PAGES)])
 def test_files_that_a_page_points_to_are_there(page: str) -> None:
     linked = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(page))
@@ -126,6 +141,17 @@ def test_an_image_and_a_bundle_have_their_version_in_the_identifier_only() -> No
     assert "version" not in packages["oci"].keys() | packages["mcpb"].keys()
     # The bundle's digest is known once the release has built it.
     assert "fileSha256" not in packages["mcpb"]
+
+
+def test_a_release_writes_the_bundles_digest_into_the_registry_entry(tmp_path: Path) -> None:
+    entry, bundle = tmp_path / "server.json", tmp_path / f"verify-mcp-{__version__}.mcpb"
+    entry.write_text(read("server.json"), encoding="utf-8")
+    bundle.write_bytes(b"bundle")
+    script = ROOT / "packaging" / "registry_entry.py"
+    subprocess.run([sys.executable, str(script), str(entry), str(bundle)], check=True)
+    written = json.loads(entry.read_text(encoding="utf-8"))
+    assert written["packages"].pop()["fileSha256"] == hashlib.sha256(b"bundle").hexdigest()
+    assert written["packages"] == registered()["packages"][:-1]
 
 
 def test_the_image_names_the_server_as_the_registry_does() -> None:
