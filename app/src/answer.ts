@@ -117,9 +117,9 @@ function figuresOf(raw: RawAnswer): Row | null {
 }
 
 function filtersOf(applied: RawAnswer): Record<string, string> {
-  const others = ["group_by", "time_zone", "session_time__gte", "session_time__lt"];
+  const others = ["group_by", "order_by", "min_sessions", "time_zone", "session_time__gte", "session_time__lt"];
   const filters = Object.entries(applied).filter(([name]) => !others.includes(name));
-  return Object.fromEntries(filters.map(([name, value]) => [name, text(value)]));
+  return Object.fromEntries(filters.map(([name, value]) => [name, list(value).length ? list(value).map((each) => text(each)).join(",") : text(value)]));
 }
 
 /** The rows of a table, by its columns. */

@@ -24,7 +24,9 @@ const FILTERS: Readonly<Record<string, string>> = {
   brand: "brand_name",
   recipient: "recipient",
 };
-/** The best grouping inside one group of these, which the API cannot filter by. */
+/** Groups that are filtered by what is held: each with the names that the server takes. */
+const HELD_FILTERS: Readonly<Record<string, RegExp>> = { country: /^[A-Z]{2}$/, channel: /^(sms|voice|whatsapp|rcs|email)$/ };
+/** The best grouping inside one group of these. */
 const WITHIN: Readonly<Record<string, string>> = {
   country: "attempt_status",
   channel: "attempt_status",
@@ -53,6 +55,11 @@ export function deeper(answer: Answer, pick: Pick, row: Row): Question | null {
     const args = { ...again(answer), [filter]: group, group_by: [...picked, timeStep(answer)] };
     return { args, pick, label, narrower: true };
   }
+  // What was only counted is not held: one group of it is picked from an answer about all of them.
+  if (answer.basis !== "counted" && HELD_FILTERS[by]?.test(group)) {
+    const args = { ...again(answer), [by]: group, group_by: [...picked, picked.includes("attempt_status") ? timeStep(answer) : "attempt_status"] };
+    return { args, pick, label, narrower: true };
+  }
   const next = WITHIN[by];
   if (next === undefined || picked.length) return null;
   return {
@@ -72,7 +79,7 @@ export function otherwise(answer: Answer, pick: Pick, view: string): Question {
 
 /** The very same question, to go on where the answer stopped. */
 export function same(answer: Answer, pick: Pick): Question {
-  return { args: again(answer), pick, label: "", narrower: false };
+  return { args: { ...again(answer), ...rankingOf(answer) }, pick, label: "", narrower: false };
 }
 
 /** The view that shows an answer. */
@@ -94,6 +101,8 @@ const PLAIN: Readonly<Record<string, RegExp>> = {
   subaccount: /^SA[A-Z0-9]{18}$/,
   brand_name: /^$/,
   app_hash: /^$/,
+  country: /^[A-Z]{2}(,[A-Z]{2})*$/,
+  channel: /^[a-z]+(,[a-z]+)*$/,
 };
 
 /** A request to the assistant in words. Names that anybody may have written stay out of it. */
@@ -104,7 +113,16 @@ export function requestText(question: Question): string {
   return `Please call ${TOOL} with ${JSON.stringify(Object.fromEntries(plain))}${about} and tell me what stands out.`;
 }
 
-/** The arguments that ask for what an answer covers. */
+/** The arguments that ask for the sessions of an answer; how its groups are ranked is left to the next one. */
 function again(answer: Answer): Record<string, unknown> {
-  return { ...answer.applied };
+  const { order_by: _order, min_sessions: _least, ...applied } = answer.applied;
+  return applied;
+}
+
+function rankingOf({ applied }: Answer): Record<string, unknown> {
+  return {
+    // The answer names the direction, too: `cost, largest first`.
+    ...(typeof applied.order_by === "string" ? { order_by: applied.order_by.split(",")[0] } : {}),
+    ...(applied.min_sessions === undefined ? {} : { min_sessions: applied.min_sessions }),
+  };
 }

@@ -96,7 +96,7 @@ export function problem(words: string): HTMLElement {
 
 export function header(title: string, answer: Answer, pick: Pick, sandbox: boolean): HTMLElement {
   const filters = [
-    ...Object.entries(answer.filters).map(([name, value]) => `${named(name)}: ${name === "app_uuid" ? value.slice(0, 8) : value}`),
+    ...Object.entries(answer.filters).map(([name, value]) => `${named(name)}: ${filterName(name, value)}`),
     ...Object.entries(pick).map(([by, value]) => `${named(by)}: ${groupName(by, value)}`),
   ];
   return el("header", {},
@@ -104,6 +104,11 @@ export function header(title: string, answer: Answer, pick: Pick, sandbox: boole
       el("h1", { tabindex: "-1" }, title),
       el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
     chips(filters, sandbox, answer.complete, answer.basis));
+}
+
+function filterName(name: string, value: string): string {
+  if (name === "app_uuid") return value.slice(0, 8);
+  return name === "country" || name === "channel" ? value.split(",").map((each) => groupName(name, each)).join(", ") : value;
 }
 
 /** What an answer is about and how exact it is, as small marks. */
@@ -213,7 +218,7 @@ function continuing(eta: number | null, goOn: () => void): HTMLElement {
 
 function ways(step: Step, actions: Actions): HTMLElement {
   const now = viewOf(step.answer, step.pick);
-  const offered = VIEWS.filter((view) => !(view in step.pick) && !(view === "app" && step.answer.filters.app_uuid));
+  const offered = VIEWS.filter((view) => !(view in step.pick) && !(view in step.answer.filters) && !(view === "app" && step.answer.filters.app_uuid));
   return el("div", { class: "ways", role: "group", "aria-label": "Look at it by" },
     ...offered.map((view) => button(SHORT[view] ?? view,
       () => actions.ask(otherwise(step.answer, step.pick, view), step.figures),

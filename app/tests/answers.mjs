@@ -146,6 +146,18 @@ export function attemptsByCountry() {
   return answer;
 }
 
+/** What a click on Indonesia asks for, where a filter reaches it. */
+export function attemptsOfCountry() {
+  const answer = attempts();
+  answer.applied.country = ["ID"];
+  answer.rows = [
+    ["sms undelivered", "310", "240", "20", "215", "8.51"],
+    ["sms delivered", "190", "170", "150", "16", "90.36"],
+    ["voice answer", "22", "22", "11", "11", "50.00"],
+  ];
+  return answer;
+}
+
 export function empty() {
   return {
     complete: true, basis: "held",

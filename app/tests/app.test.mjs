@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { HOSTILE, attempts, attemptsByCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
+import { HOSTILE, attempts, attemptsByCountry, attemptsOfCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
 import { HTML, open, shown, told } from "./browser.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -56,24 +56,55 @@ shows("the host is told how high the page is, and again when it is narrower", co
   assert.ok((await overflow(view)) <= 0);
 });
 
-shows("a click on a country asks what became of the attempts there", countries(), { reply: () => told(attemptsByCountry()), said: { max_requests: 40 } }, async (view) => {
+shows("a click on a country asks what became of the attempts there", countries(), { reply: () => told(attemptsOfCountry()), said: { max_requests: 40 } }, async (view) => {
   await view.frame.click('[data-group="Indonesia (ID)"]');
   await view.frame.waitForSelector(".crumbs");
   assert.deepEqual(await view.log("call"), [{
     name: "summarize_verify_sessions",
     arguments: {
       session_time__gte: "2026-11-14 09:30:00", session_time__lt: "2026-11-21 09:30:00",
-      group_by: ["country", "attempt_status"], max_requests: 40,
+      country: "ID", group_by: ["attempt_status"], max_requests: 40,
     },
   }]);
   const text = await view.text();
   for (const words of ["Country: Indonesia (ID)", "410", "Undelivered", "164 of 410 sessions"]) assert.ok(text.includes(words), words);
-  assert.ok(!text.includes("2,030"), "attempts in other countries are not shown");
+  assert.deepEqual(await view.frame.locator(".ways button").allTextContents(), ["Time", "Channel", "Attempts", "Application"]);
   const [look] = await view.log("look");
-  assert.deepEqual(look.structuredContent.picked, { country: "ID" });
+  assert.deepEqual(look.structuredContent.looking_at.country, "ID");
   await view.frame.click(".crumbs button");
   assert.ok((await view.text()).includes("2,175"), "the way back asks nothing");
   assert.equal((await view.log("call")).length, 1);
+});
+
+shows("a country of a counted window is picked from an answer about all of them", counted(), { reply: () => told(attemptsByCountry()) }, async (view) => {
+  await view.frame.click('[data-group="Indonesia (ID)"]');
+  await view.frame.waitForSelector(".crumbs");
+  assert.deepEqual((await view.log("call"))[0].arguments.group_by, ["country", "attempt_status"]);
+  const text = await view.text();
+  for (const words of ["Country: Indonesia (ID)", "Undelivered"]) assert.ok(text.includes(words), words);
+  assert.ok(!text.includes("2,030"), "attempts in other countries are not shown");
+  const [look] = await view.log("look");
+  assert.deepEqual(look.structuredContent.picked, { country: "ID" });
+});
+
+shows("filters of several values are asked again; a ranking only by the same call", incomplete(), {}, async (view) => {
+  const answer = { ...incomplete(), eta_s: 0 };
+  Object.assign(answer.applied, { channel: ["sms", "voice"], order_by: "cost, largest first", min_sessions: 5 });
+  await view.page.evaluate((told_) => window.bridge.sendToolResult(told_), told(answer));
+  await view.frame.waitForSelector('text="Channel: SMS, Voice"');
+  assert.ok(!(await view.text()).includes("largest first"));
+  const asked = { session_time__gte: "2026-11-14 09:30:00", session_time__lt: "2026-11-21 09:30:00", channel: ["sms", "voice"] };
+  await view.frame.click('text="Go on"');
+  await until(view, () => undefined, "call");
+  await view.frame.waitForFunction(() => document.getElementById("page").getAttribute("aria-busy") === "false");
+  await view.page.evaluate((told_) => window.bridge.sendToolResult(told_), told(answer));
+  await view.frame.waitForSelector('text="Channel: SMS, Voice"');
+  await view.frame.click('[data-group="Indonesia (ID)"]');
+  await until(view, () => undefined, "call", 2);
+  assert.deepEqual((await view.log("call")).map((each) => each.arguments), [
+    { ...asked, group_by: ["country"], order_by: "cost", min_sessions: 5 },
+    { ...asked, country: "ID", group_by: ["attempt_status"] },
+  ]);
 });
 
 shows("days are walked with the arrow keys, and Enter opens one by hour", days(7), { reply: () => told(hours()) }, async (view) => {

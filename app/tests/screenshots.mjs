@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attempts, attemptsByCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
+import { attempts, attemptsOfCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
 import { comparison, comparisonCounted, comparisonOf, findings, findingsUnknown, session } from "./inquiries.mjs";
 import { open, shown, told } from "./browser.mjs";
 
@@ -15,7 +15,7 @@ mkdirSync(folder, { recursive: true });
 const PICTURES = {
   "summary-90-days": [days(90)],
   "summary-countries-dark": [countries(), { context: { theme: "dark" } }],
-  "summary-drilled": [countries(), { reply: () => told(attemptsByCountry()), then: drilled }],
+  "summary-drilled": [countries(), { reply: () => told(attemptsOfCountry()), then: drilled }],
   "summary-estimated": [counted()],
   "summary-incomplete": [incomplete()],
   "comparison": [comparison()],

@@ -57,8 +57,8 @@ async def on_list_resources(
     summary = Resource(
         uri=chart_page.URI,
         name="summary",
-        title="Picture of a summary",
-        description="The page in which hosts of MCP Apps show summarize_verify_sessions.",
+        title="Picture of an answer",
+        description="The page in which hosts of MCP Apps show answers.",
         mime_type=chart_page.MIME_TYPE,
         _meta=_PICTURE_META,
     )
