@@ -142,8 +142,31 @@ async def test_a_long_window_places_the_begin_as_closely_as_a_short_one(file: Pl
 async def test_what_is_missing_is_fetched_and_a_short_past_is_said() -> None:
     async with serve("sqlite://", quiet_months(10)) as client:
         answer = await find(client, max_requests=20)
-    assert (answer["complete"], answer["findings"], answer["baseline"]) == (True, 0, "1 of 28 days")
+    assert (answer["findings"], answer["baseline"]) == (0, "1 of 28 days")
     assert 0 < answer["api_requests"] <= 10
+    assert not answer["complete"]
+    assert answer["why"].startswith("Not judged: spend, volume.")
+    assert "spend" not in answer["note"]
+
+
+async def test_the_newest_hour_that_the_api_refuses_is_missing() -> None:
+    clock, is_down = FakeClock(), False
+    api = emulator_with(*quiet_months(10), clock=clock, list_limit=None)
+
+    async def serve_sometimes(scope: Any, receive: Any, send: Any) -> None:
+        if is_down:
+            await send({"type": "http.response.start", "status": 503, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await api(scope, receive, send)
+
+    async with connect(serve_sometimes, clock=clock, rate_limit=PLENTY, ahead=0) as client:
+        await find(client, max_requests=60)
+        clock.pass_by(40 * 60)
+        is_down = True
+        answer = await find(client)
+    assert not answer["complete"]
+    assert answer["missing"] == ["2026-11-21 09:30:00 to 2026-11-21 10:10:00"]
 
 
 async def test_without_a_past_nothing_is_claimed() -> None:

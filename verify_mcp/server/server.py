@@ -44,7 +44,8 @@ def instructions(rate: Rate, *, sandbox: bool = False) -> str:
         "without totals: a narrow filter (recipient, status, session_time__gte) answers fastest. "
         "list_verify_sessions finds sessions; summarize_verify_sessions counts and adds up; "
         "compare_verify_sessions says what changed between two periods, and where; "
-        "get_verify_session explains one. Every answer says what it covers: `complete: false` "
+        "find_verify_anomalies what stands out; get_verify_session explains one. "
+        "Every answer says what it covers: `complete: false` "
         "means that something is missing, and `why` says what. Times are UTC. verify://guide "
         "explains the fields."
     )

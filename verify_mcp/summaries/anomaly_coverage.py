@@ -48,7 +48,9 @@ class CoverageReader:
         """What is known, after fetching. Raises ApiError when it fails and nothing is known."""
         query = self._query
         result = await self._fetch(query.window, is_end_pinned=query.is_end_pinned)
-        now, as_of = await self._read_known(Window(query.window.start, result.window.end))
+        # What could not be fetched up to now is missing, too.
+        end = max([result.window.end, *(part.end for part in result.missing)])
+        now, as_of = await self._read_known(Window(query.window.start, end))
         now = now if query.is_end_pinned else _without_newest(now)
         past, _ = await self._read_known(query.past())
         if not is_enough(past, now.window.length) and not result.missing:

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from verify_mcp.analysis.anomalies.finding import KINDS, Finding
+from verify_mcp.analysis.anomalies.levels import MIN_DAYS
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.mirror.cells import Evidence
 
 DEFAULT_BASELINE = timedelta(days=28)
+LEVEL_KINDS = ("spend", "volume")
+"""The kinds that compare an hour with the same hour of other days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +79,15 @@ class AnomalyResult:
     pages_left: float | None = None
     """The requests that the missing part may take; None when that is not known."""
     skipped: int = 0
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """The kinds asked for that too few known days leave open."""
+        has_days = self.past.length >= timedelta(days=MIN_DAYS)
+        return () if has_days else tuple(kind for kind in self.kinds if kind in LEVEL_KINDS)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every kind was looked for in all of the window."""
+        is_whole = self.findings is not None and not self.now.missing
+        return is_whole and not self.skipped and not self.unjudged

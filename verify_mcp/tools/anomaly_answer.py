@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from verify_mcp.analysis.anomalies.levels import MIN_DAYS
 from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import join_closest
 from verify_mcp.summaries.anomaly_query import AnomalyResult, LookedAt
@@ -26,10 +27,10 @@ def anomaly_answer(
     """The answer of `find_verify_anomalies`; without a formatter recipients are left out."""
     spans = join_closest(result.now.missing, MAX_SPANS)
     missing = [f"{format_api_time(span.start)} to {format_api_time(span.end)}" for span in spans]
-    is_complete = result.findings is not None and not missing and not result.skipped
+    why = " ".join(filter(None, (result.why, _explain_unjudged(result))))
     return {
-        "complete": is_complete,
-        **({"why": result.why} if result.why else {}),
+        "complete": result.is_complete,
+        **({"why": why} if why else {}),
         **({"missing": missing} if missing else {}),
         **({"eta_s": ceil_seconds(result.eta_s)} if result.eta_s is not None else {}),
         **({"skipped": result.skipped} if result.skipped else {}),
@@ -38,6 +39,17 @@ def anomaly_answer(
         **_findings(result, format_recipient),
         **replace(meta, now=min(result.as_of, meta.now)).fields(),
     }
+
+
+def _explain_unjudged(result: AnomalyResult) -> str:
+    """Which kinds could not be judged, empty when all were."""
+    if result.findings is None or not result.unjudged:
+        return ""
+    return (
+        f"Not judged: {', '.join(result.unjudged)}. They are compared with the same hours of "
+        f"{MIN_DAYS} other days, and {result.past.length / DAY:.3g} days are held; "
+        "`verify-mcp sync --since 29d` fetches them."
+    )
 
 
 def _findings(result: AnomalyResult, format_recipient: RecipientFormatter | None) -> dict[str, Any]:
@@ -51,9 +63,10 @@ def _findings(result: AnomalyResult, format_recipient: RecipientFormatter | None
 
 
 def _nothing_note(result: AnomalyResult) -> str:
+    kinds = ", ".join(kind for kind in result.kinds if kind not in result.unjudged) or "nothing"
     window = "the window" if not result.now.missing else _known_days(result.now)
     return (
-        f"Nothing stands out. Looked at {window} for {', '.join(result.kinds)}; events of fewer "
+        f"Nothing stands out. Looked at {window} for {kinds}; events of fewer "
         "than about 20 sessions, and what went on through the baseline, too, are not found."
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from verify_mcp.analysis.anomalies.levels import MIN_DAYS
 from verify_mcp.context import AppContext
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.rate_limit_store import Priority
@@ -69,19 +70,22 @@ class Watcher:
         if result.findings is None:
             self._report(f"Nothing could be looked at. {result.why}")
             return LookOutcome(_count_open(known), is_complete=False)
-        is_complete = not result.now.missing and not result.skipped
+        is_whole = not result.now.missing and not result.skipped
         changes = transitions(
             known,
             result.findings,
             now=result.now.window.end,
             start=result.now.window.start,
-            is_complete=is_complete,
+            is_complete=is_whole,
         )
         events, failures = await self._report_changes(changes)
         write_events(options.state, events)
-        if not is_complete:
+        if not is_whole:
             self._report(f"Only a part of the window could be looked at. {result.why}")
-        return LookOutcome(_count_open(events), is_complete, tuple(failures))
+        elif result.unjudged:
+            kinds = ", ".join(result.unjudged)
+            self._report(f"Not judged for want of {MIN_DAYS} days to compare with: {kinds}.")
+        return LookOutcome(_count_open(events), result.is_complete, tuple(failures))
 
     def _request(self) -> AnomalyRequest:
         options = self._options
