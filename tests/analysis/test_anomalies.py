@@ -226,6 +226,12 @@ def test_a_recipient_who_asks_far_more_often_than_others_is_found() -> None:
     assert detect.find_repeats(WINDOW, heavy, [("1", "US", 29)], KINDS) == ()
 
 
+def test_a_recipient_without_others_is_no_repeat() -> None:
+    alone, pair = {25: 1}, {25: 2}
+    assert detect.find_repeats(WINDOW, alone, [("1", "US", 25)], KINDS) == ()
+    assert detect.find_repeats(WINDOW, pair, [("1", "US", 25), ("2", "US", 25)], KINDS) == ()
+
+
 def test_sessions_that_do_not_end_are_found_where_sessions_used_to_end() -> None:
     never = OldSessions(10_000, 0)
     assert detect.find_stuck(WINDOW, OldSessions(500, 4), never, KINDS)

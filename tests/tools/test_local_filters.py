@@ -109,6 +109,15 @@ async def test_a_list_is_filtered_page_by_page_without_losing_or_repeating_a_ses
     assert found == real
 
 
+async def test_a_filtered_list_of_a_window_that_ended_stands_for_now() -> None:
+    emulator = emulator_with(make_record(1, minutes=60 * 36))
+    window = {"session_time__gte": "3d", "session_time__lt": "24h", "country": "IN"}
+    async with connect(emulator) as client:
+        answer = await list_sessions(client, **window)
+    assert (answer["complete"], len(answer["rows"])) == (True, 1)
+    assert answer["as_of"] == "2026-11-21T09:30:00Z"
+
+
 async def test_a_list_that_cannot_be_had_within_its_requests_says_what_is_missing() -> None:
     many = [
         make_record(each, minutes=90 + each, recipient=f"1415555{each:04d}") for each in range(400)

@@ -80,13 +80,18 @@ class LocalList:
         return self._page(rows, limit=limit, offset=offset, as_of=as_of)
 
     def _end_where_known_ends(self) -> datetime:
-        """End a window that ends now where its known sessions end, if that is hardly ago."""
+        """End a window that ends now where its known sessions end, if that is hardly ago.
+
+        The instant that the rows stand for: that end, or now where the window ended before.
+        """
         end = self._window.end
         last = self._stored[-1].end if self._stored else self._window.start
-        is_now = self._filter.end() is None or end >= self._mirror.now()
-        if is_now and timedelta(0) < end - last <= MAX_STALENESS:
+        now = self._mirror.now()
+        if self._filter.end() is not None and end < now:
+            return now
+        if timedelta(0) < end - last <= MAX_STALENESS:
             self._window = replace(self._window, end=last)
-        return min(self._window.end, self._mirror.now())
+        return min(self._window.end, now)
 
     def _known(self) -> Window:
         """The newest part of the window of which all is known; without length if none is."""

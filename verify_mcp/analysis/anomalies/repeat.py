@@ -10,6 +10,8 @@ MIN_SESSIONS = 10
 MIN_RATIO = 3
 """How many times as often as all but the most frequent thousandth of the others."""
 RARE = 0.001
+MIN_OTHERS = 20
+"""The fewest other recipients that say what is usual."""
 
 
 def find_repeats(
@@ -24,6 +26,8 @@ def find_repeats(
     others = {count: many for count, many in histogram.items() if count < limit}
     sessions = sum(count * many for count, many in others.items())
     recipients = sum(histogram.values())
+    if sum(others.values()) < MIN_OTHERS:
+        return Search("repeat", max(1, recipients), ())
     again = (sessions - sum(others.values()) + 1) / (sessions + 2)
     findings = tuple(
         Finding(
