@@ -89,26 +89,26 @@ async def _call_handler(
     clock = app.api_clock
     offset = clock.offset
     answer = await definition.handler(app, arguments, call)
-    if definition.depends_on_clock(arguments) and not clock.is_checked:
-        await _check_clock(app, call)
-        answer = await definition.handler(app, arguments, call)
-    elif abs(clock.offset - offset) > CLOCK_TOLERANCE:
+    is_unsure = definition.depends_on_clock(arguments) and not clock.is_checked
+    has_asked = is_unsure and await _check_clock(app, call)
+    if has_asked or abs(clock.offset - offset) > CLOCK_TOLERANCE:
         answer = await definition.handler(app, arguments, call)
     return envelope.mark_made_up(answer, app.settings)
 
 
-async def _check_clock(app: AppContext, call: CallContext) -> None:
-    """Send one request, once in a process, so that its reply shows the API's time.
+async def _check_clock(app: AppContext, call: CallContext) -> bool:
+    """Send one request, once in a process, so that its reply shows the API's time; whether it did.
 
     An answer that needs no request would otherwise rest on this machine's clock, which may be
     wrong. Without a free slot or a reply within seconds, the clock is taken as it is.
     """
     if not await app.gateway.list_limiter.count_left():
-        return
+        return False
     app.api_clock.is_checked = True
     request = PageRequest(SessionFilter(), limit=1, offset=0)
     with suppress(VerifyError), anyio.move_on_after(MAX_CLOCK_CHECK_SECONDS):
         await app.gateway.list_sessions(request, call=call)
+    return True
 
 
 def _error_result(message: str) -> CallToolResult:

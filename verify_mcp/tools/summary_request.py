@@ -11,7 +11,7 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import GROUPS, PERSONAL_GROUPS, SUBACCOUNT, TIME_GROUPS
 from verify_mcp.domain.ranking import DEFAULT_TOP, MAX_TOP, ORDERS, Ranking
 from verify_mcp.errors import InvalidArgument
-from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS
+from verify_mcp.summaries.query import DEFAULT_MAX_REQUESTS, RESERVED_REQUESTS
 from verify_mcp.tools.arguments import (
     Argument,
     ParseContext,
@@ -89,7 +89,8 @@ SUMMARIZE_ARGUMENTS = (
     Argument("time_zone", "As Asia/Kolkata.", parse_time_zone),
     Argument(
         "max_requests",
-        f"API requests, at most {MAX_REQUESTS} (default 20, leaving 4 free).",
+        f"API requests, at most {MAX_REQUESTS} (default {DEFAULT_MAX_REQUESTS}, leaving "
+        f"{RESERVED_REQUESTS} free).",
         parse_integer(1, MAX_REQUESTS, DEFAULT_MAX_REQUESTS),
         "integer",
     ),
