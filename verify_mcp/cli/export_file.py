@@ -17,7 +17,7 @@ from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.export_source import ExportSource
 from verify_mcp.cli.period import parse_period
 from verify_mcp.cli.progress import UpdateProgress, progress_bar
-from verify_mcp.cli.wording import explain_error
+from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.groups import GROUPS
@@ -80,7 +80,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.CANNOT_WRITE
     except OSError as error:
-        out.print(_cannot_write(options.path, error), markup=False)
+        out.print(explain_unwritable(options.path, error), markup=False)
         return ExitCode.CANNOT_WRITE
 
 
@@ -183,9 +183,3 @@ def _tell(out: Console, options: ExportOptions, rows: int, source: ExportSource)
         out.print("  Of the missing spans the file has only what is kept here.", markup=False)
     if source.failure is not None:
         out.print(f"  {explain_error(source.failure)}", markup=False)
-
-
-def _cannot_write(path: Path | None, error: OSError) -> str:
-    if isinstance(error, FileExistsError):
-        return f"{path} is there already. Give another file with -o, or --force to replace it."
-    return f"{path or 'Standard output'} cannot be written: {error.strerror or error}."

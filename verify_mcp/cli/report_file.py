@@ -14,7 +14,7 @@ from verify_mcp import __version__, logs, private_files
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.progress import progress_bar
 from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_charts
-from verify_mcp.cli.wording import explain_error
+from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.reach import reach_edge
@@ -69,7 +69,7 @@ def run(
         out.print(message, markup=False)
         return ExitCode.TRY_LATER
     except OSError as error:
-        out.print(_cannot_write(options.path, error), markup=False)
+        out.print(explain_unwritable(options.path, error), markup=False)
         return ExitCode.CANNOT_WRITE
 
 
@@ -158,9 +158,3 @@ def _summary(totals: Answer, *, exact: bool) -> str:
         return f"{sessions} sessions, exact."
     why = totals.get("why", "").replace("Figures in `estimated`", "Cost, groups and days")
     return f"{sessions} sessions, not exact. {why}".strip()
-
-
-def _cannot_write(path: Path, error: OSError) -> str:
-    if isinstance(error, FileExistsError):
-        return f"{path} is there already. Give another file with -o, or --force to replace it."
-    return f"{path} cannot be written: {error.strerror or error}."

@@ -1,6 +1,7 @@
 """Sentences for people at a terminal: they can run a command, and restart no server."""
 
 from math import ceil
+from pathlib import Path
 
 from verify_mcp.errors import CredentialsMissing, CredentialsRejected, QuotaExhausted, VerifyError
 from verify_mcp.settings import PUT_INTO_FILE, SET_VARIABLES
@@ -47,3 +48,10 @@ def about(seconds: float) -> str:
 def quoted_command(*words: str) -> str:
     """A command of this program as a person types it."""
     return f"`verify-mcp {' '.join(word if ' ' not in word else repr(word) for word in words)}`"
+
+
+def explain_unwritable(path: Path | None, error: OSError) -> str:
+    """Why a command's output cannot be written; a path of None is stdout."""
+    if isinstance(error, FileExistsError):
+        return f"{path} is there already. Give another file with -o, or --force to replace it."
+    return f"{path or 'Standard output'} cannot be written: {error.strerror or error}."
