@@ -122,9 +122,9 @@ def cost_effects(breakdown: Breakdown) -> list[CostEffect]:
     """The effect of every group on cost, which add up to its difference exactly.
 
     Sessions without a known cost are left out. With n other sessions of price p each of a group
-    before (1) and after (2), and the price P₁ of all
-    before: volume = (n₂-n₁)·P₁, mix = (n₂-n₁)·(p₁-P₁) and price = n₂·(p₂-p₁): the analysis of
-    price, volume and mix of management accounting. A group on one side only has no change of price.
+    before (1) and after (2), and the price P₁ of all before: volume = (n₂-n₁)·P₁,
+    mix = (n₂-n₁)·(p₁-P₁) and price = n₂·(p₂-p₁): the analysis of price, volume and mix of
+    management accounting. A group on one side only has no change of price.
     Empty when there was none before.
     """
     before = total(breakdown.before.values())
