@@ -8,7 +8,8 @@ import { type Question, TOOL, requestText, otherwise, viewOf } from "./drill";
 import { comparisonView, readComparison } from "./comparison";
 import { findingsView, readFindings } from "./findings";
 import { readSession, sessionView } from "./session";
-import { type Actions, type Report, type Step, nothing, problem, reportView, stepView } from "./page";
+import { type Actions, type Step, nothing, problem, stepView } from "./page";
+import { readReport, reportView } from "./report";
 
 const NAME = "verify-mcp-summary";
 const VERSION = "1";
@@ -210,16 +211,9 @@ function applyTheme(context: Record<string, unknown>): void {
   }
 }
 
-function reportOf(value: unknown): Report | null {
-  const report = object(value);
-  if (!Array.isArray(report.answers)) return null;
-  const answers = report.answers.flatMap((each) => read(each) ?? []);
-  return { made: String(report.made ?? ""), version: String(report.version ?? ""), sandbox: report.sandbox === true, answers };
-}
-
 function begin(): void {
   const inside = document.getElementById("report");
-  const report = inside && reportOf(parseJson(inside.textContent ?? ""));
+  const report = inside && readReport(parseJson(inside.textContent ?? ""));
   if (report) {
     document.body.classList.add("report");
     page.replaceChildren(...reportView(report));

@@ -78,13 +78,13 @@ shows("drivers that were looked for and not found are told as such", comparison(
 });
 
 shows("findings stand on the window's axis, each with its place, figures and words", findings(), { reply: () => told(countries()) }, async (view) => {
-  await has(view, "3 findings", "Pumping", "AZ Azercell +99450*", "11-19 02:00 to 11-19 05:30 UTC", "86% verified", "1.28%", "169.4", "Everywhere", "Compared with 28 days");
+  await has(view, "3 findings", "Pumping", "AZ Azercell +99450*", "19 Nov 02:00 to 19 Nov 05:30 UTC", "86% verified", "1.28%", "169.4", "<0.0001", "Everywhere", "Compared with 28 days");
   const [left, width] = await inlineStyle(view, ".finding:nth-child(1) .span-mark");
   assert.ok(Math.abs(left - (100 * 112.5) / 168) < 0.01 && Math.abs(width - (100 * 3.5) / 168) < 0.01, `${left} ${width}`);
-  await view.frame.click('.finding:nth-child(1) >> text="Sessions of that time, by country"');
+  await view.frame.click('.finding:nth-child(1) >> text="What became of the attempts there and then"');
   await view.frame.waitForSelector(".crumbs");
   assert.deepEqual((await view.log("call"))[0].arguments, {
-    session_time__gte: "2026-11-19 02:00:00", session_time__lt: "2026-11-19 05:30:00", group_by: ["country"],
+    session_time__gte: "2026-11-19 02:00:00", session_time__lt: "2026-11-19 05:30:00", country: "AZ", group_by: ["attempt_status"],
   });
 });
 

@@ -14,6 +14,7 @@ from tests.support.client import SANDBOX, App, CannedApi, FakeClock, emulator_wi
 from verify_mcp.cli import main, report_file
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.report_file import ReportOptions
+from verify_mcp.emulator.app import Emulator
 
 WINDOW = {"session_time__gte": "2026-11-14 09:30:00", "session_time__lt": "2026-11-21 09:30:00"}
 FIGURES = ("sessions", "verified", "expired", "cost", "attempts", "rescued", "estimated")
@@ -36,7 +37,7 @@ def data(order: ReportOptions) -> dict[str, Any]:
     return read
 
 
-def many(clock: FakeClock, number: int) -> App:
+def many(clock: FakeClock, number: int) -> Emulator:
     """An account with so many sessions, spread evenly over the last six days."""
     every = 6 * 24 * 60 / number
     return emulator_with(*(make_record(n, 60 + n * every) for n in range(number)), clock=clock)
