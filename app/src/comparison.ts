@@ -151,7 +151,7 @@ function changeOf(change: Change): HTMLElement {
   const most = Math.max(1, ...[value, low, high].map(Math.abs)) * 1.1;
   const at = (points: number) => `${50 + (50 * points) / most}%`;
   const range = el("span", { class: "change-range" });
-  const dot = el("span", { class: "change-dot" });
+  const dot = el("span", { class: value > 0 ? "change-dot up" : "change-dot" });
   range.style.left = at(low);
   range.style.width = `${(50 * (high - low)) / most}%`;
   dot.style.left = at(value);

@@ -1,13 +1,14 @@
 // An answer of find_verify_anomalies: what stands out, each finding on the window's time axis.
 
 import { type Answer, type Row, isObject, read, text } from "./answer";
-import { button, el } from "./dom";
+import { button, el, folded } from "./dom";
 import type { Question } from "./drill";
 import { formatCount, moment } from "./format";
 import { type Actions, extent, footer, header, nothing } from "./page";
 import type { TimeEvent } from "./charts/time";
 import { type Span, overlap, recent, stamp } from "./time";
 
+const FIRST = 8;
 export const ANOMALY_TOOL = "find_verify_anomalies";
 
 export interface Findings {
@@ -77,9 +78,10 @@ export function findingsBody(found: Findings, actions: Actions | null): Node[] {
   if (found.number === null) return [nothing("Nothing was looked at yet: too few sessions are held to compare with.")];
   if (!answer.rows.length) return [nothing(answer.note || "Nothing stands out.")];
   const axis = ends(answer.window);
+  const items = answer.rows.map((row) => el("li", { class: "finding" }, ...findingOf(answer, row, actions)));
   return [
     ...(axis ? [axis] : []),
-    el("ol", { class: "findings" }, ...answer.rows.map((row) => el("li", { class: "finding" }, ...findingOf(answer, row, actions)))),
+    folded(el("ol", { class: "findings" }, ...items), items, FIRST),
   ];
 }
 
@@ -110,7 +112,7 @@ function findingOf(answer: Answer, row: Row, actions: Actions | null): Node[] {
 /** A chance as people read one: none smaller than a ten-thousandth. */
 function chanceOf(written: string | undefined): string {
   const value = Number(written);
-  return written && value > 0 && value < 0.0001 ? "<0.0001" : (written ?? "");
+  return written && value > 0 && value < 0.0001 ? "<0.0001" : written && value >= 0.0001 ? String(value) : (written ?? "");
 }
 
 function spanOfRow({ window }: Answer, row: Row): Span | null {

@@ -222,7 +222,7 @@ export function chartSection(step: Step, actions: Actions | null, level: "h2", e
     : MEASURES.filter((name) => rows.some((row) => number(row, name) !== null))
       .filter((name) => view !== "time" || name === "cost" || name === "sessions");
   const draw = (measure: string) => place.replaceChildren(chartOf(step, view, rows, measure, press, events));
-  const first = view === "time" || !measures.includes("cost") ? "sessions" : "cost";
+  const first = view === "time" || (FLOWS as readonly string[]).includes(view) || !measures.includes("cost") ? "sessions" : "cost";
   const made = el("section", { class: "card", "aria-label": title },
     el("div", { class: "card-head" }, el(level, {}, title), measures.length > 1 && switcher(measures, first, draw)),
     answer.note && el("p", { class: "quiet" }, answer.note),

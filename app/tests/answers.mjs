@@ -208,6 +208,12 @@ export const HOSTILE = [
   "{{constructor.constructor('window.hacked=1')()}}",
 ];
 
+/** Brands in other scripts and directions, and a huge one. */
+export function brands() {
+  const names = ["متجر الساعات (أصلي) 2024", "🛍️ Shop 🇮🇳 👩‍👩‍👧‍👦", "חנות ספרים", "株式会社日本語ブランド名", "Donaudampfschifffahrtsgesellschaft ".repeat(5)];
+  return grouped("brand", names.map((name, place) => group(name, 90 - 9 * place, 0.7, 0.2)), WEEK);
+}
+
 /** Brands as somebody wishing harm would name them. */
 export function hostile() {
   const answer = grouped("brand", HOSTILE.map((name, place) => group(name, 90 - place, 0.7, 0.2)), WEEK);

@@ -141,7 +141,7 @@ shows("paths are drawn as a flow whose blocks add up, and a bar opens what becam
   const blocks = await view.frame.$$eval(".flow .mark", (all) => Object.fromEntries(all.map((each) => [each.dataset.way, each.getAttribute("aria-label")])));
   assert.match(blocks["SMS"], /Sessions: 2,062 .*Went on to another attempt: 642, Ended verified: 1,316, Expired: 99, In progress: 5/);
   assert.match(blocks["SMS › Voice"], /Sessions: 399 .*Went on to another attempt: 9, Ended verified: 242/);
-  assert.ok(blocks["SMS › SMS › Voice › More attempts"] && blocks["No attempt"]);
+  assert.ok(blocks["SMS › SMS › Voice › Further"] && blocks.None);
   assert.ok((await view.text()).includes("Smaller groups are not drawn: 7 sessions."));
   await view.frame.focus('.flow .mark[data-way="SMS"]');
   await view.page.keyboard.press("ArrowRight");
@@ -156,7 +156,7 @@ shows("paths are drawn as a flow whose blocks add up, and a bar opens what becam
 shows("the number of attempts is one line of blocks, and first channels one column", tries(), {}, async (view) => {
   await view.frame.waitForSelector(DRAWN);
   const ways = () => view.frame.$$eval(".flow .mark", (all) => all.map((each) => each.dataset.way.split(" › ").at(-1)));
-  assert.deepEqual(await ways(), ["First attempt", "Second attempt", "Third attempt", "Fourth and later"]);
+  assert.deepEqual(await ways(), ["First", "Second", "Third", "Fourth+"]);
   await view.page.evaluate((told_) => window.bridge.sendToolResult(told_), told(firstChannels()));
   await view.frame.waitForSelector('.flow [data-way="SMS"]');
   assert.deepEqual(await ways(), ["SMS", "WhatsApp"]);
@@ -402,7 +402,7 @@ test("a report's file shows all its answers, with nothing to press and nothing a
     "What changed", "Before and after", "What drives the conversion", "What drives the cost", "What stands out",
     "By country", "Over time, by day", "By brand", "What became of the attempts", "How sessions went, attempt by attempt",
   ]);
-  assert.deepEqual(await page.$$eval(".event", (all) => all.map((each) => each.parentElement.dataset.group)), ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]);
+  assert.deepEqual(await page.$$eval("rect.event", (all) => all.map((each) => each.parentElement.dataset.group)), ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]);
   assert.match(await page.getAttribute('.mark[data-group="2026-11-19"]', "aria-label"), /Stands out: Pumping, AZ Azercell/);
   assert.equal(await page.locator("main a, .finding button, button.part-row").count(), 0);
   assert.equal(await page.locator("button.bar-row").count(), 0);

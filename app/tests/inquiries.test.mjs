@@ -88,6 +88,16 @@ shows("findings stand on the window's axis, each with its place, figures and wor
   });
 });
 
+shows("of many findings the first are shown, the others on request and on paper", manyFindings(), { width: 390 }, async (view) => {
+  const visible = () => view.frame.locator(".finding:visible").count();
+  assert.equal(await visible(), 8);
+  await view.page.emulateMedia({ media: "print" });
+  assert.equal(await visible(), 30);
+  await view.page.emulateMedia({ media: "screen" });
+  await view.frame.click('text="Show all 30"');
+  assert.equal(await visible(), 30);
+});
+
 shows("no finding says what was looked at", findings([]), {}, async (view) => {
   await has(view, "Nothing stands out. Looked at the window", "Exact");
 });

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attempts, attemptsOfCountry, counted, countries, days, empty, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
+import { attempts, attemptsOfCountry, brands, counted, countries, days, empty, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
 import { comparison, comparisonCounted, comparisonOf, findings, findingsUnknown, manyFindings, oneFinding, session } from "./inquiries.mjs";
 import { open, shown, told } from "./browser.mjs";
 
@@ -39,6 +39,8 @@ const ODD = {
   "odd-session-narrow-dark": [session(), { width: 390, context: { theme: "dark" } }],
   "odd-paths-narrow-dark": [paths(), { width: 390, context: { theme: "dark" } }],
   "odd-paths-wide": [paths(), { width: 1280 }],
+  "odd-brands-narrow": [brands(), { width: 390 }],
+  "odd-brands-wide-dark": [brands(), { width: 1280, context: { theme: "dark" } }],
   "odd-tries": [tries(), { width: 390 }],
   "odd-first-channel": [firstChannels()],
   "odd-findings-many-narrow": [manyFindings(), { width: 390 }],

@@ -13,7 +13,7 @@ const GAP = 8;
 const BLOCK = 12;
 const LABEL = 32;
 const LETTER = 6.4;
-const ORDINALS = ["First attempt", "Second attempt", "Third attempt", "Fourth and later"];
+const ORDINALS = ["First", "Second", "Third", "Fourth+"];
 const ENDS = [["went-on", "Went on to another attempt"], ["verified", "Ended verified"], ["expired", "Expired"], ["open", "In progress"], ["ended", "Ended, not told how"]] as const;
 
 /** A place on the way: the sessions that came here, and how many of them ended here. */
@@ -57,10 +57,10 @@ function place(name: string, way: string): Place {
 function stepsOf(by: string, group: string): string[] {
   if (by === "tries") {
     const tries = Number.parseInt(group, 10);
-    return tries ? ORDINALS.slice(0, tries) : ["No attempt"];
+    return tries ? ORDINALS.slice(0, tries) : ["None"];
   }
-  const all = group.split(">").map((each) => groupName("first_channel", each));
-  return all.length > MAX_DEPTH ? [...all.slice(0, MAX_DEPTH - 1), "More attempts"] : all;
+  const all = group === "none" ? ["None"] : group.split(">").map((each) => groupName("first_channel", each));
+  return all.length > MAX_DEPTH ? [...all.slice(0, MAX_DEPTH - 1), "Further"] : all;
 }
 
 function add(root: Place, steps: readonly string[], row: Row): void {
