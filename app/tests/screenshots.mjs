@@ -81,10 +81,10 @@ async function reported(name) {
   const file = join(made, "report.html");
   execFileSync(process.env.VERIFY_MCP ?? "verify-mcp", ["report", "--sandbox", "--since", "30d", "-o", file]);
   const page = await browser.context.newPage();
-  await page.setViewportSize({ width: 900, height: 700 });
+  await page.setViewportSize({ width: 900, height: 1160 });
   await page.goto(`file://${file}`);
   await settled(page);
-  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: given !== undefined });
   await page.close();
   rmSync(made, { recursive: true });
 }
