@@ -95,7 +95,7 @@ function findingOf(answer: Answer, row: Row, actions: Actions | null): Node[] {
   const question = span && narrowed(answer, span, row);
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["Expected", row.expected], ["Seen", row.seen], ["Sessions", row.sessions], ["Recipients", row.recipients],
-    ["Verified", row.verified], ["Cost", row.cost], ["Spent for nothing", row.at_stake], ["Chance", chanceOf(row.chance)], ["Examples", row.examples],
+    ["Verified", row.verified], ["Cost", row.cost], ["Spent for nothing", row.at_stake], ["Chance", chanceOf(row.chance)],
   ];
   return [
     el("div", { class: "finding-head" },
@@ -104,9 +104,18 @@ function findingOf(answer: Answer, row: Row, actions: Actions | null): Node[] {
     ...axis(answer.window, span),
     el("p", {}, row.summary ?? ""),
     el("dl", { class: "lesser" }, ...facts.filter(([, value]) => value)
-      .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value ?? "")))),
+      .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value ?? ""))),
+      row.examples && el("div", {}, el("dt", {}, "Examples"), el("dd", { class: "examples" }, ...examples(row.examples, actions)))),
     ...(actions && question ? [button(question.args.country ? "What became of the attempts there and then" : "Sessions of that time, by country", () => actions.ask(question, null), { class: "plain" })] : []),
   ];
+}
+
+/** Ids of sessions; each opens its session where the page can ask. */
+function examples(written: string, actions: Actions | null): (HTMLElement | string)[] {
+  return written.split(" ").flatMap((id, place) => [
+    place ? " " : "",
+    actions && /^[0-9a-f]{8}$/.test(id) ? button(id, () => actions.open(id), { class: "link", "aria-label": `Open the session ${id}` }) : id,
+  ]);
 }
 
 /** A chance as people read one: none smaller than a ten-thousandth. */

@@ -25,6 +25,8 @@ export interface Actions {
   back(place: number): void;
   /** Ask once more what the person asked, to go on with it. */
   repeat(tool: string): void;
+  /** Show one session. */
+  open(session: string): void;
   /** The name of the answer that the trail began at, where that is no summary; else "". */
   readonly opening: string;
   discuss: (() => void) | null;
