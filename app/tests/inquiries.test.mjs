@@ -97,6 +97,11 @@ shows("an example of a finding opens its session, and the way back asks nothing"
   assert.equal((await view.log("call")).length, 1);
 });
 
+shows("on a phone no label is broken within a word", findings(), { width: 390 }, async (view) => {
+  const heights = await view.frame.$$eval(".lesser dt", (all) => all.map((each) => each.getBoundingClientRect().height));
+  assert.ok(Math.max(...heights) < 24, String(heights));
+});
+
 shows("of many findings the first are shown, the others on request and on paper", manyFindings(), { width: 390 }, async (view) => {
   const visible = () => view.frame.locator(".finding:visible").count();
   assert.equal(await visible(), 8);
