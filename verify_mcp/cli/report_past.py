@@ -14,7 +14,7 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.times import format_api_time
 from verify_mcp.domain.windows import Window, gaps
-from verify_mcp.errors import ApiError
+from verify_mcp.errors import ApiError, QuotaExhausted
 from verify_mcp.mirror.store import Store
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.plivo.rate_limit_store import Priority
@@ -78,7 +78,7 @@ async def fetch_past(
 
     try:
         await fetch_windows(context, SessionFilter(), missing, show, deadline=deadline)
-    except ApiError as error:
+    except (ApiError, QuotaExhausted) as error:
         return Past(past, f"The period before could not be fetched. {explain_error(error)}")
     is_held = not gaps(past, await store.cached_windows("", past))
     return Past(past) if is_held else Past(past, _explain_unfetched(past, None))
@@ -139,7 +139,7 @@ def _formatter(context: AppContext, *, shows_recipients: bool) -> Callable[[str]
 async def _attempt(ask: Callable[[], Any]) -> Answer:
     try:
         answer: Answer = await ask()
-    except ApiError as error:  # the report's own figures are there
+    except (ApiError, QuotaExhausted) as error:  # the report's own figures are there
         return {"why": explain_error(error)}
     return answer
 
