@@ -13,7 +13,7 @@ from rich.console import Console
 from verify_mcp import __version__, logs, private_files
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.progress import progress_bar
-from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_charts
+from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_report
 from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
@@ -105,12 +105,12 @@ async def build_report(context: AppContext, options: ReportOptions, out: Console
     question = ReportQuestion(window, options.since, options.until, deadline)
     charts = options.charts or default_charts(window)
     with progress_bar(out, context.clock.monotonic) as update:
-        answers = await answer_charts(context, store, question, charts, update)
+        parts = await answer_report(context, store, question, charts, update)
     return {
         "version": __version__,
         "made": f"{format_api_time(context.now().replace(microsecond=0))}Z",
         "sandbox": context.settings.sandbox,
-        "answers": answers,
+        **parts,
     }
 
 
