@@ -127,7 +127,7 @@ class Soak:
                         tasks.start_soon(self._calls, client, killed)
                     tasks.start_soon(self._watch, number, pid, killed)
                     with anyio.move_on_after(life) as alive:
-                        await anyio.sleep(self.until - time.monotonic())
+                        await anyio.sleep(max(0.0, self.until - time.monotonic()))
                     if alive.cancelled_caught:
                         killed.set()
                         os.kill(pid, signal.SIGKILL)
