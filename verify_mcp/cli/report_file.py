@@ -12,7 +12,7 @@ import anyio
 from verify_mcp import __version__, logs, private_files
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.progress import progress_bar
-from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_charts
+from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_report
 from verify_mcp.cli.terminal import print_err
 from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
@@ -103,12 +103,12 @@ async def build_report(context: AppContext, options: ReportOptions) -> dict[str,
     question = ReportQuestion(window, options.since, options.until, deadline)
     charts = options.charts or default_charts(window)
     with progress_bar(context.clock.monotonic) as update:
-        answers = await answer_charts(context, store, question, charts, update)
+        parts = await answer_report(context, store, question, charts, update)
     return {
         "version": __version__,
         "made": f"{format_api_time(context.now().replace(microsecond=0))}Z",
         "sandbox": context.settings.sandbox,
-        "answers": answers,
+        **parts,
     }
 
 
