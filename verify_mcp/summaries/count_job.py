@@ -118,7 +118,7 @@ class CountJob:
             self._publish_status_counts()
 
     async def count_spans(self, scope: SpanScope, *, max_pages: int | None = None) -> None:
-        """Count each day or hour, until `max_pages` are read; without it, each status, too."""
+        """Count each span of time, until `max_pages` are read; without it, each status, too."""
         total = self.result.counts.get(ANY_STATUS)
         if total is None:
             return
