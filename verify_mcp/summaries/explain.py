@@ -64,10 +64,10 @@ def expected_counting(count: CountResult) -> int:
 def _requests_of_span(pages: float) -> float:
     """About how many requests the count of a day, week or hour of so many pages takes.
 
-    Its end is searched for among them: 1.6 where they are 5, 2.2 where they are 30, as measured in
+    Its end is searched for among them: 1.5 where they are 5, 2 where they are 30, as measured in
     benchmarks/days.py and benchmarks/questions.py.
     """
-    return 1 + log2(1 + pages) / 4
+    return 1 + log2(1 + pages) / 5
 
 
 def explain_missing(
