@@ -69,6 +69,10 @@ class CountJob:
         search = self._counts.search(ANY_STATUS)
         self._counts.store(ANY_STATUS, with_page(search, 0, first))
 
+    def is_of(self, window: Window) -> bool:
+        """Whether the count is for exactly this window."""
+        return self.scope.window == window
+
     def covered_windows(self) -> tuple[Window, ...]:
         """The windows in which the pages read so far have every session."""
         windows = map(provable_window, self._pages.values())
