@@ -70,13 +70,30 @@ export function comparisonView(found: Comparison, actions: Actions | null): Node
   return [
     header("What changed", { ...answer, window: null }, {}, answer.madeUp),
     windows(found),
-    ...(found.summary ? [el("p", { class: "summary" }, found.summary)] : []),
+    ...summaryOf(found),
     extent({ ...answer, window: null }, actions && (() => actions.repeat(COMPARE_TOOL))),
     ...sides(found),
     ...drivers(found, actions),
     ...costs(found, actions),
     footer(answer, actions && { ...actions, discuss: null }),
   ];
+}
+
+/** The same without a page around it, for a report. */
+export function comparisonBody(found: Comparison, actions: Actions | null): Node[] {
+  const { answer } = found;
+  return [
+    el("section", { class: "card", "aria-label": "What changed" },
+      el("h2", {}, "What changed"), windows(found), ...summaryOf(found),
+      !answer.complete && answer.why && el("p", { class: "problem" }, answer.why.replaceAll("`", ""))),
+    ...sides(found),
+    ...drivers(found, actions),
+    ...costs(found, actions),
+  ];
+}
+
+function summaryOf(found: Comparison): Node[] {
+  return found.summary ? [el("p", { class: "summary" }, found.summary)] : [];
 }
 
 function windows({ answer, earlier }: Comparison): HTMLElement {
@@ -134,7 +151,7 @@ function changeOf(change: Change): HTMLElement {
   const most = Math.max(1, ...[value, low, high].map(Math.abs)) * 1.1;
   const at = (points: number) => `${50 + (50 * points) / most}%`;
   const range = el("span", { class: "change-range" });
-  const dot = el("span", { class: "change-dot" });
+  const dot = el("span", { class: value > 0 ? "change-dot up" : "change-dot" });
   range.style.left = at(low);
   range.style.width = `${(50 * (high - low)) / most}%`;
   dot.style.left = at(value);

@@ -34,6 +34,19 @@ export function button(label: string, press: () => void, attributes: Attributes 
   return made;
 }
 
+/** A list of which a screen shows the first items and a button the others; paper shows all. */
+export function folded(list: HTMLElement, items: readonly HTMLElement[], first: number): HTMLElement {
+  const rest = items.slice(first);
+  if (rest.length < 2) return list;
+  for (const item of rest) item.classList.add("folded");
+  const more: HTMLButtonElement = button(`Show all ${items.length}`, () => {
+    for (const item of rest) item.classList.remove("folded");
+    more.remove();
+    rest[0]?.querySelector<HTMLElement>("[tabindex], button")?.focus();
+  }, { class: "more" });
+  return el("div", {}, list, more);
+}
+
 /** Announce a text to a screen reader. */
 export function announce(words: string): void {
   const live = document.getElementById("live");

@@ -5,7 +5,7 @@ import { DAY, known, overlap, spanOfGroup, stamp } from "./time";
 import { groupName } from "./format";
 
 export const TOOL = "summarize_verify_sessions";
-export const VIEWS = ["time", "country", "channel", "attempt_status", "app"] as const;
+export const VIEWS = ["time", "country", "channel", "attempt_status", "path", "app"] as const;
 
 export type Pick = Readonly<Record<string, string>>;
 
@@ -23,15 +23,25 @@ const FILTERS: Readonly<Record<string, string>> = {
   app: "app_uuid",
   brand: "brand_name",
   recipient: "recipient",
+  prefix: "recipient",
+  status: "status",
 };
+/** As many groups as the server shows: what is picked from an answer must not be among its smaller ones. */
+const ALL_GROUPS = 200;
 /** Groups that are filtered by what is held: each with the names that the server takes. */
 const HELD_FILTERS: Readonly<Record<string, RegExp>> = { country: /^[A-Z]{2}$/, channel: /^(sms|voice|whatsapp|rcs|email)$/ };
 /** The best grouping inside one group of these. */
 const WITHIN: Readonly<Record<string, string>> = {
   country: "attempt_status",
   channel: "attempt_status",
-  status: "country",
   attempt_status: "country",
+  path: "attempt_status",
+  tries: "path",
+  first_channel: "path",
+  network: "attempt_status",
+  number_type: "country",
+  weekday: "hour_of_day",
+  hour_of_day: "country",
 };
 
 /** The narrower question about one row; null where there is none. */
@@ -47,23 +57,24 @@ export function deeper(answer: Answer, pick: Pick, row: Row): Question | null {
     if (!within) return null;
     const times = { session_time__gte: stamp(within.start), session_time__lt: stamp(within.end) };
     const next = by === "day" ? "hour" : picked.includes("attempt_status") ? "country" : "attempt_status";
-    return { args: { ...again(answer), ...times, group_by: [...picked, next] }, pick, label, narrower: true };
+    return { args: { ...again(answer), ...times, group_by: [...picked, next], ...wholeOf(picked) }, pick, label, narrower: true };
   }
   const filter = FILTERS[by];
   if (filter !== undefined) {
     if (group === "?" || group === "") return null;
-    const args = { ...again(answer), [filter]: group, group_by: [...picked, timeStep(answer)] };
+    const value = by === "prefix" ? `${group}*` : group;
+    const args = { ...again(answer), [filter]: value, group_by: [...picked, by === "status" ? "country" : timeStep(answer)], ...wholeOf(picked) };
     return { args, pick, label, narrower: true };
   }
   // What was only counted is not held: one group of it is picked from an answer about all of them.
   if (answer.basis !== "counted" && HELD_FILTERS[by]?.test(group)) {
-    const args = { ...again(answer), [by]: group, group_by: [...picked, picked.includes("attempt_status") ? timeStep(answer) : "attempt_status"] };
+    const args = { ...again(answer), [by]: group, group_by: [...picked, picked.includes("attempt_status") ? timeStep(answer) : "attempt_status"], ...wholeOf(picked) };
     return { args, pick, label, narrower: true };
   }
   const next = WITHIN[by];
   if (next === undefined || picked.length) return null;
   return {
-    args: { ...again(answer), group_by: [by, next] },
+    args: { ...again(answer), group_by: [by, next], ...wholeOf([by]) },
     pick: { [by]: group },
     label,
     narrower: true,
@@ -73,13 +84,13 @@ export function deeper(answer: Answer, pick: Pick, row: Row): Question | null {
 /** The same sessions, looked at another way. */
 export function otherwise(answer: Answer, pick: Pick, view: string): Question {
   const by = view === "time" ? timeStep(answer) : view;
-  const args = { ...again(answer), group_by: [...Object.keys(pick), by] };
+  const args = { ...again(answer), group_by: [...Object.keys(pick), by], ...wholeOf(Object.keys(pick)) };
   return { args, pick, label: "", narrower: false };
 }
 
 /** The very same question, to go on where the answer stopped. */
 export function same(answer: Answer, pick: Pick): Question {
-  return { args: { ...again(answer), ...rankingOf(answer) }, pick, label: "", narrower: false };
+  return { args: { ...again(answer), ...rankingOf(answer), ...wholeOf(Object.keys(pick)) }, pick, label: "", narrower: false };
 }
 
 /** The view that shows an answer. */
@@ -111,6 +122,10 @@ export function requestText(question: Question): string {
   const plain = all.filter(([name, value]) => PLAIN[name]?.test(String(value)) ?? true);
   const about = plain.length < all.length ? ", for what the picture is narrowed to," : "";
   return `Please call ${TOOL} with ${JSON.stringify(Object.fromEntries(plain))}${about} and tell me what stands out.`;
+}
+
+function wholeOf(picked: readonly string[]): Record<string, unknown> {
+  return picked.length ? { top: ALL_GROUPS } : {};
 }
 
 /** The arguments that ask for the sessions of an answer; how its groups are ranked is left to the next one. */

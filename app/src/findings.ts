@@ -1,12 +1,14 @@
 // An answer of find_verify_anomalies: what stands out, each finding on the window's time axis.
 
 import { type Answer, type Row, isObject, read, text } from "./answer";
-import { button, el } from "./dom";
+import { button, el, folded } from "./dom";
 import type { Question } from "./drill";
 import { formatCount, moment } from "./format";
 import { type Actions, extent, footer, header, nothing } from "./page";
+import type { TimeEvent } from "./charts/time";
 import { type Span, overlap, recent, stamp } from "./time";
 
+const FIRST = 8;
 export const ANOMALY_TOOL = "find_verify_anomalies";
 
 export interface Findings {
@@ -43,20 +45,44 @@ export function findingsView(found: Findings, actions: Actions | null): Node[] {
     header("What stands out", answer, {}, answer.madeUp),
     extent(answer, actions && (() => actions.repeat(ANOMALY_TOOL))),
     el("p", { class: "quiet" }, `Compared with ${found.baseline} before the window.${found.skipped ? ` ${formatCount(found.skipped)} sessions could not be read.` : ""}`),
-    ...body(found, actions),
+    ...card(found, actions),
     footer(answer, actions && { ...actions, discuss: null }),
   ];
 }
 
-function body(found: Findings, actions: Actions | null): Node[] {
+function card(found: Findings, actions: Actions | null): Node[] {
+  const body = findingsBody(found, actions);
+  if (!found.answer.rows.length) return body;
+  const title = countOf(found);
+  return [el("section", { class: "card", "aria-label": title }, el("h2", {}, title), ...body)];
+}
+
+function countOf({ number }: Findings): string {
+  return `${formatCount(number ?? 0)} finding${number === 1 ? "" : "s"}`;
+}
+
+/** The findings as spans with names, for a time axis. */
+export function eventsOf({ answer }: Findings): TimeEvent[] {
+  return answer.rows.flatMap((row) => {
+    const span = spanOfRow(answer, row);
+    return span ? [{ span, name: `${kindOf(row)}, ${placeOf(row)}` }] : [];
+  });
+}
+
+const kindOf = (row: Row) => KINDS[row.kind ?? ""] ?? row.kind ?? "";
+const placeOf = (row: Row) => (row.where === "all" ? "everywhere" : (row.where || "place not told"));
+
+/** The list of findings, or why there is none. */
+export function findingsBody(found: Findings, actions: Actions | null): Node[] {
   const { answer } = found;
   if (found.number === null) return [nothing("Nothing was looked at yet: too few sessions are held to compare with.")];
   if (!answer.rows.length) return [nothing(answer.note || "Nothing stands out.")];
-  const title = `${formatCount(found.number)} finding${found.number === 1 ? "" : "s"}`;
-  return [el("section", { class: "card", "aria-label": title },
-    el("h2", {}, title),
-    ends(answer.window),
-    el("ol", { class: "findings" }, ...answer.rows.map((row) => el("li", { class: "finding" }, ...findingOf(answer, row, actions)))))];
+  const axis = ends(answer.window);
+  const items = answer.rows.map((row) => el("li", { class: "finding" }, ...findingOf(answer, row, actions)));
+  return [
+    ...(axis ? [axis] : []),
+    folded(el("ol", { class: "findings" }, ...items), items, FIRST),
+  ];
 }
 
 function ends(window: Span | null): HTMLElement | null {
@@ -66,22 +92,36 @@ function ends(window: Span | null): HTMLElement | null {
 
 function findingOf(answer: Answer, row: Row, actions: Actions | null): Node[] {
   const span = spanOfRow(answer, row);
-  const question = span && narrowed(answer, span);
+  const question = span && narrowed(answer, span, row);
   const facts: readonly (readonly [string, string | undefined])[] = [
     ["Expected", row.expected], ["Seen", row.seen], ["Sessions", row.sessions], ["Recipients", row.recipients],
-    ["Verified", row.verified], ["Cost", row.cost], ["Spent for nothing", row.at_stake], ["Chance", row.chance], ["Examples", row.examples],
+    ["Verified", row.verified], ["Cost", row.cost], ["Spent for nothing", row.at_stake], ["Chance", chanceOf(row.chance)],
   ];
-  const kind = row.kind ?? "";
   return [
     el("div", { class: "finding-head" },
-      el("h3", {}, KINDS[kind] ?? kind), el("span", { class: "chip" }, row.where === "all" ? "Everywhere" : (row.where || "Place not told")),
-      el("span", { class: "quiet" }, `${row.from || "?"} to ${row.to || "?"} UTC`)),
+      el("h3", {}, kindOf(row)), el("span", { class: "chip" }, row.where === "all" ? "Everywhere" : (row.where || "Place not told")),
+      el("span", { class: "quiet" }, span ? `${moment(span.start)} to ${moment(span.end)} UTC` : `${row.from || "?"} to ${row.to || "?"} UTC`)),
     ...axis(answer.window, span),
     el("p", {}, row.summary ?? ""),
     el("dl", { class: "lesser" }, ...facts.filter(([, value]) => value)
-      .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value ?? "")))),
-    ...(actions && question ? [button("Sessions of that time, by country", () => actions.ask(question, null), { class: "plain" })] : []),
+      .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value ?? ""))),
+      row.examples && el("div", {}, el("dt", {}, "Examples"), el("dd", { class: "examples" }, ...examples(row.examples, actions)))),
+    ...(actions && question ? [button(question.args.country ? "What became of the attempts there and then" : "Sessions of that time, by country", () => actions.ask(question, null), { class: "plain" })] : []),
   ];
+}
+
+/** Ids of sessions; each opens its session where the page can ask. */
+function examples(written: string, actions: Actions | null): (HTMLElement | string)[] {
+  return written.split(" ").flatMap((id, place) => [
+    place ? " " : "",
+    actions && /^[0-9a-f]{8}$/.test(id) ? button(id, () => actions.open(id), { class: "link", "aria-label": `Open the session ${id}` }) : id,
+  ]);
+}
+
+/** A chance as people read one: none smaller than a ten-thousandth. */
+function chanceOf(written: string | undefined): string {
+  const value = Number(written);
+  return written && value > 0 && value < 0.0001 ? "<0.0001" : written && value >= 0.0001 ? String(value) : (written ?? "");
 }
 
 function spanOfRow({ window }: Answer, row: Row): Span | null {
@@ -103,13 +143,15 @@ function axis(window: Span | null, span: Span | null): Node[] {
   return [el("div", { class: "span-track", role: "img", "aria-label": label }, mark)];
 }
 
-/** The sessions of a finding's time within the window. */
-function narrowed(answer: Answer, span: Span): Question | null {
+/** The sessions of a finding's time within the window, of its country where it names one. */
+function narrowed(answer: Answer, span: Span, row: Row): Question | null {
   const within = answer.window && overlap(answer.window, span);
   if (!within) return null;
   const times = { session_time__gte: stamp(within.start), session_time__lt: stamp(within.end) };
+  const country = /^[A-Z]{2}(?= |$)/.exec(row.where ?? "")?.[0];
+  const place = country && answer.filters.country === undefined ? { country } : {};
   return {
-    args: { ...answer.filters, ...times, group_by: ["country"] },
+    args: { ...answer.filters, ...times, ...place, group_by: [country ? "attempt_status" : "country"] },
     pick: {}, label: `${moment(within.start)} to ${moment(within.end)}`, narrower: true,
   };
 }

@@ -30,6 +30,11 @@ export const NAMES: Readonly<Record<string, string>> = {
   first_channel: "First channel",
   tries: "Attempts made",
   hour_of_day: "Hour of day",
+  weekday: "Day of the week",
+  path: "Channels in order",
+  prefix: "Number range",
+  number_type: "Kind of number",
+  against: "Against",
   app_uuid: "Application",
   subaccount: "Subaccount",
   brand_name: "Brand",
@@ -130,7 +135,10 @@ export function groupName(by: string, group: string): string {
   if (group === "") return "–";
   if (by === "country") return regionName(group);
   if (by === "day" || by === "hour") return timeName(group);
-  if (by === "app") return group.slice(0, 8);
+  if (by === "path") return group.split(">").map((each) => groupName("first_channel", each)).join(" › ");
+  if (by === "first_channel") return group === "none" ? "No attempt" : capital(group);
+  if (by === "tries") return group === "0" ? "No attempt" : `${group} attempt${group === "1" ? "" : "s"}`;
+  if (by === "app") return /^[0-9a-f-]{36}$/.test(group) ? group.slice(0, 8) : group;
   if (by === "channel" || by === "status") return capital(group.replace("in-progress", "in progress"));
   return by === "attempt_status" ? capital(group) : group;
 }

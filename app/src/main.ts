@@ -3,12 +3,13 @@
 import { type Answer, type Row, count, read } from "./answer";
 import { Host, type Result, object } from "./host";
 import { unfit } from "./charts/fit";
-import { announce, clearHints } from "./dom";
+import { announce, button, clearHints, el } from "./dom";
 import { type Question, TOOL, requestText, otherwise, viewOf } from "./drill";
 import { comparisonView, readComparison } from "./comparison";
 import { findingsView, readFindings } from "./findings";
-import { readSession, sessionView } from "./session";
-import { type Actions, type Report, type Step, nothing, problem, reportView, stepView } from "./page";
+import { SESSION_TOOL, readSession, sessionView } from "./session";
+import { type Actions, type Step, nothing, problem, stepView } from "./page";
+import { readReport, reportView } from "./report";
 
 const NAME = "verify-mcp-summary";
 const VERSION = "1";
@@ -54,6 +55,8 @@ function parseJson(text: string): unknown {
 class View {
   private trail: Step[] = [];
   private opening: Opening | null = null;
+  /** One session, opened from what is shown otherwise. */
+  private leaf: Opening | null = null;
   private input: Readonly<Record<string, unknown>> = {};
   private host: Host | null = null;
   private busy = false;
@@ -82,6 +85,7 @@ class View {
   private arrived(result: Result): void {
     this.opening = result.isError === true ? null : openingOf(result.structuredContent) ?? openingOf(parseJson(textOf(result)));
     this.trail = [];
+    this.leaf = null;
     if (this.opening) return this.show();
     const answer = answerOf(result);
     if (typeof answer === "string") return this.put([problem(answer)]);
@@ -90,8 +94,17 @@ class View {
   }
 
   private show(): void {
+    if (this.leaf) return this.put([this.way(this.leaf), ...this.leaf.draw(this.actions())]);
     if (this.opening && !this.trail.length) return this.put(this.opening.draw(this.actions()));
     this.put(stepView(this.trail, this.actions()));
+  }
+
+  /** The way back from one session. */
+  private way(leaf: Opening): HTMLElement {
+    const name = this.trail[this.trail.length - 1]?.label ?? this.opening?.name ?? "Back";
+    return el("nav", { "aria-label": "The way here", class: "crumbs" }, el("ol", {},
+      el("li", {}, button(name, () => this.back(this.trail.length - 1))),
+      el("li", {}, el("span", { "aria-current": "page" }, leaf.name))));
   }
 
   private put(nodes: readonly Node[]): void {
@@ -107,12 +120,34 @@ class View {
       ask: (question, figures) => void this.ask(host, question, figures),
       back: (place) => this.back(place),
       repeat: (tool) => void this.repeat(host, tool),
+      open: (session) => void this.open(host, session),
       opening: this.opening?.name ?? "",
       discuss: host.can("message") ? () => void this.discuss(host) : null,
     };
   }
 
+  private async open(host: Host, session: string): Promise<void> {
+    if (this.busy) return;
+    const args = { session_uuid: session };
+    if (!host.can("serverTools")) return void (await this.sendMessage(host, `Please call ${SESSION_TOOL} with ${JSON.stringify(args)}.`));
+    this.waiting(true);
+    try {
+      const result = await host.call(SESSION_TOOL, args);
+      const leaf = result.isError === true ? null : openingOf(result.structuredContent) ?? openingOf(parseJson(textOf(result)));
+      if (!leaf) return this.failed(textOf(result).slice(0, 500) || "There is no answer to show.");
+      this.leaf = leaf;
+      this.show();
+      this.focused();
+      announce(leaf.name);
+    } catch (error) {
+      this.failed(error instanceof Error ? error.message : "The host did not answer.");
+    } finally {
+      this.waiting(false);
+    }
+  }
+
   private back(place: number): void {
+    this.leaf = null;
     this.trail = this.trail.slice(0, place + 1);
     this.show();
     this.focused();
@@ -210,16 +245,9 @@ function applyTheme(context: Record<string, unknown>): void {
   }
 }
 
-function reportOf(value: unknown): Report | null {
-  const report = object(value);
-  if (!Array.isArray(report.answers)) return null;
-  const answers = report.answers.flatMap((each) => read(each) ?? []);
-  return { made: String(report.made ?? ""), version: String(report.version ?? ""), sandbox: report.sandbox === true, answers };
-}
-
 function begin(): void {
   const inside = document.getElementById("report");
-  const report = inside && reportOf(parseJson(inside.textContent ?? ""));
+  const report = inside && readReport(parseJson(inside.textContent ?? ""));
   if (report) {
     document.body.classList.add("report");
     page.replaceChildren(...reportView(report));

@@ -5,7 +5,8 @@ import { MEASURES, barChart, bars } from "./charts/bars";
 import { coverage } from "./charts/coverage";
 import { fitted } from "./charts/fit";
 import { funnel } from "./charts/funnel";
-import { points, timeChart } from "./charts/time";
+import { FLOWS, flow } from "./charts/flow";
+import { type TimeEvent, points, timeChart } from "./charts/time";
 import { button, el } from "./dom";
 import { type Pick, type Question, VIEWS, deeper, otherwise, same, timeStep, viewOf } from "./drill";
 import { asOf, between, groupName, named, formatCell, spanName, timeName, formatCount } from "./format";
@@ -24,16 +25,11 @@ export interface Actions {
   back(place: number): void;
   /** Ask once more what the person asked, to go on with it. */
   repeat(tool: string): void;
+  /** Show one session. */
+  open(session: string): void;
   /** The name of the answer that the trail began at, where that is no summary; else "". */
   readonly opening: string;
   discuss: (() => void) | null;
-}
-
-export interface Report {
-  readonly made: string;
-  readonly version: string;
-  readonly sandbox: boolean;
-  readonly answers: readonly Answer[];
 }
 
 const TITLES: Readonly<Record<string, string>> = {
@@ -45,9 +41,13 @@ const TITLES: Readonly<Record<string, string>> = {
   recipient: "By recipient",
   status: "By status",
   attempt_status: "What became of the attempts",
+  path: "How sessions went, attempt by attempt",
+  tries: "How many attempts sessions took",
+  first_channel: "By first channel",
+  network: "By network",
 };
 const SHORT: Readonly<Record<string, string>> = {
-  time: "Time", country: "Country", channel: "Channel", attempt_status: "Attempts", app: "Application",
+  time: "Time", country: "Country", channel: "Channel", attempt_status: "Attempts", path: "Path", app: "Application",
 };
 
 /** One answer, with buttons back to earlier ones and on to others. */
@@ -63,24 +63,6 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
     ...(actions ? [ways(step, actions)] : []),
     ...chartSection(step, actions, "h2"),
     footer(answer, actions),
-  ];
-}
-
-/** A report: many answers about the same sessions, on one page. */
-export function reportView(report: Report): Node[] {
-  const [first] = report.answers;
-  if (!first) return [nothing("This report holds no answer.")];
-  const figures = report.answers.find((each) => each.figures)?.figures ?? null;
-  const worst = report.answers.find((each) => !each.complete) ?? first;
-  const charts = report.answers.filter((each) => each.by.length)
-    .flatMap((answer) => chartSection({ answer, pick: {}, figures, label: "" }, null, "h2"));
-  return [
-    header("Verify sessions", first, {}, report.sandbox),
-    ...headline(figures, first),
-    extent(worst, null),
-    ...charts,
-    el("footer", { class: "quiet" }, `Made by verify-mcp ${report.version}, ${asOf(report.made)}. `,
-      "Amounts are in the account’s currency, which the API does not name."),
   ];
 }
 
@@ -134,7 +116,7 @@ function crumbs(trail: readonly Step[], actions: Actions | null): HTMLElement {
       : button(step.label, () => actions.back(place))))));
 }
 
-function headline(figures: Row | null, answer: Answer): Node[] {
+export function headline(figures: Row | null, answer: Answer): Node[] {
   if (!figures) return [];
   const sessions = figures.sessions === undefined ? "sessions_at_least" : "sessions";
   if (!count(figures, sessions)) {
@@ -225,7 +207,8 @@ function ways(step: Step, actions: Actions): HTMLElement {
       { "aria-pressed": view === now ? "true" : "false" })));
 }
 
-function chartSection(step: Step, actions: Actions | null, level: "h2"): Node[] {
+/** A chart with its table; `events` are marked on a time axis. */
+export function chartSection(step: Step, actions: Actions | null, level: "h2", events: readonly TimeEvent[] = []): Node[] {
   const { answer, pick } = step;
   if (!answer.by.length) return [];
   const rows = answer.rows.filter((row) => Object.entries(pick).every(([by, value]) => row[by] === value));
@@ -240,8 +223,8 @@ function chartSection(step: Step, actions: Actions | null, level: "h2"): Node[] 
   const measures = view === "attempt_status" || answer.by.includes("attempt_status") ? []
     : MEASURES.filter((name) => rows.some((row) => number(row, name) !== null))
       .filter((name) => view !== "time" || name === "cost" || name === "sessions");
-  const draw = (measure: string) => place.replaceChildren(chartOf(step, view, rows, measure, press));
-  const first = view === "time" || !measures.includes("cost") ? "sessions" : "cost";
+  const draw = (measure: string) => place.replaceChildren(chartOf(step, view, rows, measure, press, events));
+  const first = view === "time" || (FLOWS as readonly string[]).includes(view) || !measures.includes("cost") ? "sessions" : "cost";
   const made = el("section", { class: "card", "aria-label": title },
     el("div", { class: "card-head" }, el(level, {}, title), measures.length > 1 && switcher(measures, first, draw)),
     answer.note && el("p", { class: "quiet" }, answer.note),
@@ -258,18 +241,19 @@ function titleOf(answer: Answer, pick: Pick, view: string): string {
 }
 
 function chartOf(
-  step: Step, view: string, rows: readonly Row[], measure: string, press: (row: Row) => (() => void) | null,
+  step: Step, view: string, rows: readonly Row[], measure: string, press: (row: Row) => (() => void) | null, events: readonly TimeEvent[],
 ): HTMLElement {
   const { answer, pick } = step;
   const by = answer.by.filter((each) => !(each in pick));
   if (by.some((each) => each === "day" || each === "hour") && !by.includes("attempt_status")) {
-    const found = points(answer, rows, measure);
+    const found = points(answer, rows, measure, events);
     const place = fitted(el("div", { class: "fit" }), (width) => timeChart(found, measure, width, press));
     return el("div", {}, legendOf(found), place);
   }
   if (view === "attempt_status" && by.length === 1) return funnel(answer, rows, step.figures, press);
   const drawn = answer.by.includes("attempt_status") ? "sessions" : measure;
-  return el("div", {}, drawn === "sessions" && rows.some(tellsEnds) && outcomeLegend(), barChart(bars(answer, rows, pick, drawn), drawn, press));
+  const way = by.length === 1 ? FLOWS.find((each) => each === by[0]) : undefined;
+  return el("div", {}, way && flow(answer, rows, way), drawn === "sessions" && rows.some(tellsEnds) && outcomeLegend(), barChart(bars(answer, rows, pick, drawn), drawn, press));
 }
 
 function outcomeLegend(): HTMLElement {
@@ -280,6 +264,7 @@ function outcomeLegend(): HTMLElement {
 function legendOf(found: ReturnType<typeof points>): HTMLElement | null {
   const kinds = new Map<string, string>(found.flatMap((each) => each.parts).filter((part) => part.name && part.value > 0).map((part) => [part.kind, part.name]));
   if (found.some((each) => each.unknown)) kinds.set("unknown", "Not covered, or in part: no bar does not mean no session");
+  if (found.some((each) => each.events.length)) kinds.set("event", "Something stands out");
   if (!kinds.size) return null;
   return el("ul", { class: "legend", "aria-hidden": "true" }, ...[...kinds].map(([kind, name]) =>
     el("li", {}, el("span", { class: `swatch ${kind}` }), name)));

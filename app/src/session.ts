@@ -37,6 +37,7 @@ export interface SessionAnswer {
   readonly attempts: readonly Attempt[] | null;
 }
 
+export const SESSION_TOOL = "get_verify_session";
 const MAX_ATTEMPTS = 100;
 
 /** The answer as values, null when it is not one of a session. */

@@ -158,6 +158,36 @@ export function attemptsOfCountry() {
   return answer;
 }
 
+const PATHS = [
+  ["sms", 1420, 0.93, 0.11], ["sms>voice", 390, 0.62, 0.28], ["sms>sms", 180, 0.5, 0.21], ["whatsapp", 92, 0.97, 0.03], ["sms>sms>voice", 60, 0.4, 0.4],
+  ["whatsapp>sms", 22, 0.8, 0.17], ["sms>voice>voice", 9, 0.3, 0.5], ["sms>sms>voice>whatsapp>sms", 3, 0.1, 0.6], ["none", 2, 0, 0],
+];
+
+/** Paths of channels, with the smallest ones added up. */
+export function paths(more = {}) {
+  const answer = grouped("path", PATHS.map(([name, ...rest]) => group(name, ...rest, name === "sms" ? 5 : 0)), { ...WEEK, ...more });
+  answer.rows.push(["other (3)", "7", "2", "5", "28.57", "1.2", "0.6"]);
+  return answer;
+}
+
+/** What a click on one path asks for. */
+export function attemptsByPath() {
+  const answer = attempts();
+  answer.applied.group_by = ["path", "attempt_status"];
+  answer.columns = ["path", ...answer.columns];
+  answer.rows = [["sms>voice", "sms undelivered", "390", "390", "242", "148", "62.05"], ["sms>voice", "voice answer", "300", "300", "240", "60", "80.00"],
+    ["sms", "sms delivered", "1420", "1420", "1316", "99", "93.00"]];
+  return answer;
+}
+
+export function tries() {
+  return grouped("tries", [["1", 1512, 0.93, 0.11], ["2", 592, 0.6, 0.25], ["3", 69, 0.4, 0.4], ["4+", 3, 0.1, 0.6]].map((each) => group(...each)), WEEK);
+}
+
+export function firstChannels() {
+  return grouped("first_channel", [["sms", 2062, 0.82, 0.16], ["whatsapp", 114, 0.9, 0.05]].map((each) => group(...each)), WEEK);
+}
+
 export function empty() {
   return {
     complete: true, basis: "held",
@@ -177,6 +207,12 @@ export const HOSTILE = [
   "W".repeat(400),
   "{{constructor.constructor('window.hacked=1')()}}",
 ];
+
+/** Brands in other scripts and directions, and a huge one. */
+export function brands() {
+  const names = ["متجر الساعات (أصلي) 2024", "🛍️ Shop 🇮🇳 👩‍👩‍👧‍👦", "חנות ספרים", "株式会社日本語ブランド名", "Donaudampfschifffahrtsgesellschaft ".repeat(5)];
+  return grouped("brand", names.map((name, place) => group(name, 90 - 9 * place, 0.7, 0.2)), WEEK);
+}
 
 /** Brands as somebody wishing harm would name them. */
 export function hostile() {

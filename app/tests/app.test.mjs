@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { HOSTILE, attempts, attemptsByCountry, attemptsOfCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
+import { HOSTILE, attempts, attemptsByCountry, attemptsByPath, attemptsOfCountry, counted, countries, days, empty, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
 import { HTML, open, shown, told } from "./browser.mjs";
+import { comparison, findings } from "./inquiries.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const DRAWN = ".fit svg";
@@ -68,7 +69,7 @@ shows("a click on a country asks what became of the attempts there", countries()
   }]);
   const text = await view.text();
   for (const words of ["Country: Indonesia (ID)", "410", "Undelivered", "164 of 410 sessions"]) assert.ok(text.includes(words), words);
-  assert.deepEqual(await view.frame.locator(".ways button").allTextContents(), ["Time", "Channel", "Attempts", "Application"]);
+  assert.deepEqual(await view.frame.locator(".ways button").allTextContents(), ["Time", "Channel", "Attempts", "Path", "Application"]);
   const [look] = await view.log("look");
   assert.deepEqual(look.structuredContent.looking_at.country, "ID");
   await view.frame.click(".crumbs button");
@@ -134,6 +135,52 @@ test("a local day is asked with its own bounds, and Space does what Enter does",
   });
   await view.page.close();
 });
+
+shows("paths are drawn as a flow whose blocks add up, and a bar opens what became of its attempts", paths(), { reply: () => told(attemptsByPath()) }, async (view) => {
+  await view.frame.waitForSelector(DRAWN);
+  const blocks = await view.frame.$$eval(".flow .mark", (all) => Object.fromEntries(all.map((each) => [each.dataset.way, each.getAttribute("aria-label")])));
+  assert.match(blocks["SMS"], /Sessions: 2,062 .*Went on to another attempt: 642, Ended verified: 1,316, Expired: 99, In progress: 5/);
+  assert.match(blocks["SMS › Voice"], /Sessions: 399 .*Went on to another attempt: 9, Ended verified: 242/);
+  assert.ok(blocks["SMS › SMS › Voice › Further"] && blocks.None);
+  assert.ok((await view.text()).includes("Smaller groups are not drawn: 7 sessions."));
+  await view.frame.focus('.flow .mark[data-way="SMS"]');
+  await view.page.keyboard.press("ArrowRight");
+  assert.equal(await view.frame.evaluate(() => document.activeElement.dataset.way), "SMS › Voice");
+  await view.frame.click('button[data-group="SMS › Voice"]');
+  await view.frame.waitForSelector(".funnel");
+  const [{ arguments: asked }] = await view.log("call");
+  assert.deepEqual([asked.group_by, asked.top], [["path", "attempt_status"], 200]);
+  assert.ok(!(await view.text()).includes("1,420"), "attempts of other paths are not shown");
+});
+
+shows("the number of attempts is one line of blocks, and first channels one column", tries(), {}, async (view) => {
+  await view.frame.waitForSelector(DRAWN);
+  const ways = () => view.frame.$$eval(".flow .mark", (all) => all.map((each) => each.dataset.way.split(" › ").at(-1)));
+  assert.deepEqual(await ways(), ["First", "Second", "Third", "Fourth+"]);
+  await view.page.evaluate((told_) => window.bridge.sendToolResult(told_), told(firstChannels()));
+  await view.frame.waitForSelector('.flow [data-way="SMS"]');
+  assert.deepEqual(await ways(), ["SMS", "WhatsApp"]);
+});
+
+for (const [by, group, args] of [
+  ["prefix", "+99450555", { recipient: "+99450555*", group_by: ["day"] }],
+  ["status", "expired", { status: "expired", group_by: ["country"] }],
+  ["network", "Telkomsel", { group_by: ["network", "attempt_status"], top: 200 }],
+]) {
+  test(`a click on one ${by} asks for its sessions`, async () => {
+    const answer = countries();
+    answer.applied.group_by = [by];
+    answer.columns[0] = by;
+    answer.rows = [[group, ...answer.rows[0].slice(1)]];
+    const view = await shown(browser, answer);
+    await view.frame.click("button.bar-row");
+    await until(view, () => undefined, "call");
+    assert.deepEqual((await view.log("call"))[0].arguments, {
+      session_time__gte: "2026-11-14 09:30:00", session_time__lt: "2026-11-21 09:30:00", ...args,
+    });
+    await view.page.close();
+  });
+}
 
 shows("the same sessions are looked at another way by its button", countries(), { reply: () => told(attempts()) }, async (view) => {
   await view.frame.click('.ways >> text="Attempts"');
@@ -323,7 +370,7 @@ test("the page's own policy lets nothing in or out", async () => {
 });
 
 for (const theme of ["light", "dark"]) {
-  for (const [name, answer] of Object.entries({ countries: countries(), days: days(7), attempts: attempts(), incomplete: incomplete(), counted: counted() })) {
+  for (const [name, answer] of Object.entries({ countries: countries(), days: days(7), attempts: attempts(), incomplete: incomplete(), counted: counted(), paths: paths(), tries: tries() })) {
     shows(`no fault of accessibility: ${name}, ${theme}`, answer, { scheme: theme, context: { theme } }, async (view) => {
       await view.frame.click("summary");
       await view.frame.evaluate(AXE);
@@ -346,15 +393,33 @@ test("a report's file shows all its answers, with nothing to press and nothing a
     asked.push(route.request().url());
     return route.abort();
   });
-  const report = { version: "0", made: "2026-11-21 09:30:00Z", sandbox: true, answers: [countries(), days(30), hostile(), attempts()] };
+  const report = { version: "0", made: "2026-11-21 09:30:00Z", sandbox: true, answers: [countries(), days(30), hostile(), attempts(), paths()], comparison: comparison(), findings: findings() };
   const data = JSON.stringify(report).replace(/[<>&]/g, (sign) => `\\u00${sign.charCodeAt(0).toString(16)}`);
   const html = HTML.replace("<!--data-->", () => `<script type="application/json" id="report">${data}</script>`);
   await page.goto("http://report.test/");
   await page.waitForSelector(DRAWN);
-  assert.deepEqual(await page.locator("h2").allTextContents(), ["By country", "Over time, by day", "By brand", "What became of the attempts"]);
+  assert.deepEqual(await page.locator("h2").allTextContents(), [
+    "What changed", "Before and after", "What drives the conversion", "What drives the cost", "What stands out",
+    "By country", "Over time, by day", "By brand", "What became of the attempts", "How sessions went, attempt by attempt",
+  ]);
+  assert.deepEqual(await page.$$eval("rect.event", (all) => all.map((each) => each.parentElement.dataset.group)), ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]);
+  assert.match(await page.getAttribute('.mark[data-group="2026-11-19"]', "aria-label"), /Stands out: Pumping, AZ Azercell/);
+  assert.equal(await page.locator("main a, .finding button, button.part-row").count(), 0);
   assert.equal(await page.locator("button.bar-row").count(), 0);
   assert.ok((await page.innerText("main")).includes("Made-up data"));
   assert.equal(await page.evaluate(() => window.hacked), undefined);
   assert.deepEqual({ asked, faults }, { asked: [], faults: [] });
+  await page.close();
+});
+
+test("a report says in words why nothing is compared, once for both parts", async () => {
+  const why = "The period before is not held in full. Run `verify-mcp sync --since 2026-11-07`, then the report again.";
+  const report = { version: "0", made: "2026-11-21 09:30:00Z", sandbox: false, answers: [days(7)], comparison: { why }, findings: { why } };
+  const page = await browser.context.newPage();
+  await page.setContent(HTML.replace("<!--data-->", () => `<script type="application/json" id="report">${JSON.stringify(report)}</script>`));
+  await page.waitForSelector(DRAWN);
+  const text = await page.innerText("main");
+  assert.equal(text.split("The period before is not held in full").length, 2);
+  assert.ok(text.includes("What changed, and what stands out") && text.includes("verify-mcp sync --since 2026-11-07"));
   await page.close();
 });

@@ -78,14 +78,38 @@ shows("drivers that were looked for and not found are told as such", comparison(
 });
 
 shows("findings stand on the window's axis, each with its place, figures and words", findings(), { reply: () => told(countries()) }, async (view) => {
-  await has(view, "3 findings", "Pumping", "AZ Azercell +99450*", "11-19 02:00 to 11-19 05:30 UTC", "86% verified", "1.28%", "169.4", "Everywhere", "Compared with 28 days");
+  await has(view, "3 findings", "Pumping", "AZ Azercell +99450*", "19 Nov 02:00 to 19 Nov 05:30 UTC", "86% verified", "1.28%", "169.4", "<0.0001", "Everywhere", "Compared with 28 days");
   const [left, width] = await inlineStyle(view, ".finding:nth-child(1) .span-mark");
   assert.ok(Math.abs(left - (100 * 112.5) / 168) < 0.01 && Math.abs(width - (100 * 3.5) / 168) < 0.01, `${left} ${width}`);
-  await view.frame.click('.finding:nth-child(1) >> text="Sessions of that time, by country"');
+  await view.frame.click('.finding:nth-child(1) >> text="What became of the attempts there and then"');
   await view.frame.waitForSelector(".crumbs");
   assert.deepEqual((await view.log("call"))[0].arguments, {
-    session_time__gte: "2026-11-19 02:00:00", session_time__lt: "2026-11-19 05:30:00", group_by: ["country"],
+    session_time__gte: "2026-11-19 02:00:00", session_time__lt: "2026-11-19 05:30:00", country: "AZ", group_by: ["attempt_status"],
   });
+});
+
+shows("an example of a finding opens its session, and the way back asks nothing", findings(), { reply: () => told(session()) }, async (view) => {
+  await view.frame.click('.examples >> text="60ea68db"');
+  await has(view, "One session", "Attempts", "+24\u00a0s");
+  assert.deepEqual(await view.log("call"), [{ name: "get_verify_session", arguments: { session_uuid: "60ea68db" } }]);
+  await view.frame.click('.crumbs >> text="What stands out"');
+  await has(view, "3 findings");
+  assert.equal((await view.log("call")).length, 1);
+});
+
+shows("on a phone no label is broken within a word", findings(), { width: 390 }, async (view) => {
+  const heights = await view.frame.$$eval(".lesser dt", (all) => all.map((each) => each.getBoundingClientRect().height));
+  assert.ok(Math.max(...heights) < 24, String(heights));
+});
+
+shows("of many findings the first are shown, the others on request and on paper", manyFindings(), { width: 390 }, async (view) => {
+  const visible = () => view.frame.locator(".finding:visible").count();
+  assert.equal(await visible(), 8);
+  await view.page.emulateMedia({ media: "print" });
+  assert.equal(await visible(), 30);
+  await view.page.emulateMedia({ media: "screen" });
+  await view.frame.click('text="Show all 30"');
+  assert.equal(await visible(), 30);
 });
 
 shows("no finding says what was looked at", findings([]), {}, async (view) => {

@@ -4,8 +4,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { attempts, attemptsOfCountry, counted, countries, days, empty, hostile, hours, incomplete } from "./answers.mjs";
-import { comparison, comparisonCounted, comparisonOf, findings, findingsUnknown, session } from "./inquiries.mjs";
+import { attempts, attemptsOfCountry, brands, counted, countries, days, empty, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
+import { comparison, comparisonCounted, comparisonOf, findings, findingsUnknown, manyFindings, oneFinding, session } from "./inquiries.mjs";
 import { open, shown, told } from "./browser.mjs";
 
 const [, , given, only = ""] = process.argv;
@@ -18,6 +18,7 @@ const PICTURES = {
   "summary-drilled": [countries(), { reply: () => told(attemptsOfCountry()), then: drilled }],
   "summary-estimated": [counted()],
   "summary-incomplete": [incomplete()],
+  "paths": [paths()],
   "comparison": [comparison()],
   "findings": [findings()],
   "session": [session()],
@@ -36,6 +37,18 @@ const ODD = {
   "odd-findings-narrow-dark": [findings(), { width: 390, context: { theme: "dark" } }],
   "odd-findings-unknown": [findingsUnknown(), { width: 1280 }],
   "odd-session-narrow-dark": [session(), { width: 390, context: { theme: "dark" } }],
+  "odd-paths-narrow-dark": [paths(), { width: 390, context: { theme: "dark" } }],
+  "odd-paths-wide": [paths(), { width: 1280 }],
+  "odd-brands-narrow": [brands(), { width: 390 }],
+  "odd-brands-wide-dark": [brands(), { width: 1280, context: { theme: "dark" } }],
+  "odd-tries": [tries(), { width: 390 }],
+  "odd-first-channel": [firstChannels()],
+  "odd-findings-many-narrow": [manyFindings(), { width: 390 }],
+  "odd-finding-one": [oneFinding(), { width: 1280, context: { theme: "dark" } }],
+  "odd-no-driver": [comparison({ drivers: { groups_looked_at: 12 }, cost_change: undefined }), { width: 390 }],
+  "odd-hostile-narrow-dark": [hostile(), { width: 390, context: { theme: "dark" } }],
+  "odd-90-narrow-dark": [days(90), { width: 390, context: { theme: "dark" } }],
+  "odd-counted-narrow": [counted(), { width: 390 }],
   "odd-hostile": [hostile()],
   "odd-narrow": [countries(), { width: 360 }],
 };
@@ -68,10 +81,10 @@ async function reported(name) {
   const file = join(made, "report.html");
   execFileSync(process.env.VERIFY_MCP ?? "verify-mcp", ["report", "--sandbox", "--since", "30d", "-o", file]);
   const page = await browser.context.newPage();
-  await page.setViewportSize({ width: 900, height: 700 });
+  await page.setViewportSize({ width: 900, height: 1160 });
   await page.goto(`file://${file}`);
   await settled(page);
-  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  await page.screenshot({ path: join(folder, `${name}.png`), fullPage: given !== undefined });
   await page.close();
   rmSync(made, { recursive: true });
 }

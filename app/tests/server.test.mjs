@@ -12,6 +12,7 @@ import { open, shown } from "./browser.mjs";
 const COMMAND = process.env.VERIFY_MCP ?? "verify-mcp";
 const TOOL = "summarize_verify_sessions";
 const SHOWN = ["compare_verify_sessions", "find_verify_anomalies", "get_verify_session", TOOL];
+const REPORT_PARTS = ["What changed", "Before and after", "What drives the conversion", "What drives the cost", "What stands out", "Over time, by hour", "By country", "What became of the attempts"];
 let browser;
 let client;
 before(async () => {
@@ -82,7 +83,7 @@ test("the report command writes the same page, closed to others, and never over 
     page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
     await page.goto(`file://${file}`);
     await page.waitForSelector(".fit svg");
-    assert.deepEqual(await page.locator("h2").allTextContents(), ["Over time, by hour", "By country", "What became of the attempts"]);
+    assert.deepEqual(await page.locator("h2").allTextContents(), REPORT_PARTS);
     assert.ok((await page.innerText("main")).includes("Made-up data"));
     assert.deepEqual(faults, []);
     await page.close();

@@ -14,6 +14,7 @@ from tests.support.client import SANDBOX, App, CannedApi, FakeClock, emulator_wi
 from verify_mcp.cli import main, report_file
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.report_file import ReportOptions
+from verify_mcp.emulator.app import Emulator
 
 WINDOW = {"session_time__gte": "2026-11-14 09:30:00", "session_time__lt": "2026-11-21 09:30:00"}
 FIGURES = ("sessions", "verified", "expired", "cost", "attempts", "rescued", "estimated")
@@ -36,7 +37,7 @@ def data(order: ReportOptions) -> dict[str, Any]:
     return read
 
 
-def many(clock: FakeClock, number: int) -> App:
+def many(clock: FakeClock, number: int) -> Emulator:
     """An account with so many sessions, spread evenly over the last six days."""
     every = 6 * 24 * 60 / number
     return emulator_with(*(make_record(n, 60 + n * every) for n in range(number)), clock=clock)
@@ -65,6 +66,90 @@ def test_a_report_waits_for_the_quota_until_it_is_whole(order: ReportOptions) ->
     assert made(order, many(clock, 700), clock) == ExitCode.DONE
     assert data(order)["answers"][0]["sessions"] == 700
     assert 60 <= clock.ticks - begun <= 600
+
+
+def test_a_report_compares_with_the_period_before_and_says_what_stands_out(
+    order: ReportOptions,
+) -> None:
+    clock = FakeClock()
+    day = 24 * 60
+    before = [make_record(n, 7 * day + 60 + n * 40, outcome="verified") for n in range(200)]
+    after = [make_record(1000 + n, 60 + n * 40) for n in range(200)]
+    assert made(order, emulator_with(*before, *after, clock=clock), clock) == ExitCode.DONE
+    found = data(order)
+    comparison, findings = found["comparison"], found["findings"]
+    assert comparison["applied"]["against"] == "2026-11-07 09:30:00"
+    assert comparison["complete"] is True
+    assert comparison["conversion_change"]["points"] == "-100"
+    assert comparison["rows"][0] == ["sessions", "200", "200", "0"]
+    assert all(WINDOW.items() <= each["applied"].items() for each in (comparison, findings))
+    assert (findings["sessions"], findings["baseline"]) == (200, "7 of 28 days")
+    assert "conversion" in [row[0] for row in findings["rows"]]
+
+
+def test_a_report_asks_nothing_more_to_compare_when_both_periods_are_held(
+    order: ReportOptions, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    api = many(clock, 300)
+    database = f"sqlite:///{tmp_path / 'mirror.db'}"
+    made(order, api, clock, database_url=database)
+    sent = len(api.received)
+    again = replace(order, until="2026-11-20", since="2026-11-17", force=True)
+    assert made(again, api, clock, database_url=database) == ExitCode.DONE
+    assert "against" in data(order)["comparison"]["applied"]
+    assert len(api.received) == sent
+
+
+def test_a_report_with_no_time_left_for_the_period_before_says_so_and_is_exact(
+    order: ReportOptions,
+) -> None:
+    clock = FakeClock()
+    api = many(clock, 700)
+    assert made(replace(order, within=240.0), api, clock) == ExitCode.DONE
+    found = data(order)
+    assert found["answers"][0]["sessions"] == 700
+    assert found["comparison"] == found["findings"]
+    assert found["comparison"]["why"].startswith(
+        "The period before, 2026-11-07 09:30:00 to 2026-11-14 09:30:00 UTC, is not held in full"
+    )
+    command = "Run `verify-mcp sync --since 2026-11-07 --until 2026-11-15`"
+    assert command in found["comparison"]["why"]
+
+
+def test_a_report_that_is_not_exact_is_not_compared(order: ReportOptions) -> None:
+    clock = FakeClock()
+    made(replace(order, within=1.0), many(clock, 700), clock)
+    assert data(order)["comparison"]["why"].startswith("The figures of this period are not exact")
+
+
+def test_ninety_days_have_nothing_to_compare_with_but_are_searched_in_their_last_part(
+    order: ReportOptions,
+) -> None:
+    assert made(replace(order, since="90d"), emulator_with(make_record(1))) == ExitCode.DONE
+    found = data(order)
+    assert "The API keeps 90 days" in found["comparison"]["why"]
+    assert found["findings"]["applied"]["session_time__gte"] == "2026-10-21 09:30:00"
+
+
+@pytest.mark.parametrize(
+    ("charts", "settings", "place"),
+    [
+        ((), {}, "IN one recipient"),
+        ((("recipient",),), {}, "IN +919380010001"),
+        ((), {"masked": True}, "IN"),
+    ],
+)
+def test_a_finding_names_a_recipient_only_where_the_report_may(
+    order: ReportOptions, charts: Any, settings: dict[str, Any], place: str
+) -> None:
+    clock = FakeClock()
+    others = [make_record(n, 100 + n * 30) for n in range(2, 600)]
+    same = [make_record(5000 + n, 300 + n, recipient="919380010001") for n in range(40)]
+    api = emulator_with(*others, *same, clock=clock)
+    assert made(replace(order, charts=charts), api, clock, **settings) == ExitCode.DONE
+    rows = data(order)["findings"]["rows"]
+    assert place in [row[1] for row in rows if row[0] == "repeat"]
 
 
 def test_a_report_that_comes_too_late_says_what_is_missing(

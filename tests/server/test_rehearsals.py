@@ -122,6 +122,35 @@ async def test_what_changed_names_the_burst_and_when_it_began(api: Emulator) -> 
     assert earliest <= f"{burst_span(NOW)[0]:%m-%d %H:%M}" <= latest
 
 
+@pytest.mark.parametrize("since", ["24h", "31d"])
+@pytest.mark.parametrize("masked", [False, True])
+async def test_every_step_of_a_review_is_answered_for_any_period_and_with_masked_recipients(
+    api: Emulator, since: str, *, masked: bool
+) -> None:
+    async with connect(api, rate_limit=PLENTY, masked=masked) as client:
+        for name in ("what_changed", "otp_health", "fraud_review", "cost_review"):
+            for step in await steps(client, name, since=since):
+                if step[0] == "find_verify_anomalies":
+                    assert "findings" in await call_tool(client, *step)
+                elif step[0] != "list_verify_sessions":
+                    assert (await exact(client, step))["complete"]
+
+
+async def test_fraud_review_with_masked_recipients_shows_whether_each_number_asked_once(
+    api: Emulator,
+) -> None:
+    async with connect(api, rate_limit=PLENTY, masked=True) as client:
+        anomalies, (tool, _), _ = await steps(client, "fraud_review", since="7d")
+        findings = rows(await exact(client, anomalies))
+        (burst,) = [row for row in findings if row["kind"] == "pumping"]
+        times = {"session_time__gte": burst["from"], "session_time__lt": burst["to"]}
+        arguments = {name: f"{NOW.year}-{time}" for name, time in times.items()}
+        listing = rows(await exact(client, (tool, {**arguments, "country": burst["where"][:2]})))
+    assert BURST_PREFIX[:6] not in burst["where"]
+    assert {row["country"] for row in listing} == {BURST_COUNTRY}
+    assert all("~" in row["recipient"] for row in listing)
+
+
 async def test_fraud_review_brings_the_burst_to_light(api: Emulator) -> None:
     async with connect(api, rate_limit=PLENTY) as client:
         anomalies, listing, by_country = await steps(client, "fraud_review", since="7d")

@@ -136,6 +136,21 @@ async def test_r70_rare_unknown_statuses_are_counted_and_not_taken_for_changes(
         assert answer["in_progress"] == 0
 
 
+async def test_r70_a_group_of_an_unknown_status_has_no_more_than_were_counted() -> None:
+    clock = FakeClock()
+    records = spread_out()
+    for each in range(120, 1_000, 19):
+        records[each] = replace(records[each], outcome="rejected")
+    async with connect(emulator_with(*records, clock=clock), clock=clock) as client:
+        answers = await ask_again(client, clock, **PERIOD, group_by=["status"])
+    counted = [each for each in answers if each.get("other_statuses") and each.get("estimated")]
+    groups = [row for each in counted for row in each["rows"] if row[0] == "rejected"]
+    assert groups
+    for answer in counted:
+        for row in answer["rows"]:
+            assert row[0] != "rejected" or int(row[3]) <= answer["other_statuses"]
+
+
 @pytest.mark.parametrize("spent", range(5, 13))
 async def test_r70_unknown_statuses_on_the_pages_read_are_not_inferred_as_expired(
     spent: int,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -254,6 +255,11 @@ async def test_a_later_window_that_takes_all_requests_says_that_the_earlier_one_
             "2026-11-19 09:30:00 (UTC), or before or week.",
         ),
         (
+            {"session_time__gte": "9d", "against": "3h"},
+            "against starts too late: both windows would overlap. Give a start at or before "
+            "2026-11-03 09:30:00 (UTC), or before.",
+        ),
+        (
             {"session_time__gte": "9d", "against": "week"},
             "against=week compares at most 7 days; the window is longer, so both would overlap. "
             "Give a later session_time__gte, or against=before.",
@@ -315,6 +321,49 @@ async def test_the_earlier_window_begins_where_it_was_asked_to(
         answer = await compare(client, against=against, max_requests=100)
     assert answer["applied"]["against"] == f"{start:%Y-%m-%d %H:%M:%S}"
     assert sides(answer) == (truth(emulator, start, start + DAY), truth(emulator, NOW - DAY, NOW))
+
+
+@pytest.mark.parametrize("given", [{}, {"max_requests": 12}], ids=["default", "given"])
+async def test_only_a_limit_that_was_given_is_named_as_one(given: dict[str, int]) -> None:
+    clock = FakeClock()
+    whys = []
+    async with connect(emulator_with(*some(3_000, hours=48), clock=clock), clock=clock) as client:
+        for _ in range(3):
+            answer = await compare(client, country="IN", **given)
+            whys.append(answer["why"])
+            clock.pass_by(61)
+    named = set(re.findall(r"max_requests \((\d+)\)", " ".join(whys)))
+    assert named <= {str(limit) for limit in given.values()}
+
+
+async def test_sessions_without_a_known_cost_are_no_change_of_price() -> None:
+    records = [make_record(number, minutes=100 + number) for number in range(4)]
+    records += [make_record(number, minutes=20 + number) for number in range(6, 9)]
+    emulator = emulator_with(*records)
+    emulator.fail_next(Fault.ROW_WITHOUT_CHARGES)
+    async with connect(emulator) as client:
+        answer = await compare(client, session_time__gte="1h", by="country")
+    (row,) = (row for row in rows(answer) if row["figure"] == "uncosted")
+    assert (row["before"], row["after"]) == ("0", "1")
+    change = answer["cost_change"]
+    assert (change["volume"], change["mix"], change["price"]) == ("-0.16", "0", "0")
+    assert change["note"] == "Without 0 sessions before and 1 after that have no known cost."
+
+
+async def test_two_times_45_days_reach_back_90_days_and_are_compared() -> None:
+    emulator = free(*some(60, hours=24 * 89))
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        answer = await compare(client, session_time__gte="45d", max_requests=200)
+        fixed = await compare(
+            client,
+            session_time__gte="2026-11-20 09:30",
+            session_time__lt="2026-11-21 09:30",
+            against="2026-08-23 09:30",
+        )
+    assert (answer["complete"], answer["applied"]["against"]) == (True, "2026-08-23 09:30:02")
+    assert answer["applied"]["session_time__gte"] == "2026-10-07 09:30:01"
+    assert fixed["applied"]["against"] == "2026-08-23 09:30:01"
+    assert fixed["applied"]["session_time__gte"] == "2026-11-20 09:30:01"
 
 
 async def test_a_window_in_which_nothing_ended_has_no_conversion_to_compare() -> None:

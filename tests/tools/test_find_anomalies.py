@@ -179,6 +179,46 @@ async def test_without_a_past_nothing_is_claimed() -> None:
     assert "h before the window are held, and 24 h are needed to compare with" in windowed["why"]
 
 
+@pytest.mark.parametrize(
+    ("window", "missing"),
+    [
+        (
+            {"session_time__gte": "95d", "session_time__lt": "80d"},
+            ["2026-08-18 09:30:00 to 2026-08-23 09:30:01"],
+        ),
+        ({"session_time__gte": "88d", "session_time__lt": "80d"}, None),
+    ],
+)
+async def test_a_window_at_the_end_of_the_reach_is_said_to_have_no_time_before(
+    window: dict[str, str], missing: list[str] | None
+) -> None:
+    async with serve("sqlite://", quiet_months(100)) as client:
+        answer = await find(client, **window, baseline="60d", max_requests=60)
+    assert (answer["complete"], answer.get("findings")) == (False, None)
+    assert answer.get("missing") == missing
+    assert answer["why"].count("The API reaches back 90 days, to 2026-08-23 09:30:01 UTC.") == 1
+    assert answer["why"].endswith("Ask about a later or a shorter window.")
+    assert "goes on" not in answer["why"]
+    assert "eta_s" not in answer
+
+
+async def test_a_window_that_is_cut_at_the_reach_says_so_beside_its_findings(file: Place) -> None:
+    await hold(file.url, quiet_months(119), days=119)
+    window = {"session_time__gte": "95d", "session_time__lt": "85d"}
+    async with serve(file.url) as client:
+        answer = await find(client, **window)
+    assert (answer["complete"], answer["findings"]) == (False, 0)
+    assert answer["missing"] == ["2026-08-18 09:30:00 to 2026-08-23 09:30:01"]
+    assert answer["why"].startswith("The API reaches back 90 days")
+
+
+async def test_a_long_baseline_is_told_in_whole_days(file: Place) -> None:
+    await hold(file.url, quiet_months(30), days=30)
+    async with serve(file.url) as client:
+        answer = await find(client, baseline="1000d")
+    assert answer["baseline"] == "29 of 1000 days"
+
+
 async def test_a_partly_known_window_says_so_beside_its_findings() -> None:
     window = {"session_time__gte": "2026-11-18 00:00", "session_time__lt": "2026-11-19 00:00"}
     before = {"session_time__gte": "2026-11-16", "session_time__lt": "2026-11-18"}

@@ -113,25 +113,31 @@ def _conversion(tally: Tally, *, default: Fraction) -> Fraction:
     return Fraction(tally.verified, ended(tally)) if ended(tally) else default
 
 
+def costed(tally: Tally) -> int:
+    """The sessions that a price is about: those whose cost is known."""
+    return tally.sessions - tally.uncosted
+
+
 def cost_effects(breakdown: Breakdown) -> list[CostEffect]:
     """The effect of every group on cost, which add up to its difference exactly.
 
-    With n sessions of price p each of a group before (1) and after (2), and the price P₁ of all
-    before: volume = (n₂-n₁)·P₁, mix = (n₂-n₁)·(p₁-P₁) and price = n₂·(p₂-p₁): the analysis of
-    price, volume and mix of management accounting. A group on one side only has no change of price.
-    Empty when there was no session before.
+    Sessions without a known cost are left out. With n other sessions of price p each of a group
+    before (1) and after (2), and the price P₁ of all before: volume = (n₂-n₁)·P₁,
+    mix = (n₂-n₁)·(p₁-P₁) and price = n₂·(p₂-p₁): the analysis of price, volume and mix of
+    management accounting. A group on one side only has no change of price.
+    Empty when there was none before.
     """
     before = total(breakdown.before.values())
-    if not before.sessions:
+    if not costed(before):
         return []
-    average = Fraction(before.cost, before.sessions)
+    average = Fraction(before.cost, costed(before))
     return [_cost_effect(breakdown.dimension, group, average) for group in breakdown.groups()]
 
 
 def _cost_effect(dimension: str, group: tuple[str, Tally, Tally], average: Fraction) -> CostEffect:
     name, before, after = group
     price = _price(before, default=_price(after, default=average))
-    more = after.sessions - before.sessions
+    more = costed(after) - costed(before)
     return CostEffect(
         dimension,
         name,
@@ -139,9 +145,9 @@ def _cost_effect(dimension: str, group: tuple[str, Tally, Tally], average: Fract
         after,
         more * average,
         more * (price - average),
-        after.sessions * (_price(after, default=price) - price),
+        costed(after) * (_price(after, default=price) - price),
     )
 
 
 def _price(tally: Tally, *, default: Fraction) -> Fraction:
-    return Fraction(tally.cost, tally.sessions) if tally.sessions else default
+    return Fraction(tally.cost, costed(tally)) if costed(tally) else default

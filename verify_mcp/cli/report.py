@@ -18,7 +18,9 @@ def add_report_command(subparsers: Any) -> None:
         "write a period's figures as a page with charts",
         "Writes one HTML page about a period. It fetches until the figures are exact, as long as "
         "--within allows; if they cannot be exact by then, the page has estimates with their "
-        "intervals and says what is not covered. Only you can read the file.",
+        "intervals and says what is not covered. Exact figures are compared with the period "
+        "before, which is fetched if --within leaves the time, and the page shows what stands out. "
+        "Only you can read the file.",
         (
             "verify-mcp report --since 7d -o report.html",
             "verify-mcp report --since 90d --within 60",

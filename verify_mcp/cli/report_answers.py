@@ -11,6 +11,13 @@ from typing import Any
 
 from verify_mcp.cli.fetching import FetchEstimate, fetch_windows, in_background
 from verify_mcp.cli.progress import UpdateProgress
+from verify_mcp.cli.report_past import (
+    NOT_EXACT,
+    Past,
+    compare_with_past,
+    fetch_past,
+    find_what_stands_out,
+)
 from verify_mcp.cli.wording import about, quoted_command
 from verify_mcp.context import AppContext
 from verify_mcp.domain.filters import SessionFilter
@@ -46,22 +53,43 @@ class ReportQuestion:
     """In monotonic seconds."""
 
 
-async def answer_charts(
+async def answer_report(
     context: AppContext,
     store: Store,
     question: ReportQuestion,
     charts: Sequence[Groups],
     update: UpdateProgress,
-) -> list[Answer]:
-    """The totals, then an answer for each chart. Raises InvalidArgument and ApiError."""
+) -> dict[str, Any]:
+    """The report's parts: `answers` (the totals, then each chart), `comparison` and `findings`.
+
+    Where nothing can be compared or searched, these two have `why` only. Raises InvalidArgument
+    and ApiError.
+    """
     for groups in charts:  # what cannot be meant is refused before anything is fetched
         _request(context, question, groups)
     totals = await _ask_until_known(context, question, update)
     if not totals["complete"]:
         totals = await _improve(context, store, question, totals, update)
+    window, rate = question.window, context.settings.rate_limit
+    if totals["complete"]:
+        sessions, deadline = totals["sessions"], question.deadline
+        past = await fetch_past(context, store, window, sessions, deadline, update)
+        # Sessions may have ended while the past was fetched; every part is of one state.
+        totals = await _ask(context, question, (), MAX_REQUESTS)
+    else:
+        past = Past(window, NOT_EXACT)
     most = MAX_REQUESTS if totals["complete"] else 0
     answers = [totals, *[await _ask(context, question, groups, most) for groups in charts]]
-    return [_for_people(answer, question, context.settings.rate_limit) for answer in answers]
+    parts = {
+        "comparison": await compare_with_past(context, window, past),
+        "findings": await find_what_stands_out(
+            context, window, past, shows_recipients=any("recipient" in by for by in charts)
+        ),
+    }
+    return {
+        "answers": [_for_people(answer, question, rate) for answer in answers],
+        **{name: _for_people(answer, question, rate) for name, answer in parts.items()},
+    }
 
 
 async def _improve(
@@ -152,7 +180,7 @@ def _for_people(answer: Answer, question: ReportQuestion, rate: Rate) -> Answer:
 
 def advice(answer: Answer, question: ReportQuestion, rate: Rate) -> str:
     """The command that makes an answer exact, with the time it takes; empty where none does."""
-    if answer["complete"] or "eta_s" not in answer:
+    if answer.get("complete") or "eta_s" not in answer:
         return ""
     until = ("--until", question.until) if question.until else ()
     command = quoted_command("sync", "--since", question.since, *until)

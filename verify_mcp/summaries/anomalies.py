@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from verify_mcp.domain.api_limits import REACH
-from verify_mcp.domain.reach import explain_reach
+from verify_mcp.domain.reach import explain_reach, reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.anomaly_coverage import CoverageReader, Known, is_enough
+from verify_mcp.summaries.anomaly_coverage import CoverageReader, Known, is_enough, is_reachable
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, AnomalyResult, LookedAt
 from verify_mcp.summaries.anomaly_reader import AnomalyReader
 from verify_mcp.summaries.anomaly_search import AnomalySearch
@@ -32,7 +32,7 @@ async def find_anomalies(
     known = await CoverageReader(app, query, call).read()
     if app.database.problem:
         return _nothing(query, now, NO_DATABASE)
-    problem = _explain_unknown(known)
+    problem = _explain_unknown(known, reach_edge(now))
     if problem:
         return _result(query, known, problem)
     reader = AnomalyReader(store, query, known)
@@ -51,18 +51,22 @@ def out_of_reach_anomalies(window: Window, baseline: timedelta, now: datetime) -
     return AnomalyResult(LookedAt(window, ()), LookedAt(past, ()), None, now, (), why=why)
 
 
-def _explain_unknown(known: Known) -> str:
-    """Why nothing can be compared, empty when it can."""
+def _explain_unknown(known: Known, edge: datetime) -> str:
+    """Why nothing can be compared, empty when it can; the API's reach begins at `edge`."""
     if not known.now.parts:
         return known.why or "Nothing of the window is known yet; the same call goes on."
     if is_enough(known.past, known.now.length):
         return ""
     hours = known.past.length / timedelta(hours=1)
     needed = known.now.window.length / timedelta(hours=1)
-    return (
-        f"{known.why} Only {hours:.3g} h before the window are held, and {needed:.3g} h are needed "
-        "to compare with. The same call goes on fetching; `verify-mcp sync --since 29d` holds all."
-    ).strip()
+    short = (
+        f"Only {hours:.3g} h before the window are held, and {needed:.3g} h are needed to compare "
+        "with."
+    )
+    if not is_reachable(known.now.window, edge):
+        return f"{short} {explain_reach(edge)} Ask about a later or a shorter window."
+    more = "The same call goes on fetching; `verify-mcp sync --since 29d` holds all."
+    return f"{known.why} {short} {more}".strip()
 
 
 def _result(query: AnomalyQuery, known: Known, why: str) -> AnomalyResult:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window, overlap
 from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
@@ -53,7 +54,10 @@ class CoverageReader:
         now, as_of = await self._read_known(Window(query.window.start, end))
         now = now if query.is_end_pinned else _without_newest(now)
         past, _ = await self._read_known(query.past())
-        if not is_enough(past, now.window.length) and not result.missing:
+        is_fetched = not result.missing and is_reachable(
+            now.window, reach_edge(self._app.mirror.now())
+        )
+        if is_fetched and not is_enough(past, now.window.length):
             result = await self._fetch_past(result)
             past, _ = await self._read_known(query.past())
         as_of = min(as_of, result.as_of)
@@ -105,6 +109,11 @@ class CoverageReader:
 def is_enough(past: LookedAt, length: timedelta) -> bool:
     """Whether so much of the past is known that a window of this length can be compared with it."""
     return past.length >= MIN_PAST * length
+
+
+def is_reachable(window: Window, edge: datetime) -> bool:
+    """Whether the API shows enough of the time before a window; its reach begins at `edge`."""
+    return window.start - edge >= MIN_PAST * window.length
 
 
 def _without_newest(now: LookedAt) -> LookedAt:

@@ -16,10 +16,14 @@ class CallBudget:
         call: CallContext,
         max_requests: int | None,
         started: float | None = None,
+        *,
+        other_requests: int = 0,
     ) -> None:
         self.call = call
         rate = app.settings.rate_limit
+        self._is_given = max_requests is not None
         self._max_requests = max_requests or default_max_requests(app.settings)
+        self._other_requests = other_requests
         self._reserve = 0 if max_requests else max(0, rate.requests - self._max_requests)
         self._keeps_reserve = False
         self._clock = app.clock
@@ -35,7 +39,7 @@ class CallBudget:
         """Requests that the call may still send, none once its time is over."""
         if self._is_time_over() or self._is_clock_wrong():
             return 0
-        return self._max_requests - self.call.requests_sent
+        return self._max_requests - self._other_requests - self.call.requests_sent
 
     async def may_narrow(self) -> bool:
         """Whether a request may be sent that only makes figures more exact.
@@ -51,10 +55,14 @@ class CallBudget:
     def explain_exhausted(self) -> str:
         """Which bound ended the call, in fixed words; empty when none did."""
         is_spent = self.call.requests_sent >= self._max_requests
+        if not is_spent and self.call.requests_sent + self._other_requests >= self._max_requests:
+            return "The call's other requests are for the other window."
         if self._reserve and (is_spent or self._keeps_reserve):
             return "The quota's last requests are left for the next question."
-        if is_spent:
+        if is_spent and self._is_given:
             return f"This call spent its max_requests ({self._max_requests})."
+        if is_spent:
+            return "This call spent the requests that it may take without max_requests."
         if self._is_time_over():
             return "This call's time is over."
         return ""

@@ -83,9 +83,7 @@ class Comparer:
     async def _compare_totals(self) -> ComparisonResult:
         query = self._query
         spare = await self._requests_for_baseline()
-        later = query.later()
-        if spare:
-            later = replace(later, max_requests=self._max_requests - spare)
+        later = replace(query.later(), other_requests=spare)
         after = self._open.after or await self._summarize(later)
         earlier = query.earlier(after.window)
         known = self._open.before

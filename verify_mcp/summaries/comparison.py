@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from verify_mcp.analysis.drivers import DriverSearch
 from verify_mcp.analysis.effects import Breakdown
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.reach import REACH_TOLERANCE
+from verify_mcp.domain.times import SECOND
 from verify_mcp.domain.windows import Window
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
@@ -38,6 +40,20 @@ def baseline_window(window: Window, baseline: Baseline) -> Window:
     if start + window.length > window.start:
         raise ValueError("the windows overlap")
     return Window(start, start + window.length)
+
+
+def within_reach(window: Window, baseline: Baseline, edge: datetime) -> tuple[Window, Baseline]:
+    """Both windows without the seconds by which the earlier one begins before the reach.
+
+    They are the same where it begins at `edge` or later, or more than REACH_TOLERANCE before it.
+    """
+    late = edge - baseline_window(window, baseline).start
+    if not timedelta() < late <= min(REACH_TOLERANCE, window.length / 2):
+        return window, baseline
+    # A later start moves the window directly before by twice as much.
+    cut = -(-late // (2 * SECOND)) * SECOND if baseline == "before" else late
+    start = edge if isinstance(baseline, datetime) else baseline
+    return Window(window.start + cut, window.end), start
 
 
 def have_same_hours(before: Window, after: Window) -> bool:

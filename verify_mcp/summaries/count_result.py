@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 from verify_mcp.domain.api_limits import PAGE_SIZE, STATUSES
 from verify_mcp.domain.groups import GroupKey
@@ -104,3 +105,13 @@ class CountResult:
             exact, known = self.counts.get(status), self.groups.get((status,))
             if exact is not None and known is not None:
                 self.groups[status,] = replace(known, sessions=Estimate.certain(exact))
+        if not self.expired_is_inferred and self.counts.keys() >= set(STATUSES):
+            documented = sum(self.counts[status] for status in STATUSES)
+            self._cap_other_statuses(max(0, self.counts[ANY_STATUS] - documented))
+
+    def _cap_other_statuses(self, most: int) -> None:
+        """No status that is not documented has more sessions than all of them together."""
+        self.unseen_group = min(self.unseen_group, most)
+        for key, group in self.groups.items():
+            if key[0] not in STATUSES:
+                self.groups[key] = replace(group, sessions=group.sessions.capped_at(Decimal(most)))

@@ -49,6 +49,8 @@ class SummaryQuery:
     zone: tzinfo = UTC
     max_requests: int | None = None
     """Requests that the caller allows; None leaves a few of the quota for the next question."""
+    other_requests: int = 0
+    """Requests of the call that are kept for another query of it."""
     counts_only: bool = False
     """Whether a count leaves out what takes a sample: money and groups."""
     count_name: str = ""

@@ -44,7 +44,9 @@ class Summarizer:
     ) -> None:
         self._mirror = app.mirror
         self._query = query
-        self._budget = CallBudget(app, call, query.max_requests, started)
+        self._budget = CallBudget(
+            app, call, query.max_requests, started, other_requests=query.other_requests
+        )
         self._reader = MirrorReader(app.mirror, query)
         self._fetcher = Fetcher(app, query, self._budget)
         self._counter = SessionCounter(app, query, self._budget, self._reader, self._fetcher)

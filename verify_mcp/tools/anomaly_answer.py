@@ -1,7 +1,6 @@
 """What `find_verify_anomalies` returns: the findings, or what was looked at without any."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from verify_mcp.analysis.anomalies.levels import MIN_DAYS
@@ -12,10 +11,8 @@ from verify_mcp.tools.anomaly_request import AnomalyRequest
 from verify_mcp.tools.anomaly_rows import COLUMNS, finding_row
 from verify_mcp.tools.envelope import AnswerMeta
 from verify_mcp.tools.filter_arguments import applied_filters
-from verify_mcp.tools.formatting import RecipientFormatter, ceil_seconds
-from verify_mcp.tools.summary_answer import MAX_SPANS
-
-DAY = timedelta(days=1)
+from verify_mcp.tools.formatting import RecipientFormatter, ceil_seconds, format_days
+from verify_mcp.tools.summary_answer import MAX_SPANS, format_span, out_of_reach_part
 
 
 def anomaly_answer(
@@ -25,11 +22,14 @@ def anomaly_answer(
     format_recipient: RecipientFormatter | None,
 ) -> dict[str, Any]:
     """The answer of `find_verify_anomalies`; without a formatter recipients are left out."""
-    spans = join_closest(result.now.missing, MAX_SPANS)
-    missing = [f"{format_api_time(span.start)} to {format_api_time(span.end)}" for span in spans]
-    why = " ".join(filter(None, (result.why, _explain_unjudged(result))))
+    beyond = out_of_reach_part(request.summary, result.now.window)
+    spans = join_closest(result.now.missing, MAX_SPANS - (1 if beyond else 0))
+    missing = [*map(format_span, spans), *([beyond.missing] if beyond else [])]
+    reach = beyond.why if beyond and beyond.why not in result.why else ""
+    whys = (result.why, reach, _explain_unjudged(result))
+    why = " ".join(filter(None, whys))
     return {
-        "complete": result.is_complete,
+        "complete": result.is_complete and not beyond,
         **({"why": why} if why else {}),
         **({"missing": missing} if missing else {}),
         **({"eta_s": ceil_seconds(result.eta_s)} if result.eta_s is not None else {}),
@@ -47,7 +47,7 @@ def _explain_unjudged(result: AnomalyResult) -> str:
         return ""
     return (
         f"Not judged: {', '.join(result.unjudged)}. They are compared with the same hours of "
-        f"{MIN_DAYS} other days, and {result.past.length / DAY:.3g} days are held; "
+        f"{MIN_DAYS} other days, and {format_days(result.past.length)} days are held; "
         "`verify-mcp sync --since 29d` fetches them."
     )
 
@@ -73,8 +73,9 @@ def _nothing_note(result: AnomalyResult) -> str:
 
 def _known_days(looked_at: LookedAt) -> str:
     """How much of a window is known, in days."""
-    known, length = looked_at.length / DAY, looked_at.window.length / DAY
-    return f"{known:.3g} of {length:.3g} days" if known < length else f"{length:.3g} days"
+    known, length = looked_at.length, looked_at.window.length
+    whole = format_days(length)
+    return f"{format_days(known)} of {whole} days" if known < length else f"{whole} days"
 
 
 def _applied(request: AnomalyRequest, result: AnomalyResult) -> dict[str, Any]:

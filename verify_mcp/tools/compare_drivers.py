@@ -108,7 +108,16 @@ def cost_fields(request: CompareRequest, result: ComparisonResult) -> dict[str, 
             for driver in drivers
         ]
         change |= {"columns": COST_COLUMNS, "rows": rows}
-    return {"cost_change": change}
+    note = _uncosted_note(breakdown)
+    return {"cost_change": {**change, **({"note": note} if note else {})}}
+
+
+def _uncosted_note(breakdown: Breakdown) -> str:
+    """How many sessions have no known cost and so no part in the change, empty when none."""
+    before, after = (total(side.values()).uncosted for side in (breakdown.before, breakdown.after))
+    if not before and not after:
+        return ""
+    return f"Without {before} sessions before and {after} after that have no known cost."
 
 
 def _cost_breakdown(request: CompareRequest, result: ComparisonResult) -> Breakdown | None:

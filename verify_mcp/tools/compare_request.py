@@ -114,9 +114,10 @@ def _explain_overlap(window: Window, baseline: Baseline) -> str:
             "overlap. Give a later session_time__gte, or against=before."
         )
     latest = format_api_time((window.start - window.length).replace(microsecond=0))
+    words = "before or week" if window.length <= WEEK else "before"
     return (
         "against starts too late: both windows would overlap. Give a start at or before "
-        f"{latest} (UTC), or before or week."
+        f"{latest} (UTC), or {words}."
     )
 
 

@@ -7,7 +7,12 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, baseline_window
+from verify_mcp.summaries.comparison import (
+    ComparisonQuery,
+    ComparisonResult,
+    baseline_window,
+    within_reach,
+)
 from verify_mcp.tools import chart_page
 from verify_mcp.tools.compare_request import COMPARE_ARGUMENTS, parse_compare
 from verify_mcp.tools.completed_later import complete_later
@@ -26,8 +31,9 @@ async def compare_verify_sessions(
     request = parse_compare(arguments, parse_context(app))
     summary, now = request.summary, app.now()
     end = min(summary.end or now, now.replace(microsecond=0))
-    window = Window(min(summary.start, end), end)
-    baseline, edge = baseline_window(window, request.baseline), reach_edge(now)
+    edge = reach_edge(now)
+    window, start = within_reach(Window(min(summary.start, end), end), request.baseline, edge)
+    baseline = baseline_window(window, start)
     if baseline.start < edge:
         meta = await answer_meta(app, app.gateway.list_limiter, call)
         return unreachable_answer(request, (baseline, window), edge, meta)
@@ -35,7 +41,7 @@ async def compare_verify_sessions(
         await app.recipients.resolve(summary.session_filter),
         window,
         summary.end is not None and summary.end <= now,
-        request.baseline,
+        start,
         request.dimensions,
         summary.zone,
         summary.max_requests,

@@ -5,6 +5,7 @@ only where it is data, never in a sentence.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -139,6 +140,12 @@ def format_decimal(number: Decimal | None) -> str | None:
 def format_money(value: Decimal | None) -> str | None:
     """An amount to its last digit, without trailing zeros; None for None."""
     return None if value is None else f"{value.normalize():f}"
+
+
+def format_days(length: timedelta) -> str:
+    """A length of time in days, to three digits, and to the day from 100 on."""
+    days = length / timedelta(days=1)
+    return f"{days:.3g}" if days < 100 else f"{days:.0f}"
 
 
 def ceil_seconds(seconds: float) -> int:

@@ -31,11 +31,11 @@ def summary_answer(
     format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
     """The answer of `summarize_verify_sessions`."""
-    beyond = _out_of_reach_part(request, result)
+    beyond = out_of_reach_part(request, result.window)
     spans = join_closest(result.missing, MAX_SPANS - (1 if beyond else 0))
     whys = (result.why, _explain_joined_spans(result, spans), beyond.why if beyond else "")
     why = " ".join(filter(None, whys))
-    missing = [*map(_format_span, spans), *([beyond.missing] if beyond else [])]
+    missing = [*map(format_span, spans), *([beyond.missing] if beyond else [])]
     return {
         "complete": not missing and not result.skipped and result.count is None,
         **({"basis": result.basis} if result.basis else {}),
@@ -92,7 +92,8 @@ def _eta_fields(result: SummaryResult) -> dict[str, int]:
     return {name: ceil_seconds(eta) for name, eta in etas.items() if eta is not None}
 
 
-def _format_span(span: Window) -> str:
+def format_span(span: Window) -> str:
+    """A span of `missing`."""
     return f"{format_api_time(span.start)} to {format_api_time(span.end)}"
 
 
@@ -132,9 +133,9 @@ def _applied(request: SummarizeRequest, result: SummaryResult) -> dict[str, Any]
     return applied
 
 
-def _out_of_reach_part(request: SummarizeRequest, result: SummaryResult) -> OutOfReach | None:
+def out_of_reach_part(request: SummarizeRequest, window: Window) -> OutOfReach | None:
     """What lies before the API's reach, None for seconds: `applied` shows those."""
-    start = result.window.start
+    start = window.start
     if start - request.start <= REACH_TOLERANCE:
         return None
     return out_of_reach(request.start, start, edge=start)

@@ -3,7 +3,7 @@
 import { scaleLinear } from "d3-scale";
 
 import { type Answer, type Row, count, isRest, number, range, tellsEnds, unfinished } from "../answer";
-import { button, el, hinted, roving } from "../dom";
+import { el, folded, hinted, roving } from "../dom";
 import { between, groupName, named, formatCell } from "../format";
 
 export const MEASURES = ["sessions", "cost", "conversion_pct", "cost_per_verified"] as const;
@@ -36,17 +36,9 @@ export function barChart(found: readonly Bar[], measure: string, press: (row: Ro
     : Math.max(1e-9, ...found.map((bar) => range(bar.row, measure)?.[1] ?? count(bar.row, measure)));
   const x = scaleLinear().domain([0, most]).range([0, 100]);
   const rows = found.map((bar) => barRow(bar, measure, x, press(bar.row)));
-  const list = el("ol", { class: "bars" }, head(measure), ...rows.map((row) => el("li", {}, row)));
-  const rest = [...list.children].slice(FIRST + 1) as HTMLElement[];
+  const items = rows.map((row) => el("li", {}, row));
   roving(rows);
-  if (rest.length < 2) return list;
-  for (const item of rest) item.hidden = true;
-  const more: HTMLButtonElement = button(`Show all ${found.length}`, () => {
-    for (const item of rest) item.hidden = false;
-    more.remove();
-    rows[FIRST]?.focus();
-  }, { class: "more" });
-  return el("div", {}, list, more);
+  return folded(el("ol", { class: "bars" }, head(measure), ...items), items, FIRST);
 }
 
 function head(measure: string): HTMLElement {

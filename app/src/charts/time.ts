@@ -5,7 +5,7 @@ import { area, line } from "d3-shape";
 
 import { type Answer, type Row, count, isRest, number, range, tellsEnds, unfinished } from "../answer";
 import { hinted, pressable, roving, svg } from "../dom";
-import { groups, known, overlap, spanOfGroup } from "../time";
+import { type Span, groups, known, overlap, spanOfGroup } from "../time";
 import { amount, between, figure, groupName, formatCell, timeName, formatCount } from "../format";
 
 const TOP = 12;
@@ -26,10 +26,18 @@ export interface Point {
   readonly parts: readonly { name: string; value: number; kind: string }[];
   /** Whether sessions may be missing here: no bar then does not mean none. */
   readonly unknown: boolean;
+  /** What stands out in it, in words. */
+  readonly events: readonly string[];
+}
+
+/** Something that stands out, to be marked on the axis. */
+export interface TimeEvent {
+  readonly span: Span;
+  readonly name: string;
 }
 
 /** What there is to draw: every day or hour of the window, also those without a row. */
-export function points(answer: Answer, rows: readonly Row[], measure: string): Point[] {
+export function points(answer: Answer, rows: readonly Row[], measure: string, events: readonly TimeEvent[] = []): Point[] {
   const by = answer.by.find((each) => each === "day" || each === "hour") ?? "day";
   const second = answer.by.find((each) => each !== by);
   const byGroup = new Map<string, Row[]>();
@@ -46,8 +54,13 @@ export function points(answer: Answer, rows: readonly Row[], measure: string): P
     const groupRows = byGroup.get(group) ?? [];
     const row = groupRows.length > 1 ? summed(groupRows) : (groupRows[0] ?? null);
     const parts = series && second ? stacked(groupRows, second, series, measure) : split(row, measure);
-    return { group, row, parts, unknown: isUnknown(answer, rows, group, row) };
+    return { group, row, parts, unknown: isUnknown(answer, rows, group, row), events: eventsIn(answer, group, events) };
   });
+}
+
+function eventsIn(answer: Answer, group: string, events: readonly TimeEvent[]): string[] {
+  const span = events.length ? spanOfGroup(group, known(answer.zone)) : null;
+  return span ? events.filter((each) => overlap(each.span, span)).map((each) => each.name) : [];
 }
 
 function isUnknown(answer: Answer, rows: readonly Row[], group: string, row: Row | null): boolean {
@@ -158,6 +171,7 @@ function column(
     marks.push(svg("rect", { x: left + (x.bandwidth() - wide) / 2, y: top, width: wide, height: Math.max(0.5, bottom - top), class: `bar ${part.kind}` }));
     base += part.value;
   }
+  if (point.events.length) marks.push(svg("rect", { x: left - (x.step() - x.bandwidth()) / 2, y: 1, width: x.step(), height: 6, class: "event", "aria-hidden": "true" }));
   const bounds = row ? range(row, measure) : null;
   if (bounds) marks.push(whisker(left + x.bandwidth() / 2, y(bounds[0]), y(bounds[1])));
   const chosen = row ? press(row) : null;
@@ -207,12 +221,14 @@ function lonely(found: readonly Point[], each: Point): boolean {
 
 function hintOf(point: Point): string[] {
   const { row } = point;
-  if (!row) return [timeName(point.group), point.unknown ? "Not covered" : "No session"];
+  const events = point.events.slice(0, 4).map((each) => `Stands out: ${each}`);
+  if (!row) return [timeName(point.group), ...events, point.unknown ? "Not covered" : "No session"];
   const parts = point.parts.filter((part) => part.name && part.value > 0)
     .map((part) => `${part.name}: ${part.kind.startsWith("series") || part.kind === "rest" ? formatCount(part.value) : figure("sessions", part.value)}`);
   const ranges = (["conversion_pct", "cost"] as const).map((name) => [name, between(row, name)] as const);
   return [
     timeName(point.group),
+    ...events,
     ...(point.unknown ? ["Covered in part"] : []),
     `Sessions: ${formatCell(row, "sessions")}`,
     ...parts,
