@@ -7,6 +7,7 @@ text of a session's attempts (`sms failed; voice answer`).
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from verify_mcp.database.base import Connection, Row, Value
 from verify_mcp.domain.filters import SessionFilter
@@ -21,18 +22,12 @@ MAX_EXAMPLES = 5
 PLACE_COLUMNS = ("country", "network", "app", "brand", "first_channel")
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceCell:
-    """The sessions of a step that have the same place: a value for each of PLACE_COLUMNS.
+PlaceCell = tuple[int, str, str, str, str, str, int, int, int, int, int, int, int, int, int, int]
+"""The sessions of a step that have the same place, as the database returns them.
 
-    `ended` were reached and ended; `deliveries` has failed attempts and all, for each channel.
-    """
-
-    step: int
-    place: tuple[str, ...]
-    verified: int
-    ended: int
-    deliveries: tuple[tuple[int, int], ...]
+The step, a value for each of PLACE_COLUMNS, the sessions that were reached and verified, those that
+were reached and ended, and for each of COUNTED_CHANNELS the failed attempts and all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +81,7 @@ def read_place_cells(
         "FROM verify_sessions WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
     )
     values: dict[str, Value] = {"origin": micros(origin), "step": step // MICROSECOND}
-    return [_place_cell(row) for row in _read_parts(connection, selection, windows, sql, values)]
-
-
-def _place_cell(row: Row) -> PlaceCell:
-    pairs = tuple(zip(row[8::2], row[9::2], strict=True))
-    return PlaceCell(row[0], row[1:6], row[6], row[7], pairs)
+    return cast("list[PlaceCell]", _read_parts(connection, selection, windows, sql, values))
 
 
 def read_prefix_counts(

@@ -54,15 +54,16 @@ def _series(
 def _delivery(cells: Iterable[PlaceCell], parents: dict[Place, Place | None]) -> _Sums:
     sums: _Sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     known: dict[tuple[str, str, str], list[_Steps]] = {}
-    for cell in cells:
-        country, network = cell.place[0], cell.place[1]
-        for channel, (failed, attempts) in zip(COUNTED_CHANNELS, cell.deliveries, strict=True):
+    for step, country, network, _, _, _, _, _, *counts in cells:
+        for channel, failed, attempts in zip(
+            COUNTED_CHANNELS, counts[::2], counts[1::2], strict=True
+        ):
             if not attempts:
                 continue
             key = (channel, country, network)
             if key not in known:
                 known[key] = [sums[place] for place in _delivery_places(*key, parents)]
-            _add(known[key], cell.step, attempts - failed, attempts)
+            _add(known[key], step, attempts - failed, attempts)
     return sums
 
 
@@ -84,11 +85,13 @@ def _conversion(cells: Iterable[PlaceCell], parents: dict[Place, Place | None]) 
     sums: _Sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
     known: dict[tuple[str, ...], list[_Steps]] = {}
     for cell in cells:
-        if not cell.ended:
+        step, verified, ended = cell[0], cell[6], cell[7]
+        if not ended:
             continue
-        if cell.place not in known:
-            known[cell.place] = [sums[place] for place in _conversion_places(cell.place, parents)]
-        _add(known[cell.place], cell.step, cell.verified, cell.ended)
+        key = cell[1:6]
+        if key not in known:
+            known[key] = [sums[one] for one in _conversion_places(key, parents)]
+        _add(known[key], step, verified, ended)
     return sums
 
 
