@@ -1,6 +1,5 @@
 """An export: the sessions, attempts or groups of a period, streamed from the mirror to a file."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -75,9 +74,7 @@ def run(
         print_err(f"{explain_error(error)} Nothing was written.")
         return ExitCode.TRY_LATER
     except BrokenPipeError:
-        # Whoever read the output has gone. What is left in its buffer goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.CANNOT_WRITE
+        raise
     except OSError as error:
         print_err(explain_unwritable(options.path, error))
         return ExitCode.CANNOT_WRITE

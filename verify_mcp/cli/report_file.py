@@ -67,6 +67,8 @@ def run(
         message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
         print_err(message)
         return ExitCode.TRY_LATER
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print_err(explain_unwritable(options.path, error))
         return ExitCode.CANNOT_WRITE
