@@ -33,7 +33,6 @@ class AnomalySearch:
 
     async def run(self) -> tuple[ReportedFinding, ...]:
         """Every finding with its evidence, clearest first."""
-        await self._reader.prepare()
         found = await self._find_shares() if SHARE_KINDS & set(self._kinds) else []
         found += await anomaly_levels.find_levels(self._reader, found)
         if "repeat" in self._kinds:
