@@ -5,29 +5,23 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import anyio
 
 from verify_mcp import logs
 from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.failures import KEPT, run_command
 from verify_mcp.cli.fetching import FetchEstimate, FetchOutcome, fetch_windows
 from verify_mcp.cli.progress import progress_bar
 from verify_mcp.cli.terminal import print_err
-from verify_mcp.cli.wording import explain_error
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import REACH_TOLERANCE, reach_edge
 from verify_mcp.domain.times import format_time, parse_time
 from verify_mcp.domain.windows import Window, gaps
-from verify_mcp.errors import (
-    ApiError,
-    CredentialsMissing,
-    CredentialsRejected,
-    DatabaseUnavailable,
-    InvalidArgument,
-    InvalidSetting,
-)
+from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, InvalidSetting
 from verify_mcp.mirror.store import Store
 from verify_mcp.settings import Settings, read_settings
 
@@ -35,18 +29,13 @@ Command = Callable[[AppContext], Awaitable[int]]
 
 
 def run(environ: Mapping[str, str], command: Command) -> int:
-    """Run one of the commands below with the settings of the environment; the exit code."""
-    try:
-        settings = read_settings(environ)
-        logs.configure(settings)
-        return anyio.run(_with_context, settings, command)
-    except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        print_err(explain_error(error))
-        return ExitCode.CONFIGURE
-    except (ApiError, DatabaseUnavailable) as error:
-        message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
-        print_err(message)
-        return ExitCode.TRY_LATER
+    """Run one of the commands below with the settings of the environment; the exit code.
+
+    Raises InvalidSetting.
+    """
+    settings = read_settings(environ)
+    logs.configure(settings)
+    return run_command(partial(anyio.run, _with_context, settings, command), retry_hint=KEPT)
 
 
 async def _with_context(settings: Settings, command: Command) -> int:
