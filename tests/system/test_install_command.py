@@ -61,6 +61,18 @@ async def test_what_is_installed_starts_and_what_is_printed_is_only_the_snippet(
     assert [path.suffix for path in files_in(tmp_path)] == [".bak"]
 
 
+@pytest.mark.anyio
+async def test_the_sandbox_keeps_the_settings_that_are_not_of_an_account(tmp_path: Path) -> None:
+    settings = {"VERIFY_MCP_RECIPIENTS": "masked", "PLIVO_AUTH_ID": "no id", "HOME": str(tmp_path)}
+    arguments = ["-m", "verify_mcp", "serve", "--sandbox"]
+    server = StdioServerParameters(command=sys.executable, args=arguments, env=settings)
+    async with McpClient(stdio_client(server)) as client:
+        answer = await client.call_tool("list_verify_sessions", {"limit": 1})
+    assert answer.structured_content is not None
+    (row,) = answer.structured_content["rows"]
+    assert "…" in row[2]
+
+
 def test_without_a_terminal_nothing_is_changed_unless_yes_is_given(tmp_path: Path) -> None:
     refused = command(tmp_path, "install", "cursor", "--sandbox")
     assert refused.returncode == 1

@@ -440,3 +440,17 @@ async def test_a_drill_down_into_what_is_held_costs_no_request() -> None:
     assert hours["complete"]
     assert all(row["group"].endswith(":00") for row in rows(hours["cost_change"]))
     assert APP in {row["group"] for row in rows(apps["cost_change"])}
+
+
+async def test_a_filtered_comparison_is_made_exact_in_the_background_when_it_says_so() -> None:
+    clock = FakeClock()
+    emulator = emulator_with(*some(1_500, hours=48), clock=clock)
+    async with connect_with_background(emulator, clock) as (client, context):
+        first = await compare(client, app_uuid=APP, brand_name="Acme")
+        seconds = await work_until_idle(context, clock)
+        sent = len(emulator.received)
+        second = await compare(client, app_uuid=APP, brand_name="Acme")
+    assert (first["complete"], second["complete"]) == (False, True)
+    assert second["applied"] == first["applied"]
+    assert len(emulator.received) == sent
+    assert abs(first["eta_exact_s"] - seconds) <= 60

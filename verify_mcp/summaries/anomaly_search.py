@@ -130,7 +130,7 @@ class AnomalySearch:
     def _history(self, candidate: Candidate, connection: Connection) -> PrefixHistory:
         reader = self._reader
         selection = _of_prefixes(reader.selection, candidate)
-        evidence = cells.read_evidence(connection, selection, candidate.window)
+        evidence = cells.read_totals(connection, selection, candidate.window)
         past = cells.count_sessions(connection, selection, reader.past)
         window = evidence.window or candidate.window
         usual = pumping.usual_sessions(past, reader.past_length, window.length)
