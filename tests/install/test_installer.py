@@ -742,3 +742,14 @@ def test_a_codex_entry_made_by_hand_is_taken_out_alone(tmp_path: Path) -> None:
     order = InstallOptions(BY_NAME["codex"], config=file, yes=True)
     assert installer.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     assert file.read_text() == '# mine\nmodel = "x"\n\n[tui]\ntheme = "d" # dark\n'
+
+
+def test_vs_code_is_said_to_ask_only_for_an_account(tmp_path: Path) -> None:
+    for sandbox in (False, True):
+        somebody = Somebody()
+        order = InstallOptions(
+            BY_NAME["vscode"], config=tmp_path / "mcp.json", sandbox=sandbox, yes=True
+        )
+        assert installer.run(order, machine(tmp_path), somebody.person()) == 0
+        assert ("VS Code asks for the auth id and token" in somebody.heard) is not sandbox
+        assert "asks for what" not in somebody.heard

@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 MEANINGS = {
     ExitCode.DONE: "Done. A report is exact.",
     ExitCode.PROBLEM: "`doctor` found a problem; `install` or `demo` could not do it.",
-    ExitCode.USAGE: "The command line or a setting of `serve` cannot be meant.",
+    ExitCode.USAGE: "The command line cannot be read.",
     ExitCode.INCOMPLETE: "Written, but estimated or with a part missing; `watch` saw a part only.",
     ExitCode.FOUND: "`watch`: something stands out, and goes on.",
     ExitCode.NOT_DELIVERED: "`watch`: the webhook or the command failed; the next look repeats it.",
