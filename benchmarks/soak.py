@@ -1,12 +1,13 @@
 """Real servers on one account for minutes, while replies fail, calls are cancelled, servers killed.
 
-    python -m benchmarks.soak [--seconds 600] [--servers 4] [--engine sqlite|postgresql]
+    python -m benchmarks.soak [--seconds 600] [--servers 4] [--engine sqlite|postgresql] [--follow]
 
 The API's minute is scaled to 3 s. A fifth of its replies go wrong; every server is asked random
 questions by several callers, who lose patience now and then; all servers but the first are killed
 with -9 now and then, and started again. Half of them keep a mirror. What is checked: no request too
 many at the API, no answer that differs from what the account holds, no call without an answer, no
-growing memory, nothing on stderr but what was foreseen. Ends with 1 if a promise is broken.
+growing memory, nothing on stderr but what was foreseen. Ends with 1 if a promise is broken. With
+`--follow` the servers also work between two calls.
 """
 
 from __future__ import annotations
@@ -18,13 +19,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import anyio
@@ -79,6 +79,8 @@ class Soak:
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+    follows: bool = False
     api_url: str = ""
     until: float = 0.0
 
@@ -115,6 +117,8 @@ class Soak:
                 "VERIFY_MCP_RATE_LIMIT": f"{LISTS}/{WINDOW:g}",
                 "VERIFY_MCP_RETRIEVE_RATE_LIMIT": f"{RETRIEVES}/{WINDOW:g}",
                 "VERIFY_MCP_MIRROR": "on" if number % 2 else "off",
+                "VERIFY_MCP_AHEAD": "on" if self.follows else "off",
+                "VERIFY_MCP_FOLLOW": "7d" if self.follows and number % 2 else "",
             },
         )
         with errors:
@@ -127,7 +131,7 @@ class Soak:
                         tasks.start_soon(self._calls, client, killed)
                     tasks.start_soon(self._watch, number, pid, killed)
                     with anyio.move_on_after(life) as alive:
-                        await anyio.sleep(self.until - time.monotonic())
+                        await anyio.sleep(max(0.0, self.until - time.monotonic()))
                     if alive.cancelled_caught:
                         killed.set()
                         os.kill(pid, signal.SIGKILL)
@@ -140,17 +144,17 @@ class Soak:
             await anyio.sleep(0.5)
 
     async def _calls(self, client: Client, killed: anyio.Event) -> None:
-        questions: list[Callable[[Client], Awaitable[str]]] = [self._list, self._list, self._get]
-        questions.append(self._summary)
+        questions = (self._list, self._list, self._get, self._summary)
         while time.monotonic() < self.until:
             question = self.random.choice(questions)
             patience = self.random.uniform(0, 1) if self.random.random() < 0.1 else MOST_SECONDS
-            outcome = "cancelled"
-            began = time.monotonic()
+            outcome, began = "cancelled", time.monotonic()
             with anyio.move_on_after(patience):
                 outcome = await question(client)
             if outcome == "cancelled" and patience == MOST_SECONDS and not killed.is_set():
                 self.wrong.append(f"{question.__name__}: no answer in {time.monotonic() - began}")
+            elif patience == MOST_SECONDS and not killed.is_set():
+                self.waits.append(time.monotonic() - began)
             self.counts[outcome] += 1
             await anyio.sleep(self.random.uniform(0, 0.2))
 
@@ -159,10 +163,9 @@ class Soak:
         begin = self.random.choice(self.records).created_at.replace(microsecond=0)
         end = begin + timedelta(hours=self.random.randrange(1, 48))
         end = min(end, self.records[0].created_at.replace(microsecond=0))
-        first, last = microseconds(begin), microseconds(end) - 1
-        window = {"session_time__gte": f"{begin:%Y-%m-%d %H:%M:%S}"}
-        window["session_time__lt"] = f"{end:%Y-%m-%d %H:%M:%S}"
-        return window, list(self.emulator.data.between(first, last))
+        bounds = {"session_time__gte": begin, "session_time__lt": end}
+        window = {name: f"{at:%Y-%m-%d %H:%M:%S}" for name, at in bounds.items()}
+        return window, list(self.emulator.data.between(microseconds(begin), microseconds(end) - 1))
 
     async def _list(self, client: Client) -> str:
         window, records = self._window()
@@ -172,9 +175,8 @@ class Soak:
         records = [each for each in records if not status or each.outcome == status]
         offset = self.random.randrange(0, len(records) + 1)
         arguments: dict[str, Any] = {**window, "offset": offset}
-        answer = await self._ask(
-            client, "list_verify_sessions", arguments | ({"status": status} if status else {})
-        )
+        arguments |= {"status": status} if status else {}
+        answer = await self._ask(client, "list_verify_sessions", arguments)
         if isinstance(answer, str):
             return answer
         expected = [each.uuid[:8] for each in records[offset : offset + 20]]
@@ -202,9 +204,9 @@ class Soak:
             return answer
         if not answer["complete"]:
             return "summary told when"
-        verified = sum(each.outcome == "verified" for each in records)
-        if (answer["sessions"], answer["verified"]) != (len(records), verified):
-            self.wrong.append(f"summary {window}: {answer} instead of {len(records)}, {verified}")
+        truth = (len(records), sum(each.outcome == "verified" for each in records))
+        if (answer["sessions"], answer["verified"]) != truth:
+            self.wrong.append(f"summary {window}: {answer} instead of {truth}")
         return "summary answered"
 
     async def _ask(
@@ -230,8 +232,7 @@ class Soak:
 
     def growth(self) -> int:
         """Bytes that the first server has grown from the second quarter to the last."""
-        quarter = len(self.memory) // 4
-        if not quarter:
+        if not (quarter := len(self.memory) // 4):
             return 0
         return int(mean(self.memory[-quarter:]) - mean(self.memory[quarter : 2 * quarter]))
 
@@ -243,11 +244,10 @@ class Soak:
 
 def resident(pid: int) -> int:
     """Bytes of memory that a process holds."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def soaked(seconds: float, servers: int, engine: str, seed: int = 7) -> Soak:
+def soaked(seconds: float, servers: int, engine: str, *, follows: bool, seed: int = 7) -> Soak:
     """One whole run."""
     random = Random(seed)
     now = datetime.now(UTC)
@@ -267,7 +267,7 @@ def soaked(seconds: float, servers: int, engine: str, seed: int = 7) -> Soak:
         url = stack.enter_context(opened(engine))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         emulator = Emulator(world, behaviour=behaviour, seed=seed)
-        soak = Soak(url, folder, seconds, emulator, settled, random)
+        soak = Soak(url, folder, seconds, emulator, settled, random, follows=follows)
         anyio.run(soak.run, servers)
         soak.wrong += soak.unforeseen()
         return soak
@@ -279,13 +279,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--servers", type=int, default=4)
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--follow", action="store_true")
     options = parser.parse_args()
-    soak = soaked(options.seconds, options.servers, options.engine)
-    statuses = Counter(each.status for each in soak.emulator.received)
-    for name, number in sorted(soak.counts.items()):
+    soak = soaked(options.seconds, options.servers, options.engine, follows=options.follow)
+    replies = Counter(f"API replied {each.status}" for each in soak.emulator.received)
+    for name, number in sorted((soak.counts | replies).items()):
         print(f"{name:32}{number:8}")
-    for status, number in sorted(statuses.items(), key=str):
-        print(f"{f'API replied {status}':32}{number:8}")
+    print(f"{'middle wait for an answer, s':32}{median(soak.waits or [0]):8.2f}")
     print(f"{'violations at the API':32}{soak.violations():8}")
     print(f"{'wrong or lost answers':32}{len(soak.wrong):8}")
     print(f"{'growth of memory, MB':32}{soak.growth() / 1e6:8.1f}")

@@ -195,10 +195,10 @@ def _rate_limiter(
     clock: Clock,
 ) -> RateLimiter:
     """An endpoint's quota, shared through the database unless that is in memory."""
-    monotonic, sleep = clock.monotonic, clock.sleep
+    monotonic, sleep, now = clock.monotonic, clock.sleep, clock.now
     if settings.database_url == IN_MEMORY or settings.credentials is None:
         return RateLimiter(
-            InMemoryRateLimitStore(rate, clock=monotonic), clock=monotonic, sleep=sleep
+            InMemoryRateLimitStore(rate, clock=monotonic), clock=monotonic, sleep=sleep, now=now
         )
     fallback_rate = Rate(max(1, rate.requests // OFFLINE_RATE_DIVISOR), rate.window)
     return RateLimiter(
@@ -207,6 +207,7 @@ def _rate_limiter(
         releases=DeferredWork(tasks),
         clock=monotonic,
         sleep=sleep,
+        now=now,
     )
 
 

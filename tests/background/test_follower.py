@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from tests.support.background import connect_with_background, work_until
 from tests.support.client import NOW, FakeClock, call_tool, emulator_with, make_record
@@ -177,18 +175,19 @@ def test_sessions_of_one_page_are_fetched_together_and_a_lonely_one_alone() -> N
 
 
 async def test_sync_follow_refuses_what_it_cannot_follow_and_ends_when_it_may_not_ask() -> None:
-    out = Console(file=io.StringIO(), width=200)
     async with open_context_of(emulator_with(), FakeClock()) as context:
         with pytest.raises(InvalidArgument, match="--since is shorter than an hour"):
-            await follow_command("5m", None, "")(context, out)
+            await follow_command("5m", None, "")(context)
         with pytest.raises(InvalidArgument, match="--until"):
-            await follow_command("7d", "24h", "")(context, out)
+            await follow_command("7d", "24h", "")(context)
         with pytest.raises(InvalidArgument, match="--since is not a length"):
-            await follow_command("2026-11-01", None, "")(context, out)
+            await follow_command("2026-11-01", None, "")(context)
 
 
-async def test_sync_follow_keeps_the_period_until_it_is_ended(file: Place) -> None:
-    out, clock = Console(file=io.StringIO(), width=200), FakeClock()
+async def test_sync_follow_keeps_the_period_until_it_is_ended(
+    file: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = FakeClock()
     emulator = api_of(clock)
     settings = {"database_url": sqlite_url(file.path)}
 
@@ -199,8 +198,7 @@ async def test_sync_follow_keeps_the_period_until_it_is_ended(file: Place) -> No
 
     async with open_context_of(serve, clock, **settings) as context:
         with pytest.raises(CredentialsRejected):
-            await follow_command("24h", None, "")(context, out)
-    assert isinstance(out.file, io.StringIO)
-    first, *reports = out.file.getvalue().splitlines()
+            await follow_command("24h", None, "")(context)
+    first, *reports = capsys.readouterr().err.splitlines()
     assert first == "The last 24h are kept in the mirror from now on. Ctrl-C ends it."
     assert "% of the period is stored" in reports[-1]

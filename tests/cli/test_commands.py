@@ -9,12 +9,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from rich.console import Console
 
 from tests.support import commands_page
 from tests.support.client import FakeClock, emulator_with, make_record
@@ -130,18 +130,24 @@ def test_a_time_to_wait_is_said_as_people_say_it(seconds: float, text: str) -> N
 
 def test_the_bar_goes_by_the_time_that_is_over_and_the_clock_by_the_time_left() -> None:
     assert [share_of_time(45, left) for left in (None, 45.0, 0.0)] == [0.0, 0.5, 1.0]
-    assert countdown(None) == "time left: not known yet"
-    assert countdown(754.2) == "about 12:35 left"
+    assert countdown(72.9, None) == "1:12 so far, time left: not known yet"
+    assert countdown(72.9, 754.2) == "about 12:35 left"
 
 
-async def test_progress_counts_down_by_the_quota_while_requests_wait() -> None:
+class FakeTerminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_progress_counts_down_by_the_quota_while_requests_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     clock = FakeClock()
     emulator = emulator_with(*(make_record(n, 1 + n) for n in range(1200)), clock=clock)
-    out = Console(file=io.StringIO(), width=100, force_terminal=True)
+    monkeypatch.setattr(sys, "stderr", terminal := FakeTerminal())
     async with open_context_of(emulator, clock, rate_limit=Rate(20, 60.0)) as context:
-        await sync_command("24h", None, "")(context, out)
-    assert isinstance(out.file, io.StringIO)
-    shown = re.findall(r"about (\d+):(\d\d) left", out.file.getvalue())
+        await sync_command("24h", None, "")(context)
+    shown = re.findall(r"about (\d+):(\d\d) left", terminal.getvalue())
     times = [60 * int(minutes) + int(seconds) for minutes, seconds in shown]
     took = clock.ticks - FakeClock().ticks
     assert took >= 180

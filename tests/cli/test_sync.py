@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from tests.support.client import FakeClock, emulator_with, make_record
 from tests.support.databases import sqlite_url
@@ -29,11 +29,10 @@ UNSETTLED = (
 
 
 async def run_sync(emulator: Emulator, url: str, since: str = "24h") -> tuple[int, str]:
-    out = Console(file=io.StringIO(), width=200)
     async with open_context_of(emulator, FakeClock(), database_url=url) as context:
-        code = await sync_command(since, None, "")(context, out)
-    assert isinstance(out.file, io.StringIO)
-    return code, out.file.getvalue()
+        with redirect_stderr(io.StringIO()) as err:
+            code = await sync_command(since, None, "")(context)
+    return code, err.getvalue()
 
 
 def old() -> Emulator:
@@ -73,7 +72,7 @@ async def test_r58_ninety_days_are_synced_to_the_second(tmp_path: Path) -> None:
 
 async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_path: Path) -> None:
     place = tmp_path / "verify.sqlite3"
-    emulator, out = old(), Console(file=io.StringIO(), width=200)
+    emulator = old()
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
         spoil(place)  # as another program may, while the API is asked
@@ -81,23 +80,23 @@ async def test_nothing_is_said_to_be_held_that_the_database_did_not_take(tmp_pat
 
     async with open_context_of(serve, FakeClock(), database_url=sqlite_url(place)) as context:
         with pytest.raises(DatabaseUnavailable):
-            await sync_command("24h", None, "")(context, out)
+            await sync_command("24h", None, "")(context)
 
 
-async def test_a_purge_reaches_every_account_in_the_database(tmp_path: Path) -> None:
+async def test_a_purge_reaches_every_account_in_the_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     url = sqlite_url(tmp_path / "verify.sqlite3")
     await run_sync(old(), url)
-    out = Console(file=io.StringIO(), width=200)
     another = Credentials("MAANOTHERACCOUNT0000", "another-token")
     async with open_context_of(
         old(), FakeClock(), database_url=url, credentials=another
     ) as context:
-        assert await purge_command(None)(context, out) == ExitCode.DONE
+        assert await purge_command(None)(context) == ExitCode.DONE
     async with open_context_of(old(), FakeClock(), database_url=url) as context:
         assert context.mirror.store is not None
         assert await context.mirror.store.stats("") == (0, ())
-    assert isinstance(out.file, io.StringIO)
-    assert out.file.getvalue().startswith("Removed 2 sessions from ")
+    assert capsys.readouterr().err.startswith("Removed 2 sessions from ")
 
 
 async def test_the_status_names_what_is_complete_and_what_may_still_change(
@@ -107,9 +106,9 @@ async def test_the_status_names_what_is_complete_and_what_may_still_change(
     emulator = emulator_with(make_record(1, minutes=300), make_record(2, minutes=20))
     await run_sync(emulator, url)
     async with open_context_of(emulator, FakeClock(), database_url=url) as context:
-        await status_command("")(context, Console(file=io.StringIO()))
+        await status_command("")(context)
         text = capsys.readouterr().out
-        await status_command("", as_json=True)(context, Console(file=io.StringIO()))
+        await status_command("", as_json=True)(context)
         status = json.loads(capsys.readouterr().out)
     assert text.splitlines()[1:] == [
         "  complete: 2026-11-20 09:30:00 to 2026-11-21 08:30:00 UTC",

@@ -167,3 +167,18 @@ async def test_a_row_that_comes_late_leaves_each_day_open_by_one() -> None:
     true = by_label(expected.among(api.data, start, NOW))
     assert "Rows came late meanwhile" in answer["why"]
     assert all(low <= true[day] <= high for day, (low, high) in bounds(answer).items())
+
+
+async def test_weeks_are_counted_by_the_midnights_of_their_mondays_and_cut_by_the_window() -> None:
+    clock, records = FakeClock(), uneven()
+    question = {**PERIOD, "group_by": "week", "time_zone": "Asia/Kolkata"}
+    async with connect(emulator_with(*records, clock=clock), clock=clock) as client:
+        answers = await repeat(client, clock, 6, **question)
+    local = (each.created_at.astimezone(KOLKATA) for each in records)
+    true = Counter(f"{each - timedelta(days=each.weekday()):%Y-%m-%d}" for each in local)
+    for answer in answers:
+        assert all(low <= true[week] <= high for week, (low, high) in bounds(answer).items())
+    assert {week: low for week, (low, _) in bounds(answers[-1]).items()} == true
+    assert answers[-1]["note"] == (
+        "week is the date of its Monday; the window has only a part of the first and the last one."
+    )

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -200,15 +200,15 @@ class SharedClock(FakeClock):
         self.set(self.ticks)
 
     def set(self, ticks: float) -> None:
-        self.ticks = ticks
-        if self.file is not None:
+        if self.file is not None:  # first: a thread that reads both must not see it go back
             new = self.file.with_suffix(".new")
             new.write_text(repr(ticks))
             new.rename(self.file)
+        self.ticks = ticks
 
     def pass_by(self, seconds: float) -> None:
-        super().pass_by(seconds)
-        self.set(self.ticks)
+        self.set(self.ticks + seconds)
+        self.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture

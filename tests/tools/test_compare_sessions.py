@@ -456,3 +456,17 @@ async def test_a_begin_in_the_earlier_window_is_not_told() -> None:
     assert "IN" in {row["group"] for row in rows(answer["drivers"])}
     assert "since" not in answer["drivers"]["columns"]
     assert "since about" not in answer["summary"]
+
+
+async def test_a_filtered_comparison_is_made_exact_in_the_background_when_it_says_so() -> None:
+    clock = FakeClock()
+    emulator = emulator_with(*some(1_500, hours=48), clock=clock)
+    async with connect_with_background(emulator, clock) as (client, context):
+        first = await compare(client, app_uuid=APP, brand_name="Acme")
+        seconds = await work_until_idle(context, clock)
+        sent = len(emulator.received)
+        second = await compare(client, app_uuid=APP, brand_name="Acme")
+    assert (first["complete"], second["complete"]) == (False, True)
+    assert second["applied"] == first["applied"]
+    assert len(emulator.received) == sent
+    assert abs(first["eta_exact_s"] - seconds) <= 60

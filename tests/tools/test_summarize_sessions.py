@@ -129,6 +129,12 @@ async def test_another_process_answers_from_what_the_first_one_fetched(place: Pl
 
 
 NETWORKS = {"1": "?", "9": "Reliance Jio (range)", "3": "SFR (range)"}
+
+
+def monday(local: datetime) -> str:
+    return f"{local - timedelta(days=local.weekday()):%Y-%m-%d}"
+
+
 KEYS: dict[str, Any] = {
     "status": lambda each: each.status_at(NOW),
     "channel": lambda each: expected.channel(each, NOW),
@@ -137,6 +143,7 @@ KEYS: dict[str, Any] = {
     "brand": lambda each: each.brand_name if each.attempts_at(NOW) else "?",
     "recipient": lambda each: f"+{each.recipient}",
     "day": lambda each: f"{each.created_at.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d}",
+    "week": lambda each: monday(each.created_at.astimezone(ZoneInfo("Asia/Kolkata"))),
     "hour": lambda each: f"{each.created_at.astimezone(ZoneInfo('Asia/Kolkata')):%Y-%m-%d %H:00}",
     "weekday": lambda each: f"{each.created_at.astimezone(ZoneInfo('Asia/Kolkata')):%a}",
     "hour_of_day": lambda each: f"{each.created_at.astimezone(ZoneInfo('Asia/Kolkata')):%H}:00",

@@ -30,6 +30,8 @@ from verify_mcp.settings import Settings
 
 MIN_SESSIONS = 50
 """Stored sessions from which it is estimated how many a window has."""
+SPARE_REQUESTS = 20
+"""Requests of a count beyond twice those expected, after which it is given up."""
 MAX_BEHIND = timedelta(days=1)
 """How far back the newest session is looked for when another process follows."""
 
@@ -142,7 +144,7 @@ class Background:
 
         None when it does not: no work is done here, or too much waits already.
         """
-        most = self._settings.ahead
+        most = min(self._settings.ahead, 2 * expected + SPARE_REQUESTS)
         if not self.is_running or not self._counts.add(key, work, expected, most):
             return None
         for loop in self._loops:

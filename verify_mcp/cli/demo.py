@@ -8,15 +8,12 @@ import argparse
 import sys
 import tempfile
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import anyio
 
 from verify_mcp.cli.parsers import add_command
 from verify_mcp.cli.terminal import replace_unencodable
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 TIMEOUT = 60.0
 """Seconds that the whole demo may take, on a machine far slower than any we know."""
@@ -43,25 +40,30 @@ def _demo(_options: argparse.Namespace) -> int:
 
 def run() -> int:
     """Show the demo; the exit code (0, or 1 when something failed, after saying what)."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.width = min(console.width, _MAX_WIDTH)
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
-            anyio.run(show, console, log)
+            anyio.run(show, log)
         except Exception as error:  # noqa: BLE001 - whatever it was, a newcomer gets a sentence
-            sys.stderr.write(f"verify-mcp demo: {failure(error, log)}\n")
+            cause = first_cause(error)
+            if isinstance(cause, BrokenPipeError):
+                raise cause from None
+            sys.stderr.write(f"verify-mcp demo: {failure(cause, log)}\n")
             return 1
     return 0
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first error of a group, however deep; another error as it is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def failure(error: BaseException, log: TextIO) -> str:
     """What went wrong, in one sentence, with the last line of the server's log."""
     from verify_mcp.cli.demo_steps import DemoFailed
 
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_cause(error)
     if isinstance(error, TimeoutError):
         problem = f"it was not finished after {TIMEOUT:g} s."
     elif isinstance(error, DemoFailed):
@@ -75,22 +77,24 @@ def failure(error: BaseException, log: TextIO) -> str:
     return f"the demo stopped: {problem}{last_words} {remedy}"
 
 
-async def show(console: "Console", log: TextIO) -> None:
+async def show(log: TextIO) -> None:
     """Answer every question and print the calls. Raises DemoFailed, or what stopped the client."""
     from verify_mcp.cli.demo_client import answer_step, connect_client
-    from verify_mcp.cli.demo_output import closing, opening, print_step
+    from verify_mcp.cli.demo_output import closing, opening, step_text
     from verify_mcp.cli.demo_steps import ToolCall, steps
+    from verify_mcp.cli.layout import terminal_width
     from verify_mcp.emulator import Emulator, serve
 
-    started = monotonic()
+    started, width = monotonic(), terminal_width(_MAX_WIDTH)
     emulator = Emulator()
     questions = steps()
-    console.print(opening())
+    sys.stdout.write(opening(width))
     calls: list[ToolCall] = []
     with anyio.fail_after(TIMEOUT):
         async with serve(emulator) as url, connect_client(url, log) as client:
             for number, step in enumerate(questions, 1):
                 answered = await answer_step(client, emulator, step)
-                print_step(console, f"{number} of {len(questions)}", step, answered)
+                place = f"{number} of {len(questions)}"
+                sys.stdout.write(step_text(place, step, answered, width))
                 calls += answered
-    console.print(closing(calls, len(questions), monotonic() - started))
+    sys.stdout.write(closing(calls, len(questions), monotonic() - started, width))

@@ -3,12 +3,8 @@
 import json
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.highlighter import JSONHighlighter
-from rich.rule import Rule
-from rich.text import Text
-
 from verify_mcp.cli.demo_steps import Calls, DemoStep, ToolCall, count_of
+from verify_mcp.cli.layout import paint, paint_json, paint_phrases, wrap
 
 
 def format_json(value: object, width: int, indent: str = "") -> str:
@@ -44,29 +40,39 @@ def _compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def opening() -> Text:
+def opening(width: int) -> str:
     """The paragraph before the first question."""
-    return Text.assemble(
-        "\n",
-        ("verify-mcp", "bold"),
-        " answers questions about Plivo Verify (OTP) sessions. Below, a real MCP client asks the "
-        "real server over stdio; the sessions are made up and served by a pretend Verify API on "
-        "this machine. No account, no network.\n",
+    text = (
+        "verify-mcp answers questions about Plivo Verify (OTP) sessions. Below, a real MCP client "
+        "asks the real server over stdio; the sessions are made up and served by a pretend Verify "
+        "API on this machine. No account, no network."
     )
+    return f"\n{paint_phrases(wrap(text, width), {'verify-mcp': 'bold'})}\n\n"
 
 
-def print_step(console: Console, place: str, step: DemoStep, calls: Calls) -> None:
-    """Print a question with its calls; `place` is e.g. `1 of 4`."""
-    console.print(Rule(Text(place, "dim"), align="left", style="dim"))
-    console.print(Text(step.question, "bold"), end="\n\n")
+def step_text(place: str, step: DemoStep, calls: Calls, width: int) -> str:
+    """A question with its calls; `place` is e.g. `1 of 4`."""
+    rule = f"{place} ".ljust(width, "-")
+    parts = [paint(rule, "dim"), paint(wrap(step.question, width), "bold"), ""]
     for call in calls:
-        console.print(Text(str(call.call), "cyan"))
-        body = call.text if call.is_error else format_json(call.answer, console.width - 2)
-        answer = Text(body, "yellow") if call.is_error else JSONHighlighter()(Text(body))
-        for line in answer.wrap(console, console.width - 2):
-            console.print(Text("  ") + line)
-        console.print(Text(_cost(call), "dim"), end="\n\n")
-    console.print(Text.assemble(("In words: ", "bold green"), step.conclude(calls)), end="\n\n")
+        parts += [paint(wrap(str(call.call), width), "call"), _answer_text(call, width)]
+        parts += [paint(wrap(_cost(call), width), "dim"), ""]
+    conclusion = wrap(f"In words: {step.conclude(calls)}", width)
+    parts += [paint_phrases(conclusion, {"In words:": "conclusion"}), "", ""]
+    return "\n".join(parts)
+
+
+def _answer_text(call: ToolCall, width: int) -> str:
+    if call.is_error:
+        return paint(wrap(call.text, width, "  "), "warning")
+    lines = format_json(call.answer, width - 2).splitlines()
+    return paint_json("\n".join(_wrapped_json(line, width) for line in lines))
+
+
+def _wrapped_json(line: str, width: int) -> str:
+    """A line of JSON that may hold a text longer than the width."""
+    content = line.lstrip(" ")
+    return wrap(content, width, "  ", first="  " + line[: len(line) - len(content)])
 
 
 def _cost(call: ToolCall) -> str:
@@ -79,20 +85,20 @@ def _cost(call: ToolCall) -> str:
     )
 
 
-def closing(calls: Calls, questions: int, seconds: float) -> Text:
-    """The paragraph after the last question: what all calls took, and where to go on."""
+def closing(calls: Calls, questions: int, seconds: float, width: int) -> str:
+    """The paragraphs after the last question: what all calls took, and where to go on."""
     requests = sum(call.requests for call in calls)
     size = sum(call.size for call in calls)
     raw = sum(call.raw_bytes for call in calls)
-    return Text.assemble(
-        (
-            f"{questions} questions, {count_of(requests, 'API request')}, {seconds:.1f} s",
-            "bold",
-        ),
-        f": {size:,} bytes for the model where the API's own replies take {raw:,}.\n\n",
-        "Next: ",
-        ("verify-mcp doctor", "cyan"),
-        " checks your own account's settings, and the README shows how to connect a client. ",
-        ("verify-mcp serve --sandbox", "cyan"),
-        " lets a client ask these made-up sessions.\n",
+    total = f"{questions} questions, {count_of(requests, 'API request')}, {seconds:.1f} s"
+    taken = f"{total}: {size:,} bytes for the model where the API's own replies take {raw:,}."
+    hints = (
+        "Next: verify-mcp doctor checks your own account's settings, and the README shows how to "
+        "connect a client. verify-mcp serve --sandbox lets a client ask these made-up sessions."
     )
+    commands = {"verify-mcp doctor": "call", "verify-mcp serve --sandbox": "call"}
+    paragraphs = (
+        paint_phrases(wrap(taken, width), {total: "bold"}),
+        paint_phrases(wrap(hints, width), commands),
+    )
+    return "\n\n".join(paragraphs) + "\n\n"

@@ -18,11 +18,10 @@ from verify_mcp.cli.parsers import add_command
 from verify_mcp.cli.terminal import replace_unencodable
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from verify_mcp.cli.checks import CheckResult
 
-_STYLES = {"ok": "green", "unchecked": "cyan", "warning": "yellow", "problem": "bold red"}
+_MIN_MESSAGE = 30
+"""Columns beside level and subject that a message needs; with fewer it goes below them."""
 
 
 def add_doctor_command(subparsers: Any) -> None:
@@ -56,17 +55,14 @@ def run(
 
     `app` is an ASGI application that answers in process instead of the API.
     """
-    from rich.console import Console
-
     from verify_mcp.cli import checks
 
     results = _results(environ, offline=offline, app=app)
     if as_json:
         sys.stdout.write(_as_json(results) + "\n")
     else:
-        console = Console(highlight=False)
-        _print_results(console, results)
-        console.print(client_configuration(_command()), soft_wrap=True)
+        sys.stdout.write(_results_text(results))
+        sys.stdout.write(client_configuration(_command()) + "\n")
     return int(any(result.level == checks.PROBLEM for result in results))
 
 
@@ -119,23 +115,27 @@ def _command() -> list[str]:
     return [str(Path(found).absolute())] if found else [sys.executable, "-m", "verify_mcp"]
 
 
-def _print_results(console: "Console", results: Sequence["CheckResult"]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+def _results_text(results: Sequence["CheckResult"]) -> str:
+    """The results as a table that fits the terminal, and the verdict."""
+    from verify_mcp.cli.layout import paint, terminal_width, wrap
 
-    from verify_mcp.cli.checks import OK
-
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    width = terminal_width()
+    levels = max(len(result.level) for result in results) + 2
+    subjects = max(len(result.subject) for result in results) + 2
+    if width - levels - subjects < _MIN_MESSAGE:
+        subjects = 0  # the message goes below its subject
+    indent = " " * (levels + subjects)
+    lines: list[str] = []
     for result in results:
-        message = Text(result.message)
+        level = paint(result.level, result.level) + " " * (levels - len(result.level))
+        message = wrap(result.message, width, indent)
+        subject = result.subject.ljust(subjects) if subjects else f"{result.subject}\n{indent}"
+        lines.append(level + subject + message.removeprefix(indent))
         if result.remedy:
-            message.append(f"\n{result.remedy}", "dim" if result.level == OK else "bold")
-        table.add_row(Text(result.level, _STYLES[result.level]), result.subject, message)
-    console.print(table)
-    console.print(Text(f"\n{_verdict(results)}", "bold"), end="\n\n")
+            style = "dim" if result.level == "ok" else "bold"
+            lines.append(paint(wrap(result.remedy, width, indent), style))
+    verdict = paint(wrap(_verdict(results), width), "bold")
+    return "\n".join([*lines, "", verdict, "", ""])
 
 
 def _verdict(results: Sequence["CheckResult"]) -> str:

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     TRY_LATER = 75
     CONFIGURE = 78
     INTERRUPTED = 130
+    PIPE_CLOSED = 141
     TERMINATED = 143
 
 
@@ -30,6 +31,7 @@ MEANINGS = {
     ExitCode.TRY_LATER: "The API or the database is away, or a part is missing: try later.",
     ExitCode.CONFIGURE: "Credentials, a setting or an argument must be corrected first.",
     ExitCode.INTERRUPTED: "Ended by Ctrl-C.",
+    ExitCode.PIPE_CLOSED: "Nobody reads the output any more, as after `| head`.",
     ExitCode.TERMINATED: "`serve` was ended by SIGTERM.",
 }
 """What each code means, for the reference."""

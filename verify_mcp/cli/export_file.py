@@ -1,6 +1,5 @@
 """An export: the sessions, attempts or groups of a period, streamed from the mirror to a file."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import anyio
-from rich.console import Console
 
 from verify_mcp import logs, private_files
 from verify_mcp.cli import export_rows, export_writers
@@ -17,6 +15,7 @@ from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.export_source import ExportSource
 from verify_mcp.cli.period import parse_period
 from verify_mcp.cli.progress import UpdateProgress, progress_bar
+from verify_mcp.cli.terminal import print_err
 from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
@@ -64,23 +63,20 @@ def run(
     clock: Clock | None = None,
 ) -> int:
     """Make the export; the exit code."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
     logs.configure(settings)
     try:
         export_writers.check_format(options.format)
-        return anyio.run(_run_async, options, settings, app, clock, out)
+        return anyio.run(_run_async, options, settings, app, clock)
     except (CredentialsMissing, InvalidArgument, InvalidSetting) as error:
-        out.print(explain_error(error), markup=False)
+        print_err(explain_error(error))
         return ExitCode.CONFIGURE
     except DatabaseUnavailable as error:
-        out.print(f"{explain_error(error)} Nothing was written.", markup=False)
+        print_err(f"{explain_error(error)} Nothing was written.")
         return ExitCode.TRY_LATER
     except BrokenPipeError:
-        # Whoever read the output has gone. What is left in its buffer goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.CANNOT_WRITE
+        raise
     except OSError as error:
-        out.print(explain_unwritable(options.path, error), markup=False)
+        print_err(explain_unwritable(options.path, error))
         return ExitCode.CANNOT_WRITE
 
 
@@ -89,15 +85,14 @@ async def _run_async(
     settings: Settings,
     app: Callable[..., Any] | None,
     clock: Clock | None,
-    out: Console,
 ) -> int:
     if options.path is not None and options.path.exists() and not options.force:
         raise FileExistsError
     async with open_context(settings, clock=clock, app=app) as context:
-        return await export(context, options, out)
+        return await export(context, options)
 
 
-async def export(context: AppContext, options: ExportOptions, out: Console) -> int:
+async def export(context: AppContext, options: ExportOptions) -> int:
     """Fetch what the period lacks, write it, and tell what is in the file; the exit code.
 
     Raises InvalidArgument, InvalidSetting, DatabaseUnavailable and OSError.
@@ -109,11 +104,11 @@ async def export(context: AppContext, options: ExportOptions, out: Console) -> i
     period = parse_period(options.since, options.until, context.now())
     source = ExportSource(context, store, session_filter, period)
     by = _groups(options, context)
-    with progress_bar(out, context.clock.monotonic) as update:
+    with progress_bar(context.clock.monotonic) as update:
         source = await source.fetch(options.within, update, ends_now=options.until is None)
         with _open_output(options) as file:
             rows = await _write(source, options, by, file, update)
-    _tell(out, options, rows, source)
+    _tell(options, rows, source)
     return ExitCode.INCOMPLETE if source.missing else ExitCode.DONE
 
 
@@ -172,14 +167,14 @@ def _open_output(options: ExportOptions) -> Iterator[BinaryIO]:
         yield file
 
 
-def _tell(out: Console, options: ExportOptions, rows: int, source: ExportSource) -> None:
+def _tell(options: ExportOptions, rows: int, source: ExportSource) -> None:
     """Print what is in the file, and which parts of the period it lacks."""
     place = options.path or "Standard output"
     coverage = "not complete" if source.missing else "complete"
-    out.print(f"{place}: {rows} rows of {source.period} UTC, {coverage}.", markup=False)
+    print_err(f"{place}: {rows} rows of {source.period} UTC, {coverage}.")
     for window in source.missing:
-        out.print(f"  missing: {window} UTC", markup=False)
+        print_err(f"  missing: {window} UTC")
     if source.missing and options.content != "groups":
-        out.print("  Of the missing spans the file has only what is kept here.", markup=False)
+        print_err("  Of the missing spans the file has only what is kept here.")
     if source.failure is not None:
-        out.print(f"  {explain_error(source.failure)}", markup=False)
+        print_err(f"  {explain_error(source.failure)}")

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import anyio
-from rich.console import Console
 
 from verify_mcp.background.follower import Follower, follow_lease, read_view
 from verify_mcp.background.leased_loop import LeasedLoop
+from verify_mcp.cli.terminal import print_err
 from verify_mcp.context import AppContext
 from verify_mcp.domain.times import format_time
 from verify_mcp.errors import (
@@ -26,10 +26,10 @@ REPORT_SECONDS = 600.0
 
 def follow_command(
     since: str, until: str | None, subaccount: str
-) -> Callable[[AppContext, Console], Awaitable[int]]:
+) -> Callable[[AppContext], Awaitable[int]]:
     """Keep the last so many days covered, at background priority, until the process is ended."""
 
-    async def run_command(app: AppContext, out: Console) -> int:
+    async def run_command(app: AppContext) -> int:
         if until:
             raise InvalidArgument(
                 "--until has no meaning with --follow, which goes on. Leave it out."
@@ -44,11 +44,11 @@ def follow_command(
         fatal = (CredentialsRejected, AccessDenied)
         loop = LeasedLoop(lease, follower.step, app.clock, start=0.0, fatal=fatal)
         if await lease.is_taken():
-            out.print("Another process follows already; this one goes on when that one ends.")
-        out.print(f"The last {since} are kept in the mirror from now on. Ctrl-C ends it.")
+            print_err("Another process follows already; this one goes on when that one ends.")
+        print_err(f"The last {since} are kept in the mirror from now on. Ctrl-C ends it.")
         failure = ApiError()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_report, app, out, span, subaccount)
+            tasks.start_soon(_report, app, span, subaccount)
             try:
                 await loop.run()
             except ApiError as error:
@@ -69,7 +69,7 @@ def _span(since: str) -> timedelta:
     return span
 
 
-async def _report(app: AppContext, out: Console, span: timedelta, subaccount: str) -> None:
+async def _report(app: AppContext, span: timedelta, subaccount: str) -> None:
     """Print now and then how far it has come."""
     while True:
         await app.clock.sleep(REPORT_SECONDS)
@@ -78,10 +78,9 @@ async def _report(app: AppContext, out: Console, span: timedelta, subaccount: st
             assert store is not None  # noqa: S101 - the command looked
             view = await read_view(app.mirror, store, span, subaccount)
         except DatabaseUnavailable as problem:
-            out.print(str(problem), markup=False)
+            print_err(str(problem))
             continue
         behind, share = round(view.behind.total_seconds()), int(100 * view.stored_share)
-        out.print(
-            f"{format_time(app.now())} UTC: {share} % of the period is stored, {behind} s behind.",
-            markup=False,
+        print_err(
+            f"{format_time(app.now())} UTC: {share} % of the period is stored, {behind} s behind."
         )

@@ -20,7 +20,7 @@ from verify_mcp.cli.reference import add_reference_commands
 from verify_mcp.cli.report import add_report_command
 from verify_mcp.cli.serve import add_serve_command, run_serve
 from verify_mcp.cli.sync import add_purge_command, add_sync_command
-from verify_mcp.cli.terminal import print_err
+from verify_mcp.cli.terminal import discard_output, flushed_output, print_err
 from verify_mcp.cli.tokens import add_token_command
 from verify_mcp.cli.watch import add_watch_command
 from verify_mcp.errors import InvalidSetting
@@ -42,10 +42,14 @@ _COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = build_parser(given).parse_args(given)
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
-        sys.exit(command(options))
+        with flushed_output():
+            options = build_parser(given).parse_args(given)
+            command: Callable[[argparse.Namespace], int] = options.command
+            sys.exit(command(options))
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(ExitCode.PIPE_CLOSED)
     except InvalidSetting as error:
         print_err(f"verify-mcp: {error}")
         sys.exit(ExitCode.USAGE)

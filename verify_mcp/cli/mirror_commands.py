@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import anyio
-from rich.console import Console
 
 from verify_mcp import logs
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.fetching import FetchEstimate, FetchOutcome, fetch_windows
 from verify_mcp.cli.progress import progress_bar
+from verify_mcp.cli.terminal import print_err
 from verify_mcp.cli.wording import explain_error
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
@@ -31,45 +31,44 @@ from verify_mcp.errors import (
 from verify_mcp.mirror.store import Store
 from verify_mcp.settings import Settings, read_settings
 
-Command = Callable[[AppContext, Console], Awaitable[int]]
+Command = Callable[[AppContext], Awaitable[int]]
 
 
 def run(environ: Mapping[str, str], command: Command) -> int:
     """Run one of the commands below with the settings of the environment; the exit code."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         settings = read_settings(environ)
         logs.configure(settings)
-        return anyio.run(_with_context, settings, command, out)
+        return anyio.run(_with_context, settings, command)
     except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        out.print(explain_error(error), markup=False)
+        print_err(explain_error(error))
         return ExitCode.CONFIGURE
     except (ApiError, DatabaseUnavailable) as error:
         message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
-        out.print(message, markup=False)
+        print_err(message)
         return ExitCode.TRY_LATER
 
 
-async def _with_context(settings: Settings, command: Command, out: Console) -> int:
+async def _with_context(settings: Settings, command: Command) -> int:
     async with open_context(settings) as app:
-        return await command(app, out)
+        return await command(app)
 
 
 def sync_command(since: str, until: str | None, subaccount: str) -> Command:
     """Fetch what the mirror lacks of a period, the newest part first, at background priority."""
 
-    async def run_command(app: AppContext, out: Console) -> int:
+    async def run_command(app: AppContext) -> int:
         period = _period(since, until, app)
         missing = gaps(period, await _store(app).cached_windows(subaccount, period))
-        outcome = await _fetch(app, out, SessionFilter(subaccount=subaccount or None), missing)
+        outcome = await _fetch(app, SessionFilter(subaccount=subaccount or None), missing)
         if app.database.problem:
             raise DatabaseUnavailable(app.database.problem)
         message = "Held in part" if outcome.incomplete else "Held"
-        out.print(f"{message}: {period} UTC. Fetched {outcome.sessions} sessions.", markup=False)
+        print_err(f"{message}: {period} UTC. Fetched {outcome.sessions} sessions.")
         for window in outcome.incomplete:
-            out.print(f"  missing: {window} UTC", markup=False)
+            print_err(f"  missing: {window} UTC")
         if not outcome.incomplete:
-            await _print_unsettled(app, out, subaccount, period)
+            await _print_unsettled(app, subaccount, period)
         within_reach = app.now() - REACH + REACH_TOLERANCE
         is_missing = any(window.end > within_reach for window in outcome.incomplete)
         return ExitCode.TRY_LATER if is_missing else ExitCode.DONE
@@ -88,15 +87,14 @@ def _period(since: str, until: str | None, app: AppContext) -> Window:
     return Window(start, end)
 
 
-async def _print_unsettled(app: AppContext, out: Console, subaccount: str, period: Window) -> None:
+async def _print_unsettled(app: AppContext, subaccount: str, period: Window) -> None:
     """Name the part of a fetched period whose sessions may still change."""
     unsettled = gaps(period, await _store(app).cached_windows(subaccount, period))
     if unsettled:
-        out.print(
+        print_err(
             f"  not settled yet: from {format_time(unsettled[0].start)} UTC on, where sessions may "
             f"still change. A session settles {_minutes(app)} after its last attempt; a later sync "
-            "or question reads these again.",
-            markup=False,
+            "or question reads these again."
         )
 
 
@@ -140,7 +138,7 @@ class MirrorStatus:
 def status_command(subaccount: str, *, as_json: bool = False) -> Command:
     """Print how many sessions the mirror has, which windows are complete, and what may change."""
 
-    async def run_command(app: AppContext, _out: Console) -> int:
+    async def run_command(app: AppContext) -> int:
         store = _store(app)
         sessions, windows = await store.stats(subaccount)
         unsettled, settle = await store.count_unsettled(), app.settings.settle.total_seconds()
@@ -157,20 +155,20 @@ def purge_command(older_than: str | None) -> Command:
     The sessions of callers confined to a subaccount are stored under an account of their own.
     """
 
-    async def run_command(app: AppContext, out: Console) -> int:
+    async def run_command(app: AppContext) -> int:
         edge = _time("--older-than", older_than, app) if older_than else None
         gone = sum([await store.purge(edge) for store in await _store(app).for_each_account()])
-        out.print(f"Removed {gone} sessions from {app.database.location}.", markup=False)
+        print_err(f"Removed {gone} sessions from {app.database.location}.")
         return ExitCode.DONE
 
     return run_command
 
 
 async def _fetch(
-    app: AppContext, out: Console, session_filter: SessionFilter, missing: tuple[Window, ...]
+    app: AppContext, session_filter: SessionFilter, missing: tuple[Window, ...]
 ) -> FetchOutcome:
     """Fetch the windows, and show how far that is."""
-    with progress_bar(out, app.clock.monotonic) as update:
+    with progress_bar(app.clock.monotonic) as update:
 
         def show(estimate: FetchEstimate) -> None:
             update(f"{estimate.sessions} sessions", estimate.seconds_left)

@@ -1,16 +1,14 @@
 """A progress bar that follows the API's quota: it goes on, and counts down, while requests wait."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil
-
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn, Task, TextColumn
-from rich.progress_bar import ProgressBar
-from rich.text import Text
+from threading import Event, Lock, Thread
 
 UpdateProgress = Callable[[str, float | None], None]
 """Takes what is being done, and the seconds that the whole may still take (None: not known)."""
+REFRESH_SECONDS = 0.5
 
 
 def share_of_time(elapsed: float, left: float | None) -> float:
@@ -21,44 +19,76 @@ def share_of_time(elapsed: float, left: float | None) -> float:
     return elapsed / total if total > 0 else 1.0
 
 
-def countdown(left: float | None) -> str:
-    """The time left as a clock shows it."""
+def countdown(elapsed: float, left: float | None) -> str:
+    """The time left as a clock shows it; the time that is over while the rest is not known."""
     if left is None:
-        return "time left: not known yet"
-    minutes, seconds = divmod(ceil(left), 60)
-    return f"about {minutes}:{seconds:02d} left"
+        return f"{_clock(int(elapsed))} so far, time left: not known yet"
+    return f"about {_clock(ceil(left))} left"
 
 
-class _TimeBarColumn(ProgressColumn):
-    def render(self, task: Task) -> ProgressBar:
-        left = _seconds_left(task)
-        share = share_of_time(task.elapsed or 0.0, left)
-        return ProgressBar(total=1.0, completed=share, width=30, pulse=left is None)
-
-
-class _CountdownColumn(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(countdown(_seconds_left(task)), "progress.remaining")
-
-
-def _seconds_left(task: Task) -> float | None:
-    """The last estimate, less the time that has passed since it was made."""
-    ends_at = task.fields["ends_at"]
-    return None if ends_at is None else max(0.0, ends_at - task.get_time())
+def _clock(seconds: int) -> str:
+    return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 @contextmanager
-def progress_bar(out: Console, monotonic: Callable[[], float]) -> Iterator[UpdateProgress]:
-    """A progress bar, where there is a terminal to draw it on."""
-    columns = TextColumn("{task.description}"), _TimeBarColumn(), _CountdownColumn()
-    bar = Progress(
-        *columns, console=out, transient=True, disable=not out.is_terminal, get_time=monotonic
-    )
-    with bar:
-        task = bar.add_task("fetching", total=None, ends_at=None)
+def progress_bar(monotonic: Callable[[], float]) -> Iterator[UpdateProgress]:
+    """A progress bar on stderr, where that is a terminal to draw it on."""
+    if not sys.stderr.isatty():
+        yield lambda _doing, _seconds_left: None
+        return
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
-        def update(doing: str, seconds_left: float | None) -> None:
-            ends_at = None if seconds_left is None else monotonic() + seconds_left
-            bar.update(task, description=doing, ends_at=ends_at, refresh=True)
+    bar = _TimeBar(monotonic)
+    ended = Event()
 
-        yield update
+    def refresh() -> None:
+        while not ended.wait(REFRESH_SECONDS):
+            bar.draw()
+
+    ticker = Thread(target=refresh, name="progress", daemon=True)
+    ticker.start()
+    try:
+        with logging_redirect_tqdm():
+            yield bar.update
+    finally:
+        ended.set()
+        ticker.join()
+        bar.close()
+
+
+class _TimeBar:
+    """The bar of a task, by the last estimate of its end. Threads may draw it together."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        from tqdm import tqdm
+
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._lock = Lock()
+        self._task: tuple[str, float | None] = ("fetching", None)
+        """What is being done, and the monotonic second at which it should end."""
+        self._bar = tqdm(
+            total=1.0,
+            file=sys.stderr,
+            leave=False,
+            dynamic_ncols=True,
+            bar_format="{desc} {bar}",
+        )
+
+    def update(self, doing: str, seconds_left: float | None) -> None:
+        ends_at = None if seconds_left is None else self._monotonic() + seconds_left
+        self._task = (doing, ends_at)
+        self.draw()
+
+    def draw(self) -> None:
+        doing, ends_at = self._task
+        now = self._monotonic()
+        elapsed = now - self._started
+        left = None if ends_at is None else max(0.0, ends_at - now)
+        with self._lock:
+            self._bar.n = share_of_time(elapsed, left)
+            self._bar.desc = f"{doing}, {countdown(elapsed, left)}"
+            self._bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()

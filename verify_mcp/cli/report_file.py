@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from rich.console import Console
 
 from verify_mcp import __version__, logs, private_files
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.progress import progress_bar
 from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_report
+from verify_mcp.cli.terminal import print_err
 from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
@@ -57,19 +57,20 @@ def run(
     clock: Clock | None = None,
 ) -> int:
     """Make the report; the exit code."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
     logs.configure(settings)
     try:
-        return anyio.run(_run_async, options, settings, app, clock, out)
+        return anyio.run(_run_async, options, settings, app, clock)
     except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        out.print(explain_error(error).replace("group_by", "--group-by"), markup=False)
+        print_err(explain_error(error).replace("group_by", "--group-by"))
         return ExitCode.CONFIGURE
     except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
         message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
-        out.print(message, markup=False)
+        print_err(message)
         return ExitCode.TRY_LATER
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        out.print(explain_unwritable(options.path, error), markup=False)
+        print_err(explain_unwritable(options.path, error))
         return ExitCode.CANNOT_WRITE
 
 
@@ -78,20 +79,19 @@ async def _run_async(
     settings: Settings,
     app: Callable[..., Any] | None,
     clock: Clock | None,
-    out: Console,
 ) -> int:
     if options.path != STDOUT and options.path.exists() and not options.force:
         raise FileExistsError
     async with open_context(settings, clock=clock, app=app) as context:
-        report = await build_report(context, options, out)
+        report = await build_report(context, options)
     save(options.path, chart_page.html_with_data(report), force=options.force)
     exact = all(answer["complete"] for answer in report["answers"])
     name = "The report on stdout" if options.path == STDOUT else options.path
-    out.print(f"{name}: {_summary(report['answers'][0], exact=exact)}", markup=False)
+    print_err(f"{name}: {_summary(report['answers'][0], exact=exact)}")
     return ExitCode.DONE if exact else ExitCode.INCOMPLETE
 
 
-async def build_report(context: AppContext, options: ReportOptions, out: Console) -> dict[str, Any]:
+async def build_report(context: AppContext, options: ReportOptions) -> dict[str, Any]:
     """Fetch the report's data. Raises InvalidArgument, InvalidSetting, and the API's errors."""
     store = context.mirror.store
     if store is None:
@@ -104,7 +104,7 @@ async def build_report(context: AppContext, options: ReportOptions, out: Console
     deadline = context.clock.monotonic() + options.within
     question = ReportQuestion(window, options.since, options.until, deadline)
     charts = options.charts or default_charts(window)
-    with progress_bar(out, context.clock.monotonic) as update:
+    with progress_bar(context.clock.monotonic) as update:
         parts = await answer_report(context, store, question, charts, update)
     return {
         "version": __version__,

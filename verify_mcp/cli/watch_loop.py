@@ -65,6 +65,8 @@ def run(
     except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
         print_err(explain_error(error))
         return ExitCode.TRY_LATER
+    except BrokenPipeError:
+        raise
     except OSError as error:
         print_err(f"The state cannot be written: {error.strerror or error}.")
         return ExitCode.CANNOT_WRITE

@@ -1,12 +1,12 @@
 """Groups of sessions: what they can be grouped by, and the group that a session belongs to."""
 
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import phones
 from verify_mcp.domain.sessions import Attempt, Session
 
-TIME_GROUPS = ("day", "hour", "weekday", "hour_of_day")
+TIME_GROUPS = ("day", "week", "hour", "weekday", "hour_of_day")
 """Groups by the local time of creation."""
 GROUPS = (
     "status",
@@ -58,11 +58,16 @@ def group_of(session: Session, by: str, zone: tzinfo) -> str:
 
 
 def time_group(moment: datetime, by: str, zone: tzinfo) -> str:
-    """The local day (`2026-11-21`), hour (`2026-11-21 09:00`), weekday or hour of the day."""
+    """The local day (`2026-11-21`), hour (`2026-11-21 09:00`), weekday or hour of the day.
+
+    A week goes by the day of its Monday.
+    """
     local = moment.astimezone(zone)
     match by:
         case "day":
             return f"{local:%Y-%m-%d}"
+        case "week":
+            return f"{local.date() - timedelta(days=local.weekday()):%Y-%m-%d}"
         case "hour":
             return f"{local:%Y-%m-%d %H}:00"
         case "weekday":

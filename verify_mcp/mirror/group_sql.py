@@ -109,6 +109,7 @@ def expressions(by: Sequence[str], local: str) -> list[str]:
         "day": f"({local}) / {day}",
         "hour": f"({local}) / {hour}",
         # The first day of 1970 was a Thursday.
+        "week": f"(({local}) / {day} + 3) / 7",
         "weekday": f"(({local}) / {day} + 3) % 7",
         "hour_of_day": f"(({local}) / {hour}) % 24",
     }
@@ -184,6 +185,8 @@ def _label(value: object, by: str) -> str:
             return groups.WEEKDAYS[number]
         case "hour_of_day":
             return f"{number:02d}:00"
+        case "week":
+            return groups.time_group(EPOCH + number * 7 * DAY - 3 * DAY, by, UTC)
         case _:
             moment = EPOCH + number * (DAY if by == "day" else HOUR)
             return groups.time_group(moment, by, UTC)

@@ -180,7 +180,7 @@ def _source(query: StoredQuery, window: Window) -> str:
     if columns <= set(DAY_COLUMNS) and not times:
         return "verify_day_totals"
     shifts = [shift for _, shift in group_sql.offsets(window, query.zone)]
-    if columns <= set(DAY_COLUMNS) and times <= {"day", "weekday"} and not any(shifts):
+    if columns <= set(DAY_COLUMNS) and times <= {"day", "week", "weekday"} and not any(shifts):
         return "verify_day_totals"
     is_even = all(not shift % group_sql.QUARTER for shift in shifts)
     return "verify_quarter_totals" if columns <= set(QUARTER_COLUMNS) and is_even else ""

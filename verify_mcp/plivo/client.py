@@ -1,7 +1,8 @@
 """The client of the Plivo API, the only module that sends requests to it.
 
 Each method sends one request and retries nothing. The caller waits for the rate limit and retries,
-because every try costs a slot.
+because every try costs a slot. The methods call `leave` right before the bytes of the request leave
+this process; an error that it raises ends the request before it is sent.
 """
 
 import time
@@ -43,6 +44,7 @@ from verify_mcp.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
+Leave = Callable[[], None]
 SESSIONS = "Verify/Session/"
 RECORDS: dict[RecordKind, str] = {"message": "Message/", "call": "Call/"}
 """The paths of single messages and calls. Source: the pages "Retrieve a message" and "Retrieve a
@@ -70,22 +72,22 @@ class VerifyClient:
         self.server_time: datetime | None = None
         """The `Date` of the last reply, aware UTC; None when it had none that can be read."""
 
-    async def list_sessions(self, request: PageRequest) -> Page:
+    async def list_sessions(self, request: PageRequest, leave: Leave = lambda: None) -> Page:
         """One page of the sessions that match, newest first. Raises ApiError."""
         # A request may wait long for its slot, and the reach moves on meanwhile.
         clipped = clip_start(request.session_filter, now=self.clock.now())
         params = replace(request, session_filter=clipped).query_params()
         with name_filters_in_error(clipped):
-            body, receipt = await self._get(SESSIONS, params)
+            body, receipt = await self._get(SESSIONS, params, leave)
         page = parse_page(body)
         return replace(page, receipt=self.clock.record_newest(receipt, page.newest))
 
-    async def get_session(self, uuid: str) -> Session:
+    async def get_session(self, uuid: str, leave: Leave = lambda: None) -> Session:
         """The session with this UUID. Raises ApiError, or SessionNotFound."""
         if not is_uuid(uuid):  # it becomes a part of the path
             raise ValueError("a session is found by its canonical UUID")
         try:
-            body, _ = await self._get(f"{SESSIONS}{uuid}/", {})
+            body, _ = await self._get(f"{SESSIONS}{uuid}/", {}, leave)
             session = parse_session(body)
         except NotFound as error:
             raise SessionNotFound(
@@ -96,12 +98,14 @@ class VerifyClient:
             raise ApiFailed("The Verify API answered with another session than asked for.")
         return session
 
-    async def get_record(self, kind: RecordKind, uuid: str) -> DeliveryRecord | None:
+    async def get_record(
+        self, kind: RecordKind, uuid: str, leave: Leave = lambda: None
+    ) -> DeliveryRecord | None:
         """The record of this message or call, None if the API has none. Raises ApiError."""
         if not is_uuid(uuid):  # it becomes a part of the path
             raise ValueError("a record is found by a canonical UUID")
         try:
-            body, _ = await self._get(f"{RECORDS[kind]}{uuid}/", {})
+            body, _ = await self._get(f"{RECORDS[kind]}{uuid}/", {}, leave)
         except NotFound:
             return None
         return parse_delivery_record(body, kind, uuid)
@@ -115,13 +119,22 @@ class VerifyClient:
         if self._http is not None:
             await self._http.aclose()
 
-    async def _get(self, path: str, query: Mapping[str, str]) -> tuple[bytes, ReplyTime]:
+    async def _get(
+        self, path: str, query: Mapping[str, str], leave: Leave
+    ) -> tuple[bytes, ReplyTime]:
+        async def trace(event: str, _info: object) -> None:
+            if event == "http11.send_request_headers.started":
+                leave()  # connecting took time
+
+        leave()
         account = self._settings.account()
         url = f"{self._settings.api_url}/v1/Account/{account.auth_id}/{path}"
         sent_at = self._monotonic()
         with translate_network_errors(self._settings.request_timeout):
             with anyio.fail_after(self._settings.request_timeout):
-                async with self._http_client().stream("GET", url, params=query) as reply:
+                async with self._http_client().stream(
+                    "GET", url, params=query, extensions={"trace": trace}
+                ) as reply:
                     self._record_time(reply.headers.get("date"))
                     elapsed = timedelta(seconds=self._monotonic() - sent_at)
                     receipt = self.clock.record_reply(self.server_time, elapsed=elapsed)

@@ -1,6 +1,7 @@
 """One request to the API with its wait for a slot, its retries and their cost."""
 
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import TypeVar
 
 from anyio.lowlevel import checkpoint_if_cancelled
@@ -15,12 +16,14 @@ from verify_mcp.plivo.api_clock import ApiClock
 from verify_mcp.plivo.call import CallContext, max_queue_wait
 from verify_mcp.plivo.client import VerifyClient
 from verify_mcp.plivo.page_request import PageRequest
-from verify_mcp.plivo.rate_limit_store import Slot
+from verify_mcp.plivo.rate_limit_store import TRAVEL_SECONDS, Slot, SlotExpired
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.plivo.single_flight import SingleFlight
 from verify_mcp.settings import Settings
 
 Answer = TypeVar("Answer")
+Sending = Callable[[Callable[[], None]], Awaitable[Answer]]
+"""Sends one request, and calls its argument right before the bytes leave."""
 MAX_ATTEMPTS = 3
 """Requests at most for one answer; only an error that a retry can cure gets one."""
 
@@ -57,7 +60,7 @@ class ApiGateway:
         return await self._flights.run(
             (request, call.priority),
             lambda: self._request_with_retries(
-                self.list_limiter, lambda: self._api.list_sessions(request), call
+                self.list_limiter, lambda leave: self._api.list_sessions(request, leave), call
             ),
         )
 
@@ -66,7 +69,7 @@ class ApiGateway:
         return await self._flights.run(
             ("session", uuid),
             lambda: self._request_with_retries(
-                self.get_limiter, lambda: self._api.get_session(uuid), call
+                self.get_limiter, lambda leave: self._api.get_session(uuid, leave), call
             ),
         )
 
@@ -80,12 +83,14 @@ class ApiGateway:
         return await self._flights.run(
             (kind, uuid),
             lambda: self._request_with_retries(
-                self.record_limiter, lambda: self._api.get_record(kind, uuid), call
+                self.record_limiter,
+                lambda leave: self._api.get_record(kind, uuid, leave),
+                call,
             ),
         )
 
     async def _request_with_retries(
-        self, limiter: RateLimiter, send: Callable[[], Awaitable[Answer]], call: CallContext
+        self, limiter: RateLimiter, send: Sending[Answer], call: CallContext
     ) -> Answer:
         """The answer to one request, each try of which takes a slot."""
         self._api.ensure_ready()  # what can fail without a request fails before it waits for one
@@ -102,9 +107,11 @@ class ApiGateway:
                 ) as slot:
                     metrics.record_wait(monotonic() - queued_at)
                     call.activity = "asking the Verify API"
-                    answer = await _send(slot, send, call)
+                    answer = await self._send(slot, send, call)
                     limiter.record_success()
                     return answer
+            except SlotExpired:
+                continue  # this process or machine stood still after the grant
             except QuotaExhausted:
                 if failure is None or isinstance(failure, RateLimited):
                     raise
@@ -118,7 +125,27 @@ class ApiGateway:
                 is_last = attempt == MAX_ATTEMPTS or (error.once and attempt > 1)
                 if is_last or not await self._may_retry(error, pause, deadline, call):
                     raise
-        raise failure or QuotaExhausted(0)  # pragma: no cover - the last try returned or raised
+        raise failure or QuotaExhausted(0)
+
+    async def _send(self, slot: Slot, send: Sending[Answer], call: CallContext) -> Answer:
+        def leave() -> None:
+            slot.check()
+            slot.arrives_by = self._clock.monotonic() + TRAVEL_SECONDS
+
+        await checkpoint_if_cancelled()  # a call cancelled while its slot was granted sends nothing
+        slot.sent = True
+        call.requests_sent += 1
+        try:
+            answer = await send(leave)
+        except (ApiUnreachable, SlotExpired) as error:
+            slot.sent = isinstance(error, ApiUnreachable) and error.sent
+            call.requests_sent -= not slot.sent
+            raise
+        except ApiError:
+            slot.arrives_by = -inf
+            raise
+        slot.arrives_by = -inf
+        return answer
 
     async def _may_retry(
         self, error: ApiError, pause: float, deadline: float, call: CallContext
@@ -134,15 +161,3 @@ class ApiGateway:
 
 def _show_waiting(call: CallContext, seconds: float) -> None:
     call.activity = f"waiting for the API's quota, about {max(1, round(seconds))} s"
-
-
-async def _send(slot: Slot, send: Callable[[], Awaitable[Answer]], call: CallContext) -> Answer:
-    await checkpoint_if_cancelled()  # a call cancelled while its slot was granted sends nothing
-    slot.sent = True
-    call.requests_sent += 1
-    try:
-        return await send()
-    except ApiUnreachable as error:
-        slot.sent = error.sent
-        call.requests_sent -= not error.sent
-        raise

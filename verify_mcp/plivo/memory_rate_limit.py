@@ -26,6 +26,7 @@ class InMemoryRateLimitStore(RateLimitStore):
 
     def __init__(self, rate: Rate, *, clock: Callable[[], float]) -> None:
         self.rate = rate
+        self.lease = SLOT_LEASE_SECONDS
         self._clock = clock
         self._arrivals = count()
         self._free_at: dict[str, float] = {}
@@ -48,7 +49,7 @@ class InMemoryRateLimitStore(RateLimitStore):
             return seconds
         self._tickets.remove(ticket)
         slot = Slot(uuid4().hex)
-        self._take(slot.key, self._clock() + SLOT_LEASE_SECONDS + self.rate.window)
+        self._take(slot.key, self._clock() + self.lease + self.rate.window)
         return slot
 
     async def dequeue(self, ticket: Ticket) -> None:

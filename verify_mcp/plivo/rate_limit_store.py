@@ -21,6 +21,12 @@ SLOT_LEASE_SECONDS = 20.0
 
 A request ends within 15 seconds (`Settings.request_timeout`).
 """
+TRAVEL_SECONDS = 5.0
+"""Seconds that a request may take from this process to the API at most.
+
+A slot that expires earlier than that is too old to be used, and a request without a reply counts as
+completed when it must have arrived.
+"""
 
 
 class Priority(IntEnum):
@@ -41,12 +47,22 @@ class Ticket:
     key: str = field(compare=False, default="")
 
 
+class SlotExpired(Exception):
+    """The slot was not used in time, so others may use it soon; the request needs another one."""
+
+
 @dataclass(slots=True)
 class Slot:
-    """Permission for one request. The sender sets `sent`: an unsent request costs nothing."""
+    """Permission for one request. The sender sets `sent`: an unsent request costs nothing.
+
+    `arrives_by` is the time, in monotonic seconds, until which a request that left and has no reply
+    may still arrive at the API. `check` raises SlotExpired when it is too late to send the request.
+    """
 
     key: str
     sent: bool = False
+    arrives_by: float = -inf
+    check: Callable[[], None] = field(default=lambda: None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,8 @@ class RateLimitStore(ABC):
     """Stores slots and tickets; every method is one atomic step."""
 
     rate: Rate
+    lease: float
+    """Seconds after its grant at which an unused slot begins to count as completed."""
 
     async def open(self) -> int:
         """Open the store; another number each time when it may lack requests that it knew."""

@@ -6,6 +6,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TypeVar
 
@@ -14,10 +15,12 @@ import anyio
 from verify_mcp.deferred import DeferredWork
 from verify_mcp.errors import DatabaseUnavailable, QuotaExhausted
 from verify_mcp.plivo.rate_limit_store import (
+    TRAVEL_SECONDS,
     Priority,
     RateLimitStatus,
     RateLimitStore,
     Slot,
+    SlotExpired,
     Ticket,
 )
 
@@ -40,7 +43,8 @@ class _Waiter:
 class RateLimiter:
     """One endpoint's rate limit: `slot` waits for a slot, within a bound.
 
-    `clock` is monotonic seconds and `sleep` waits them. While `store` is unavailable, `fallback`
+    `clock` is monotonic seconds and `sleep` waits them; `now` also passes while this machine is
+    suspended. While `store` is unavailable, `fallback`
     replaces it: a store of this process alone, at a fraction of the rate. The slots of completed
     requests are released in `releases`.
     """
@@ -51,6 +55,7 @@ class RateLimiter:
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         fallback: RateLimitStore | None = None,
         releases: DeferredWork | None = None,
     ) -> None:
@@ -59,6 +64,7 @@ class RateLimiter:
         self._fallback = fallback
         self._clock = clock
         self._sleep = sleep
+        self._now = now
         self._waiters: list[_Waiter] = []
         self._completed_at: dict[str, float] = {}
         """When each of this process's requests of the last window completed, by slot, in order."""
@@ -84,7 +90,7 @@ class RateLimiter:
         try:
             yield slot
         finally:
-            completed_at = self._clock()
+            completed_at = max(self._clock(), slot.arrives_by)
             if slot.sent:  # until it is released its slot counts as taken just the same
                 self._forget_old_requests()
                 self._completed_at[slot.key] = completed_at
@@ -179,8 +185,10 @@ class RateLimiter:
         priority: Priority,
         on_wait: Callable[[float], None],
     ) -> Slot:
+        check = self._expiry(store)
         result = await store.acquire_or_enqueue(priority)
         if isinstance(result, Slot):
+            result.check = check
             return result
         waiter = _Waiter(store, result)
         self._waiters.append(waiter)
@@ -208,7 +216,22 @@ class RateLimiter:
     async def _try_acquire(self, waiter: _Waiter) -> Slot | float:
         behind = self._waiters[1:] if self._waiters[0] is waiter else []
         alive = [other.ticket for other in behind if other.store is waiter.store]
-        return await waiter.store.try_acquire(waiter.ticket, alive)
+        check = self._expiry(waiter.store)
+        result = await waiter.store.try_acquire(waiter.ticket, alive)
+        if isinstance(result, Slot):
+            result.check = check
+        return result
+
+    def _expiry(self, store: RateLimitStore) -> Callable[[], None]:
+        """The check of a slot that will be granted from now on."""
+        left = store.lease - TRAVEL_SECONDS
+        end, end_time = self._clock() + left, self._now() + timedelta(seconds=left)
+
+        def check() -> None:
+            if self._clock() > end or self._now() > end_time:
+                raise SlotExpired
+
+        return check
 
     async def _sleep_or_wake(self, waiter: _Waiter, seconds: float, deadline: float) -> None:
         """Sleep for `seconds` at most, or until the queue before `waiter` changed."""

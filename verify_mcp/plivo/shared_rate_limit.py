@@ -66,7 +66,7 @@ class DatabaseRateLimitStore(RateLimitStore):
         self.rate = rate
         self._database = database
         self._bucket = bucket
-        self._lease = lease
+        self.lease = lease
         self._ticket_ttl = ticket_ttl
         self._owner = uuid4().hex
 
@@ -128,9 +128,12 @@ class DatabaseRateLimitStore(RateLimitStore):
         return self._grant(connection, now)
 
     def _release(self, connection: Connection, slot: Slot, completed_at: float) -> None:
-        now = self._now(connection)
+        self._lock(connection)
+        # Before the database's time: a pause between the two must not make the request older.
+        age = self._database.clock() - completed_at
+        now = connection.read_clock()
         if slot.sent:
-            self._complete(connection, slot.key, now, age=self._database.clock() - completed_at)
+            self._complete(connection, slot.key, now, age=age)
         else:
             self._run(
                 connection,
@@ -198,8 +201,11 @@ class DatabaseRateLimitStore(RateLimitStore):
 
     def _now(self, connection: Connection) -> float:
         """Lock the bucket until the transaction ends; the database's time then, in seconds."""
-        connection.lock(f"verify_quota {self._bucket}")
+        self._lock(connection)
         return connection.read_clock()
+
+    def _lock(self, connection: Connection) -> None:
+        connection.lock(f"verify_quota {self._bucket}")
 
     def _heartbeat(self, connection: Connection, now: float, *tickets: Ticket) -> None:
         """Refresh tickets; one that expired while this process was slow is inserted again."""
@@ -236,7 +242,7 @@ class DatabaseRateLimitStore(RateLimitStore):
             slot=slot.key,
             owner=self._owner,
             now=now,
-            free_at=now + self._lease + self.rate.window,
+            free_at=now + self.lease + self.rate.window,
         )
         return slot
 
@@ -267,7 +273,7 @@ class DatabaseRateLimitStore(RateLimitStore):
         """Bound the times of slots that lie ahead after a restart of the clock."""
         ((noted_at, free_at),) = connection.fetch_all(_READ_LATEST, {"bucket": self._bucket})
         newest = now + CLOCK_TOLERANCE
-        latest = newest + max(self._lease, MAX_LEASE_SECONDS) + self.rate.window
+        latest = newest + max(self.lease, MAX_LEASE_SECONDS) + self.rate.window
         if free_at is None or ((noted_at or now) <= newest and free_at <= latest):
             return
         self._run(

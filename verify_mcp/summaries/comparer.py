@@ -29,10 +29,15 @@ CHANGED = "Sessions changed while their groups were read; the same call gives th
 
 @dataclass(frozen=True, slots=True)
 class _OpenComparison:
-    """A comparison that is not exact yet: its later window, which the clock does not move."""
+    """A comparison that is not exact yet: its later window, which the clock does not move.
+
+    `after` and `before` are the windows' results where they are exact.
+    """
 
     window: Window
     at: datetime
+    after: SummaryResult | None = None
+    before: SummaryResult | None = None
 
 
 class Comparer:
@@ -43,28 +48,49 @@ class Comparer:
         self._call = call
         self._started = app.clock.monotonic()
         self._max_requests = query.max_requests or default_max_requests(app.settings)
-        self._query = self._resumed(query)
+        self._open = self._find_open(query)
+        self._query = replace(query, window=self._open.window)
 
     async def run(self) -> ComparisonResult:
         """The result. Raises ApiError when the API fails and nothing is cached."""
         result = await self._compare_totals()
         jobs, key = self._app.resumable_jobs, self._key(self._query)
         if not result.is_exact:
-            jobs[key] = _OpenComparison(self._query.window, self._opened_at)
+            self._remember(result)
             return result
         jobs.pop(key, None)
         return await self._explain(result)
+
+    async def go_on(self) -> int:
+        """Go on with both windows; about how many requests they take then, 0 when they are exact.
+
+        The call that is asked again finds what this one did, also when it is exact.
+        """
+        result = await self._compare_totals()
+        self._remember(result)
+        return self._max_requests if result.requests_left is None else result.requests_left
+
+    def _remember(self, result: ComparisonResult) -> None:
+        """Let the same call go on from here."""
+        after, before = (
+            side if side is not None and side.is_exact else None
+            for side in (result.after, result.before)
+        )
+        self._app.resumable_jobs[self._key(self._query)] = replace(
+            self._open, after=after, before=before
+        )
 
     async def _compare_totals(self) -> ComparisonResult:
         query = self._query
         spare = await self._requests_for_baseline()
         later = replace(query.later(), other_requests=spare)
-        after = await self._summarize(later)
+        after = self._open.after or await self._summarize(later)
         earlier = query.earlier(after.window)
-        if not self._requests_left and not await self._is_cached(earlier):
+        known = self._open.before
+        if known is None and not self._requests_left and not await self._is_cached(earlier):
             return ComparisonResult(earlier.window, after, why=NOT_BEGUN)
         try:
-            before = await self._summarize(earlier)
+            before = known or await self._summarize(earlier)
         except ApiError as failure:
             why = f"The earlier window could not be asked for. {failure}"
             return ComparisonResult(earlier.window, after, why=why)
@@ -90,7 +116,7 @@ class Comparer:
     async def _requests_for_baseline(self) -> int:
         """A quarter, where the earlier window is not in the mirror; a later call does the rest."""
         earlier = self._query.earlier(self._query.window)
-        return 0 if await self._is_cached(earlier) else self._max_requests // 4
+        return 0 if self._open.before or await self._is_cached(earlier) else self._max_requests // 4
 
     async def _is_cached(self, query: SummaryQuery) -> bool:
         """Whether a window is in the mirror and its filter is answered from there."""
@@ -132,15 +158,13 @@ class Comparer:
         why = CHANGED if len(breakdowns) < len(dimensions) else ""
         return replace(result, breakdowns=breakdowns, search=search, onsets=onsets, why=why)
 
-    def _resumed(self, query: ComparisonQuery) -> ComparisonQuery:
-        """The query about the window of an earlier call, if that goes on with this one."""
+    def _find_open(self, query: ComparisonQuery) -> _OpenComparison:
+        """What an earlier call left open, if that goes on with this one; else a new comparison."""
         now = self._app.mirror.now()
-        self._opened_at = now
         job = self._app.resumable_jobs.get(self._key(query))
         if not _is_open(job) or not -CLOCK_TOLERANCE <= now - job.at <= max_job_age(job.window):
-            return query
-        self._opened_at = job.at
-        return replace(query, window=job.window)
+            return _OpenComparison(query.window, now)
+        return job
 
     def _key(self, query: ComparisonQuery) -> tuple[str, object]:
         return ("compare", query.name)

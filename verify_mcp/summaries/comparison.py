@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from math import ceil
 from typing import TYPE_CHECKING, Literal
 
 from verify_mcp.analysis.drivers import DriverSearch
@@ -121,3 +122,20 @@ class ComparisonResult:
     def is_exact(self) -> bool:
         """Whether the figures of both windows are about all of their sessions."""
         return self.before is not None and self.before.is_exact and self.after.is_exact
+
+    @property
+    def requests_left(self) -> int | None:
+        """About how many requests both windows take until they are exact; None if not known."""
+        if self.before is None:
+            return None
+        parts = [_requests_left(side) for side in (self.before, self.after)]
+        known = [part for part in parts if part is not None]
+        return sum(known) if len(known) == len(parts) else None
+
+
+def _requests_left(side: SummaryResult) -> int | None:
+    if side.is_exact:
+        return 0
+    if side.count is not None:
+        return max(1, side.count.pages - side.count.sampled_pages)
+    return None if side.pages_left is None else ceil(side.pages_left)

@@ -69,6 +69,10 @@ class CountJob:
         search = self._counts.search(ANY_STATUS)
         self._counts.store(ANY_STATUS, with_page(search, 0, first))
 
+    def is_of(self, window: Window) -> bool:
+        """Whether the count is for exactly this window."""
+        return self.scope.window == window
+
     def covered_windows(self) -> tuple[Window, ...]:
         """The windows in which the pages read so far have every session."""
         windows = map(provable_window, self._pages.values())
@@ -118,7 +122,7 @@ class CountJob:
             self._publish_status_counts()
 
     async def count_spans(self, scope: SpanScope, *, max_pages: int | None = None) -> None:
-        """Count each day or hour, until `max_pages` are read; without it, each status, too."""
+        """Count each span of time, until `max_pages` are read; without it, each status, too."""
         total = self.result.counts.get(ANY_STATUS)
         if total is None:
             return

@@ -1,7 +1,7 @@
 """What a result leaves open: the sentences of `why`, and the seconds until it can be exact."""
 
 from collections.abc import Iterable, Sequence
-from math import ceil, inf
+from math import ceil, inf, log2
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.windows import Window
@@ -12,8 +12,6 @@ from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 
 REQUESTS_OF_COUNT = 16
 """Requests that the counts of all sessions and of each status take, about."""
-REQUESTS_OF_SPAN = 1.6
-"""Requests that the count of a day or hour takes, about; measured in benchmarks/days.py."""
 
 
 def seconds_until_exact(pages: float, status: RateLimitStatus, rate: Rate) -> float | None:
@@ -53,13 +51,23 @@ def expected_counting(count: CountResult) -> int:
     """About how many requests it takes until all sessions, the statuses and the spans are exact."""
     if count.inconsistent or count.failure is not None:
         return 0
+    pages = count.pages / max(1, len(count.spans))
     statuses = REQUESTS_OF_COUNT if count.is_unfinished else 0
     open_spans = [figures for figures in count.spans.values() if not figures.is_exact]
     parts = sum(
         (not figures.sessions.exact) + (figures.verified is None or not figures.verified.exact)
         for figures in open_spans
     )
-    return statuses + ceil(parts * REQUESTS_OF_SPAN)
+    return statuses + ceil(parts * _requests_of_span(pages))
+
+
+def _requests_of_span(pages: float) -> float:
+    """About how many requests the count of a day, week or hour of so many pages takes.
+
+    Its end is searched for among them: 1.5 where they are 5, 2 where they are 30, as measured in
+    benchmarks/days.py and benchmarks/questions.py.
+    """
+    return 1 + log2(1 + pages) / 5
 
 
 def explain_missing(

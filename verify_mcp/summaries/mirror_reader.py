@@ -150,7 +150,7 @@ class MirrorReader:
         return await self.tally(parts, query.group_by) or {}
 
     async def span_scope(self, window: Window) -> SpanScope | None:
-        """The days or hours to count of a window; None where the query has no countable ones."""
+        """The spans of time to count of a window; None where the query has no countable ones."""
         query = self._query
         unit = time_unit(query.group_by)
         spans = local_spans(window, unit, query.zone) if unit else ()

@@ -1,4 +1,4 @@
-"""The sessions of each day or hour of a window, from the pages read."""
+"""The sessions of each day, week or hour of a window, from the pages read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

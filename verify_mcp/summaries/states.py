@@ -52,8 +52,9 @@ class LookForJob:
     query: SummaryQuery
 
     def next(self, job: CountJob | None, requests_left: int) -> "ResumeCount | ReadOlder":
-        """Go on counting what is still too much to fetch."""
-        if job is not None and job.result.pages > requests_left:
+        """Go on counting what is still too much to fetch, or is a comparison's window."""
+        is_window = bool(self.query.count_name) and job is not None and job.is_of(self.query.window)
+        if job is not None and (is_window or job.result.pages > requests_left):
             return ResumeCount(self.query, job)
         return ReadOlder(self.query)
 

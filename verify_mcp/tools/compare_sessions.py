@@ -60,6 +60,9 @@ async def _complete_later(
     """Have what is missing of both windows fetched in the background, where that is done."""
     if result.is_exact:
         return result
+    counted = await _count_later(app, query, result)
+    if counted is not None:
+        return counted
     later = replace(query.later(), window=result.after.window)
     after = await complete_later(app, later, result.after)
     before = result.before
@@ -71,6 +74,30 @@ async def _complete_later(
         is_planned = await plan is not None
     is_completed = is_planned or after is not result.after
     return replace(result, after=after, before=before, is_completed_later=is_completed)
+
+
+async def _count_later(
+    app: AppContext, query: ComparisonQuery, result: ComparisonResult
+) -> ComparisonResult | None:
+    """Have the pages of the filter read in the background; None where all sessions are.
+
+    They are fewer than those of all sessions, unless the API does not know the filter.
+    """
+    from verify_mcp.summaries.comparer import Comparer  # deferred: not needed to start
+
+    session_filter, expected = query.session_filter, result.requests_left
+    if session_filter.is_unfiltered() or session_filter.is_decided_locally() or not expected:
+        return None
+
+    async def go_on(call: CallContext, requests: int) -> int:
+        return await Comparer(app, replace(query, max_requests=requests), call).go_on()
+
+    plan = await app.background.go_on_counting(("compare", query.name), go_on, expected)
+    if plan is None or plan.eta_s is None:
+        return None
+    after = replace(result.after, eta_s=plan.eta_s, eta_exact_s=plan.eta_s)
+    before = result.before and replace(result.before, eta_s=None, eta_exact_s=None)
+    return replace(result, after=after, before=before, is_completed_later=True)
 
 
 COMPARE_SESSIONS = ToolDefinition(

@@ -3,13 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify_mcp.domain.groups import RANGE_MARK, TIME_GROUPS, UNKNOWN, WEEKDAYS, GroupKey
+from verify_mcp.domain.groups import (
+    RANGE_MARK,
+    TIME_GROUPS,
+    UNKNOWN,
+    WEEKDAYS,
+    GroupKey,
+    time_group,
+)
 from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import MEDIAN, NINETIETH
 from verify_mcp.domain.tallies import Tally, from_nanos, percent
-from verify_mcp.domain.times import format_time_short
+from verify_mcp.domain.times import MICROSECOND, format_time_short
 from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryResult
+from verify_mcp.summaries.time_spans import UNITS
 from verify_mcp.tools.estimated_groups import estimated_groups
 from verify_mcp.tools.formatting import (
     RecipientFormatter,
@@ -50,7 +58,7 @@ def group_table(
     ]
     if ranked.others:
         rows.append(_other_row(request, ranked, columns))
-    notes = _notes(request, ranked)
+    notes = [*_notes(request, ranked), *_explain_weeks(request, result)]
     return {
         "columns": [*request.group_by, *columns],
         "rows": rows,
@@ -63,11 +71,29 @@ def _counted_table(
 ) -> dict[str, Any]:
     if result.count is None or result.groups_around is None:
         return {}
-    if set(request.group_by) & {"day", "hour"}:
-        return span_table(request, result.count, result.groups_around)
+    if set(request.group_by) & set(UNITS):
+        table = span_table(request, result.count, result.groups_around)
+        notes = [table.get("note"), *(_explain_weeks(request, result) if "rows" in table else ())]
+        note = " ".join(filter(None, notes))
+        return {**table, "note": note} if note else table
     if not result.count.groups:
         return {}  # before any page is drawn, the known part alone would pass for all
     return estimated_groups(request, result, result.count, format_recipient)
+
+
+def _explain_weeks(request: SummarizeRequest, result: SummaryResult) -> list[str]:
+    """What the name of a week is, and which weeks the window has only a part of."""
+    if "week" not in request.group_by:
+        return []
+    window, zone = result.window, request.zone
+    last, first = window.end - MICROSECOND, window.start - MICROSECOND
+    is_cut = {
+        "first": time_group(first, "week", zone) == time_group(window.start, "week", zone),
+        "last": time_group(last, "week", zone) == time_group(window.end, "week", zone),
+    }
+    cut = " and the ".join(name for name, is_so in is_cut.items() if is_so)
+    cut_by = f"; the window has only a part of the {cut} one" if cut else ""
+    return [f"week is the date of its Monday{cut_by}."]
 
 
 def _ranked(ranking: Ranking, result: SummaryResult) -> RankedGroups:

@@ -1,4 +1,4 @@
-"""The table of days or hours that were counted: exact, or with the intervals of their numbers."""
+"""The table of days, weeks or hours that were counted: exact, or with intervals."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -19,7 +19,7 @@ CONVERSION_COLUMNS = ["conversion_pct", "conversion_low", "conversion_high"]
 
 
 def span_table(request: SummarizeRequest, count: CountResult, around: Tallies) -> dict[str, Any]:
-    """The days or hours of the window, with those `around` the part that was counted."""
+    """The days, weeks or hours of the window, with those `around` the part that was counted."""
     if not count.spans:
         return {"note": _explain_none(request)} if count.counts else {}
     spans = _whole_window(request, count, around)
@@ -136,9 +136,10 @@ def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict
 
 
 def _explain_none(request: SummarizeRequest) -> str:
-    """Why no day or hour is counted."""
+    """Why no day, week or hour is counted."""
     if time_unit(request.group_by) is None:
         return (
-            "Days and hours are counted alone or by status: ask about one of them by another group."
+            "Days, weeks and hours are counted alone or by status: ask about one of them by "
+            "another group."
         )
     return "More than 100 hours are not counted one by one: ask about less time, or by day."
