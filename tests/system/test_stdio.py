@@ -323,7 +323,7 @@ async def test_r48_a_setting_that_cannot_be_used_is_refused_at_the_start_by_name
     name: str, value: str
 ) -> None:
     child = await anyio.run_process(SERVER, env=environment(**{name: value}), check=False)
-    assert (child.returncode, child.stdout) == (2, b"")
+    assert (child.returncode, child.stdout) == (78, b"")
     text = child.stderr.decode()
     assert text.startswith(f"verify-mcp: {name} ")
     assert text.count("\n") == 1

@@ -35,7 +35,7 @@ def parse_baseline_length(value: object, context: ParseContext) -> timedelta:
 ANOMALY_ARGUMENTS = (
     Argument(
         "kinds",
-        f"{','.join(KINDS)} (all).",
+        f"{','.join(KINDS)} (all)",
         parse_choices(*KINDS, most=len(KINDS)),
     ),
     Argument("baseline", "Before (28d)", parse_baseline_length),
