@@ -44,8 +44,9 @@ WHOLE = "a grouped summary of 90 days"
 WEEK = "a summary of 7 days of one app"
 COMPARISON = "a comparison of 44 days with the 44 before"
 PAGE = "a filtered page"
+RECIPIENTS = "distinct recipients of 90 days"
 MEMORY = "the server's memory"
-TARGETS = {COMPARISON: 2.0, WHOLE: 1.0, WEEK: 0.05, PAGE: 0.03, MEMORY: 250.0}
+TARGETS = {COMPARISON: 2.0, WHOLE: 1.0, WEEK: 0.05, PAGE: 0.03, RECIPIENTS: 1.5, MEMORY: 250.0}
 """Seconds, and MB of memory."""
 QUESTIONS: dict[str, dict[str, Any]] = {
     "by status and day": {"group_by": ["status", "day"]},
@@ -187,8 +188,8 @@ def written(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
-async def measure(url: str, end: datetime) -> dict[str, float]:
-    """Each figure by its name."""
+def server_of(url: str) -> StdioServerParameters:
+    """The real server over stdio, with a database and no API to ask."""
     environ = {
         "PATH": os.environ["PATH"],
         "PLIVO_AUTH_ID": SANDBOX_AUTH_ID,
@@ -197,20 +198,30 @@ async def measure(url: str, end: datetime) -> dict[str, float]:
         "VERIFY_MCP_DATABASE_URL": url,
         "VERIFY_MCP_RETENTION": "400d",
     }
-    whole = {
-        "session_time__gte": written(end - DAYS * DAY + timedelta(hours=4)),
-        "session_time__lt": written(end),
-    }
+    return StdioServerParameters(command=sys.executable, args=["-m", "verify_mcp"], env=environ)
+
+
+def days_before(end: datetime) -> dict[str, Any]:
+    """The arguments that ask about all 90 days."""
+    start = end - DAYS * DAY + timedelta(hours=4)
+    return {"session_time__gte": written(start), "session_time__lt": written(end)}
+
+
+async def measure(url: str, end: datetime) -> dict[str, float]:
+    """Each figure by its name."""
+    whole = days_before(end)
     week = {**whole, "session_time__gte": written(end - 7 * DAY), "app_uuid": APPS[0].uuid}
     page = {**whole, "app_uuid": APPS[1].uuid, "status": "expired", "offset": 400}
-    serve = StdioServerParameters(command=sys.executable, args=["-m", "verify_mcp"], env=environ)
-    async with Client(stdio_client(serve)) as client:
+    async with Client(stdio_client(server_of(url))) as client:
         (pid,) = children()
         found = {}
         for name, question in QUESTIONS.items():
             found[f"{WHOLE}, {name}"] = await ask(
                 client, "summarize_verify_sessions", {**whole, **question}
             )
+        found[RECIPIENTS] = await ask(
+            client, "summarize_verify_sessions", {**whole, "show": ["recipients"]}
+        )
         found[WEEK] = await ask(client, "summarize_verify_sessions", week)
         found[f"{WEEK}, by channel"] = await ask(
             client, "summarize_verify_sessions", {**week, "group_by": ["channel"]}

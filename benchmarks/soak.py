@@ -19,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -145,8 +144,7 @@ class Soak:
             await anyio.sleep(0.5)
 
     async def _calls(self, client: Client, killed: anyio.Event) -> None:
-        questions: list[Callable[[Client], Awaitable[str]]] = [self._list, self._list, self._get]
-        questions.append(self._summary)
+        questions = (self._list, self._list, self._get, self._summary)
         while time.monotonic() < self.until:
             question = self.random.choice(questions)
             patience = self.random.uniform(0, 1) if self.random.random() < 0.1 else MOST_SECONDS
@@ -177,8 +175,8 @@ class Soak:
         records = [each for each in records if not status or each.outcome == status]
         offset = self.random.randrange(0, len(records) + 1)
         arguments: dict[str, Any] = {**window, "offset": offset}
-        asked = arguments | ({"status": status} if status else {})
-        answer = await self._ask(client, "list_verify_sessions", asked)
+        arguments |= {"status": status} if status else {}
+        answer = await self._ask(client, "list_verify_sessions", arguments)
         if isinstance(answer, str):
             return answer
         expected = [each.uuid[:8] for each in records[offset : offset + 20]]

@@ -35,6 +35,10 @@ _OF_DATA = re.compile(
 )
 
 
+_MAX_OTHER_NUMBERS = 40
+"""Numbers in an answer beside those of its facts; one with more lists instead of answering."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What an answer lacks, and what it must not have; right when there is neither."""
@@ -54,7 +58,10 @@ def judge(question: Question, facts: Facts, text: str) -> Verdict:
     if not question.is_answerable:
         is_refusal = _DENIAL.search(text) and _OF_DATA.search(text)
         return Verdict(() if is_refusal else ("that it is not known",), forbidden)
-    return Verdict(tuple(_missing(facts, _plain_digits(text))), forbidden)
+    plain = _plain_digits(text)
+    if len(_NUMBER.findall(plain)) > len(_NUMBER.findall(str(facts))) + _MAX_OTHER_NUMBERS:
+        return Verdict(("an answer instead of a list of numbers",), forbidden)
+    return Verdict(tuple(_missing(facts, plain)), forbidden)
 
 
 def _missing(facts: Facts, text: str) -> Iterator[str]:

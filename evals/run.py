@@ -26,13 +26,24 @@ from evals.world import make_world
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the evaluation; 1 when fewer answers are right than `--least` asks for."""
+    """Run the evaluation; 1 when fewer answers are right than `--least` asks for.
+
+    2 when no question is chosen, or the model cannot be asked.
+    """
     options = _parser().parse_args(arguments)
     chosen = [each for each in QUESTIONS if _is_chosen(each, options.only)]
     if not chosen:
         sys.stderr.write(f"No question matches {options.only}.\n")
         return 2
-    model = _model(options.model, chosen)
+    try:
+        model = _model(options.model, chosen)
+    except Exception as error:  # noqa: BLE001 - each provider has errors of its own
+        problem = " ".join(str(error).split())
+        sys.stderr.write(
+            f"The model {options.model} cannot be asked: {problem.rstrip('.')}. docs/evals.md "
+            "names what each needs; without --model the questions' own plans answer.\n"
+        )
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         runs: list[Run] = anyio.run(_run, chosen, model, options.runs, Path(folder) / "v.sqlite3")
     _show(runs, Console())
@@ -63,8 +74,11 @@ def _is_chosen(question: Question, names: Sequence[str]) -> bool:
 
 
 def _model(name: str, questions: Sequence[Question]) -> Any:
+    """The model; raises where its package or key is missing."""
     if name != "script":
-        return name
+        from pydantic_ai.models import infer_model
+
+        return infer_model(name)
     from evals.script import scripted_model
 
     return scripted_model(questions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,16 +68,30 @@ async def test_answers_of_an_account_do_not_speak_of_made_up_data() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "message", "code"),
     [
-        (["serve", "--real-pace"], "--real-pace belongs to --sandbox"),
-        (["serve", "--sandbox=perhaps"], "argument --sandbox: 'perhaps' is not true or false"),
+        (["serve", "--real-pace"], "--real-pace belongs to --sandbox", 78),
+        (["serve", "--sandbox=perhaps"], "argument --sandbox: 'perhaps' is not true or false", 2),
     ],
 )
 def test_switches_that_mean_nothing_are_refused(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(arguments)
-    assert ended.value.code == 2
+    assert ended.value.code == code
     assert message in capsys.readouterr().err
+
+
+def test_a_watch_of_the_sandbox_leaves_nothing_and_says_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path))
+    outputs = []
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            main.main(["watch", "--sandbox", "--window", "7d", "--rules", "pumping"])
+        outputs.append(capsys.readouterr().out)
+    assert len(outputs[0].splitlines()) == len(outputs[1].splitlines()) > 0
+    assert list(tmp_path.iterdir()) == []

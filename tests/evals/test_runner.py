@@ -54,6 +54,14 @@ def test_a_wrong_or_forbidden_answer_is_none(facts: Facts, text: str) -> None:
     assert not judge(PLAIN, facts, text).is_right
 
 
+@pytest.mark.parametrize("separator", [" ", "; ", "/"])
+def test_an_answer_that_lists_many_numbers_names_no_fact(separator: str) -> None:
+    facts: Facts = {"sessions": 482, "share": Decimal("70.08")}
+    listed = separator.join(map(str, range(1000)))
+    assert not judge(PLAIN, facts, f"482 sessions, 70.08 %. {listed}").is_right
+    assert judge(PLAIN, facts, "482 sessions, 70.08 %: 338 from 2026-11-14 to 2026-11-21.").is_right
+
+
 def test_a_question_that_cannot_be_answered_wants_to_be_told_so() -> None:
     assert judge(UNKNOWN, {}, "Wrong entries are not recorded.").is_right
     assert judge(UNKNOWN, {}, "The tools cannot tell that.").is_right
@@ -78,6 +86,16 @@ def test_the_runner_measures_a_model_that_follows_the_plans(
     ]
     assert runs[0]["tool_tokens"] > 400
     assert "support-why-failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["openai:gpt-5-mini", "nonsense"])
+def test_a_model_that_cannot_be_asked_is_one_sentence(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert run.main(["--model", model, "--only", "traps-*"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"The model {model} cannot be asked: ")
 
 
 def test_a_name_that_is_no_question_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

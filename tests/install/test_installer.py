@@ -339,7 +339,7 @@ def test_a_token_in_the_environment_is_not_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "mcp.json"
     environ = {"PLIVO_AUTH_ID": ACCOUNT, "PLIVO_AUTH_TOKEN": TOKEN}
     here = machine(tmp_path, environ=environ)
-    order = InstallOptions(BY_NAME["cursor"], config=file)
+    order = InstallOptions(BY_NAME["cursor"], config=file, yes=True)
     assert installer.run(order, here, Somebody().person()) == 0
     assert (tmp_path / "secrets" / f"{ACCOUNT}.token").read_text() == TOKEN + "\n"
     assert TOKEN not in file.read_text()
@@ -350,7 +350,7 @@ def test_a_token_file_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
     mine.write_text(TOKEN)
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN_FILE": str(mine)})
     file = tmp_path / "mcp.json"
-    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, yes=True)
     assert installer.run(order, here, Somebody().person()) == 0
     entry = parsed(order.client, file.read_text())["mcpServers"]["verify"]
     assert entry["env"] == {"PLIVO_AUTH_ID": ACCOUNT, "PLIVO_AUTH_TOKEN_FILE": str(mine)}
@@ -362,7 +362,7 @@ def test_the_keyring_keeps_the_token_where_there_is_one(
 ) -> None:
     here = machine(tmp_path, platform="darwin", environ={"PLIVO_AUTH_TOKEN": TOKEN})
     file = tmp_path / "mcp.json"
-    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, uvx=True)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, uvx=True, yes=True)
     assert installer.run(order, here, Somebody().person()) == 0
     assert kept_in_memory.held == {("verify-mcp", ACCOUNT): TOKEN}
     assert parsed(order.client, file.read_text())["mcpServers"]["verify"] == {
@@ -378,7 +378,8 @@ def test_the_keyring_keeps_the_token_where_there_is_one(
 
 def test_a_token_that_nobody_gives_is_said_to_be_missing(tmp_path: Path) -> None:
     somebody = Somebody()
-    order = InstallOptions(BY_NAME["cursor"], config=tmp_path / "mcp.json", auth_id=ACCOUNT)
+    file = tmp_path / "mcp.json"
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, yes=True)
     assert installer.run(order, machine(tmp_path), somebody.person()) == 0
     place = tmp_path / "secrets" / f"{ACCOUNT}.token"
     assert "The token is still missing. Run this again with PLIVO_AUTH_TOKEN" in somebody.heard
@@ -413,7 +414,7 @@ def test_a_wrong_token_is_refused_before_the_file_is_touched(tmp_path: Path) -> 
 
 def test_vs_code_is_made_to_ask_and_keeps_the_prompts_of_others(tmp_path: Path) -> None:
     client, file = copied(FILES / "vscode/inputs.json", tmp_path)
-    order = InstallOptions(client, config=file)
+    order = InstallOptions(client, config=file, yes=True)
     assert installer.run(order, machine(tmp_path), Somebody().person()) == 0
     after = parsed(client, file.read_text())
     assert after["servers"]["verify"] == {
@@ -436,7 +437,7 @@ def test_vs_code_is_made_to_ask_and_keeps_the_prompts_of_others(tmp_path: Path) 
 
 def test_vs_codes_prompts_go_with_the_last_entry_that_uses_them(tmp_path: Path) -> None:
     client, file = copied(FILES / "vscode/inputs.json", tmp_path)
-    here, one = machine(tmp_path), InstallOptions(client, config=file)
+    here, one = machine(tmp_path), InstallOptions(client, config=file, yes=True)
     two = replace(one, name="second")
     installer.run(one, here, Somebody().person())
     installer.run(two, here, Somebody().person())
@@ -456,7 +457,7 @@ def test_an_entry_pasted_by_hand_is_brought_up_to_date_and_its_token_taken_out(
     client, file = copied(FILES / "cursor/pasted-before.json", tmp_path)
     somebody = Somebody()
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN": TOKEN})
-    order = InstallOptions(client, config=file, auth_id=ACCOUNT)
+    order = InstallOptions(client, config=file, auth_id=ACCOUNT, yes=True)
     assert installer.run(order, here, somebody.person()) == 0
     assert parsed(client, file.read_text())["mcpServers"] == {
         "verify": {
@@ -484,7 +485,7 @@ def test_a_codex_entry_is_brought_up_to_date_with_its_comments_kept(tmp_path: Pa
         f'[mcp_servers.verify.env]\nPLIVO_AUTH_TOKEN = "{TOKEN}"\n\n[tui]\ntheme = "dark"\n'
     )
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN": TOKEN})
-    order = InstallOptions(BY_NAME["codex"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["codex"], config=file, auth_id=ACCOUNT, yes=True)
     assert installer.run(order, here, Somebody().person()) == 0
     token = tmp_path / "secrets" / f"{ACCOUNT}.token"
     assert file.read_text() == (
@@ -615,7 +616,7 @@ def test_a_token_that_cannot_be_kept_stops_the_installation(tmp_path: Path) -> N
     (tmp_path / "secrets").write_text("a file, no folder")
     here = machine(tmp_path, environ={"PLIVO_AUTH_TOKEN": TOKEN})
     somebody, file = Somebody(), tmp_path / "mcp.json"
-    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT)
+    order = InstallOptions(BY_NAME["cursor"], config=file, auth_id=ACCOUNT, yes=True)
     assert installer.run(order, here, somebody.person()) == 1
     assert "could not be written (File exists)." in somebody.heard
     assert not file.exists()
@@ -738,6 +739,17 @@ def test_a_codex_entry_made_by_hand_is_taken_out_alone(tmp_path: Path) -> None:
         '# mine\nmodel = "x"\n\n[mcp_servers.verify]\ncommand = "v"\n\n'
         '[mcp_servers.verify.env]\nA = "b"\n\n[tui]\ntheme = "d" # dark\n'
     )
-    order = InstallOptions(BY_NAME["codex"], config=file)
+    order = InstallOptions(BY_NAME["codex"], config=file, yes=True)
     assert installer.uninstall(order, machine(tmp_path), Somebody().person()) == 0
     assert file.read_text() == '# mine\nmodel = "x"\n\n[tui]\ntheme = "d" # dark\n'
+
+
+def test_vs_code_is_said_to_ask_only_for_an_account(tmp_path: Path) -> None:
+    for sandbox in (False, True):
+        somebody = Somebody()
+        order = InstallOptions(
+            BY_NAME["vscode"], config=tmp_path / "mcp.json", sandbox=sandbox, yes=True
+        )
+        assert installer.run(order, machine(tmp_path), somebody.person()) == 0
+        assert ("VS Code asks for the auth id and token" in somebody.heard) is not sandbox
+        assert "asks for what" not in somebody.heard

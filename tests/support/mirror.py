@@ -19,6 +19,7 @@ from verify_mcp.domain.payloads import parse_session
 from verify_mcp.domain.windows import Window
 from verify_mcp.emulator import SANDBOX_AUTH_ID, AccountData, SessionRecord
 from verify_mcp.emulator.account import microseconds
+from verify_mcp.emulator.options import Shape
 from verify_mcp.emulator.payloads import session as payload
 from verify_mcp.mirror.mirror import Mirror
 from verify_mcp.mirror.store import Store
@@ -69,13 +70,15 @@ async def check_claims(mirror: Mirror, world: AccountData, now: datetime) -> Non
             assert found == {uuid: outcomes[uuid] for uuid in found}
 
 
-async def hold(url: str, records: Iterable[SessionRecord], days: int = 40) -> None:
+async def hold(
+    url: str, records: Iterable[SessionRecord], days: int = 40, shape: Shape = "rich"
+) -> None:
     """Keep the sessions of so many days in a database, as if they had just been fetched."""
     window = Window(NOW - timedelta(days=days), NOW)
     made = [record for record in records if record.created_at in window]
     sessions = [
         parse_session(
-            json.dumps(payload(record, NOW, endpoint="list", shape="rich", casing="docs")).encode()
+            json.dumps(payload(record, NOW, endpoint="list", shape=shape, casing="docs")).encode()
         )
         for record in sorted(made, key=lambda record: record.created_at, reverse=True)
     ]

@@ -23,6 +23,7 @@ from tests.support.http_server import (
     post,
 )
 from tests.support.stdio import environment
+from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.emulator import ASHA_SESSION
 from verify_mcp.http import tokens
 
@@ -35,7 +36,7 @@ def test_the_command_that_would_let_strangers_in_ends_with_a_sentence(tmp_path: 
         env={**environment(), "HOME": str(tmp_path)},
         capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, done.stdout) == (ExitCode.CONFIGURE, "")
     assert done.stderr.startswith("verify-mcp: 0.0.0.0 can be reached from other machines, so ")
     assert done.stderr.count("\n") == 1
 
@@ -71,11 +72,11 @@ def test_a_token_is_shown_once_and_kept_as_a_digest_in_a_private_file(tmp_path: 
     assert listing.startswith("support  120/minute  sees SASANDBOXRETAIL00001  made ")
     assert token not in listing
     again = token_command(file, "add", "support")
-    assert (again.returncode, again.stdout) == (2, "")
+    assert (again.returncode, again.stdout) == (ExitCode.CONFIGURE, "")
     assert "There is a token named support already." in again.stderr
     assert token_command(file, "revoke", "support").returncode == 0
     assert token_command(file, "list").stdout == ""
-    assert token_command(file, "revoke", "support").returncode == 2
+    assert token_command(file, "revoke", "support").returncode == ExitCode.CONFIGURE
 
 
 def test_r79_a_deeply_nested_file_of_tokens_is_a_clear_error_and_lets_nobody_in(
@@ -88,7 +89,7 @@ def test_r79_a_deeply_nested_file_of_tokens_is_a_clear_error_and_lets_nobody_in(
     assert keepers.caller(token) is None
     ended = _run(tmp_path, "token", "list")
     assert ended.stderr.decode() == f"verify-mcp: {file} is not a file of tokens.\n"
-    assert ended.returncode == 2
+    assert ended.returncode == ExitCode.CONFIGURE
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links are POSIX's")
@@ -103,7 +104,7 @@ def test_r79_a_link_in_place_of_the_lock_is_a_clear_error(
     other.write_text("theirs")
     lock.symlink_to(other)
     ended = _run(tmp_path, "token", *command)
-    assert ended.returncode == 2
+    assert ended.returncode == ExitCode.CONFIGURE
     (line,) = ended.stderr.decode().splitlines()
     assert line.startswith(f"verify-mcp: The lock {lock} cannot be used (")
     assert other.read_text() == "theirs"

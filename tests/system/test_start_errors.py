@@ -11,6 +11,7 @@ import pytest
 from tests.support.databases import sqlite_url
 from tests.support.key_files import break_key
 from tests.support.stdio import environment
+from verify_mcp.cli.exit_codes import ExitCode
 
 
 def test_r73_a_server_whose_confinement_was_never_filled_in_does_not_start() -> None:
@@ -19,7 +20,7 @@ def test_r73_a_server_whose_confinement_was_never_filled_in_does_not_start() -> 
     ended = subprocess.run(
         command, env=environment(**unfilled), input=b"", capture_output=True, check=False,
     )  # fmt: skip
-    assert ended.returncode == 2
+    assert ended.returncode == ExitCode.CONFIGURE
     (line,) = ended.stderr.decode().splitlines()
     assert line.startswith(
         "verify-mcp: VERIFY_MCP_OAUTH_SUBACCOUNT_CLAIM still holds a placeholder"
@@ -44,6 +45,6 @@ def test_r79_a_broken_key_file_is_one_line_and_no_traceback(
         env=environment(**more), input=b"", capture_output=True, check=False, timeout=60,
     )  # fmt: skip
     errors = ended.stderr.decode().splitlines()
-    assert ended.returncode == 2
+    assert ended.returncode == ExitCode.CONFIGURE
     assert errors[-1].startswith(f"verify-mcp: The key in {key} is not a private file")
     assert not [line for line in errors if "Traceback" in line]

@@ -454,3 +454,19 @@ async def test_a_filtered_comparison_is_made_exact_in_the_background_when_it_say
     assert second["applied"] == first["applied"]
     assert len(emulator.received) == sent
     assert abs(first["eta_exact_s"] - seconds) <= 60
+
+
+async def test_a_begin_in_the_earlier_window_is_not_told() -> None:
+    began = NOW - 7 * DAY - 3 * HOUR
+    ours = [
+        *traffic("IN", 300, 0.9, NOW - 8 * DAY, began, 1),
+        *traffic("IN", 40, 0.2, began, NOW - 7 * DAY, 2),
+        *traffic("IN", 300, 0.2, NOW - DAY, NOW - 10 * MINUTE, 3),
+        *traffic("US", 250, 0.8, NOW - 8 * DAY, NOW - 7 * DAY, 4),
+        *traffic("US", 250, 0.8, NOW - DAY, NOW - 10 * MINUTE, 5),
+    ]
+    async with connect(free(*ours), rate_limit=UNLIMITED) as client:
+        answer = await compare(client, **DAY_ASKED, against="week", max_requests=200)
+    assert "IN" in {row["group"] for row in rows(answer["drivers"])}
+    assert "since" not in answer["drivers"]["columns"]
+    assert "since about" not in answer["summary"]

@@ -31,6 +31,8 @@ class Onset:
     earliest: datetime
     latest: datetime
     chance: float
+    step: timedelta
+    """The length of that step."""
 
 
 def onset(driver: Driver, steps: Sequence[TimeStep], *, looked_at: int) -> Onset | None:
@@ -44,9 +46,13 @@ def onset(driver: Driver, steps: Sequence[TimeStep], *, looked_at: int) -> Onset
     if point is None or point.chance * looked_at > MAX_ONSET_CHANCE:
         return None
     step_before = steps[point.first - 1]
-    last = steps[point.last]
+    likeliest, last = steps[point.index], steps[point.last]
     return Onset(
-        steps[point.index].start, step_before.start, last.start + last.length, point.chance
+        likeliest.start,
+        step_before.start,
+        last.start + last.length,
+        point.chance,
+        likeliest.length,
     )
 
 

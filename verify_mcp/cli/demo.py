@@ -44,17 +44,26 @@ def run() -> int:
         try:
             anyio.run(show, log)
         except Exception as error:  # noqa: BLE001 - whatever it was, a newcomer gets a sentence
-            sys.stderr.write(f"verify-mcp demo: {failure(error, log)}\n")
+            cause = first_cause(error)
+            if isinstance(cause, BrokenPipeError):
+                raise cause from None
+            sys.stderr.write(f"verify-mcp demo: {failure(cause, log)}\n")
             return 1
     return 0
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first error of a group, however deep; another error as it is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def failure(error: BaseException, log: TextIO) -> str:
     """What went wrong, in one sentence, with the last line of the server's log."""
     from verify_mcp.cli.demo_steps import DemoFailed
 
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_cause(error)
     if isinstance(error, TimeoutError):
         problem = f"it was not finished after {TIMEOUT:g} s."
     elif isinstance(error, DemoFailed):

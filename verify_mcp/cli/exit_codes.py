@@ -16,13 +16,14 @@ class ExitCode(IntEnum):
     TRY_LATER = 75
     CONFIGURE = 78
     INTERRUPTED = 130
+    PIPE_CLOSED = 141
     TERMINATED = 143
 
 
 MEANINGS = {
     ExitCode.DONE: "Done. A report is exact.",
     ExitCode.PROBLEM: "`doctor` found a problem; `install` or `demo` could not do it.",
-    ExitCode.USAGE: "The command line or a setting of `serve` cannot be meant.",
+    ExitCode.USAGE: "The command line cannot be read.",
     ExitCode.INCOMPLETE: "Written, but estimated or with a part missing; `watch` saw a part only.",
     ExitCode.FOUND: "`watch`: something stands out, and goes on.",
     ExitCode.NOT_DELIVERED: "`watch`: the webhook or the command failed; the next look repeats it.",
@@ -30,6 +31,7 @@ MEANINGS = {
     ExitCode.TRY_LATER: "The API or the database is away, or a part is missing: try later.",
     ExitCode.CONFIGURE: "Credentials, a setting or an argument must be corrected first.",
     ExitCode.INTERRUPTED: "Ended by Ctrl-C.",
+    ExitCode.PIPE_CLOSED: "Nobody reads the output any more, as after `| head`.",
     ExitCode.TERMINATED: "`serve` was ended by SIGTERM.",
 }
 """What each code means, for the reference."""

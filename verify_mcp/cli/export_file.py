@@ -1,10 +1,10 @@
 """An export: the sessions, attempts or groups of a period, streamed from the mirror to a file."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,6 +14,7 @@ from verify_mcp import logs, private_files
 from verify_mcp.cli import export_rows, export_writers
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.export_source import ExportSource
+from verify_mcp.cli.failures import run_command
 from verify_mcp.cli.period import parse_period
 from verify_mcp.cli.progress import UpdateProgress, progress_bar
 from verify_mcp.cli.terminal import print_err
@@ -21,12 +22,7 @@ from verify_mcp.cli.wording import explain_error, explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.groups import GROUPS
-from verify_mcp.errors import (
-    CredentialsMissing,
-    DatabaseUnavailable,
-    InvalidArgument,
-    InvalidSetting,
-)
+from verify_mcp.errors import InvalidArgument, InvalidSetting
 from verify_mcp.mirror.store import Store
 from verify_mcp.settings import Settings
 from verify_mcp.tools.arguments import parse_choices
@@ -65,22 +61,11 @@ def run(
 ) -> int:
     """Make the export; the exit code."""
     logs.configure(settings)
-    try:
-        export_writers.check_format(options.format)
-        return anyio.run(_run_async, options, settings, app, clock)
-    except (CredentialsMissing, InvalidArgument, InvalidSetting) as error:
-        print_err(explain_error(error))
-        return ExitCode.CONFIGURE
-    except DatabaseUnavailable as error:
-        print_err(f"{explain_error(error)} Nothing was written.")
-        return ExitCode.TRY_LATER
-    except BrokenPipeError:
-        # Whoever read the output has gone. What is left in its buffer goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.CANNOT_WRITE
-    except OSError as error:
-        print_err(explain_unwritable(options.path, error))
-        return ExitCode.CANNOT_WRITE
+    return run_command(
+        partial(anyio.run, _run_async, options, settings, app, clock),
+        retry_hint="Nothing was written.",
+        explain_os_error=partial(explain_unwritable, options.path),
+    )
 
 
 async def _run_async(
@@ -89,6 +74,7 @@ async def _run_async(
     app: Callable[..., Any] | None,
     clock: Clock | None,
 ) -> int:
+    export_writers.check_format(options.format)
     if options.path is not None and options.path.exists() and not options.force:
         raise FileExistsError
     async with open_context(settings, clock=clock, app=app) as context:

@@ -7,6 +7,7 @@ all. What a command needs beyond them is imported when it runs.
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from verify_mcp import __version__
@@ -15,15 +16,15 @@ from verify_mcp.cli.doctor import add_doctor_command
 from verify_mcp.cli.emulator import add_emulator_command
 from verify_mcp.cli.exit_codes import ExitCode
 from verify_mcp.cli.export import add_export_command
+from verify_mcp.cli.failures import run_command
 from verify_mcp.cli.install import add_install_commands
 from verify_mcp.cli.reference import add_reference_commands
 from verify_mcp.cli.report import add_report_command
 from verify_mcp.cli.serve import add_serve_command, run_serve
 from verify_mcp.cli.sync import add_purge_command, add_sync_command
-from verify_mcp.cli.terminal import print_err
+from verify_mcp.cli.terminal import discard_output, flushed_output
 from verify_mcp.cli.tokens import add_token_command
 from verify_mcp.cli.watch import add_watch_command
-from verify_mcp.errors import InvalidSetting
 
 _COMMANDS = (
     add_serve_command,
@@ -42,13 +43,14 @@ _COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
-    options = build_parser(given).parse_args(given)
-    command: Callable[[argparse.Namespace], int] = options.command
     try:
-        sys.exit(command(options))
-    except InvalidSetting as error:
-        print_err(f"verify-mcp: {error}")
-        sys.exit(ExitCode.USAGE)
+        with flushed_output():
+            options = build_parser(given).parse_args(given)
+            command: Callable[[argparse.Namespace], int] = options.command
+            sys.exit(run_command(partial(command, options), reword="verify-mcp: {}".format))
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(ExitCode.PIPE_CLOSED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
 

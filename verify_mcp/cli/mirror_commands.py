@@ -3,55 +3,66 @@
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import anyio
 
 from verify_mcp import logs
 from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.failures import KEPT, run_command
 from verify_mcp.cli.fetching import FetchEstimate, FetchOutcome, fetch_windows
 from verify_mcp.cli.progress import progress_bar
 from verify_mcp.cli.terminal import print_err
-from verify_mcp.cli.wording import explain_error
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.api_limits import REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.reach import REACH_TOLERANCE, reach_edge
 from verify_mcp.domain.times import format_time, parse_time
 from verify_mcp.domain.windows import Window, gaps
-from verify_mcp.errors import (
-    ApiError,
-    CredentialsMissing,
-    CredentialsRejected,
-    DatabaseUnavailable,
-    InvalidArgument,
-    InvalidSetting,
-)
+from verify_mcp.errors import DatabaseUnavailable, InvalidArgument, InvalidSetting
 from verify_mcp.mirror.store import Store
-from verify_mcp.settings import Settings, read_settings
+from verify_mcp.settings import Credentials, Settings, read_settings
 
+_NO_TOKEN = "0" * 40
+"""In the place of a token that is never sent."""
 Command = Callable[[AppContext], Awaitable[int]]
 
 
-def run(environ: Mapping[str, str], command: Command) -> int:
-    """Run one of the commands below with the settings of the environment; the exit code."""
-    try:
-        settings = read_settings(environ)
-        logs.configure(settings)
-        return anyio.run(_with_context, settings, command)
-    except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        print_err(explain_error(error))
-        return ExitCode.CONFIGURE
-    except (ApiError, DatabaseUnavailable) as error:
-        message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
-        print_err(message)
-        return ExitCode.TRY_LATER
+def run(settings: Settings, command: Command, *, app: Callable[..., Any] | None = None) -> int:
+    """Run one of the commands below; the exit code."""
+    logs.configure(settings)
+    return run_command(partial(anyio.run, _with_context, settings, command, app), retry_hint=KEPT)
 
 
-async def _with_context(settings: Settings, command: Command) -> int:
-    async with open_context(settings) as app:
-        return await command(app)
+async def _with_context(
+    settings: Settings, command: Command, app: Callable[..., Any] | None
+) -> int:
+    async with open_context(settings, app=app) as context:
+        return await command(context)
+
+
+def with_account_id(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Settings with the account's id, for a command that sends no request.
+
+    The mirror is keyed by that id. Raises InvalidSetting when there is none.
+    """
+    names = {"PLIVO_AUTH_ID": environ.get("PLIVO_AUTH_ID", ""), "PLIVO_AUTH_TOKEN": _NO_TOKEN}
+    known = read_settings(names)
+    if known.credentials is None:
+        problem = known.credentials_problem.partition(" Set ")[0]
+        raise InvalidSetting(
+            f"{problem} The mirror is kept by account, so the status needs its id; it needs no "
+            "token."
+        )
+    return replace(settings, credentials=known.credentials)
+
+
+def without_account(settings: Settings) -> Settings:
+    """Settings for a command that is about every account in the mirror and sends no request."""
+    return replace(settings, credentials=Credentials("", ""))
 
 
 def sync_command(since: str, until: str | None, subaccount: str) -> Command:

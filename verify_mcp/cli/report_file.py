@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,17 @@ import anyio
 
 from verify_mcp import __version__, logs, private_files
 from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.failures import KEPT, run_command
 from verify_mcp.cli.progress import progress_bar
 from verify_mcp.cli.report_answers import Answer, Groups, ReportQuestion, answer_report
 from verify_mcp.cli.terminal import print_err
-from verify_mcp.cli.wording import explain_error, explain_unwritable
+from verify_mcp.cli.wording import explain_unwritable
 from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext, open_context
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.times import format_api_time, parse_time
 from verify_mcp.domain.windows import Window
-from verify_mcp.errors import (
-    ApiError,
-    CredentialsMissing,
-    CredentialsRejected,
-    DatabaseUnavailable,
-    InvalidArgument,
-    InvalidSetting,
-    QuotaExhausted,
-)
+from verify_mcp.errors import InvalidArgument, InvalidSetting
 from verify_mcp.settings import Settings
 from verify_mcp.tools import chart_page
 
@@ -58,18 +52,12 @@ def run(
 ) -> int:
     """Make the report; the exit code."""
     logs.configure(settings)
-    try:
-        return anyio.run(_run_async, options, settings, app, clock)
-    except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        print_err(explain_error(error).replace("group_by", "--group-by"))
-        return ExitCode.CONFIGURE
-    except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
-        message = f"{explain_error(error)} Run the same command again: what was fetched is kept."
-        print_err(message)
-        return ExitCode.TRY_LATER
-    except OSError as error:
-        print_err(explain_unwritable(options.path, error))
-        return ExitCode.CANNOT_WRITE
+    return run_command(
+        partial(anyio.run, _run_async, options, settings, app, clock),
+        retry_hint=KEPT,
+        reword=lambda text: text.replace("group_by", "--group-by"),
+        explain_os_error=partial(explain_unwritable, options.path),
+    )
 
 
 async def _run_async(

@@ -82,11 +82,9 @@ def run_serve(options: argparse.Namespace) -> int:
         from verify_mcp.server import stdio
         from verify_mcp.server.server import build_server
 
-    app, settings = None, Settings()
     if options.real_pace and not options.sandbox:
         raise InvalidSetting("--real-pace belongs to --sandbox: give both, or neither.")
-    if options.http or not options.sandbox:
-        settings = read_settings(os.environ)
+    app, settings = None, read_settings(os.environ)
     if options.sandbox:
         settings, app = sandbox(settings, real_pace=options.real_pace)
     logs.configure(settings)

@@ -5,6 +5,8 @@ import os
 from typing import Any
 
 from verify_mcp.cli.parsers import add_command
+from verify_mcp.cli.sandbox import sandbox
+from verify_mcp.settings import read_settings
 
 
 def add_sync_command(subparsers: Any) -> None:
@@ -36,7 +38,12 @@ def add_sync_command(subparsers: Any) -> None:
         action="store_true",
         help="keep the time since then in the mirror until this command is ended",
     )
-    sync.add_argument("--status", action="store_true", help="only show what the mirror holds")
+    sync.add_argument(
+        "--sandbox", action="store_true", help="of made-up sessions, forgotten at the end"
+    )
+    sync.add_argument(
+        "--status", action="store_true", help="only show what the mirror holds; needs no token"
+    )
     sync.add_argument("--json", action="store_true", help="with --status: as JSON on stdout")
     sync.set_defaults(command=_sync)
 
@@ -60,18 +67,24 @@ def add_purge_command(subparsers: Any) -> None:
 def _sync(options: argparse.Namespace) -> int:
     from verify_mcp.cli import following, mirror_commands
 
-    if options.follow and not options.status:
-        follow = following.follow_command(options.since, options.until, options.subaccount)
-        return mirror_commands.run(os.environ, follow)
-    command = (
-        mirror_commands.status_command(options.subaccount, as_json=options.json)
-        if options.status
-        else mirror_commands.sync_command(options.since, options.until, options.subaccount)
-    )
-    return mirror_commands.run(os.environ, command)
+    period = options.since, options.until, options.subaccount
+    if options.status:
+        command = mirror_commands.status_command(options.subaccount, as_json=options.json)
+    elif options.follow:
+        command = following.follow_command(*period)
+    else:
+        command = mirror_commands.sync_command(*period)
+    if options.sandbox:
+        settings, app = sandbox()
+        return mirror_commands.run(settings, command, app=app)
+    settings = read_settings(os.environ)
+    if options.status:
+        settings = mirror_commands.with_account_id(settings, os.environ)
+    return mirror_commands.run(settings, command)
 
 
 def _purge(options: argparse.Namespace) -> int:
     from verify_mcp.cli import mirror_commands
 
-    return mirror_commands.run(os.environ, mirror_commands.purge_command(options.older_than))
+    settings = mirror_commands.without_account(read_settings(os.environ))
+    return mirror_commands.run(settings, mirror_commands.purge_command(options.older_than))

@@ -2,7 +2,9 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from verify_mcp.cli.parsers import add_command
@@ -68,4 +70,6 @@ def _watch(options: argparse.Namespace) -> int:
     if not options.sandbox:
         return watch_loop.run(arguments, read_settings(os.environ))
     settings, app = sandbox()
-    return watch_loop.run(arguments, settings, app=app)
+    with TemporaryDirectory() as folder:  # the next made-up account has nothing of this one
+        state = options.state or Path(folder) / "watch.json"
+        return watch_loop.run(replace(arguments, state=state), settings, app=app)

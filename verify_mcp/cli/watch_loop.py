@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import anyio
 
 from verify_mcp import logs
 from verify_mcp.cli.exit_codes import ExitCode
+from verify_mcp.cli.failures import run_command
 from verify_mcp.cli.terminal import print_err
 from verify_mcp.cli.wording import explain_error
 from verify_mcp.clock import Clock
 from verify_mcp.context import open_context
 from verify_mcp.errors import (
+    AccessDenied,
     ApiError,
     CredentialsMissing,
     CredentialsRejected,
@@ -57,17 +60,11 @@ def run(
 ) -> int:
     """Watch; the exit code of the last look."""
     logs.configure(settings)
-    try:
-        return anyio.run(_watch, arguments, settings, app, clock)
-    except (CredentialsMissing, CredentialsRejected, InvalidArgument, InvalidSetting) as error:
-        print_err(_name_options(explain_error(error)))
-        return ExitCode.CONFIGURE
-    except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
-        print_err(explain_error(error))
-        return ExitCode.TRY_LATER
-    except OSError as error:
-        print_err(f"The state cannot be written: {error.strerror or error}.")
-        return ExitCode.CANNOT_WRITE
+    return run_command(
+        partial(anyio.run, _watch, arguments, settings, app, clock),
+        reword=_reword,
+        explain_os_error=lambda error: f"The state cannot be written: {error.strerror or error}.",
+    )
 
 
 async def _watch(
@@ -93,7 +90,7 @@ async def _look_again(watcher: Watcher) -> None:
     """One look of a loop, which goes on when the API or the database is away."""
     try:
         await watcher.look()
-    except (CredentialsMissing, CredentialsRejected):
+    except (AccessDenied, CredentialsMissing, CredentialsRejected):
         raise
     except (ApiError, DatabaseUnavailable, QuotaExhausted) as error:
         print_err(f"{explain_error(error)} The next look tries again.")
@@ -140,7 +137,7 @@ def _exit_code(outcome: LookOutcome) -> ExitCode:
     return ExitCode.DONE if outcome.is_complete else ExitCode.INCOMPLETE
 
 
-def _name_options(text: str) -> str:
+def _reword(text: str) -> str:
     """A sentence about a tool's arguments, for people who gave options."""
     for name, option in (
         ("session_time__gte", "--window"), ("session_time", "--window"),

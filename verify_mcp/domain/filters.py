@@ -1,6 +1,6 @@
 """Which sessions a call is about, by the list endpoint's filters."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -88,8 +88,8 @@ class SessionFilter:
 
     def set_filters(self) -> dict[str, str | datetime | tuple[str, ...]]:
         """The values of the filters that are set, by name, in documented order."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value not in (None, ())}
+        names = self.__dataclass_fields__  # `fields` makes a list of them at every call
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
     def local_filters(self) -> tuple[str, ...]:
         """The names of the filters set that the API does not know."""
@@ -149,13 +149,14 @@ class SessionFilter:
 
     def admits_time(self, created: datetime) -> bool:
         """Whether the filter's times admit a session created then."""
-        after, before = self.session_time__gt, self.session_time__lt
-        lower, upper = self.start(), self.end()
+        at, after, since = self.session_time, self.session_time__gt, self.session_time__gte
+        before, until = self.session_time__lt, self.session_time__lte
         return (
-            (lower is None or lower <= created)
-            and (upper is None or created <= upper)
+            (at is None or at == created)
             and (after is None or after < created)
+            and (since is None or since <= created)
             and (before is None or created < before)
+            and (until is None or created <= until)
         )
 
     def restricted_to(self, window: Window) -> "SessionFilter":

@@ -23,7 +23,8 @@ MAX_SECONDS = 86_400.0
 
 DESCRIPTION = (
     "Serves a pretend Plivo Verify Session API on a loopback port, with an account of made-up "
-    f"sessions. Its auth id is {SANDBOX_AUTH_ID}, its auth token {SANDBOX_AUTH_TOKEN}. Without "
+    f"sessions. Its auth id is {SANDBOX_AUTH_ID}, its auth token {SANDBOX_AUTH_TOKEN}. A server "
+    "asks it when VERIFY_MCP_API_URL has its address. Without "
     "options it behaves as the documents say; each option is a behaviour that they leave open, or "
     "a fault."
 )

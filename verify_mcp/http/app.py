@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,6 +20,7 @@ from verify_mcp.http.listen import PATH, ListenAddress
 from verify_mcp.http.middleware import CallerMiddleware
 from verify_mcp.http.oauth import JwtVerifier
 from verify_mcp.http.request_guard import RequestGuard, allowed_hosts
+from verify_mcp.http.single_exchange import SingleExchangeApp
 from verify_mcp.http.tokens import TokenFile
 from verify_mcp.server.server import OpenContext, build_server
 from verify_mcp.settings import Settings
@@ -91,6 +92,9 @@ class HttpApp:
                 Route("/readyz", self._answer_readiness, methods=["GET"]),
             ],
         )
+        manager = server.session_manager
+        exchanges = SingleExchangeApp(server, lambda: self._context, manager.asgi_app)
+        manager.asgi_app = RequestBodyLimitMiddleware(exchanges, MAX_BODY_BYTES)
         if tokens and not jwt_verifier:  # with OAuth the library has added these two already
             backend = BearerAuthBackend(verifier)
             app = AuthenticationMiddleware(AuthContextMiddleware(app), backend)

@@ -94,7 +94,7 @@ CLIENTS = (
         "jsonc",
         "servers",
         lambda home: (home.config(*_CODE, "mcp.json"),),
-        "Run `MCP: List Servers` and start it; VS Code asks for what it needs, once.",
+        "Run `MCP: List Servers` and start it.",
         entry_forms.stdio_entry,
         url_entry(type="http"),
         _ENV,

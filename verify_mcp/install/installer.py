@@ -1,8 +1,8 @@
 """Installing the server into a client's configuration, and taking it out again.
 
-A change is shown first (`preview`), confirmed on a terminal, made on the text as it stands
-(`config_file`), backed up beside the file and written in one step (`backup`). A file that cannot be
-understood stays as it is.
+A change is shown first (`preview`), confirmed on a terminal or by `--yes`, made on the text as it
+stands (`config_file`), backed up beside the file and written in one step (`backup`). A file that
+cannot be understood stays as it is.
 """
 
 import re
@@ -28,6 +28,11 @@ from verify_mcp.install.token_placement import (
 )
 
 _CLEAR_TOKEN = re.compile(r'PLIVO_AUTH_TOKEN"?\s*[:=]\s*"(?!\$\{)[^"]')
+
+_NOBODY_TO_ASK = (
+    "Nothing was changed: without a terminal nobody can be asked. Give --yes to make this change; "
+    "`verify-mcp install CLIENT --print` writes nothing.\n"
+)
 
 
 def run(options: InstallOptions, environment: Environment, terminal: Terminal) -> int:
@@ -171,8 +176,11 @@ def _confirm(
     entries = (config_file.entry(options.client, options.entry_name, text) for text in texts)
     visible = frozenset(scalars([*entries, VSCODE_INPUTS, config_file.INPUTS]))
     terminal.write(change_text(file, *texts, visible=visible))
-    if options.yes or terminal.ask is None:
+    if options.yes:
         return True
+    if terminal.ask is None:
+        terminal.write(_NOBODY_TO_ASK)
+        return False
     if terminal.ask("Make this change? [y/N] ").strip().lower() in ("y", "yes"):
         return True
     terminal.write("Nothing was changed.\n")

@@ -140,4 +140,6 @@ def next_steps(options: InstallOptions, file: Path) -> list[str]:
         )
     else:
         steps.append(client.next_step)
+    if client.prompts and not (options.sandbox or options.url):
+        steps.append(f"{client.title} asks for the auth id and token, once.")
     return steps

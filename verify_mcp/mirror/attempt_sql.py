@@ -16,14 +16,25 @@ def _of_one(condition: str, of_several: str) -> str:
     )
 
 
+def _if_any(condition: str, number: str) -> str:
+    """A number that is 0 without the condition, which costs less than to count."""
+    return f"CASE WHEN {condition} THEN {number} ELSE 0 END"
+
+
 def _channel_failures(channel: str) -> str:
     failed, undelivered = f"{channel} failed", f"{channel} undelivered"
-    several = f"{_occurrences(failed)} + {_occurrences(undelivered)}"
+    several = _if_any(
+        f"outcomes LIKE '%{failed}%' OR outcomes LIKE '%{undelivered}%'",
+        f"{_occurrences(failed)} + {_occurrences(undelivered)}",
+    )
     return _of_one(f"outcomes IN ('{failed}', '{undelivered}')", several)
 
 
 def _channel_attempts(channel: str) -> str:
-    several = _occurrences(f">{channel}>", "('>' || replace(path, '>', '>>') || '>')")
+    several = _if_any(
+        f"path LIKE '%{channel}%'",
+        _occurrences(f">{channel}>", "('>' || replace(path, '>', '>>') || '>')"),
+    )
     return _of_one(f"first_channel = '{channel}'", several)
 
 
@@ -33,10 +44,12 @@ _IS_REACHED = (
     f"ELSE attempts > {FAILURES} END)"
 )
 """Whether any attempt did not fail."""
-CONVERSION = (
-    f"sum(CASE WHEN status = 'verified' AND {_IS_REACHED} THEN 1 ELSE 0 END), "
-    f"sum(CASE WHEN status IN ('verified', 'expired') AND {_IS_REACHED} THEN 1 ELSE 0 END)"
+_VERIFIED, _EXPIRED = (
+    f"sum(CASE WHEN status = '{status}' AND {_IS_REACHED} THEN 1 ELSE 0 END)"
+    for status in ("verified", "expired")
 )
+CONVERSION = f"{_VERIFIED}, {_VERIFIED} + {_EXPIRED}"
+"""The reached sessions that were verified, and those that ended: each is examined once."""
 DELIVERY = ", ".join(
     f"sum({_channel_failures(channel)}), sum({_channel_attempts(channel)})"
     for channel in COUNTED_CHANNELS

@@ -5,8 +5,9 @@ text of a session's attempts (`sms failed; voice answer`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 from verify_mcp.database.base import Connection, Row, Value
 from verify_mcp.domain.filters import SessionFilter
@@ -21,18 +22,12 @@ MAX_EXAMPLES = 5
 PLACE_COLUMNS = ("country", "network", "app", "brand", "first_channel")
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceCell:
-    """The sessions of a step that have the same place: a value for each of PLACE_COLUMNS.
+PlaceCell = tuple[int, str, str, str, str, str, int, int, int, int, int, int, int, int, int, int]
+"""The sessions of a step that have the same place, as the database returns them.
 
-    `ended` were reached and ended; `deliveries` has failed attempts and all, for each channel.
-    """
-
-    step: int
-    place: tuple[str, ...]
-    verified: int
-    ended: int
-    deliveries: tuple[tuple[int, int], ...]
+The step, a value for each of PLACE_COLUMNS, the sessions that were reached and verified, those that
+were reached and ended, and for each of COUNTED_CHANNELS the failed attempts and all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +81,7 @@ def read_place_cells(
         "FROM verify_sessions WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
     )
     values: dict[str, Value] = {"origin": micros(origin), "step": step // MICROSECOND}
-    return [_place_cell(row) for row in _read_parts(connection, selection, windows, sql, values)]
-
-
-def _place_cell(row: Row) -> PlaceCell:
-    numbers = [int(number) for number in row[len(PLACE_COLUMNS) + 1 :]]
-    pairs = tuple(zip(numbers[2::2], numbers[3::2], strict=True))
-    place = tuple(str(name) for name in row[1 : len(PLACE_COLUMNS) + 1])
-    return PlaceCell(int(row[0]), place, numbers[0], numbers[1], pairs)
+    return cast("list[PlaceCell]", _read_parts(connection, selection, windows, sql, values))
 
 
 def read_prefix_counts(
@@ -149,20 +137,19 @@ def read_recipient_counts(
 ) -> RecipientCounts:
     """The sessions of each recipient in a window."""
     where, values = selection.where(window)
-    counted = (
-        "SELECT recipient, min(country) AS country, count(*) AS sessions FROM verify_sessions "  # noqa: S608 - fixed names
-        f"WHERE {where} GROUP BY recipient"
-    )
-    histogram = connection.fetch_all(
-        f"SELECT sessions, count(*) FROM ({counted}) AS counted GROUP BY sessions",  # noqa: S608 - fixed names
-        values,
-    )
-    most = connection.fetch_all(
-        f"{counted} ORDER BY sessions DESC, recipient LIMIT :top", {**values, "top": top}
+    rows = connection.fetch_all(
+        "WITH counted AS (SELECT recipient, min(country) AS country, count(*) AS sessions "  # noqa: S608 - fixed names
+        f"FROM verify_sessions WHERE {where} GROUP BY recipient), most AS "
+        "(SELECT * FROM counted ORDER BY sessions DESC, recipient LIMIT :top) "
+        "SELECT '', '', sessions, count(*) FROM counted GROUP BY sessions "
+        "UNION ALL SELECT recipient, country, sessions, 0 FROM most ORDER BY 3 DESC, 1",
+        {**values, "top": top},
     )
     return RecipientCounts(
-        {int(sessions): int(many) for sessions, many in histogram},
-        tuple((str(number), str(country), int(count)) for number, country, count in most),
+        {int(sessions): int(many) for _, _, sessions, many in rows if many},
+        tuple(
+            (str(one), str(country), int(count)) for one, country, count, many in rows if not many
+        ),
     )
 
 
@@ -200,10 +187,29 @@ class Evidence:
 def read_evidence(
     connection: Connection, selection: Selection, window: Window, *, with_numbers: bool = False
 ) -> Evidence:
-    """The sessions of a window in numbers.
+    """The sessions of a window in numbers, with examples.
 
     Its examples are those that were not verified, and of these those with failed attempts, first.
     """
+    totals = read_totals(connection, selection, window)
+    if totals.window is None:
+        return totals
+    where, values = selection.where(totals.window)
+    examples = connection.fetch_all(
+        f"SELECT session FROM verify_sessions WHERE {where} "  # noqa: S608 - fixed names
+        f"ORDER BY CASE WHEN status = 'verified' THEN 1 ELSE 0 END, {FAILURES} DESC, created, "
+        "session LIMIT :few",
+        {**values, "few": MAX_EXAMPLES},
+    )
+    return replace(
+        totals,
+        examples=tuple(str(row[0]) for row in examples),
+        numbers=_read_numbers(connection, where, values) if with_numbers else (),
+    )
+
+
+def read_totals(connection: Connection, selection: Selection, window: Window) -> Evidence:
+    """The sessions of a window in numbers, without examples."""
     where, values = selection.where(window)
     ((sessions, recipients, verified, cost, expired, first, last, low, high),) = (
         connection.fetch_all(
@@ -216,12 +222,6 @@ def read_evidence(
     )
     if not sessions:
         return Evidence()
-    examples = connection.fetch_all(
-        f"SELECT session FROM verify_sessions WHERE {where} "  # noqa: S608 - fixed names
-        f"ORDER BY CASE WHEN status = 'verified' THEN 1 ELSE 0 END, {FAILURES} DESC, created, "
-        "session LIMIT :few",
-        {**values, "few": MAX_EXAMPLES},
-    )
     return Evidence(
         int(sessions),
         int(recipients),
@@ -230,8 +230,6 @@ def read_evidence(
         int(expired or 0),
         Window(instant(first), instant(last) + MICROSECOND),
         str(low) if low == high else "",
-        tuple(str(row[0]) for row in examples),
-        _read_numbers(connection, where, values) if with_numbers else (),
     )
 
 

@@ -4,6 +4,8 @@ The API gives them only with attempts that have one, and its documents do not sa
 distinguishes case and spaces.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +40,32 @@ def windows_of_unknown_text(
             days = (overlap(day_window(number), window) for number in doubtful)
             found += [day for day in days if day]
     return sorted(set(found), key=lambda part: part.start)
+
+
+def count_unknown_texts(
+    connection: Connection,
+    account_scope: AccountScope,
+    session_filter: SessionFilter,
+    windows: Iterable[Window],
+) -> dict[str, tuple[int, int]]:
+    """For each text filter set the sessions that it may admit or not, and all that it looks at."""
+    counts: dict[str, tuple[int, int]] = {}
+    for name, column in TEXT_FILTERS.items():
+        text = getattr(session_filter, name)
+        if text is None:
+            continue
+        unset: dict[str, Any] = {name: None}
+        sessions: Counter[str] = Counter()
+        for window in windows:
+            where, values = account_scope.where(replace(session_filter, **unset), window)
+            rows = connection.fetch_all(
+                f"SELECT {column}, count(*) FROM verify_sessions WHERE {where} GROUP BY {column}",  # noqa: S608 - fixed names
+                values,
+            )
+            sessions.update({str(known): int(count) for known, count in rows})
+        unknown = sum(count for known, count in sessions.items() if _may_be(known, text))
+        counts[name] = (unknown, sessions.total())
+    return counts
 
 
 def _days_with(

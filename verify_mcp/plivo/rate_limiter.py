@@ -6,7 +6,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import TypeVar
 
@@ -224,11 +224,11 @@ class RateLimiter:
 
     def _expiry(self, store: RateLimitStore) -> Callable[[], None]:
         """The check of a slot that will be granted from now on."""
-        clocks = (self._clock, lambda: self._now().timestamp())
-        ends = [clock() + store.lease - TRAVEL_SECONDS for clock in clocks]
+        left = store.lease - TRAVEL_SECONDS
+        end, end_time = self._clock() + left, self._now() + timedelta(seconds=left)
 
         def check() -> None:
-            if any(clock() > end for clock, end in zip(clocks, ends, strict=True)):
+            if self._clock() > end or self._now() > end_time:
                 raise SlotExpired
 
         return check

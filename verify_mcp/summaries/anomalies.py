@@ -1,5 +1,6 @@
 """What stands out in a window, or why that cannot be said."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,6 +20,8 @@ NO_MIRROR = (
     "summaries by day."
 )
 NO_DATABASE = "The database cannot be used, so there is nothing to compare with."
+MAX_UNKNOWN = 0.1
+"""The largest share of sessions of unknown brand, or app hash, that a filter by it leaves out."""
 
 
 async def find_anomalies(
@@ -37,11 +40,18 @@ async def find_anomalies(
         return _result(query, known, problem)
     reader = AnomalyReader(store, query, known)
     try:
+        await reader.prepare()
+        unknown = await reader.count_unknown_texts()
+        problem = _explain_unknown_texts(unknown)
+        if problem:
+            return _result(query, known, f"{known.why} {problem}".strip())
         findings = await AnomalySearch(reader).run()
         sessions = await reader.count_sessions()
     except DatabaseUnavailable:
         return _nothing(query, now, NO_DATABASE)
-    return replace(_result(query, known, known.why), findings=findings, sessions=sessions)
+    left_out = tuple((name, count) for name, (count, _) in unknown.items() if count)
+    result = _result(query, known, known.why)
+    return replace(result, findings=findings, sessions=sessions, left_out=left_out)
 
 
 def out_of_reach_anomalies(window: Window, baseline: timedelta, now: datetime) -> AnomalyResult:
@@ -67,6 +77,17 @@ def _explain_unknown(known: Known, edge: datetime) -> str:
         return f"{short} {explain_reach(edge)} Ask about a later or a shorter window."
     more = "The same call goes on fetching; `verify-mcp sync --since 29d` holds all."
     return f"{known.why} {short} {more}".strip()
+
+
+def _explain_unknown_texts(unknown: Mapping[str, tuple[int, int]]) -> str:
+    """Why sessions cannot be chosen by a brand or an app hash, empty when they can."""
+    for name, (count, sessions) in unknown.items():
+        if count > MAX_UNKNOWN * sessions:
+            return (
+                f"{count} of {sessions} sessions held do not tell their {name}, so nothing can be "
+                f"compared. Leave {name} out, or filter by app_uuid."
+            )
+    return ""
 
 
 def _result(query: AnomalyQuery, known: Known, why: str) -> AnomalyResult:

@@ -101,7 +101,6 @@ class CoverageReader:
         """The parts of a window whose sessions the mirror has, and when the oldest was read."""
         mirror = self._app.mirror
         parts, at = await mirror.cached_windows(self._scope, window, MAX_STALENESS_WHILE_INCOMPLETE)
-        parts = await mirror.windows_of_known_text(self._scope, self._query.session_filter, parts)
         inside = tuple(part for each in parts if (part := overlap(each, window)))
         return LookedAt(window, inside), at
 

@@ -79,6 +79,8 @@ class AnomalyResult:
     pages_left: float | None = None
     """The requests that the missing part may take; None when that is not known."""
     skipped: int = 0
+    left_out: tuple[tuple[str, int], ...] = ()
+    """Text filters, and how many sessions they leave out that do not tell the text."""
 
     @property
     def unjudged(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from verify_mcp.analysis.anomalies.timeline import HOUR, timeline
 from verify_mcp.database.base import Connection, Value
 from verify_mcp.domain.tallies import from_nanos
 from verify_mcp.domain.windows import Window, join_closest, overlap
-from verify_mcp.mirror import cells
+from verify_mcp.mirror import cells, unknown_texts
 from verify_mcp.mirror.cells import Evidence, PlaceCell, Selection
 from verify_mcp.mirror.scope import EPOCH, AccountScope
 from verify_mcp.mirror.store import Store
@@ -51,6 +51,15 @@ class AnomalyReader:
         """How many sessions of the window were looked at."""
         return await self.read(
             lambda connection: cells.count_sessions(connection, self.selection, self.now)
+        )
+
+    async def count_unknown_texts(self) -> dict[str, tuple[int, int]]:
+        """For each text filter the sessions whose text is unknown, and all it looks at."""
+        parts, query = (*self.past, *self.now), self.query
+        return await self.read(
+            lambda connection: unknown_texts.count_unknown_texts(
+                connection, self.selection.account_scope, query.session_filter, parts
+            )
         )
 
     async def read_places(

@@ -33,7 +33,6 @@ class AnomalySearch:
 
     async def run(self) -> tuple[ReportedFinding, ...]:
         """Every finding with its evidence, clearest first."""
-        await self._reader.prepare()
         found = await self._find_shares() if SHARE_KINDS & set(self._kinds) else []
         found += await anomaly_levels.find_levels(self._reader, found)
         if "repeat" in self._kinds:
@@ -130,7 +129,7 @@ class AnomalySearch:
     def _history(self, candidate: Candidate, connection: Connection) -> PrefixHistory:
         reader = self._reader
         selection = _of_prefixes(reader.selection, candidate)
-        evidence = cells.read_evidence(connection, selection, candidate.window)
+        evidence = cells.read_totals(connection, selection, candidate.window)
         past = cells.count_sessions(connection, selection, reader.past)
         window = evidence.window or candidate.window
         usual = pumping.usual_sessions(past, reader.past_length, window.length)

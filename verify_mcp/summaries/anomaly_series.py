@@ -15,8 +15,9 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.attempt_sql import COUNTED_CHANNELS
 from verify_mcp.mirror.cells import PlaceCell, PrefixCount
 
-_Sums = dict[Place, dict[int, list[int]]]
-"""The successes and trials of each place, by step."""
+_Steps = dict[int, list[int]]
+"""Successes and trials by step."""
+_Sums = dict[Place, _Steps]
 
 
 def rates(steps: Timeline, now: Sequence[PlaceCell], past: Sequence[PlaceCell]) -> Rates:
@@ -52,46 +53,68 @@ def _series(
 
 def _delivery(cells: Iterable[PlaceCell], parents: dict[Place, Place | None]) -> _Sums:
     sums: _Sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-    for cell in cells:
-        country, network = cell.place[0], cell.place[1]
-        for channel, (failed, attempts) in zip(COUNTED_CHANNELS, cell.deliveries, strict=True):
+    known: dict[tuple[str, str, str], list[_Steps]] = {}
+    for step, country, network, _, _, _, _, _, *counts in cells:
+        for channel, failed, attempts in zip(
+            COUNTED_CHANNELS, counts[::2], counts[1::2], strict=True
+        ):
             if not attempts:
                 continue
-            anywhere: Place = (("channel", channel),)
-            here: Place = (*anywhere, ("country", country))
-            parents[anywhere], parents[here] = None, anywhere
-            places = [anywhere, here]
-            if network != UNKNOWN:
-                places.append((*here, ("network", network)))
-                parents[places[-1]] = here
-            _add(sums, places, cell.step, attempts - failed, attempts)
+            key = (channel, country, network)
+            if key not in known:
+                known[key] = [sums[place] for place in _delivery_places(*key, parents)]
+            _add(known[key], step, attempts - failed, attempts)
     return sums
+
+
+def _delivery_places(
+    channel: str, country: str, network: str, parents: dict[Place, Place | None]
+) -> list[Place]:
+    """The places of delivery that attempts belong to; their parents are noted."""
+    anywhere: Place = (("channel", channel),)
+    here: Place = (*anywhere, ("country", country))
+    parents[anywhere], parents[here] = None, anywhere
+    if network == UNKNOWN:
+        return [anywhere, here]
+    of_network: Place = (*here, ("network", network))
+    parents[of_network] = here
+    return [anywhere, here, of_network]
 
 
 def _conversion(cells: Iterable[PlaceCell], parents: dict[Place, Place | None]) -> _Sums:
     sums: _Sums = defaultdict(lambda: defaultdict(lambda: [0, 0]))
+    known: dict[tuple[str, ...], list[_Steps]] = {}
     for cell in cells:
-        if not cell.ended:
+        step, verified, ended = cell[0], cell[6], cell[7]
+        if not ended:
             continue
-        country, network, app, brand, channel = cell.place
-        places: list[Place] = [()]
-        parents[()] = None
-        for name, value in (
-            ("country", country), ("app", app), ("brand", brand), ("channel", channel)
-        ):  # fmt: skip
-            if value not in (UNKNOWN, NO_ATTEMPT):
-                places.append(((name, value),))
-                parents[places[-1]] = ()
-        if network != UNKNOWN:
-            places.append((("country", country), ("network", network)))
-            parents[places[-1]] = (("country", country),)
-        _add(sums, places, cell.step, cell.verified, cell.ended)
+        key = cell[1:6]
+        if key not in known:
+            known[key] = [sums[one] for one in _conversion_places(key, parents)]
+        _add(known[key], step, verified, ended)
     return sums
 
 
-def _add(sums: _Sums, places: Iterable[Place], step: int, successes: int, trials: int) -> None:
-    for place in places:
-        pair = sums[place][step]
+def _conversion_places(place: tuple[str, ...], parents: dict[Place, Place | None]) -> list[Place]:
+    """The places of conversion that sessions belong to; their parents are noted."""
+    country, network, app, brand, channel = place
+    places: list[Place] = [()]
+    parents[()] = None
+    for name, value in (
+        ("country", country), ("app", app), ("brand", brand), ("channel", channel)
+    ):  # fmt: skip
+        if value not in (UNKNOWN, NO_ATTEMPT):
+            places.append(((name, value),))
+            parents[places[-1]] = ()
+    if network != UNKNOWN:
+        places.append((("country", country), ("network", network)))
+        parents[places[-1]] = (("country", country),)
+    return places
+
+
+def _add(sums: Iterable[_Steps], step: int, successes: int, trials: int) -> None:
+    for by_step in sums:
+        pair = by_step[step]
         pair[0] += successes
         pair[1] += trials
 

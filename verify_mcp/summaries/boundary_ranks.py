@@ -14,14 +14,15 @@ from math import hypot, sqrt
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.windows import Window
-from verify_mcp.summaries.daily_rhythm import DAY, NO_RHYTHM, DailyRhythm, fit_rhythm
+from verify_mcp.summaries.rhythm import DAY, NO_RHYTHM, Gap, Rhythm, fit_rhythm
 
 _DRIFT = 0.25
 """How far the sessions of a gap may be from evenly spread, as a part of them, in the middle."""
 _MIN_ROWS = 10
 """Rows of a page that show a rate."""
-_DAYS_AROUND = 3
-"""Instants on either side between which the usual rate is taken."""
+_DAYS_AROUND_PAGE = 3
+_DAYS_AROUND_GAP = 11
+"""Instants on either side between which the usual rate is taken: a gap's around three weeks."""
 _MIN_SHARE = 0.02
 """The part of a gap that a probe leaves on either side, so that a burst does not stop a search."""
 
@@ -64,7 +65,7 @@ class Pace:
 
     moments: tuple[datetime, ...]
     days: tuple[float, ...]
-    rhythm: DailyRhythm
+    rhythm: Rhythm
 
     def passed(self, moment: datetime) -> float:
         """The average days of sessions passed at an instant."""
@@ -82,7 +83,7 @@ class BoundaryRanks:
     ranks: tuple[BoundaryRank, ...]
     rates: tuple[tuple[datetime, float], ...] = ()
     """For each page read, an instant of it and the sessions per day that it shows."""
-    rhythm: DailyRhythm = NO_RHYTHM
+    rhythm: Rhythm = NO_RHYTHM
     pace: Pace | None = None
     """How the sessions of a filter that takes these in come, where that is known better."""
 
@@ -113,11 +114,29 @@ class BoundaryRanks:
         return replace(self, ranks=ranks, rates=rates)
 
     def with_rhythm(self) -> "BoundaryRanks":
-        """With the daily rhythm that the pages read show."""
+        """With the daily and weekly rhythm that the pages read show."""
         ends = [(rank.moment, self.value(rank)) for rank in self.ranks]
-        usual = ((at, rate, _usual_rate(at, ends)) for at, rate in self.rates)
+        usual = ((at, rate, _usual_rate(at, ends, _DAYS_AROUND_PAGE)) for at, rate in self.rates)
         rates = [(at, rate / mean) for at, rate, mean in usual if mean > 0]
-        return replace(self, rhythm=fit_rhythm(rates))
+        return replace(self, rhythm=fit_rhythm(rates, self._gaps(ends)))
+
+    def _gaps(self, ends: Sequence[tuple[datetime, float]]) -> list[Gap]:
+        """The gaps between rows that are known."""
+        gaps: list[Gap] = []
+        for (newer, before), (older, after) in pairwise(self.known_rows()):
+            usual = _usual_rate(newer + (older - newer) / 2, ends, _DAYS_AROUND_GAP)
+            if usual > 0:
+                gaps.append(Gap(newer, older, max(0, after - before), usual))
+        return gaps
+
+    def known_rows(self) -> list[tuple[datetime, int]]:
+        """The rows next to an instant, newest first: the creation time, and its place."""
+        rows = {
+            row
+            for rank in self.ranks
+            for row in ((rank.low_at, rank.low), (rank.high_at, rank.high))
+        }
+        return sorted(rows, key=lambda row: (-row[0].timestamp(), row[1]))
 
     def share(self, rank: BoundaryRank) -> float:
         """Which part of the sessions between a rank's two neighbours is likely to be newer."""
@@ -195,10 +214,10 @@ def _with_rows(rank: BoundaryRank, rows: Sequence[tuple[int, datetime]]) -> Boun
     return rank.with_row(*rows[first_older - 1]).with_row(*rows[first_older])
 
 
-def _usual_rate(moment: datetime, ends: Sequence[tuple[datetime, float]]) -> float:
-    """Sessions per day in the few days around an instant."""
+def _usual_rate(moment: datetime, ends: Sequence[tuple[datetime, float]], around: int) -> float:
+    """Sessions per day between the ends that are so many before and after an instant."""
     after = bisect_left(ends, (moment, 0.0))
-    first, last = max(0, after - _DAYS_AROUND), min(len(ends) - 1, after + _DAYS_AROUND - 1)
+    first, last = max(0, after - around), min(len(ends) - 1, after + around - 1)
     length = (ends[last][0] - ends[first][0]) / DAY
     return (ends[first][1] - ends[last][1]) / length if length > 0 else 0.0
 

@@ -82,8 +82,10 @@ class WindowPair:
     ) -> tuple[Onset | None, ...]:
         """When each driver began, where that is clear: to the hour, or to the day of many groups.
 
-        It is looked for in few dimensions, and not in hours of the day, which begin every day.
-        `breakdowns` are of the drivers' dimensions.
+        A begin before the later window is left out: it does not explain what changed since, and
+        nothing is known of the time between two windows. Begins are looked for in few dimensions,
+        and not in hours of the day, which begin every day. `breakdowns` are of the drivers'
+        dimensions.
         """
         sizes = {breakdown.dimension: len(breakdown.groups()) for breakdown in breakdowns}
         dimensions = list(dict.fromkeys(driver.effect.dimension for driver in drivers))
@@ -91,9 +93,11 @@ class WindowPair:
         for driver in drivers:
             dimension = driver.effect.dimension
             is_read = dimension in dimensions[:MAX_ONSET_DIMENSIONS] and dimension != "hour_of_day"
-            found.append(
+            begun = (
                 await self._find_onset(driver, sizes[dimension], len(drivers)) if is_read else None
             )
+            is_later = begun and begun.at + begun.step > self._sides[-1].window.start
+            found.append(begun if is_later else None)
         return tuple(found)
 
     async def _find_onset(self, driver: Driver, groups: int, looked_at: int) -> Onset | None:

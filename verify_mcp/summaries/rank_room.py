@@ -12,7 +12,7 @@ from datetime import datetime
 from math import hypot, sqrt
 
 from verify_mcp.summaries.boundary_ranks import BoundaryRank, BoundaryRanks
-from verify_mcp.summaries.daily_rhythm import rhythm_error
+from verify_mcp.summaries.rhythm import rhythm_error
 
 _DEVIATIONS = 3.3
 """Standard deviations of chance that an interval has room for: it is to hold for every day."""
@@ -105,14 +105,7 @@ class RoomFinder:
 
 def _pieces(ranks: BoundaryRanks) -> list[_Piece]:
     """The time between the rows known, newest first, in stretches that are not too short."""
-    passed = ranks.passed
-    knots = sorted(
-        {
-            (-passed(at), place)
-            for rank in ranks.ranks
-            for at, place in ((rank.low_at, rank.low), (rank.high_at, rank.high))
-        }
-    )
+    knots = sorted({(-ranks.passed(at), place) for at, place in ranks.known_rows()})
     pieces: list[_Piece] = []
     start = knots[0]
     for knot in knots[1:]:

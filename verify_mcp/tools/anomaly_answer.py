@@ -55,9 +55,18 @@ def _explain_unjudged(result: AnomalyResult) -> str:
 def _findings(result: AnomalyResult, format_recipient: RecipientFormatter | None) -> dict[str, Any]:
     if result.findings is None:
         return {}
-    fields: dict[str, Any] = {"sessions": result.sessions, "findings": len(result.findings)}
+    notes = [] if result.findings else [_nothing_note(result)]
+    notes += [
+        f"Left out: {count} sessions held that do not tell their {name}."
+        for name, count in result.left_out
+    ]
+    fields: dict[str, Any] = {
+        "sessions": result.sessions,
+        "findings": len(result.findings),
+        **({"note": " ".join(notes)} if notes else {}),
+    }
     if not result.findings:
-        return {**fields, "note": _nothing_note(result)}
+        return fields
     rows = [finding_row(reported, format_recipient) for reported in result.findings]
     return {**fields, "columns": COLUMNS, "rows": rows}
 

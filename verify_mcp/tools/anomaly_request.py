@@ -18,8 +18,9 @@ from verify_mcp.tools.summary_request import (
 
 MAX_WINDOW = timedelta(days=31)
 _OWN_ARGUMENTS = ("kinds", "baseline")
-_SHARED_ARGUMENTS = BRIEF_DESCRIPTIONS.keys() - {"status", "brand_name", "app_hash"}
-"""The summary's arguments, without filters that hardly stand for a place."""
+_SHARED_ARGUMENTS = BRIEF_DESCRIPTIONS.keys() - {"status"}
+"""The summary's arguments without the status: conversion is undefined for sessions of one status.
+"""
 
 
 def parse_baseline_length(value: object, context: ParseContext) -> timedelta:
@@ -37,7 +38,7 @@ ANOMALY_ARGUMENTS = (
         f"{','.join(KINDS)} (all).",
         parse_choices(*KINDS, most=len(KINDS)),
     ),
-    Argument("baseline", "Time before (28d)", parse_baseline_length),
+    Argument("baseline", "Before (28d)", parse_baseline_length),
     *(
         replace(rule, description=BRIEF_DESCRIPTIONS[rule.name], extra_schema={})
         for rule in SUMMARIZE_ARGUMENTS

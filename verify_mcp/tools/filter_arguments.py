@@ -24,13 +24,13 @@ BRIEF_DESCRIPTIONS = {
     "session_time__gte": "Start (24h)",
     "session_time__lt": "End (now)",
     "app_uuid": "Or start",
-    "status": "e.g. expired",
+    "status": "As expired",
     "recipient": "Or +6281*",
     "country": "ISO codes",
-    "channel": "As sms,voice",
-    "subaccount": "Auth id.",
-    "brand_name": "Of session",
-    "app_hash": "Of session",
+    "channel": "sms,voice",
+    "subaccount": "Its id",
+    "brand_name": "Exact",
+    "app_hash": "Exact",
     "max_requests": "1 to 200",
 }
 """Descriptions of arguments that the summary's definition explains at length."""

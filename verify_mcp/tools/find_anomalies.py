@@ -72,8 +72,8 @@ async def _complete_later(
 FIND_ANOMALIES = ToolDefinition(
     "find_verify_anomalies",
     "Find what stands out in Plivo Verify",
-    "What stands out in Plivo Verify sessions against the time before, and what looks alike. "
-    "`at_stake`: spent for nothing; `chance`: of any finding by accident.",
+    "What stands out in Plivo Verify sessions against the time before. "
+    "`at_stake`: spent for nothing; `chance`: of any by accident.",
     ANOMALY_ARGUMENTS,
     {
         "complete": "boolean",
