@@ -122,7 +122,9 @@ class SessionCounter:
                 await groups.count(self._budget, group_names(inside.keys()))
             if not self._query.counts_only:
                 await job.sample(self._query.group_by, self._query.zone)
-            job.result.requests_left = expected_counting(job.result)
+            job.result.requests_left = expected_counting(
+                job.result, len(spans.spans) if spans else 0
+            )
             if groups is not None:
                 groups.publish(job.result)
                 job.result.requests_left += groups.expected_requests()

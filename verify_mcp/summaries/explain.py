@@ -47,27 +47,28 @@ def expected_pages_of(windows: Iterable[Window], backfills: Sequence[BackfillPro
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
 
 
-def expected_counting(count: CountResult) -> int:
-    """About how many requests it takes until all sessions, the statuses and the spans are exact."""
+def expected_counting(count: CountResult, spans: int = 0) -> int:
+    """About how many requests it takes until all sessions, the statuses and `spans` are exact."""
     if count.inconsistent or count.failure is not None:
         return 0
-    pages = count.pages / max(1, len(count.spans))
+    pages = count.pages / max(1, spans)
     statuses = REQUESTS_OF_COUNT if count.is_unfinished else 0
     open_spans = [figures for figures in count.spans.values() if not figures.is_exact]
     parts = sum(
         (not figures.sessions.exact) + (figures.verified is None or not figures.verified.exact)
         for figures in open_spans
     )
+    parts += 2 * (spans if not count.spans else 0)
     return statuses + ceil(parts * _requests_of_span(pages))
 
 
 def _requests_of_span(pages: float) -> float:
     """About how many requests the count of a day, week or hour of so many pages takes.
 
-    Its end is searched for among them: 1.5 where they are 5, 2 where they are 30, as measured in
+    Its end is searched for among them: 1.6 where they are 5, 2.2 where they are 30, as measured in
     benchmarks/days.py and benchmarks/questions.py.
     """
-    return 1 + log2(1 + pages) / 5
+    return 1 + log2(1 + pages) / 4
 
 
 def explain_missing(

@@ -50,7 +50,7 @@ SHOW_COLUMNS = (
 _FILTERS = ("app_uuid", "status", "recipient", "country", "channel")
 
 SUMMARIZE_ARGUMENTS = (
-    Argument("session_time__gte", "Start (default 24h): 7d, 2026-11-01, …", parse_instant),
+    Argument("session_time__gte", "Start (default 24h): 7d, 2026-11-01", parse_instant),
     Argument("session_time__lt", "End (default now).", parse_instant),
     *(rule for rule in LIST_ARGUMENTS if rule.name in _FILTERS),
     Argument("subaccount", "Its ids, SA…", parse_list(parse_subaccount, MAX_VALUES)),
