@@ -28,9 +28,9 @@ BRIEF_DESCRIPTIONS = {
     "recipient": "Or +6281*",
     "country": "ISO codes",
     "channel": "sms,voice",
-    "subaccount": "Its id",
-    "brand_name": "Exact",
-    "app_hash": "Exact",
+    "subaccount": "Auth ids",
+    "brand_name": "Exact one",
+    "app_hash": "Exact one",
     "max_requests": "1 to 200",
 }
 """Descriptions of arguments that the summary's definition explains at length."""

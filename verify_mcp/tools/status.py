@@ -25,7 +25,7 @@ from verify_mcp.tools.formatting import ceil_seconds
 STATUS_ARGUMENTS = (
     Argument(
         "about",
-        "What to tell.",
+        "Which part",
         parse_choice("all", "quota", "mirror", "settings"),
         extra_schema={"enum": ["all", "quota", "mirror", "settings"]},
         # Required on paper only: some clients refuse a tool without properties, and strict ones
