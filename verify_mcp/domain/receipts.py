@@ -1,5 +1,6 @@
 """When a reply was made, by the API's clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,3 +32,14 @@ class ReplyTime:
     def reach(self) -> datetime:
         """The oldest instant whose sessions the reply could certainly show."""
         return self.latest - REACH
+
+
+def joined(replies: Sequence[ReplyTime]) -> ReplyTime | None:
+    """When several replies were made together; None where there are none."""
+    if not replies:
+        return None
+    return ReplyTime(
+        min(reply.earliest for reply in replies),
+        max(reply.latest for reply in replies),
+        all(reply.is_dated for reply in replies),
+    )

@@ -9,7 +9,7 @@ import anyio
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import GroupKey
-from verify_mcp.domain.receipts import ReplyTime
+from verify_mcp.domain.receipts import ReplyTime, joined
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.mirror import Mirror, provable_window
@@ -266,14 +266,7 @@ class CountJob:
     @property
     def receipt(self) -> ReplyTime | None:
         """The receipt of all pages together, None when the API made none of them."""
-        receipts = [page.receipt for page in self._pages.values() if page.receipt]
-        if not receipts:
-            return None
-        return ReplyTime(
-            min(receipt.earliest for receipt in receipts),
-            max(receipt.latest for receipt in receipts),
-            all(receipt.is_dated for receipt in receipts),
-        )
+        return joined([page.receipt for page in self._pages.values() if page.receipt])
 
     def _undrawn_pages(self, drawn: StratifiedSample) -> list[int]:
         return [offset for offset in drawn.offsets if offset not in self._pages]

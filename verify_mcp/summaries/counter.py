@@ -24,12 +24,8 @@ from verify_mcp.summaries.summary_context import SummaryContext
 
 MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
 """How long a count may go on from call to call: a hundredth of its window, within these."""
-MIN_EDGE, MAX_EDGE = timedelta(minutes=5), timedelta(hours=1)
-"""How much of a window is fetched where the API's reach ends, before the rest is counted."""
 COARSE_DIVISOR = 3
 """For every so many days, or hours, a page is read before the statuses are counted."""
-MAX_EDGE_REQUESTS = 2
-"""Requests that this part may take."""
 
 
 class SessionCounter:
@@ -85,7 +81,7 @@ class SessionCounter:
         left = [backfill for backfill in backfills if backfill.progress.missing]
         newest = left[0]
         hull = Window(left[-1].progress.window.start, newest.progress.window.end)
-        edge = await self._fetch_edge(left[-1].progress.window, newest.first_page)
+        edge = await self._fetcher.fetch_edge(left[-1].progress.window, newest.first_page)
         if edge is not None:
             hull = Window(edge.progress.window.end, hull.end)
             backfills = [*backfills, edge]
@@ -224,16 +220,6 @@ class SessionCounter:
             sessions, filter_.subaccount or "", claim, receipt, receipt.earliest
         )
 
-    async def _fetch_edge(self, gap: Window, first: Page | None) -> Backfill | None:
-        """Fetch the sessions that leave the API's reach soon; None where none do.
-
-        A count goes on for minutes or hours, and its window must lie within the reach all the time.
-        """
-        if gap.start > self._mirror.now() - REACH + MIN_EDGE:
-            return None
-        edge = Window(gap.start, min(gap.start + _edge_length(first), gap.end))
-        return await self._fetcher.fetch_edge(edge, MAX_EDGE_REQUESTS)
-
     async def _scope(
         self, cached: CachedFigures, backfills: Sequence[Backfill], hull: Window
     ) -> CountScope | None:
@@ -294,11 +280,3 @@ def _is_full(first: Page | None) -> TypeGuard[Page]:
         and not first.skipped
         and not first.repeats
     )
-
-
-def _edge_length(first: Page | None) -> timedelta:
-    """How much of a window a page may hold, if sessions came at its start as on its first page."""
-    if first is None or len(first.sessions) < PAGE_SIZE:
-        return MIN_EDGE
-    span = first.sessions[0].created - first.sessions[-1].created
-    return min(max(span * 0.7, MIN_EDGE), MAX_EDGE)

@@ -10,6 +10,11 @@ from verify_mcp.plivo.rate_limit_store import RateLimitStatus
 from verify_mcp.settings import Rate
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult
 
+MAX_FETCH_SHARE, MAX_FETCH_SHARE_GENEROUS = 0.6, 3
+"""The most pages to fetch rather than count, as a multiple of the requests left.
+
+Who allows more requests than the default means to fetch, and the expected pages may be far out.
+"""
 REQUESTS_OF_COUNT = 16
 """Requests that the counts of all sessions and of each status take, about."""
 
@@ -45,6 +50,14 @@ def expected_pages_of(windows: Iterable[Window], backfills: Sequence[BackfillPro
     rest = sum(window.length.total_seconds() for window in windows)
     sessions = sum(len(backfill.sessions) for backfill in backfills)
     return max(1.0, sessions / PAGE_SIZE * rest / seen) if seen else inf
+
+
+def is_affordable(
+    progress: Sequence[BackfillProgress], requests_left: int, *, is_generous: bool
+) -> bool:
+    """Whether fetching all that is missing can be afforded, as far as one page tells."""
+    share = MAX_FETCH_SHARE_GENEROUS if is_generous else MAX_FETCH_SHARE
+    return expected_pages(progress) <= requests_left * share
 
 
 def expected_counting(count: CountResult, spans: int = 0) -> int:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from math import inf
 
 from verify_mcp.domain import tallies as tallies_module
-from verify_mcp.domain.api_limits import REACH
+from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
 from verify_mcp.domain.matching import admit_locally
+from verify_mcp.domain.sessions import Page
 from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import MAX_STALENESS
@@ -16,13 +18,12 @@ from verify_mcp.summaries.mirror_reader import MAX_STALENESS_WHILE_INCOMPLETE, C
 from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
 from verify_mcp.summaries.summary_context import SummaryContext
 
-
-def _finite(pages: float) -> float | None:
-    return None if pages == inf else pages
-
-
 MAX_RESTARTS = 10
 """How often a call reads the mirror again because another walk shares its window."""
+MIN_EDGE, MAX_EDGE = timedelta(minutes=5), timedelta(hours=1)
+"""How much of a window is fetched where the API's reach ends, before the rest is counted."""
+MAX_EDGE_REQUESTS = 2
+"""Requests that this part may take."""
 
 
 class Fetcher:
@@ -126,10 +127,16 @@ class Fetcher:
             sessions=(*result.sessions, *sessions),
         )
 
-    async def fetch_edge(self, window: Window, max_requests: int) -> Backfill:
-        """The backfill of a small window, as far as a few requests go."""
-        backfill = self.new_backfill(window)
-        for _ in range(max_requests):
+    async def fetch_edge(self, gap: Window, first: Page | None) -> Backfill | None:
+        """Fetch the sessions that leave the API's reach soon; None where none do.
+
+        A count goes on for minutes or hours, and its window must lie within the reach all the time.
+        """
+        if gap.start > self._mirror.now() - REACH + MIN_EDGE:
+            return None
+        edge = Window(gap.start, min(gap.start + _edge_length(first), gap.end))
+        backfill = self.new_backfill(edge)
+        for _ in range(MAX_EDGE_REQUESTS):
             if backfill.done or not self._can_continue(backfill.progress):
                 break
             await backfill.step(self._budget.call, budget=1)
@@ -197,3 +204,15 @@ class Fetcher:
             return "the database cannot be used"
         is_unfiltered = self._query.session_filter.for_fetching().is_unfiltered()
         return "" if is_unfiltered else "the question has filters"
+
+
+def _edge_length(first: Page | None) -> timedelta:
+    """How much of a window a page may hold, if sessions came at its start as on its first page."""
+    if first is None or len(first.sessions) < PAGE_SIZE:
+        return MIN_EDGE
+    span = first.sessions[0].created - first.sessions[-1].created
+    return min(max(span * 0.7, MIN_EDGE), MAX_EDGE)
+
+
+def _finite(pages: float) -> float | None:
+    return None if pages == inf else pages

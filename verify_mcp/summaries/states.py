@@ -24,18 +24,12 @@ from itertools import dropwhile
 from verify_mcp.domain.api_limits import PAGE_SIZE
 from verify_mcp.domain.tallies import total
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.backfill import Backfill, BackfillProgress
+from verify_mcp.mirror.backfill import Backfill
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS
-from verify_mcp.summaries.explain import expected_pages, expected_pages_of
+from verify_mcp.summaries.explain import MAX_FETCH_SHARE, expected_pages_of, is_affordable
 from verify_mcp.summaries.mirror_reader import CachedFigures
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
-
-MAX_FETCH_SHARE, MAX_FETCH_SHARE_GENEROUS = 0.6, 3
-"""The most pages to fetch rather than count, as a multiple of the requests left.
-
-Who allows more requests than the default means to fetch, and the expected pages may be far out.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +255,6 @@ State = (
     | Refresh
     | Answer
 )
-
-
-def is_affordable(
-    progress: Sequence[BackfillProgress], requests_left: int, *, is_generous: bool
-) -> bool:
-    """Whether fetching all that is missing can be afforded, as far as one page tells."""
-    share = MAX_FETCH_SHARE_GENEROUS if is_generous else MAX_FETCH_SHARE
-    return expected_pages(progress) <= requests_left * share
 
 
 def _start_from(
