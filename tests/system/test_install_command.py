@@ -68,7 +68,10 @@ async def test_the_sandbox_keeps_the_settings_that_are_not_of_an_account(tmp_pat
     server = StdioServerParameters(command=sys.executable, args=arguments, env=settings)
     async with McpClient(stdio_client(server)) as client:
         answer = await client.call_tool("list_verify_sessions", {"limit": 1})
+        status = await client.call_tool("get_verify_status", {"about": "quota"})
     assert answer.structured_content is not None
+    assert status.structured_content is not None
+    assert status.structured_content["problems"] == []
     (row,) = answer.structured_content["rows"]
     assert "…" in row[2]
 

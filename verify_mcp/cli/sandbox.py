@@ -24,6 +24,7 @@ def sandbox(
     made_up = replace(
         settings or Settings(),
         credentials=Credentials(SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN),
+        credentials_problem="",
         api_url="http://localhost",
         database_url=IN_MEMORY,
         sandbox=True,
