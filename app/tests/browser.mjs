@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
 
@@ -33,7 +34,7 @@ export function told(answer) {
   return { content: [{ type: "text", text: JSON.stringify(answer) }], structuredContent: answer };
 }
 
-/** A host that shows an answer; `reply` answers the calls that the page makes. */
+/** A host that shows an answer; `reply` answers the calls that the page makes, after a moment: a test must wait for it. */
 export async function shown(browser, answer, options = {}) {
   const { reply = () => told(answer), width = 760, html = HTML, capabilities = ALL, context = {}, said = {}, scheme = "light", ...more } = options;
   const page = await browser.context.newPage();
@@ -55,7 +56,10 @@ export async function shown(browser, answer, options = {}) {
     });
   });
   await page.goto(HOST);
-  await page.exposeFunction("tell", reply);
+  await page.exposeFunction("tell", async (params) => {
+    await setTimeout(150);
+    return reply(params);
+  });
   await page.addScriptTag({ content: browser.script });
   const result = answer === null ? null : more.result ?? told(answer);
   await page.evaluate((given) => window.start(given), { html, capabilities, context, said, result });

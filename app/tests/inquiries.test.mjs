@@ -90,6 +90,7 @@ shows("findings stand on the window's axis, each with its place, figures and wor
 
 shows("an example of a finding opens its session, and the way back asks nothing", findings(), { reply: () => told(session()) }, async (view) => {
   await view.frame.click('.examples >> text="60ea68db"');
+  await view.frame.waitForSelector(".crumbs");
   await has(view, "One session", "Attempts", "+24\u00a0s");
   assert.deepEqual(await view.log("call"), [{ name: "get_verify_session", arguments: { session_uuid: "60ea68db" } }]);
   await view.frame.click('.crumbs >> text="What stands out"');
