@@ -161,7 +161,7 @@ def plant_counts(
     false.update(finding.kind for finding in counts.find_stuck(month, stuck))
     for size in STUCK:
         is_found = bool(counts.find_stuck(month, stuck, size))
-        outcomes[f"stuck, {usual} | {size} sessions"].found.append(is_found)
+        outcomes[f"stuck, {usual} | {size} session{'s' * (size > 1)}"].found.append(is_found)
     return false
 
 
