@@ -7,7 +7,7 @@ const AS_OF = { as_of: "2026-11-21T09:30:00Z", api_requests: 0, quota_left: 20 }
 export function comparison(more = {}) {
   return {
     complete: true, basis: "held", applied: { ...LATER, against: "2026-11-07 09:30:00" },
-    summary: "Conversion fell by 9.42 points, from 87.91 to 78.49 %. Most of it: country ID, its conversion, since about 11-18 14:00 UTC.",
+    summary: "Conversion fell by 9.42 points, from 87.91 to 78.49 %. Largest driver: country ID (-8.45 points, by its conversion), since about 11-18 14:00 UTC.",
     columns: ["figure", "before", "after", "change"],
     rows: [
       ["sessions", "1960", "2175", "+215"], ["verified", "1723", "1707", "-16"], ["conversion_pct", "87.91", "78.49", "-9.42"],
