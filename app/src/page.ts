@@ -73,14 +73,10 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
 }
 
 /** A page that only says something. */
-export function nothing(words: string): HTMLElement {
-  return el("p", { class: "nothing" }, words);
-}
+export const nothing = (words: string) => el("p", { class: "nothing" }, words);
 
 /** A page that says what went wrong. */
-export function problem(words: string): HTMLElement {
-  return el("p", { class: "problem", role: "alert" }, words);
-}
+export const problem = (words: string) => el("p", { class: "problem", role: "alert" }, words);
 
 /** Cards side by side where the page is wide enough. */
 export function columns(cards: readonly Node[]): HTMLElement {
@@ -238,7 +234,7 @@ export function chartSection(step: Step, actions: Actions | null, level: "h2", e
   const first = view === "time" || (FLOWS as readonly string[]).includes(view) || !measures.includes("cost") ? "sessions" : "cost";
   const made = el("section", { class: "card", "aria-label": title },
     el("div", { class: "card-head" }, el(level, {}, title), measures.length > 1 && switcher(measures, first, draw)),
-    ...[answer.note, ...(view === "time" ? timeNotes(answer, rows) : [])].map((each) => each && el("p", { class: "quiet" }, each)),
+    ...[answer.note.replace(/(^|\. )\? are /, "$1“Not told” are "), ...(view === "time" ? timeNotes(answer, rows) : [])].map((each) => each && el("p", { class: "quiet" }, each)),
     place,
     tableOf(answer, rows, title));
   draw(first);
