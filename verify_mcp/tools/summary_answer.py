@@ -83,6 +83,8 @@ def _local_note(request: SummarizeRequest, result: SummaryResult, meta: AnswerMe
     """That requests were made for sessions which a filter then left out."""
     if not request.session_filter.local_filters() or not (meta.api_requests or result.missing):
         return ""
+    if result.count is not None:
+        return explain_local_filters(request.session_filter, "are counted and sampled")
     return explain_local_filters(request.session_filter)
 
 
