@@ -133,7 +133,8 @@ class Background:
         scope, is_filtered = session_filter.subaccount or "", not session_filter.is_unfiltered()
         if read is not None and self._worker is not None:
             self._worker.use(scope, read)
-            pages = None if pages is None else pages - len(read.pages)
+            present = sum(page.received > 0 for page in read.pages.values())
+            pages = None if pages is None else pages - present
         if not session_filter.answerable_from_mirror():
             return None
         try:

@@ -114,6 +114,9 @@ class CompletionWorker:
         await walk.step(call, budget=min(CONCURRENT_PAGES, slots, unfinished.requests_left))
         if walk.is_done:
             self._offset_walks.remove(walk)
+            if not await self._find_missing(unfinished):
+                await self._windows.remove(unfinished)
+                return 0.0
         sent, pages = call.requests_sent, unfinished.pages
         left = None if pages is None else max(1, pages - sent)
         await self._windows.record(unfinished, sent, left)
