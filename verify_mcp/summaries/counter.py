@@ -12,6 +12,7 @@ from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.mirror.backfill import Backfill
+from verify_mcp.mirror.placed_pages import ReadPages
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
@@ -119,7 +120,7 @@ class SessionCounter:
                 return result
         if is_at_end:  # more requests change nothing; the same call begins anew
             self.forget()
-        return await self._counted_result(job.scope, count, is_at_end=is_at_end)
+        return await self._counted_result(job, count, is_at_end=is_at_end)
 
     async def _count_whole(self, job: CountJob) -> CountResult:
         """Count statuses, spans and groups, and estimate the rest."""
@@ -167,8 +168,9 @@ class SessionCounter:
         return ("count", self._fetched_filter, self._query.count_name)
 
     async def _counted_result(
-        self, scope: CountScope, count: CountResult, *, is_at_end: bool
+        self, job: CountJob, count: CountResult, *, is_at_end: bool
     ) -> SummaryResult:
+        scope = job.scope
         pages_left = count.pages - count.sampled_pages
         outside: Tallies = {(): scope.tally_outside}
         if count.is_restricted:
@@ -185,6 +187,7 @@ class SessionCounter:
             None if is_at_end else float(count.pages),
             count.skipped,
             count=count,
+            read=self._read_pages(job),
             groups_around=await self._reader.groups_around(scope),
             groups_inside=await self._reader.groups_inside(count.window),
         )
@@ -193,6 +196,11 @@ class SessionCounter:
         cached = await self._reader.tally(scope.cached_parts, ())
         admitted = admit_locally(self._query.session_filter, scope.sessions)
         return tallies_module.merge(cached or {}, tallies_module.tally_by(admitted, ()))
+
+    def _read_pages(self, job: CountJob) -> ReadPages | None:
+        """The pages that the job read, where further ones of them complete its window."""
+        is_unfiltered = self._fetched_filter.is_unfiltered()
+        return ReadPages(job.result.window, job.pages) if is_unfiltered else None
 
     async def _exact_result(self, job: CountJob, sessions: list[Session]) -> SummaryResult | None:
         """The exact result of a count that came to read every page; None if it cannot be."""
