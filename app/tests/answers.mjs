@@ -66,7 +66,7 @@ export function hours(more = {}) {
     const at = new Date(end - (24 - place) * 3_600_000);
     const busy = 14 + 12 * Math.sin(((at.getUTCHours() - 5) / 24) * 2 * Math.PI);
     const bad = place > 12 && place < 17;
-    return group(`${at.toISOString().slice(0, 10)} ${at.toISOString().slice(11, 13)}:00`, Math.round(busy + 5 * next()), bad ? 0.3 + 0.2 * next() : 0.84 + 0.1 * next(), 0.18, place === 24 ? 3 : 0);
+    return group(`${at.toISOString().slice(5, 10)} ${at.toISOString().slice(11, 13)}:00`, Math.round(busy + 5 * next()), bad ? 0.3 + 0.2 * next() : 0.84 + 0.1 * next(), 0.18, place === 24 ? 3 : 0);
   }).filter((each) => each.sessions > 3);
   return grouped("hour", groups, { start: "2026-11-20 09:30:00", end: "2026-11-21 09:30:00", ...more });
 }

@@ -20,6 +20,7 @@ export function share(answer: Answer): number {
 export function coverage(answer: Answer): HTMLElement | null {
   const { window } = answer;
   if (!window || window.end <= window.start) return null;
+  if (!answer.missing.length) return el("p", { class: "quiet" }, "The whole window is covered.");
   const covered = share(answer);
   const at = (moment_: number) => (100 * (moment_ - window.start)) / (window.end - window.start);
   const holes = answer.missing.flatMap((each) => {
@@ -45,7 +46,6 @@ function certainty(answer: Answer): string {
 }
 
 function wordsOf(answer: Answer, covered: number): string {
-  if (!answer.missing.length) return "The whole window is covered";
   const part = percent(Math.min(99.9, Math.floor(covered * 10) / 10));
   if (answer.basis !== "counted") return `${part} of the window is covered`;
   return covered < 0.1 ? "The window is counted, not fetched" : `${part} of the window is fetched, the rest is counted`;
