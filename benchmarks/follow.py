@@ -34,7 +34,7 @@ from verify_mcp.context import AppContext
 from verify_mcp.emulator import AccountData, Emulator, Options, SessionRecord
 from verify_mcp.emulator.account import microseconds
 from verify_mcp.emulator.session_simulation import simulate_session
-from verify_mcp.settings import DEFAULT_AHEAD
+from verify_mcp.settings_parsers import DEFAULT_AHEAD
 
 LATENCY = 0.3
 """Seconds that the API takes for a request."""
