@@ -39,6 +39,24 @@ async def stale_kept_as_final(report: Report) -> None:
             await stage.get(each.uuid)
 
 
+async def suspended_walk(report: Report) -> None:
+    """A walk that goes on after its machine was suspended does not keep what it read as final."""
+    chance = Random(13)
+    lives = [
+        replace(each, charged_at=each.created_at + 50 * MINUTE)
+        for each in spread(1200, NOON - 40 * MINUTE, NOON - 10 * MINUTE, chance)
+    ]
+    window = between(NOON - DAY, NOON - 9 * MINUTE)
+    async with Stage(lives, report, chance=chance, works=True) as stage:
+        await stage.summarize(**window)
+        await stage.pass_by(minutes=2)
+        stage.clock.pass_by(2 * 3600)
+        await stage.pass_by(minutes=10)
+        await stage.summarize(**window)
+        for each in lives[::7]:
+            await stage.get(each.uuid)
+
+
 async def older_over_newer(report: Report) -> None:
     """What one server read earlier does not replace what another one read later."""
     chance = Random(11)
@@ -182,7 +200,7 @@ async def zeros_of_nothing(report: Report) -> None:
 
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
-    "p01": (stale_kept_as_final, older_over_newer),
+    "p01": (stale_kept_as_final, suspended_walk, older_over_newer),
     "p02": (count_outlives_reach,),
     "p03": (edges_of_90_days,),
     "p04": (wrong_clock,),
