@@ -96,7 +96,12 @@ export function header(title: string, answer: Answer, pick: Pick, sandbox: boole
     el("div", {},
       el("h1", { tabindex: "-1" }, title),
       el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
-    chips(filters, sandbox, answer.complete, answer.basis));
+    chips(filters, sandbox, answer.complete, answer.basis === "counted" && isEstimate(answer.figures) ? "estimated" : answer.basis));
+}
+
+/** Whether even the number of sessions is estimated. */
+function isEstimate(figures: Row | null): boolean {
+  return figures !== null && range(figures, "sessions") !== null;
 }
 
 function filterName(name: string, value: string): string {
@@ -113,6 +118,7 @@ export function chips(words: readonly string[], sandbox: boolean, complete: bool
 }
 
 function badge(complete: boolean, basis: string): HTMLElement {
+  if (basis === "estimated") return el("span", { class: "badge estimate" }, "Estimated");
   if (basis === "counted") return el("span", { class: "badge estimate" }, "Partly estimated");
   return complete ? el("span", { class: "badge exact" }, "Exact")
     : el("span", { class: "badge partial" }, "Incomplete");
@@ -130,7 +136,7 @@ function crumbs(trail: readonly Step[], actions: Actions | null): HTMLElement {
 export function headline(figures: Row | null, answer: Answer): Node[] {
   if (!figures) return [];
   const sessions = figures.sessions === undefined ? "sessions_at_least" : "sessions";
-  if (!count(figures, sessions)) {
+  if (!count(figures, sessions) && !isEstimate(figures)) {
     return [nothing(answer.complete ? "No session in this window." : "No session in the part that is covered so far.")];
   }
   const main = [sessions, "conversion_pct", "cost", "cost_per_verified"];
@@ -176,7 +182,7 @@ function outcomes(figures: Row): HTMLElement {
     strip.append(bar);
   }
   const legend = el("ul", { class: "legend" }, ...parts.filter(([, , value]) => value > 0)
-    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, formatCount(value)))));
+    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, (isEstimate(figures) ? "≈\u00a0" : "") + formatCount(value)))));
   return el("div", { class: "outcomes" }, strip, legend);
 }
 
