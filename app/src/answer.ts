@@ -78,10 +78,19 @@ export function number(row: Row, column: string): number | null {
 
 /** The interval of an estimated cell; null when the cell is exact. */
 export function range(row: Row, column: string): Range | null {
-  const name = column === "conversion_pct" ? "conversion" : column;
-  const low = number(row, `${name}_low`);
-  const high = number(row, `${name}_high`);
+  const low = number(row, `${boundsName(column)}_low`);
+  const high = number(row, `${boundsName(column)}_high`);
   return low === null || high === null ? null : [low, high];
+}
+
+/** Whether even the number of sessions is estimated. */
+export function isEstimate(figures: Row | null): boolean {
+  return figures !== null && range(figures, "sessions") !== null;
+}
+
+/** How the columns of a figure's bounds begin. */
+function boundsName(column: string): string {
+  return column === "conversion_pct" ? "conversion" : column;
 }
 
 /** Sessions neither verified nor expired. */
@@ -111,8 +120,8 @@ function figuresOf(raw: RawAnswer): Row | null {
   for (const [name, bounds] of Object.entries(isObject(raw.estimated) ? raw.estimated : {})) {
     const [low, high] = list(bounds);
     if (low === undefined || high === undefined) continue;
-    figures[`${name}_low`] = text(low);
-    figures[`${name}_high`] = text(high);
+    figures[`${boundsName(name)}_low`] = text(low);
+    figures[`${boundsName(name)}_high`] = text(high);
   }
   return figures;
 }

@@ -1,6 +1,6 @@
 // The page: headline figures, what they cover, and a chart with its table for each answer.
 
-import { type Answer, type Row, count, number, range, tellsEnds, unfinished } from "./answer";
+import { type Answer, type Row, count, isEstimate, number, range, tellsEnds, unfinished } from "./answer";
 import { MEASURES, barChart, bars } from "./charts/bars";
 import { coverage } from "./charts/coverage";
 import { fitted } from "./charts/fit";
@@ -92,7 +92,7 @@ export function header(title: string, answer: Answer, pick: Pick, sandbox: boole
     el("div", {},
       el("h1", { tabindex: "-1" }, title),
       el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
-    chips(filters, sandbox, answer.complete, answer.basis));
+    chips(filters, sandbox, answer.complete, answer.basis === "counted" && isEstimate(answer.figures) ? "estimated" : answer.basis));
 }
 
 function filterName(name: string, value: string): string {
@@ -109,6 +109,7 @@ export function chips(words: readonly string[], sandbox: boolean, complete: bool
 }
 
 function badge(complete: boolean, basis: string): HTMLElement {
+  if (basis === "estimated") return el("span", { class: "badge estimate" }, "Estimated");
   if (basis === "counted") return el("span", { class: "badge estimate" }, "Partly estimated");
   return complete ? el("span", { class: "badge exact" }, "Exact")
     : el("span", { class: "badge partial" }, "Incomplete");
@@ -126,7 +127,7 @@ function crumbs(trail: readonly Step[], actions: Actions | null): HTMLElement {
 export function headline(figures: Row | null, answer: Answer): Node[] {
   if (!figures) return [];
   const sessions = figures.sessions === undefined ? "sessions_at_least" : "sessions";
-  if (!count(figures, sessions)) {
+  if (!count(figures, sessions) && !isEstimate(figures)) {
     return [nothing(answer.complete ? "No session in this window." : "No session in the part that is covered so far.")];
   }
   const main = [sessions, "conversion_pct", "cost", "cost_per_verified"];
@@ -172,7 +173,7 @@ function outcomes(figures: Row): HTMLElement {
     strip.append(bar);
   }
   const legend = el("ul", { class: "legend" }, ...parts.filter(([, , value]) => value > 0)
-    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, formatCount(value)))));
+    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, (isEstimate(figures) ? "≈\u00a0" : "") + formatCount(value)))));
   return el("div", { class: "outcomes" }, strip, legend);
 }
 

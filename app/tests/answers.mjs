@@ -105,6 +105,16 @@ export function counted() {
   return answer;
 }
 
+/** A part that a filter decided here chooses: even the number of sessions is estimated. */
+export function estimated() {
+  return {
+    ...counted(), columns: undefined, rows: undefined, note: undefined, cost_per_verified: undefined,
+    sessions: 660, verified: 513, expired: 147, in_progress: 0, conversion_pct: "77.73", cost: "83.7676",
+    estimated: { sessions: [454, 966], verified: [416, 765], expired: [15, 542], in_progress: [0, 628], conversion_pct: ["45.58", "91.84"], cost: ["56.6326", "178.9549"] },
+    applied: { ...counted().applied, country: ["IN"] },
+  };
+}
+
 /** Nothing more to be had for now. */
 export function incomplete() {
   return countries({

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { HOSTILE, attempts, attemptsByCountry, attemptsByPath, attemptsOfCountry, counted, countries, days, empty, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
+import { HOSTILE, attempts, attemptsByCountry, attemptsByPath, attemptsOfCountry, counted, countries, days, empty, estimated, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
 import { HTML, open, shown, told } from "./browser.mjs";
 import { comparison, findings } from "./inquiries.mjs";
 
@@ -316,6 +316,19 @@ shows("estimates carry their intervals, in words and as whiskers", counted(), {}
   assert.match(text, /2,175/);
   assert.equal(await view.frame.locator(".range").count(), 8);
   assert.match(await view.frame.getAttribute('[data-group="Indonesia (ID)"]', "aria-label"), /Cost: ≈\u00a0155\.80 \(143\.34 to 168\.26\)/);
+});
+
+shows("an estimated number of sessions is no exact one", estimated(), {}, async (view) => {
+  const text = await view.text();
+  for (const words of ["Estimated", "≈\u00a0660", "454 to 966 (95\u00a0%)", "≈\u00a077.7\u00a0%", "45.6\u00a0% to 91.8\u00a0%", "Verified ≈\u00a0513", "≈ is estimated from a sample", "Country: India (IN)"]) {
+    assert.ok(text.includes(words), `${words} in ${text}`);
+  }
+  assert.ok(!text.includes("counted exactly"));
+});
+
+shows("nothing seen of a part that may have sessions is not no session", { ...estimated(), sessions: 0, verified: 0, expired: 0, conversion_pct: undefined }, {}, async (view) => {
+  const text = await view.text();
+  assert.ok(text.includes("≈\u00a00") && !text.includes("No session"), text);
 });
 
 shows("a host's light or dark comes before the system's, and may change", countries(), { scheme: "light", context: { theme: "dark" } }, async (view) => {

@@ -1,6 +1,6 @@
 // The window as a strip: what the figures cover, and what is missing.
 
-import type { Answer } from "../answer";
+import { type Answer, range } from "../answer";
 import { el } from "../dom";
 import { overlap } from "../time";
 import { moment, percent, spanName } from "../format";
@@ -41,8 +41,9 @@ export function coverage(answer: Answer): HTMLElement | null {
 }
 
 function certainty(answer: Answer): string {
-  return answer.figures && answer.figures.sessions === undefined ? "Counting is not finished"
-    : "Sessions are counted exactly; ≈ is estimated from a sample";
+  if (answer.figures && answer.figures.sessions === undefined) return "Counting is not finished";
+  if (answer.figures && range(answer.figures, "sessions")) return "≈ is estimated from a sample";
+  return "Sessions are counted exactly; ≈ is estimated from a sample";
 }
 
 function wordsOf(answer: Answer, covered: number): string {
