@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,15 +22,13 @@ from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
 from tests.support.client import SANDBOX, FakeClock
 from verify_mcp.clock import Clock as Surroundings
-from verify_mcp.context import AppContext, open_context
+from verify_mcp.context import open_context
 from verify_mcp.emulator import Options
 from verify_mcp.server.server import OpenContext, build_server
 
 SUMMARIZE, LIST, GET = "summarize_verify_sessions", "list_verify_sessions", "get_verify_session"
 MOST_PAGES = 60
 """Pages of one list followed; more is a chain that does not end."""
-MOST_STEPS = 300
-"""Steps of the background between two calls."""
 
 
 @dataclass
@@ -157,7 +154,6 @@ class _Served:
     """A server in a task of its own: servers end in any order, tasks' scopes only nested."""
 
     client: Client
-    context: AppContext
     over: asyncio.Event
     task: asyncio.Task[None]
 
@@ -165,22 +161,15 @@ class _Served:
     async def start_server(cls, opened: OpenContext) -> Self:
         """Start it."""
         over = asyncio.Event()
-        ready: asyncio.Future[tuple[Client, AppContext]]
-        ready = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
 
         async def live() -> None:
-            async with opened() as context:
-
-                @asynccontextmanager
-                async def same() -> AsyncIterator[AppContext]:
-                    yield context
-
-                async with Client(build_server(same)) as client:
-                    ready.set_result((client, context))
-                    await over.wait()
+            async with Client(build_server(opened)) as client:
+                ready.set_result(client)
+                await over.wait()
 
         task = asyncio.create_task(live())
-        return cls(*await ready, over, task)
+        return cls(await ready, over, task)
 
     async def end(self) -> None:
         """End it in good order."""
@@ -257,17 +246,6 @@ class Stage(Asking):
     def pass_by(self, **parts: float) -> None:
         """Let time pass."""
         self.clock.pass_by(timedelta(**parts).total_seconds())
-
-    async def work(self, seconds: float) -> None:
-        """Let time pass in which the servers work on what answers left open."""
-        end = self.clock.ticks + seconds
-        for _ in range(MOST_STEPS):
-            works = [served.context.background for served in self._servers.values()]
-            wait = min([await each.step() for each in works], default=seconds)
-            if self.clock.ticks + wait >= end:
-                break
-            self.clock.pass_by(wait)
-        self.clock.pass_by(max(0.0, end - self.clock.ticks))
 
     async def call(self, tool: str, server: int = 0, **arguments: Any) -> Call:
         """One call, its answer not looked at yet."""

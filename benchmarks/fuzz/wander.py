@@ -40,15 +40,12 @@ class Plan:
     fault_rate: float
     latency: tuple[float, float]
     steps: int
-    works: bool
-    """Whether the servers complete between two questions what answers left open."""
 
     def __str__(self) -> str:
         skews = ", ".join(f"{skew / HOUR:+g} h" for skew in self.skews)
         return (
             f"--seed {self.seed} --worlds 1: clocks {skews}, Date {self.is_dated}, "
-            f"mirror {self.mirror}, faults {self.fault_rate}, latency {self.latency[1]} s, "
-            f"background {self.works}"
+            f"mirror {self.mirror}, faults {self.fault_rate}, latency {self.latency[1]} s"
         )
 
 
@@ -67,7 +64,6 @@ def planned(seed: int, *, mirror: bool | None = None) -> Plan:
         fault_rate=chance.choice((0.0, 0.0, 0.05)),
         latency=chance.choice(((0.0, 0.0), (0.0, 0.0), (0.1, 1.5))),
         steps=chance.randint(10, 30),
-        works=chance.random() < 0.5,
     )
 
 
@@ -180,8 +176,4 @@ async def wander(seed: int, report: Report, *, mirror: bool | None = None) -> No
             if chance.random() < 0.08:
                 await stage.stop(server)
             await questions.ask(stage, server, stage.clock.now)
-            seconds = chance.choice((1, 30, 65, 65, 300, 900, 3600, 4 * 3600))
-            if plan.works and plan.mirror:
-                await stage.work(seconds)
-            else:
-                stage.pass_by(seconds=seconds)
+            stage.pass_by(seconds=chance.choice((1, 30, 65, 65, 300, 900, 3600, 4 * 3600)))
