@@ -7,7 +7,7 @@ from datetime import tzinfo
 import anyio
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import ColumnCondition, SessionFilter
 from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.receipts import ReplyTime, joined
 from verify_mcp.domain.sessions import Page, Session
@@ -185,10 +185,26 @@ class CountJob:
         self.result.sampled_pages = sum(offset < total for offset in self.pages)
         self.result.skipped = sum(page.skipped for page in self.pages.values())
         await self._confirm(total)
-        if self.has_every_page and self.all_sessions() is None:
-            self._bound(total, by, zone)
-        else:
-            self._estimate(self._drawn_pages, by, zone)
+        reading = self.reading()
+        if isinstance(reading, SessionBounds):
+            self.result.missing_count = reading.missing
+        self.result.estimates |= reading.totals()
+        self.result.unseen_group = reading.unseen_group()
+        self.result.groups = reading.groups(by, zone)
+        self.result.use_exact_counts(by)
+
+    def reading(self, conditions: tuple[ColumnCondition, ...] = ()) -> SampledPages | SessionBounds:
+        """What the pages drawn tell of the sessions that fulfil the conditions.
+
+        Bounds come from all pages, where rows moved between them or could not be read.
+        """
+        total = self.result.counts[ANY_STATUS]
+        drawn = self._drawn_pages or self._draw(total)
+        if not self.has_every_page or self.all_sessions() is not None:
+            return SampledPages(drawn, self.pages, conditions)
+        sessions = list(self._sessions_read().values())
+        missing = max(total - len(sessions), self.result.skipped, self._late or 0, 1)
+        return SessionBounds(sessions, missing, conditions)
 
     def _draw(self, total: int) -> StratifiedSample:
         """All pages in one random order: what later calls read adds to what earlier ones read."""
@@ -252,16 +268,6 @@ class CountJob:
         """The sessions on the pages read, some of them perhaps more than once."""
         return (session for page in self.pages.values() for session in page.sessions)
 
-    def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
-        """Bounds from all pages, where rows moved between them or could not be read."""
-        sessions = list(self._sessions_read().values())
-        missing = max(total - len(sessions), self.result.skipped, self._late or 0, 1)
-        self.result.missing_count = self.result.unseen_group = missing
-        bounds = SessionBounds(sessions, missing)
-        self.result.estimates |= bounds.totals()
-        self.result.groups = bounds.groups(by, zone)
-        self.result.use_exact_counts(by)
-
     @property
     def receipt(self) -> ReplyTime | None:
         """The receipt of all pages together, None when the API made none of them."""
@@ -290,10 +296,3 @@ class CountJob:
         # What an earlier answer gave may just have proved wrong.
         known = {} if self.result.inconsistent else known
         self.result.counts = {ANY_STATUS: total, **known}
-
-    def _estimate(self, drawn: StratifiedSample, by: tuple[str, ...], zone: tzinfo) -> None:
-        reading = SampledPages(drawn, self.pages)
-        self.result.estimates |= reading.totals()
-        self.result.unseen_group = reading.unseen_group()
-        self.result.groups = reading.groups(by, zone)
-        self.result.use_exact_counts(by)

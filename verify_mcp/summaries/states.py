@@ -161,7 +161,7 @@ class ReadAgain:
             return FetchWindows(self.query, known, missing, self.is_older)
         # No other request can be sent either way, or none that counts what is filtered here.
         is_local = self.query.session_filter.is_decided_locally()
-        if is_local or any(part.is_stopped for part in progress):
+        if (is_local and self.query.counts_only) or any(part.is_stopped for part in progress):
             return Fetch(self.query, self.cached, self.backfills, self.is_older)
         return StartCount(self.query, self.cached, self.backfills, self.is_older)
 

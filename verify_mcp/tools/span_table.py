@@ -21,7 +21,7 @@ CONVERSION_COLUMNS = ["conversion_pct", "conversion_low", "conversion_high"]
 def span_table(request: SummarizeRequest, count: CountResult, around: Tallies) -> dict[str, Any]:
     """The days, weeks or hours of the window, with those `around` the part that was counted."""
     if not count.spans:
-        return {"note": _explain_none(request)} if count.counts else {}
+        return {"note": _explain_none(request, count)} if count.counts else {}
     spans = _whole_window(request, count, around)
     has_statuses = any(figures.verified is not None for figures in spans.values())
     columns, rows = list(SESSION_COLUMNS), [_row(key, spans[key]) for key in spans]
@@ -138,8 +138,10 @@ def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict
     }
 
 
-def _explain_none(request: SummarizeRequest) -> str:
+def _explain_none(request: SummarizeRequest, count: CountResult) -> str:
     """Why no day, week or hour is counted."""
+    if count.is_restricted:
+        return "With this filter, days, weeks and hours are told once every page is fetched."
     if time_unit(request.group_by) is None:
         return (
             "Days, weeks and hours are counted alone or by status: ask about one of them by "
