@@ -56,8 +56,8 @@ class Plan:
         background = "on" if self.ahead or self.follow else "off"
         return (
             f"--seed {self.seed} --worlds 1 --background {background}: clocks {skews}, "
-            f"Date {self.is_dated}, mirror {self.mirror}, faults {self.fault_rate}, latency {self.latency[1]} s, "
-            f"ahead {self.ahead}, follow {follow}"
+            f"Date {self.is_dated}, mirror {self.mirror}, faults {self.fault_rate}, "
+            f"latency {self.latency[1]} s, ahead {self.ahead}, follow {follow}"
         )
 
 
