@@ -214,6 +214,28 @@ async def test_several_recipients_of_a_large_window_are_asked_for_one_by_one() -
     assert "note" not in answer
 
 
+async def test_a_list_of_several_recipients_asks_for_them_one_by_one() -> None:
+    numbers = ("14155550177", "33612345699")
+    quiet = [
+        make_record(9000 + each, minutes=10 * each, recipient=numbers[each % 3 % 2])
+        for each in range(1, 60)
+    ]
+    emulator = emulator_with(*mixed(3000), *quiet, list_limit=None)
+    found: list[str] = []
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        arguments: dict[str, Any] = {"recipient": [*numbers, "14155550199"], "limit": 7}
+        first = await list_sessions(client, **arguments)
+        page = first
+        for _ in range(20):
+            found += [row["session"] for row in rows(page)]
+            if "next" not in page:
+                break
+            page = await list_sessions(client, **arguments, **page["next"])
+    assert (first["complete"], first["api_requests"]) == (True, 3)
+    assert "note" not in first
+    assert found == [each.uuid[:8] for each in newest_first(quiet)]
+
+
 async def test_filters_decided_here_share_the_pages_of_a_count() -> None:
     emulator = emulator_with(*mixed(3000), list_limit=None)
     async with connect(emulator, rate_limit=UNLIMITED) as client:

@@ -18,7 +18,7 @@ from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
 from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
-from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
+from verify_mcp.summaries.span_counter import SpanCounter, SpanScope, figures_so_far
 from verify_mcp.summaries.span_counts import SpanFigures
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
 from verify_mcp.summaries.status_pages import StatusPages
@@ -125,6 +125,8 @@ class CountJob:
         """Count each span of time, until `max_pages` are read; without it, each status, too."""
         total = self.result.counts.get(ANY_STATUS)
         if total is None:
+            if self._is_settled:  # otherwise rows may have come late between two pages
+                self.result.spans = figures_so_far(scope, self.result.window, self.pages)
             return
         counter, read = SpanCounter(scope, self.result.window), set(self.pages)
         left = self._reader.requests_left()
@@ -215,11 +217,8 @@ class CountJob:
 
     def all_sessions(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
-        return (
-            list(self._sessions_read().values())
-            if self._has_every_session and self._late == 0
-            else None
-        )
+        is_all = self._has_every_session and self._late == 0
+        return list(self._sessions_read().values()) if is_all else None
 
     @property
     def _has_every_session(self) -> bool:

@@ -63,7 +63,8 @@ def _row(labels: GroupKey, figures: SpanFigures) -> list[str]:
 
 
 def _sessions(number: Estimate) -> list[str]:
-    bounds = ["", ""] if number.exact else [str(number.low), str(number.high)]
+    high = str(number.high) if number.high.is_finite() else ""
+    bounds = ["", ""] if number.exact else [str(number.low), high]
     return [str(number.value), *bounds]
 
 
@@ -129,9 +130,11 @@ def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict
     if exact == len(spans):
         return {}
     unit = time_unit(request.group_by)
+    open_spans = [key[0] for key, figures in spans.items() if not figures.sessions.high.is_finite()]
+    to_last = f" Up to {open_spans[-1]} a {unit} has at least so many." if open_spans else ""
     return {
         "note": f"{exact} of {len(spans)} {unit}s have their exact number of sessions; the others "
-        "are estimated by the times of the pages read, with intervals."
+        f"are estimated by the times of the pages read, with intervals.{to_last}"
     }
 
 
