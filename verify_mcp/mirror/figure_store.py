@@ -1,7 +1,7 @@
 """Figures about one account's stored sessions, added up by the database."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror import cell_totals, coverage, ranked_groups, rebuild, tally_queries
 from verify_mcp.mirror.daily_totals import day_window
+from verify_mcp.mirror.rebuild import RebuiltRows
 from verify_mcp.mirror.scope import AccountScope
 from verify_mcp.mirror.tally_queries import StoredQuery
 
@@ -145,7 +146,7 @@ class FigureStore:
         return found[0]
 
     async def rebuild(self, scope: str, windows: Sequence[Window]) -> None:
-        """Complete the rows of an earlier version, day by day: an interruption loses one day."""
+        """Complete the rows of an earlier version, some at a time: an interruption loses these."""
         account_scope = self.account_scope(scope)
         days = await self.database.read(
             lambda connection: rebuild.days_to_rebuild(connection, account_scope, windows)
@@ -154,16 +155,24 @@ class FigureStore:
             await self._rebuild_day(account_scope, day)
 
     async def _rebuild_day(self, account_scope: AccountScope, day: int) -> None:
-        rows = await self.database.read(
-            lambda connection: rebuild.read_day(connection, account_scope, day)
-        )
+        start: datetime | None = day_window(day).start
+        while start is not None:
+            left = Window(start, day_window(day).end)
+            rebuilt = await self.database.read(
+                partial(rebuild.read_rows, account_scope=account_scope, window=left)
+            )
+            await self.database.write(partial(self._write_rows, rebuilt))
+            start = rebuilt.next_start
 
-        def work(connection: Connection) -> None:
+        def add_totals(connection: Connection) -> None:
             self.lock(connection)
-            rebuild.write_day(connection, rows)
             rebuild.add_totals(connection, account_scope, {day})
 
-        await self.database.write(work)
+        await self.database.write(add_totals)
+
+    def _write_rows(self, rebuilt: RebuiltRows, connection: Connection) -> None:
+        self.lock(connection)
+        rebuild.write_rows(connection, rebuilt)
 
     async def add_cells(self, scope: str, windows: Sequence[Window]) -> None:
         """Add up for the detection of anomalies what an earlier version did not, day by day."""
