@@ -159,7 +159,12 @@ class FigureStore:
         while start is not None:
             left = Window(start, day_window(day).end)
             rebuilt = await self.database.read(
-                partial(rebuild.read_rows, account_scope=account_scope, window=left)
+                partial(
+                    rebuild.read_rows,
+                    account_scope=account_scope,
+                    window=left,
+                    limit=rebuild.MAX_ROWS,
+                )
             )
             await self.database.write(partial(self._write_rows, rebuilt))
             start = rebuilt.next_start

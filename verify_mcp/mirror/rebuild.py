@@ -4,18 +4,25 @@ A migration that did so at once would lock the database for minutes. Until a day
 figure is read from it. Few rows are rebuilt at a time, so that others write meanwhile.
 """
 
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError, create_model
 
 from verify_mcp.database.base import Connection, Value
 from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.sessions import Attempt, AttemptCharge, Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror import apps, coverage, daily_totals, session_rows
 from verify_mcp.mirror.daily_totals import day_number, day_window
 from verify_mcp.mirror.scope import AccountScope, instant, micros
 from verify_mcp.mirror.session_rows import DERIVED_COLUMNS
 
+Model = TypeVar("Model", bound=BaseModel)
 MAX_ROWS = 1_000
 """Rows that are read at a time, and written in one transaction."""
 _NEWEST = (
@@ -71,7 +78,7 @@ class RebuiltRows:
 
 
 def read_rows(
-    connection: Connection, account_scope: AccountScope, window: Window, *, limit: int = MAX_ROWS
+    connection: Connection, account_scope: AccountScope, window: Window, *, limit: int
 ) -> RebuiltRows:
     """What the oldest rows of a window lack, from their bodies."""
     where, values = account_scope.where(SessionFilter(), window)
@@ -81,7 +88,7 @@ def read_rows(
         f"WHERE {where} AND derived = 0 ORDER BY created, session LIMIT :limit",
         {**values, "limit": limit},
     )
-    sessions = [session_rows.decode_body(bytes(row[3])) for row in found]
+    sessions = [_decode_body(bytes(row[3])) for row in found]
     rows = [
         {
             "account": account_scope.account,
@@ -95,6 +102,30 @@ def read_rows(
     ]
     next_start = instant(found[-1][0]) if len(found) == limit else None
     return RebuiltRows(rows, apps.app_params(account_scope.account, sessions), next_start)
+
+
+def _decode_body(body: bytes) -> Session:
+    """The session in a compressed body, whose values were validated before they were stored."""
+    try:
+        return _stored_session().model_validate_json(zlib.decompress(body))
+    except ValidationError:
+        return session_rows.decode_body(body)
+
+
+@cache
+def _stored_session() -> type[Session]:
+    """The model of a session without its validators, which take most of the time of reading."""
+    attempt, charge = _without_validators(Attempt, {}), _without_validators(AttemptCharge, {})
+    lists = {"attempts": tuple[attempt, ...], "attempt_charges": tuple[charge, ...]}  # type: ignore[valid-type] # made here
+    return _without_validators(Session, lists)
+
+
+def _without_validators(model: type[Model], types: Mapping[str, Any]) -> type[Model]:
+    fields: dict[str, Any] = {
+        name: (types.get(name, field.annotation), ... if field.is_required() else field.default)
+        for name, field in model.model_fields.items()
+    }
+    return create_model(model.__name__, __base__=model, **fields)
 
 
 def write_rows(connection: Connection, rebuilt: RebuiltRows) -> None:
