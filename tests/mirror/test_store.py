@@ -41,6 +41,7 @@ from verify_mcp.domain.spread import gaps_by, recipients_by
 from verify_mcp.domain.tallies import MAX_COST
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers, gaps, merge
+from verify_mcp.mirror import rebuild
 from verify_mcp.mirror.scope import AccountScope, micros
 from verify_mcp.mirror.session_rows import DERIVED_COLUMNS, SessionRow
 from verify_mcp.mirror.store import Store
@@ -391,7 +392,9 @@ async def test_rows_of_an_older_schema_are_completed_before_anything_is_read_fro
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random, window = Random(8), Window(NOW.replace(hour=0, minute=0) - 3 * DAY, NOW - DAY / 2)  # noqa: S311 - made-up data
-    sessions = [random_session(random, number, window) for number in range(40)]
+    sessions = [random_session(random, number, window) for number in range(30)]
+    sessions += [tallies_of(number, window.start + HOUR) for number in range(30, 40)]
+    monkeypatch.setattr(rebuild, "MAX_ROWS", 4)
     with monkeypatch.context() as patched:
         patched.setattr(migrations, "MIGRATIONS", MIGRATIONS[:FIRST_DERIVED])
         patched.setattr(migrations, "TABLES", ["verify_sessions"])
