@@ -13,6 +13,7 @@ from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import Gaps, GapsByGroup
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
+from verify_mcp.errors import RowsIncomplete
 from verify_mcp.mirror import cell_totals, coverage, ranked_groups, rebuild, tally_queries
 from verify_mcp.mirror.daily_totals import day_window
 from verify_mcp.mirror.rebuild import RebuiltRows
@@ -25,8 +26,11 @@ Figures = TypeVar("Figures")
 class FigureStore:
     """Reads figures; `scope` is a subaccount's id, or "" for the account itself.
 
-    Methods raise DatabaseUnavailable.
+    `max_rebuild` is the seconds that a call completes rows of an earlier version at most, None
+    without a limit. Methods raise DatabaseUnavailable, and RowsIncomplete where that is not enough.
     """
+
+    max_rebuild: float | None = None
 
     def __init__(self, database: ResilientDatabase, account: str) -> None:
         self.database = database
@@ -146,12 +150,19 @@ class FigureStore:
         return found[0]
 
     async def rebuild(self, scope: str, windows: Sequence[Window]) -> None:
-        """Complete the rows of an earlier version, some at a time: an interruption loses these."""
+        """Complete the rows of an earlier version, some at a time: an interruption loses these.
+
+        Raises RowsIncomplete when `max_rebuild` is over; what is done stays.
+        """
         account_scope = self.account_scope(scope)
         days = await self.database.read(
             lambda connection: rebuild.days_to_rebuild(connection, account_scope, windows)
         )
-        for day in days:
+        started = self.database.clock()
+        for done, day in enumerate(days):
+            taken = self.database.clock() - started
+            if done and self.max_rebuild is not None and taken >= self.max_rebuild:
+                raise RowsIncomplete(_explain_incomplete(len(days) - done, taken / done))
             await self._rebuild_day(account_scope, day)
 
     async def _rebuild_day(self, account_scope: AccountScope, day: int) -> None:
@@ -202,3 +213,11 @@ class FigureStore:
     def lock(self, connection: Connection) -> None:
         """Lock this account's rows, coverage and daily totals until the transaction ends."""
         connection.lock(f"verify_coverage {self.account}")
+
+
+def _explain_incomplete(days: int, seconds: float) -> str:
+    return (
+        "Sessions that an earlier version stored are being completed, once, the newest first: "
+        f"{days} of the days asked about are left, about {days * seconds:.0f} s. The same call "
+        "goes on. A window of the last days is answered sooner."
+    )
