@@ -434,7 +434,7 @@ async def test_a_call_completes_old_rows_for_a_bounded_time_and_the_next_one_goe
     store = await hold_old_rows(place, sessions, window, monkeypatch)
     store.max_rebuild = 0.0
     for left in (2, 1):
-        with pytest.raises(RowsIncomplete, match=f"{left} of the days asked about are left"):
+        with pytest.raises(RowsIncomplete, match=f"Days left of those asked about: {left},"):
             await store.tally(SessionFilter(), "", [window], ())
     everything = await store.tally(SessionFilter(), "", [window], ())
     assert everything == tallies.tally_by(sessions, ())

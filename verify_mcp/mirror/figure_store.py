@@ -217,7 +217,7 @@ class FigureStore:
 
 def _explain_incomplete(days: int, seconds: float) -> str:
     return (
-        "Sessions that an earlier version stored are being completed, once, the newest first: "
-        f"{days} of the days asked about are left, about {days * seconds:.0f} s. The same call "
-        "goes on. A window of the last days is answered sooner."
+        "Sessions that an earlier version stored are being completed, once, the newest first. "
+        f"Days left of those asked about: {days}, about {days * seconds:.0f} s. The same call goes "
+        "on. A window of the last days is answered sooner."
     )
