@@ -10,7 +10,19 @@ from typing import Any, Protocol
 
 from benchmarks.fuzz.calls import Call
 from benchmarks.fuzz.stage import Report, Stage
-from benchmarks.fuzz.world import APPS, DAY, HOUR, MINUTE, NOON, ZERO, Life, odd, spread, written
+from benchmarks.fuzz.world import (
+    APPS,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    NUMBERS,
+    ZERO,
+    Life,
+    odd,
+    spread,
+    written,
+)
 from verify_mcp.emulator import Fault
 
 SETTLE = HOUR
@@ -144,6 +156,8 @@ class Questions:
                 arguments["group_by"] = chance.sample(_GROUPS, chance.randint(1, 2))
             if chance.random() < 0.15:
                 arguments["app_uuid"] = chance.choice(APPS)
+            if chance.random() < 0.15:
+                arguments["country"] = chance.choice(tuple(NUMBERS))
             if chance.random() < 0.4:
                 arguments["max_requests"] = chance.choice((2, 5, 60, 200))
             self._earlier.append(arguments)

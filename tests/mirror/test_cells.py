@@ -16,8 +16,8 @@ from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror import attempt_sql, cells
-from verify_mcp.mirror.cells import Selection
 from verify_mcp.mirror.scope import AccountScope
+from verify_mcp.mirror.selection import Selection, except_prefixes
 
 pytestmark = pytest.mark.anyio
 
@@ -75,8 +75,8 @@ async def test_evidence_leaves_out_what_is_excluded(place: Place) -> None:
     await store.save(sessions, "", window, NOW)
     everything = Selection(AccountScope(ACCOUNT, ""), SessionFilter())
     morning = Window(NOW - DAY, NOW - DAY / 2)
-    rest = cells.except_prefixes(everything, 0, ["1415", "91938"], morning)
-    rest = cells.except_prefixes(rest, 1, ["44770"], window)
+    rest = except_prefixes(everything, 0, ["1415", "91938"], morning)
+    rest = except_prefixes(rest, 1, ["44770"], window)
     left = [
         session
         for session in sessions

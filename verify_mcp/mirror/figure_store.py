@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from typing import TypeVar
 
 from verify_mcp.database.base import Connection
@@ -12,7 +13,8 @@ from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import Gaps, GapsByGroup
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror import coverage, ranked_groups, rebuild, tally_queries
+from verify_mcp.mirror import cell_totals, coverage, ranked_groups, rebuild, tally_queries
+from verify_mcp.mirror.daily_totals import day_window
 from verify_mcp.mirror.scope import AccountScope
 from verify_mcp.mirror.tally_queries import StoredQuery
 
@@ -162,6 +164,22 @@ class FigureStore:
             rebuild.add_totals(connection, account_scope, {day})
 
         await self.database.write(work)
+
+    async def add_cells(self, scope: str, windows: Sequence[Window]) -> None:
+        """Add up for the detection of anomalies what an earlier version did not, day by day."""
+        account_scope = self.account_scope(scope)
+        days = await self.database.read(
+            lambda connection: cell_totals.days_without(connection, account_scope, windows)
+        )
+        for day in days:
+            await self.database.write(partial(self._add_cells_of_day, account_scope, day))
+
+    def _add_cells_of_day(
+        self, account_scope: AccountScope, day: int, connection: Connection
+    ) -> None:
+        self.lock(connection)
+        if cell_totals.days_without(connection, account_scope, [day_window(day)]):
+            cell_totals.add_day(connection, account_scope, day)
 
     def account_scope(self, scope: str) -> AccountScope:
         """The rows of the account, or of one of its subaccounts."""
