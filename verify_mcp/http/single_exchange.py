@@ -76,7 +76,7 @@ class SingleExchangeApp:
             await self._other(scope, _replayed(first, receive), send)
             return
         exchange, reply = Exchange(message, request, send), None
-        with anyio.CancelScope() as scope, exchange.watched(receive, scope):
+        with anyio.CancelScope() as answering, exchange.watched(receive, answering):
             reply = await self._reply(message, exchange, context)
         if reply is not None:  # otherwise the client left
             await exchange.finish(reply)
