@@ -1,15 +1,21 @@
-"""Follows a busy account for a simulated day, with people's questions beside it.
+"""A busy account for a simulated day, with people's questions beside the work in the background.
+
+    python -m benchmarks.follow [--hours 24] [--modes off ahead follow]
 
 Time is simulated: the emulator, the rate limit and the follower live by one clock that passes only
-while somebody waits. Every answer's number of sessions is compared with the truth.
+while somebody waits. The same questions are asked without any work in the background (`off`), with
+unfinished answers completed (`ahead`), and with the last day followed too (`follow`). Every
+complete answer's number of sessions is compared with the truth. Ends with 1 if one is wrong or a
+request was one too many.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,19 +34,32 @@ from verify_mcp.context import AppContext
 from verify_mcp.emulator import AccountData, Emulator, Options, SessionRecord
 from verify_mcp.emulator.account import microseconds
 from verify_mcp.emulator.session_simulation import simulate_session
+from verify_mcp.settings_parsers import DEFAULT_AHEAD
 
 LATENCY = 0.3
 """Seconds that the API takes for a request."""
 QUESTION_EVERY = 60.0
+BURST, BURST_EVERY = 8, 30
+"""How many people's sessions are asked for one after the other, and each so many questions."""
 REPORT_HOURS = 4
+MODES: dict[str, dict[str, Any]] = {
+    "off": {"ahead": 0, "follow": None},
+    "ahead": {"ahead": DEFAULT_AHEAD, "follow": None},
+    "follow": {"ahead": DEFAULT_AHEAD, "follow": timedelta(days=1)},
+}
 
 
 @dataclass
 class Seen:
     """What the questions took, and how the follower stood."""
 
-    waits: list[float] = field(default_factory=list)
-    requests: list[int] = field(default_factory=list)
+    waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds beyond the API's own time, by kind of question."""
+    questions: int = 0
+    requests: int = 0
+    """Requests of the questions."""
+    sent: int = 0
+    refused: int = 0
     bases: Counter[str] = field(default_factory=Counter)
     behind: list[float] = field(default_factory=list)
     stored: list[float] = field(default_factory=list)
@@ -55,21 +74,77 @@ def make_records(start: datetime, hours: float, per_day: int) -> Iterator[Sessio
         yield simulate_session(dice, moment)
 
 
-async def ask(client: Client, clock: FakeClock, world: AccountData, seen: Seen) -> None:
-    """One question of a person, and how long it took beyond the API's own time."""
-    number, since = len(seen.waits), clock.ticks
-    if number % 3 == 0:
-        recent = world.between(0, microseconds(clock.now))[0]
-        tool, arguments = "list_verify_sessions", {"recipient": f"+{recent.recipient}"}
-    else:
-        tool = "summarize_verify_sessions"
-        arguments = {"session_time__gte": "24h" if number % 3 == 1 else "1h"}
-    answer = await call_tool(client, tool, arguments)
-    seen.requests.append(answer["api_requests"])
-    seen.waits.append(clock.ticks - since - LATENCY * answer["api_requests"])
-    if "basis" in answer:
-        seen.bases[answer["basis"] + ("" if answer["complete"] else " in part")] += 1
-        seen.wrong += not is_right(answer, world)
+@dataclass
+class Day:
+    """An account, a server and its clock."""
+
+    clock: FakeClock
+    world: AccountData
+    emulator: Emulator
+    client: Client
+    context: AppContext
+    seen: Seen = field(default_factory=Seen)
+
+    async def live(self) -> None:
+        """Let an hour pass, with a question every minute."""
+        end, due_at = self.clock.ticks + 3600, self.clock.ticks + QUESTION_EVERY
+        while self.clock.ticks < end:
+            pause = await self._work()
+            self.clock.pass_by(min(pause, max(0.0, due_at - self.clock.ticks)))
+            if self.clock.ticks >= due_at:
+                due_at += QUESTION_EVERY
+                await self._note_follower()
+                await self._ask()
+        self._count_requests()
+
+    async def _work(self) -> float:
+        """A step of the background work; the seconds until the next one."""
+        works = self.context.settings.ahead or self.context.settings.follow
+        return await self.context.background.step() if works else QUESTION_EVERY
+
+    async def _note_follower(self) -> None:
+        follow = await self.context.background.follow_status()
+        if follow is not None:
+            self.seen.behind.append(follow.behind_s)
+            self.seen.stored.append(follow.stored_share or 0.0)
+
+    async def _ask(self) -> None:
+        """The question whose turn it is."""
+        self.seen.questions += 1
+        if self.seen.questions % BURST_EVERY == 0:
+            newest = self.world.between(0, microseconds(self.clock.now))[: 20 * BURST : 20]
+            for each in newest:
+                await self._list(f"one of {BURST} people in a row", each)
+            return
+        kind = self.seen.questions % 3
+        if kind == 0:
+            await self._list("a person", self.world.between(0, microseconds(self.clock.now))[0])
+        else:
+            length = "24h" if kind == 1 else "1h"
+            answer = await self._call(
+                f"summary of {length}", "summarize_verify_sessions", session_time__gte=length
+            )
+            how = answer["basis"] + ("" if answer["complete"] else " in part")
+            self.seen.bases[how] += 1
+            self.seen.wrong += not is_right(answer, self.world)
+
+    async def _list(self, kind: str, record: SessionRecord) -> None:
+        await self._call(kind, "list_verify_sessions", recipient=f"+{record.recipient}")
+
+    async def _call(self, kind: str, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Ask, and note how long it took beyond the API's own time."""
+        since = self.clock.ticks
+        answer = await call_tool(self.client, tool, arguments)
+        self.seen.requests += answer["api_requests"]
+        waited = self.clock.ticks - since - LATENCY * answer["api_requests"]
+        self.seen.waits[kind].append(max(0.0, waited))
+        return answer
+
+    def _count_requests(self) -> None:
+        """Count and forget what the API received: it remembers only so many."""
+        self.seen.sent += len(self.emulator.received)
+        self.seen.refused += sum(each.status == 429 for each in self.emulator.received)
+        self.emulator.received.clear()
 
 
 def is_right(answer: dict[str, Any], world: AccountData) -> bool:
@@ -83,7 +158,7 @@ def is_right(answer: dict[str, Any], world: AccountData) -> bool:
     return bool(answer["sessions"] == len(world.between(start, end - 1)))
 
 
-async def play(hours: float, per_day: int, settle: timedelta, *, follows: bool) -> None:
+async def play(mode: str, hours: int, per_day: int, settle: timedelta) -> Seen:
     """Simulate so many hours, and print what came of it."""
     clock, began = FakeClock(), monotonic()
     world = AccountData(make_records(NOW, hours, per_day))
@@ -94,72 +169,69 @@ async def play(hours: float, per_day: int, settle: timedelta, *, follows: bool) 
         monotonic=lambda: clock.ticks,
         sleep=clock.sleep,
     )
-    seen = Seen()
     with tempfile.TemporaryDirectory() as folder:
-        settings: dict[str, Any] = {
+        settings = {
             "database_url": sqlite_url(Path(folder) / "verify.sqlite3"),
             "settle": settle,
-            "follow": timedelta(days=1) if follows else None,
+            **MODES[mode],
         }
         async with connect_with_background(emulator, clock, **settings) as (client, context):
-            for hour in range(1, round(hours) + 1):
-                await live(clock, client, context, world, seen)
-                if hour % REPORT_HOURS == 0 or hour == round(hours):
-                    report(hour, emulator, seen, monotonic() - began)
-            if follows:
-                status = await call_tool(client, "get_verify_status", {"about": "mirror"})
-                print(f"status: {status['follow']}")
+            context.background.is_running = bool(context.settings.ahead)
+            day = Day(clock, world, emulator, client, context)
+            for hour in range(1, hours + 1):
+                await day.live()
+                if hour % REPORT_HOURS == 0 or hour == hours:
+                    report(mode, hour, day.seen, monotonic() - began)
+            return day.seen
 
 
-async def live(
-    clock: FakeClock,
-    client: Client,
-    context: AppContext,
-    world: AccountData,
-    seen: Seen,
-) -> None:
-    """Let an hour pass, with a question every minute."""
-    end, next_question = clock.ticks + 3600, clock.ticks + QUESTION_EVERY
-    while clock.ticks < end:
-        clock.pass_by(await context.background.step())
-        if clock.ticks >= next_question:
-            next_question += QUESTION_EVERY
-            follow = await context.background.follow_status()
-            if follow is not None:
-                seen.behind.append(follow.behind_s)
-                seen.stored.append(follow.stored_share or 0.0)
-            await ask(client, clock, world, seen)
-
-
-def report(hours: float, emulator: Emulator, seen: Seen, seconds: float) -> None:
+def report(mode: str, hours: int, seen: Seen, seconds: float) -> None:
     """Print the figures."""
-    sent = len(emulator.received)
-    refused = sum(each.status == 429 for each in emulator.received)
-    print(f"{hours:g} h simulated in {seconds:.0f} s: {sent} requests, {refused} times 429")
-    print(f"requests a minute: {sent / (hours * 60):.1f}")
+    print(
+        f"{mode}: {hours} h simulated in {seconds:.0f} s: {seen.sent} requests, "
+        f"{seen.sent / (hours * 60):.1f} a minute, {seen.refused} times 429"
+    )
     if seen.behind:
         print(f"behind: median {median(seen.behind):.0f} s, at most {max(seen.behind):.0f} s")
         print(f"of the last day stored: {100 * min(seen.stored):.1f} % at least")
-    waits = sorted(seen.waits)
-    print(
-        f"{len(waits)} questions: waits median {median(waits):.1f} s, "
-        f"95 % {waits[len(waits) * 95 // 100]:.1f} s, at most {waits[-1]:.1f} s; "
-        f"requests each {sum(seen.requests) / len(waits):.2f}; wrong {seen.wrong}"
-    )
+    answers = sum(len(waits) for waits in seen.waits.values())
+    print(f"{answers} calls, {seen.requests / answers:.2f} requests each, wrong {seen.wrong}")
+    for kind, waits in seen.waits.items():
+        print(f"    {len(waits):5} {kind:28} {spread(waits)}")
     print(f"bases: {dict(seen.bases)}", flush=True)
 
 
-def main() -> None:
+def spread(waits: list[float]) -> str:
+    """The median of some waits, the wait that 95 % of them do not exceed, and the longest one."""
+    ordered = sorted(waits)
+    figures = (median(ordered), ordered[(len(ordered) * 95 - 1) // 100], ordered[-1])
+    return " / ".join(f"{figure:.1f}" for figure in figures) + " s"
+
+
+def compare(found: dict[str, Seen]) -> None:
+    """Print people's waits of each mode side by side."""
+    print(f"\n{'waits: median / 95 % / longest':32}" + "".join(f"{mode:>24}" for mode in found))
+    for kind in next(iter(found.values())).waits:
+        figures = "".join(f"{spread(seen.waits[kind]):>24}" for seen in found.values())
+        print(f"{kind:32}{figures}")
+
+
+def main() -> int:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--hours", type=float, default=4)
+    parser.add_argument("--hours", type=int, default=4)
     parser.add_argument("--per-day", type=int, default=200_000)
     parser.add_argument("--settle-minutes", type=float, default=60)
-    parser.add_argument("--without", action="store_true", help="nobody follows")
+    parser.add_argument("--modes", nargs="*", choices=MODES, default=list(MODES))
     options = parser.parse_args()
     settle = timedelta(minutes=options.settle_minutes)
-    anyio.run(lambda: play(options.hours, options.per_day, settle, follows=not options.without))
+    found = {
+        mode: anyio.run(play, mode, options.hours, options.per_day, settle)
+        for mode in options.modes
+    }
+    compare(found)
+    return int(any(seen.wrong or seen.refused for seen in found.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -101,7 +101,7 @@ QUESTIONS = (
         },
         (summarize(YESTERDAY, "hour", session_time__lt=TODAY, time_zone="UTC"),),
         lambda answers: {
-            "hour": top(answers[0], "conversion_pct", least=10, lowest=True)["hour"][11:]
+            "hour": top(answers[0], "conversion_pct", least=10, lowest=True)["hour"][6:]
         },
     ),
     Question(

@@ -1,7 +1,7 @@
 // An answer of summarize_verify_sessions, read into values. Whatever it holds is data: text is cut
 // to a length that can be shown, and what is missing or misshapen is left out.
 
-import { type Span, instant, span } from "./time";
+import { type Span, instant, recent, span, stamp } from "./time";
 
 export type Row = Readonly<Record<string, string>>;
 export type Range = readonly [low: number, high: number];
@@ -46,6 +46,7 @@ export function read(raw: unknown): Answer | null {
   if (!isObject(raw) || !isObject(raw.applied)) return null;
   const applied = raw.applied;
   const columns = list(raw.columns).map((each) => text(each));
+  const window = spanOf(applied);
   return {
     complete: raw.complete === true,
     madeUp: text(raw.data).startsWith("made up"),
@@ -54,13 +55,13 @@ export function read(raw: unknown): Answer | null {
     note: text(raw.note, 500),
     missing: list(raw.missing).flatMap((each) => span(text(each)) ?? []),
     eta: typeof raw.eta_s === "number" ? raw.eta_s : null,
-    window: spanOf(applied),
+    window,
     zone: text(applied.time_zone) || "UTC",
     by: list(applied.group_by).map((each) => text(each)),
     filters: filtersOf(applied),
     figures: figuresOf(raw),
     columns,
-    rows: rowsOf(raw),
+    rows: withYears(rowsOf(raw), window),
     applied,
     asOf: text(raw.as_of),
     requests: typeof raw.api_requests === "number" ? raw.api_requests : null,
@@ -77,10 +78,19 @@ export function number(row: Row, column: string): number | null {
 
 /** The interval of an estimated cell; null when the cell is exact. */
 export function range(row: Row, column: string): Range | null {
-  const name = column === "conversion_pct" ? "conversion" : column;
-  const low = number(row, `${name}_low`);
-  const high = number(row, `${name}_high`);
+  const low = number(row, `${boundsName(column)}_low`);
+  const high = number(row, `${boundsName(column)}_high`);
   return low === null || high === null ? null : [low, high];
+}
+
+/** Whether even the number of sessions is estimated. */
+export function isEstimate(figures: Row | null): boolean {
+  return figures !== null && range(figures, "sessions") !== null;
+}
+
+/** How the columns of a figure's bounds begin. */
+function boundsName(column: string): string {
+  return column === "conversion_pct" ? "conversion" : column;
 }
 
 /** Sessions neither verified nor expired. */
@@ -110,8 +120,8 @@ function figuresOf(raw: RawAnswer): Row | null {
   for (const [name, bounds] of Object.entries(isObject(raw.estimated) ? raw.estimated : {})) {
     const [low, high] = list(bounds);
     if (low === undefined || high === undefined) continue;
-    figures[`${name}_low`] = text(low);
-    figures[`${name}_high`] = text(high);
+    figures[`${boundsName(name)}_low`] = text(low);
+    figures[`${boundsName(name)}_high`] = text(high);
   }
   return figures;
 }
@@ -126,6 +136,15 @@ function filtersOf(applied: RawAnswer): Record<string, string> {
 export function rowsOf(table: RawAnswer): Row[] {
   const columns = list(table.columns).map((each) => text(each));
   return list(table.rows).slice(0, MAX_ROWS).flatMap((each) => rowOf(columns, each));
+}
+
+/** Hours, which are told without their year, with it. */
+function withYears(rows: Row[], window: Span | null): Row[] {
+  if (!window) return rows;
+  return rows.map((row) => {
+    const at = row.hour === undefined ? null : recent(row.hour, window.end);
+    return at === null ? row : { ...row, hour: stamp(at).slice(0, 16) };
+  });
 }
 
 function rowOf(columns: readonly string[], cells: unknown): Row[] {

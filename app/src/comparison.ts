@@ -1,11 +1,11 @@
 // An answer of compare_verify_sessions: two windows, their difference, and what drives it.
 
 import { type Answer, type RawAnswer, type Row, isObject, read, rowsOf, text } from "./answer";
-import { type Part, type PartRow, diverging, signed } from "./charts/diverging";
+import { type Part, type PartRow, diverging } from "./charts/diverging";
 import { el } from "./dom";
 import type { Question } from "./drill";
-import { figure, formatCount, groupName, named, spanName } from "./format";
-import { type Actions, extent, footer, header, nothing } from "./page";
+import { amount, counted, dated, figure, groupName, named, signed, spanName } from "./format";
+import { type Actions, columns, extent, footer, header, nothing } from "./page";
 import { type Span, instant, stamp } from "./time";
 
 export const COMPARE_TOOL = "compare_verify_sessions";
@@ -72,9 +72,7 @@ export function comparisonView(found: Comparison, actions: Actions | null): Node
     windows(found),
     ...summaryOf(found),
     extent({ ...answer, window: null }, actions && (() => actions.repeat(COMPARE_TOOL))),
-    ...sides(found),
-    ...drivers(found, actions),
-    ...costs(found, actions),
+    columns([...sides(found, "Before and after"), ...drivers(found, actions), ...costs(found, actions)]),
     footer(answer, actions && { ...actions, discuss: null }),
   ];
 }
@@ -82,18 +80,27 @@ export function comparisonView(found: Comparison, actions: Actions | null): Node
 /** The same without a page around it, for a report. */
 export function comparisonBody(found: Comparison, actions: Actions | null): Node[] {
   const { answer } = found;
-  return [
-    el("section", { class: "card", "aria-label": "What changed" },
-      el("h2", {}, "What changed"), windows(found), ...summaryOf(found),
-      !answer.complete && answer.why && el("p", { class: "problem" }, answer.why.replaceAll("`", ""))),
-    ...sides(found),
-    ...drivers(found, actions),
-    ...costs(found, actions),
-  ];
+  const why = !answer.complete && answer.why ? [el("p", { class: "problem" }, answer.why.replaceAll("`", ""))] : [];
+  const head = [...summaryOf(found), ...why, windows(found)];
+  return [columns([...sides(found, "What changed", head), ...drivers(found, actions), ...costs(found, actions)])];
+}
+
+/** Whether both windows are known to have no session. */
+export function isEmpty({ answer }: Comparison): boolean {
+  const sessions = answer.rows.find((row) => row.figure === "sessions");
+  return answer.complete && sessions?.before === "0" && sessions.after === "0";
 }
 
 function summaryOf(found: Comparison): Node[] {
-  return found.summary ? [el("p", { class: "summary" }, found.summary)] : [];
+  return found.summary ? [el("p", { class: "summary" }, sentence(found))] : [];
+}
+
+/** The sentence as a page can say it: times and countries in full, and the driver by its name. */
+function sentence({ summary, drivers }: Comparison): string {
+  const first = drivers?.[0];
+  const name = first ? `${named(first.by ?? "").toLowerCase()} ${groupName(first.by ?? "", first.group ?? "")}` : "";
+  const full = name ? summary.replace(/(?<=Largest driver: )(one \w+|country [A-Z]{2})(?= \()/, () => name) : summary;
+  return dated(full).replace(/(?<=\()-(?=\d)/g, "−");
 }
 
 function windows({ answer, earlier }: Comparison): HTMLElement {
@@ -103,12 +110,12 @@ function windows({ answer, earlier }: Comparison): HTMLElement {
   return el("ul", { class: "legend" }, line("before", "Before", earlier), line("after", "After", answer.window));
 }
 
-function sides(found: Comparison): Node[] {
+function sides(found: Comparison, title: string, head: readonly Node[] = []): Node[] {
   const rows = found.answer.rows.filter((row) => row.figure);
-  if (!rows.length) return [nothing("No figure is known of both windows yet.")];
-  return [el("section", { class: "card", "aria-label": "Before and after" },
-    el("h2", {}, "Before and after"),
-    el("ol", { class: "pairs" }, ...rows.map(pairOf)),
+  if (!rows.length && !head.length) return [nothing("No figure is known of both windows yet.")];
+  return [el("section", { class: "card", "aria-label": title },
+    el("h2", {}, title), ...head,
+    rows.length > 0 && el("ol", { class: "pairs" }, ...rows.map(pairOf)),
     found.change && changeOf(found.change))];
 }
 
@@ -135,18 +142,21 @@ const FIGURE_NAMES: Readonly<Record<string, string>> = {
   attempts_per_session: "Attempts per session", uncosted: "Without a cost told",
 };
 
+const points = (value: number) => value.toFixed(2);
+
 function exact(name: string, value: number): string {
   return name === "attempts_per_session" ? value.toFixed(2) : figure(name, value);
 }
 
 function changed(name: string, written: string): string {
-  return name === "conversion_pct" && written ? `${signed(written)} points` : signed(written);
+  if (name === "conversion_pct") return written ? `${signed(written, points)} points` : "–";
+  return signed(written, (value) => exact(name, value));
 }
 
 /** The difference of conversion with its interval, about zero. */
 function changeOf(change: Change): HTMLElement {
   const [value, low, high] = [change.points, change.low, change.high].map(Number) as [number, number, number];
-  const words = `Conversion changed by ${signed(change.points)} points: ${signed(change.low)} to ${signed(change.high)} (95\u00a0%). `
+  const words = `Conversion changed by ${signed(change.points, points)} points, 95\u00a0% interval ${signed(change.low, points)} to ${signed(change.high, points)}. `
     + `Chance of such a difference if nothing changed: ${change.chance}.`;
   const most = Math.max(1, ...[value, low, high].map(Math.abs)) * 1.1;
   const at = (points: number) => `${50 + (50 * points) / most}%`;
@@ -165,24 +175,25 @@ function changeOf(change: Change): HTMLElement {
 function drivers(found: Comparison, actions: Actions | null): Node[] {
   const title = "What drives the conversion";
   if (found.drivers === null) return [];
-  const looked = found.lookedAt === null ? "" : ` ${formatCount(found.lookedAt)} groups were looked at.`;
+  const looked = found.lookedAt === null ? "" : ` ${counted(found.lookedAt, "group")} ${found.lookedAt === 1 ? "was" : "were"} looked at.`;
   if (!found.drivers.length) {
+    if (!found.lookedAt) return []; // the summary says so
     return [el("section", { class: "card", "aria-label": title }, el("h2", {}, title),
-      nothing(found.lookedAt ? `No group changed otherwise than the rest, beyond chance.${looked}` : "No group has sessions enough to be a driver."))];
+      nothing(`No group changed otherwise than the rest, beyond chance.${looked}`))];
   }
   const rows = found.drivers.map((row) => driverRow(found, row, actions));
   return [el("section", { class: "card", "aria-label": title },
     el("h2", {}, title),
     el("p", { class: "quiet" }, `In points of conversion. Rate: the group’s conversion changed; mix: its share of the sessions did. Where, not why.${looked}`),
-    diverging(rows),
-    found.rest && el("p", { class: "quiet" }, `All other groups together: ${signed(found.rest)} points.`))];
+    diverging(rows, points),
+    found.rest && el("p", { class: "quiet" }, `All other groups together: ${signed(found.rest, points)} points.`))];
 }
 
 function driverRow(found: Comparison, row: Row, actions: Actions | null): PartRow {
   const by = row.by ?? "";
   const name = `${named(by)}: ${groupName(by, row.group ?? "")}`;
   const share = (side: string) => (row[side] ? `${row[side]}\u00a0%` : "not known");
-  const detail = `${share("pct_before")} → ${share("pct_after")}${row.since ? `, since ${row.since} UTC` : ""}, chance ${row.chance || "not known"}`;
+  const detail = `${share("pct_before")} → ${share("pct_after")}${row.since ? `, since ${dated(row.since)} UTC` : ""}, chance ${row.chance || "not known"}`;
   const question = narrowed(found, by, row.group ?? "");
   return {
     name,
@@ -221,5 +232,5 @@ function costs(found: Comparison, actions: Actions | null): Node[] {
   return [el("section", { class: "card", "aria-label": title },
     el("h2", {}, title),
     el("p", { class: "quiet" }, `In the account’s currency. Volume: more or fewer sessions; mix: other shares, by ${named(costBy).toLowerCase()}; price: cost per session.`),
-    diverging([all, ...rows]))];
+    diverging([all, ...rows], amount))];
 }

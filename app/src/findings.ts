@@ -3,7 +3,7 @@
 import { type Answer, type Row, isObject, read, text } from "./answer";
 import { button, el, folded } from "./dom";
 import type { Question } from "./drill";
-import { formatCount, moment } from "./format";
+import { amount, dated, formatCount, groupName, moment } from "./format";
 import { type Actions, extent, footer, header, nothing } from "./page";
 import type { TimeEvent } from "./charts/time";
 import { type Span, overlap, recent, stamp } from "./time";
@@ -65,12 +65,24 @@ function countOf({ number }: Findings): string {
 export function eventsOf({ answer }: Findings): TimeEvent[] {
   return answer.rows.flatMap((row) => {
     const span = spanOfRow(answer, row);
-    return span ? [{ span, name: `${kindOf(row)}, ${placeOf(row)}` }] : [];
+    return span && !isWhole(answer.window, span) ? [{ span, name: `${kindOf(row)}, ${placeOf(row)}` }] : [];
   });
 }
 
 const kindOf = (row: Row) => KINDS[row.kind ?? ""] ?? row.kind ?? "";
-const placeOf = (row: Row) => (row.where === "all" ? "everywhere" : (row.where || "place not told"));
+
+/** Where it is, with the country and the channel as people name them. */
+function placeOf({ where = "" }: Row): string {
+  if (where === "all") return "Everywhere";
+  return where.replace(/^([A-Z]{2})( |$)/, (_all, code: string, more: string) => groupName("country", code) + (more && " · "))
+    .replace(/(^|(?: ·)? )(sms|voice|whatsapp|rcs|email)$/, (_all, before: string, channel: string) => (before && " · ") + groupName("channel", channel)) || "Place not told";
+}
+
+/** What stands out in all of a window says nothing about a time within it. */
+function isWhole(window: Span | null, span: Span): boolean {
+  const inside = window && overlap(window, span);
+  return Boolean(window && inside && inside.end - inside.start >= 0.95 * (window.end - window.start));
+}
 
 /** The list of findings, or why there is none. */
 export function findingsBody(found: Findings, actions: Actions | null): Node[] {
@@ -93,22 +105,28 @@ function ends(window: Span | null): HTMLElement | null {
 function findingOf(answer: Answer, row: Row, actions: Actions | null): Node[] {
   const span = spanOfRow(answer, row);
   const question = span && narrowed(answer, span, row);
+  const unit = (row.expected ?? "").replace(/^[\d.]+(%|(?= )|$)/, "");
   const facts: readonly (readonly [string, string | undefined])[] = [
-    ["Expected", row.expected], ["Seen", row.seen], ["Sessions", row.sessions], ["Recipients", row.recipients],
-    ["Verified", row.verified], ["Cost", row.cost], ["Spent for nothing", row.at_stake], ["Chance", chanceOf(row.chance)],
+    ["Seen", row.seen && (unit === " cost" ? money(row.seen) : row.seen + unit)],
+    ["Expected", unit === " cost" ? money(row.expected?.replace(unit, "")) : row.expected],
+    ["Sessions", /sessions|in progress/.test(unit) ? "" : row.sessions], ["Recipients", row.recipients],
+    ["Verified", row.verified], ["Cost", unit === " cost" ? "" : money(row.cost)],
+    ["Spent for nothing", money(row.at_stake)], ["Chance", chanceOf(row.chance)],
   ];
   return [
     el("div", { class: "finding-head" },
-      el("h3", {}, kindOf(row)), el("span", { class: "chip" }, row.where === "all" ? "Everywhere" : (row.where || "Place not told")),
+      el("h3", {}, kindOf(row)), el("span", { class: "chip" }, placeOf(row)),
       el("span", { class: "quiet" }, span ? `${moment(span.start)} to ${moment(span.end)} UTC` : `${row.from || "?"} to ${row.to || "?"} UTC`)),
     ...axis(answer.window, span),
-    el("p", {}, row.summary ?? ""),
+    el("p", {}, dated(row.summary ?? "")),
     el("dl", { class: "lesser" }, ...facts.filter(([, value]) => value)
       .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value ?? ""))),
       row.examples && el("div", {}, el("dt", {}, "Examples"), el("dd", { class: "examples" }, ...examples(row.examples, actions)))),
     ...(actions && question ? [button(question.args.country ? "What became of the attempts there and then" : "Sessions of that time, by country", () => actions.ask(question, null), { class: "plain" })] : []),
   ];
 }
+
+const money = (written = "") => (written === "" ? "" : amount(Number(written)));
 
 /** Ids of sessions; each opens its session where the page can ask. */
 function examples(written: string, actions: Actions | null): (HTMLElement | string)[] {
@@ -128,13 +146,13 @@ function spanOfRow({ window }: Answer, row: Row): Span | null {
   if (!window) return null;
   const start = recent(row.from ?? "", window.end);
   const end = recent(row.to ?? "", window.end);
-  return start === null || end === null || start > end ? null : { start, end };
+  return start === null || end === null || start > end ? null : { start, end: Math.max(start, Math.min(end, window.end)) };
 }
 
-/** The finding as a mark on the window's axis; nothing where its time is not known. */
+/** The finding as a mark on the window's axis; nothing where its time is not known, or is all of it. */
 function axis(window: Span | null, span: Span | null): Node[] {
   const inside = window && span && overlap(window, span);
-  if (!window || !inside) return [];
+  if (!window || !inside || isWhole(window, span)) return [];
   const share = (length: number) => `${(100 * length) / (window.end - window.start)}%`;
   const mark = el("span", { class: "span-mark" });
   mark.style.left = share(inside.start - window.start);

@@ -96,11 +96,28 @@ export function moment(at: number): string {
   return `${timeName(iso.slice(0, 10))} ${iso.slice(11, 16)}`;
 }
 
-/** A span in UTC, with its year. */
+/** A span in UTC, with its year: `14 Nov 09:30 to 21 Nov 2026 09:30`. */
 export function spanName(span: Span): string {
-  const year = new Date(span.end).getUTCFullYear();
+  const iso = new Date(span.end).toISOString();
   const start = Number.isFinite(span.start) ? `${moment(span.start)} to ` : "until ";
-  return `${start}${moment(span.end)} ${year}`;
+  return `${start}${timeName(iso.slice(0, 10))} ${iso.slice(0, 4)} ${iso.slice(11, 16)}`;
+}
+
+/** A text of the server with its times, `11-21 09:30`, as the page writes them: `21 Nov 09:30`. */
+export function dated(words: string): string {
+  return words.replace(/(?<![\d-])(\d\d-\d\d)(?= \d\d:\d\d\b)/g, (date) => timeName(`-${date}`));
+}
+
+/** A figure with its sign, a true minus; a dash when it is not known. */
+export function signed(written: string, write: (value: number) => string = String): string {
+  const value = Number(written);
+  if (written === "" || !Number.isFinite(value)) return written || "–";
+  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${write(Math.abs(value))}`;
+}
+
+/** `1 attempt`, `12 attempts`. */
+export function counted(value: number, what: string): string {
+  return `${formatCount(value)} ${what}${value === 1 ? "" : "s"}`;
 }
 
 /** How long something lasts: `7 days`, `3 h`, `45 min`, `20 s`. */
@@ -131,7 +148,7 @@ function regionName(code: string): string {
 
 /** A group's name for people. */
 export function groupName(by: string, group: string): string {
-  if (group === "?") return "not told";
+  if (group === "?") return "Not told";
   if (group === "") return "–";
   if (by === "country") return regionName(group);
   if (by === "day" || by === "hour") return timeName(group);

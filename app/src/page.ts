@@ -1,15 +1,16 @@
 // The page: headline figures, what they cover, and a chart with its table for each answer.
 
-import { type Answer, type Row, count, number, range, tellsEnds, unfinished } from "./answer";
+import { type Answer, type Row, count, isEstimate, number, range, tellsEnds, unfinished } from "./answer";
 import { MEASURES, barChart, bars } from "./charts/bars";
 import { coverage } from "./charts/coverage";
 import { fitted } from "./charts/fit";
 import { funnel } from "./charts/funnel";
 import { FLOWS, flow } from "./charts/flow";
-import { type TimeEvent, points, timeChart } from "./charts/time";
+import { type TimeEvent, points, tellsRate, timeChart, timeNotes } from "./charts/time";
 import { button, el } from "./dom";
 import { type Pick, type Question, VIEWS, deeper, otherwise, same, timeStep, viewOf } from "./drill";
-import { asOf, between, groupName, named, formatCell, spanName, timeName, formatCount } from "./format";
+import { asOf, between, groupName, named, formatCell, spanName, formatCount } from "./format";
+import { tableOf } from "./table";
 
 /** One answer in the trail of answers that led to it. */
 export interface Step {
@@ -45,6 +46,11 @@ const TITLES: Readonly<Record<string, string>> = {
   tries: "How many attempts sessions took",
   first_channel: "By first channel",
   network: "By network",
+  prefix: "By number range",
+  number_type: "By kind of number",
+  weekday: "By day of the week",
+  hour_of_day: "By hour of the day",
+  subaccount: "By subaccount",
 };
 const SHORT: Readonly<Record<string, string>> = {
   time: "Time", country: "Country", channel: "Channel", attempt_status: "Attempts", path: "Path", app: "Application",
@@ -67,13 +73,14 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
 }
 
 /** A page that only says something. */
-export function nothing(words: string): HTMLElement {
-  return el("p", { class: "nothing" }, words);
-}
+export const nothing = (words: string) => el("p", { class: "nothing" }, words);
 
 /** A page that says what went wrong. */
-export function problem(words: string): HTMLElement {
-  return el("p", { class: "problem", role: "alert" }, words);
+export const problem = (words: string) => el("p", { class: "problem", role: "alert" }, words);
+
+/** Cards side by side where the page is wide enough. */
+export function columns(cards: readonly Node[]): HTMLElement {
+  return el("div", { class: "columns" }, ...cards);
 }
 
 export function header(title: string, answer: Answer, pick: Pick, sandbox: boolean): HTMLElement {
@@ -85,7 +92,7 @@ export function header(title: string, answer: Answer, pick: Pick, sandbox: boole
     el("div", {},
       el("h1", { tabindex: "-1" }, title),
       el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
-    chips(filters, sandbox, answer.complete, answer.basis));
+    chips(filters, sandbox, answer.complete, answer.basis === "counted" && isEstimate(answer.figures) ? "estimated" : answer.basis));
 }
 
 function filterName(name: string, value: string): string {
@@ -93,15 +100,16 @@ function filterName(name: string, value: string): string {
   return name === "country" || name === "channel" ? value.split(",").map((each) => groupName(name, each)).join(", ") : value;
 }
 
-/** What an answer is about and how exact it is, as small marks. */
-export function chips(words: readonly string[], sandbox: boolean, complete: boolean, basis = ""): HTMLElement {
+/** What an answer is about and how exact it is, as small marks; null leaves the latter out. */
+export function chips(words: readonly string[], sandbox: boolean, complete: boolean | null, basis = ""): HTMLElement {
   return el("div", { class: "chips" },
     ...words.map((each) => el("span", { class: "chip" }, each)),
     sandbox && el("span", { class: "chip made-up" }, "Made-up data"),
-    badge(complete, basis));
+    complete !== null && badge(complete, basis));
 }
 
 function badge(complete: boolean, basis: string): HTMLElement {
+  if (basis === "estimated") return el("span", { class: "badge estimate" }, "Estimated");
   if (basis === "counted") return el("span", { class: "badge estimate" }, "Partly estimated");
   return complete ? el("span", { class: "badge exact" }, "Exact")
     : el("span", { class: "badge partial" }, "Incomplete");
@@ -119,7 +127,7 @@ function crumbs(trail: readonly Step[], actions: Actions | null): HTMLElement {
 export function headline(figures: Row | null, answer: Answer): Node[] {
   if (!figures) return [];
   const sessions = figures.sessions === undefined ? "sessions_at_least" : "sessions";
-  if (!count(figures, sessions)) {
+  if (!count(figures, sessions) && !isEstimate(figures)) {
     return [nothing(answer.complete ? "No session in this window." : "No session in the part that is covered so far.")];
   }
   const main = [sessions, "conversion_pct", "cost", "cost_per_verified"];
@@ -165,7 +173,7 @@ function outcomes(figures: Row): HTMLElement {
     strip.append(bar);
   }
   const legend = el("ul", { class: "legend" }, ...parts.filter(([, , value]) => value > 0)
-    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, formatCount(value)))));
+    .map(([kind, name, value]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), `${name} `, el("strong", {}, (isEstimate(figures) ? "≈\u00a0" : "") + formatCount(value)))));
   return el("div", { class: "outcomes" }, strip, legend);
 }
 
@@ -227,7 +235,7 @@ export function chartSection(step: Step, actions: Actions | null, level: "h2", e
   const first = view === "time" || (FLOWS as readonly string[]).includes(view) || !measures.includes("cost") ? "sessions" : "cost";
   const made = el("section", { class: "card", "aria-label": title },
     el("div", { class: "card-head" }, el(level, {}, title), measures.length > 1 && switcher(measures, first, draw)),
-    answer.note && el("p", { class: "quiet" }, answer.note),
+    ...[answer.note.replace(/(^|\. )\? are /, "$1“Not told” are "), ...(view === "time" ? timeNotes(answer, rows) : [])].map((each) => each && el("p", { class: "quiet" }, each)),
     place,
     tableOf(answer, rows, title));
   draw(first);
@@ -247,7 +255,7 @@ function chartOf(
   const by = answer.by.filter((each) => !(each in pick));
   if (by.some((each) => each === "day" || each === "hour") && !by.includes("attempt_status")) {
     const found = points(answer, rows, measure, events);
-    const place = fitted(el("div", { class: "fit" }), (width) => timeChart(found, measure, width, press));
+    const place = fitted(el("div", { class: tellsRate(found) ? "fit" : "fit low-fit" }), (width) => timeChart(found, measure, width, press));
     return el("div", {}, legendOf(found), place);
   }
   if (view === "attempt_status" && by.length === 1) return funnel(answer, rows, step.figures, press);
@@ -265,6 +273,7 @@ function legendOf(found: ReturnType<typeof points>): HTMLElement | null {
   const kinds = new Map<string, string>(found.flatMap((each) => each.parts).filter((part) => part.name && part.value > 0).map((part) => [part.kind, part.name]));
   if (found.some((each) => each.unknown)) kinds.set("unknown", "Not covered, or in part: no bar does not mean no session");
   if (found.some((each) => each.events.length)) kinds.set("event", "Something stands out");
+  if (found.some((each) => each.row && (range(each.row, "sessions") || range(each.row, "cost")))) kinds.set("band", "95\u00a0% interval");
   if (!kinds.size) return null;
   return el("ul", { class: "legend", "aria-hidden": "true" }, ...[...kinds].map(([kind, name]) =>
     el("li", {}, el("span", { class: `swatch ${kind}` }), name)));
@@ -276,33 +285,6 @@ function switcher(measures: readonly string[], first: string, draw: (measure: st
     draw(name);
   }, { "aria-pressed": String(name === first) }));
   return el("div", { class: "switch", role: "group", "aria-label": "What the bars show" }, ...made);
-}
-
-/** The same figures as a table: exact, as the answer wrote them. */
-function tableOf(answer: Answer, rows: readonly Row[], title: string): HTMLElement {
-  const columns = answer.columns.filter((name) => !/_(low|high)$/.test(name));
-  const heads = columns.map((name) => el("th", { scope: "col" }, answer.by.includes(name) ? named(name) : columnName(name)));
-  const body = rows.map((row) => el("tr", {}, ...columns.map((name) =>
-    answer.by.includes(name) && name === columns[0]
-      ? el("th", { scope: "row" }, cellName(name, row[name] ?? ""))
-      : el("td", {}, answer.by.includes(name) ? cellName(name, row[name] ?? "") : cellOf(row, name)))));
-  return el("details", {},
-    el("summary", {}, "Show as a table"),
-    el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` },
-      el("table", {}, el("caption", { class: "unseen" }, title), el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...body))));
-}
-
-function columnName(name: string): string {
-  return name === "conversion_pct" ? "Conversion, %" : named(name);
-}
-
-function cellName(by: string, group: string): string {
-  return by === "day" || by === "hour" ? timeName(group) : groupName(by, group);
-}
-
-function cellOf(row: Row, name: string): string {
-  const bounds = range(row, name);
-  return (row[name] || "–") + (bounds ? ` (${bounds[0]} to ${bounds[1]})` : "");
 }
 
 export function footer(answer: Answer, actions: Actions | null): HTMLElement {

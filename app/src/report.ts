@@ -1,11 +1,12 @@
 // A report's file: the answers about one window, what changed against the one before, what stands out.
 
-import { type Answer, read } from "./answer";
-import { type Comparison, comparisonBody, readComparison } from "./comparison";
+import { type Answer, count, read } from "./answer";
+import { type Comparison, comparisonBody, isEmpty, readComparison } from "./comparison";
+import { viewOf } from "./drill";
 import { el } from "./dom";
 import { type Findings, eventsOf, findingsBody, readFindings } from "./findings";
-import { asOf, spanName } from "./format";
-import { chartSection, extent, header, headline, nothing } from "./page";
+import { asOf, lasting, spanName } from "./format";
+import { chartSection, columns, extent, header, headline, nothing } from "./page";
 import { isObject, text } from "./answer";
 
 export interface Report {
@@ -41,17 +42,31 @@ export function reportView(report: Report): Node[] {
   const figures = report.answers.find((each) => each.figures)?.figures ?? null;
   const worst = report.answers.find((each) => !each.complete) ?? first;
   const events = report.findings ? eventsOf(report.findings) : [];
-  const charts = report.answers.filter((each) => each.by.length)
-    .flatMap((answer) => chartSection({ answer, pick: {}, figures, label: "" }, null, "h2", events));
+  const isNone = first.complete && figures !== null && !count(figures, "sessions");
+  const isEmpty_ = isNone && report.comparison !== null && isEmpty(report.comparison);
+  const charts = report.answers.filter((each) => each.by.length && !isNone);
+  const draw = (answer: Answer) => chartSection({ answer, pick: {}, figures, label: "" }, null, "h2", events);
   return [
     header("Verify sessions", first, {}, report.sandbox),
-    ...headline(figures, first),
+    ...(isEmpty_ ? [nothing(`No session in this window, and none in the ${lasting(first.window ? first.window.end - first.window.start : 0)} before it.`)] : headline(figures, first)),
     extent(worst, null),
-    ...past(report),
-    ...charts,
+    ...(isEmpty_ ? [] : past(report)),
+    ...runs(charts).map((run) => columns(run.flatMap(draw))),
     el("footer", { class: "quiet" }, `Made by verify-mcp ${report.version}, ${asOf(report.made)}. `,
       "Amounts are in the account’s currency, which the API does not name."),
   ];
+}
+
+/** The answers in their order: each over time alone, the others that follow each other together. */
+function runs(answers: readonly Answer[]): Answer[][] {
+  const found: Answer[][] = [];
+  const isOfTime = (answer: Answer) => viewOf(answer, {}) === "time";
+  for (const answer of answers) {
+    const last = found[found.length - 1];
+    if (!last?.[0] || isOfTime(answer) || isOfTime(last[0])) found.push([answer]);
+    else last.push(answer);
+  }
+  return found;
 }
 
 function past(report: Report): Node[] {
@@ -72,9 +87,12 @@ function unknown(title: string, why: string): HTMLElement {
 function searched(findings: Findings): Node[] {
   const { answer } = findings;
   const when = answer.window ? `Searched: ${spanName(answer.window)} UTC. ` : "";
+  const why = answer.complete ? "" : `${answer.missing.length ? "Not all of this time is held. " : ""}${answer.why.replaceAll("`", "")}`;
+  // Where nothing was looked at, the reason says all.
+  if (findings.number === null && why) return [unknown("What stands out", why)];
   return [el("section", { class: "card", "aria-label": "What stands out" },
     el("h2", {}, "What stands out"),
     el("p", { class: "quiet" }, `${when}Compared with ${findings.baseline} before it.`),
-    !answer.complete && answer.why && el("p", { class: "problem" }, answer.why.replaceAll("`", "")),
+    why && el("p", { class: "problem" }, why),
     ...findingsBody(findings, null))];
 }

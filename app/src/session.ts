@@ -102,7 +102,7 @@ export function sessionView(found: SessionAnswer, _actions: Actions | null): Nod
   return [
     el("header", {},
       el("div", {}, el("h1", { tabindex: "-1" }, "One session"), el("p", { class: "quiet" }, `${found.id}${found.created ? ` · ${asOf(found.created)}` : ""}`)),
-      chips([found.status && groupName("status", found.status), found.country && groupName("country", found.country)].filter((each) => each !== ""), found.madeUp, found.complete)),
+      chips([found.status && groupName("status", found.status), found.country && groupName("country", found.country)].filter((each) => each !== ""), found.madeUp, found.complete ? null : false)),
     ...(found.summary ? [el("p", { class: "summary" }, found.summary)] : []),
     ...(found.why ? [problem(found.why)] : []),
     ...(found.note ? [el("p", { class: "quiet" }, found.note)] : []),

@@ -66,7 +66,7 @@ export function hours(more = {}) {
     const at = new Date(end - (24 - place) * 3_600_000);
     const busy = 14 + 12 * Math.sin(((at.getUTCHours() - 5) / 24) * 2 * Math.PI);
     const bad = place > 12 && place < 17;
-    return group(`${at.toISOString().slice(0, 10)} ${at.toISOString().slice(11, 13)}:00`, Math.round(busy + 5 * next()), bad ? 0.3 + 0.2 * next() : 0.84 + 0.1 * next(), 0.18, place === 24 ? 3 : 0);
+    return group(`${at.toISOString().slice(5, 10)} ${at.toISOString().slice(11, 13)}:00`, Math.round(busy + 5 * next()), bad ? 0.3 + 0.2 * next() : 0.84 + 0.1 * next(), 0.18, place === 24 ? 3 : 0);
   }).filter((each) => each.sessions > 3);
   return grouped("hour", groups, { start: "2026-11-20 09:30:00", end: "2026-11-21 09:30:00", ...more });
 }
@@ -103,6 +103,16 @@ export function counted() {
     "cost", "cost_low", "cost_high",
   ];
   return answer;
+}
+
+/** A part that a filter decided here chooses: even the number of sessions is estimated. */
+export function estimated() {
+  return {
+    ...counted(), columns: undefined, rows: undefined, note: undefined, cost_per_verified: undefined,
+    sessions: 660, verified: 513, expired: 147, in_progress: 0, conversion_pct: "77.73", cost: "83.7676",
+    estimated: { sessions: [454, 966], verified: [416, 765], expired: [15, 542], in_progress: [0, 628], conversion_pct: ["45.58", "91.84"], cost: ["56.6326", "178.9549"] },
+    applied: { ...counted().applied, country: ["IN"] },
+  };
 }
 
 /** Nothing more to be had for now. */

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { HOSTILE, attempts, attemptsByCountry, attemptsByPath, attemptsOfCountry, counted, countries, days, empty, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
+import { HOSTILE, attempts, attemptsByCountry, attemptsByPath, attemptsOfCountry, counted, countries, days, empty, estimated, firstChannels, hostile, hours, incomplete, paths, tries } from "./answers.mjs";
 import { HTML, open, shown, told } from "./browser.mjs";
 import { comparison, findings } from "./inquiries.mjs";
 
@@ -36,7 +36,7 @@ const overflow = (view) => view.frame.evaluate(() => document.documentElement.sc
 shows("the handshake is made once, and the answer that follows is shown", countries(), {}, async (view) => {
   assert.deepEqual(await view.log("initialized"), [{ name: "verify-mcp-summary", version: "1" }]);
   const text = await view.text();
-  for (const words of ["2,175", "78.5", "369.98", "0.2167", "Indonesia (ID)", "Exact", "14 Nov 09:30 to 21 Nov 09:30 2026 UTC"]) {
+  for (const words of ["2,175", "78.5", "369.98", "0.2167", "Indonesia (ID)", "Exact", "14 Nov 09:30 to 21 Nov 2026 09:30 UTC"]) {
     assert.ok(text.includes(words), words);
   }
 });
@@ -107,6 +107,28 @@ shows("filters of several values are asked again; a ranking only by the same cal
     { ...asked, country: "ID", group_by: ["attempt_status"] },
   ]);
 });
+
+const regrouped = (by, names) => {
+  const answer = countries();
+  return { ...answer, applied: { ...answer.applied, group_by: by }, columns: [...by, ...answer.columns.slice(1)], rows: names.map((name, place) => [...[name].flat(), ...answer.rows[place % answer.rows.length].slice(1)]) };
+};
+
+shows("groups that have an order keep it", regrouped(["weekday"], ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]), {}, async (view) => {
+  assert.deepEqual(await view.frame.locator(".bar-name").allInnerTexts(), ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]);
+});
+
+shows("the sum of the small groups has no bar beside which all others vanish", regrouped(["recipient"], ["+14155550101", "other (40)"]), {}, async (view) => {
+  const bars = await view.frame.$$eval(".bar-row", (all) => all.map((each) => [each.dataset.group, each.querySelector(".bar")?.style.width ?? ""]));
+  assert.deepEqual(bars, [["+14155550101", "100%"], ["40 smaller groups", ""]]);
+});
+
+shows("a stack is of the largest groups, and says which days and groups are only in part in it",
+  regrouped(["day", "country"], [["2026-11-15", "ID"], ["2026-11-15", "IN"], ["2026-11-16", "ID"], ["other (9)", ""]]), {}, async (view) => {
+    assert.deepEqual(await view.frame.locator(".chart-place .legend li").allInnerTexts().then((all) => all.slice(0, 2)), ["Indonesia (ID)", "India (IN)"]);
+    const text = await view.text();
+    assert.match(text, /Smaller groups are not drawn: 240 sessions/);
+    assert.match(text, /Only a part of the first and the last day is in the window/);
+  });
 
 shows("days are walked with the arrow keys, and Enter opens one by hour", days(7), { reply: () => told(hours()) }, async (view) => {
   await view.frame.waitForSelector(DRAWN);
@@ -277,7 +299,7 @@ shows("days that are not covered are marked, since no bar there does not mean no
 shows("what is missing is drawn and said, and the rest can be fetched when the quota allows", { ...incomplete(), eta_s: 1 }, { reply: () => told(countries()) }, async (view) => {
   const text = await view.text();
   assert.match(text, /64\.2\u00a0% of the window is covered/);
-  assert.match(text, /Missing: 19 Nov 02:00 to 19 Nov 05:30 2026 UTC/);
+  assert.match(text, /Missing: 19 Nov 02:00 to 19 Nov 2026 05:30 UTC/);
   assert.match(text, /The quota of API requests is used up for now/);
   const holes = await view.frame.evaluate(() => [...document.querySelectorAll(".hole")].map((each) => [each.style.left, each.style.width]));
   assert.deepEqual(holes.map((each) => each.map((value) => Number.parseFloat(value).toFixed(1))), [["0.0", "33.7"], ["67.0", "2.1"]]);
@@ -294,6 +316,19 @@ shows("estimates carry their intervals, in words and as whiskers", counted(), {}
   assert.match(text, /2,175/);
   assert.equal(await view.frame.locator(".range").count(), 8);
   assert.match(await view.frame.getAttribute('[data-group="Indonesia (ID)"]', "aria-label"), /Cost: ≈\u00a0155\.80 \(143\.34 to 168\.26\)/);
+});
+
+shows("an estimated number of sessions is no exact one", estimated(), {}, async (view) => {
+  const text = await view.text();
+  for (const words of ["Estimated", "≈\u00a0660", "454 to 966 (95\u00a0%)", "≈\u00a077.7\u00a0%", "45.6\u00a0% to 91.8\u00a0%", "Verified ≈\u00a0513", "≈ is estimated from a sample", "Country: India (IN)"]) {
+    assert.ok(text.includes(words), `${words} in ${text}`);
+  }
+  assert.ok(!text.includes("counted exactly"));
+});
+
+shows("nothing seen of a part that may have sessions is not no session", { ...estimated(), sessions: 0, verified: 0, expired: 0, conversion_pct: undefined }, {}, async (view) => {
+  const text = await view.text();
+  assert.ok(text.includes("≈\u00a00") && !text.includes("No session"), text);
 });
 
 shows("a host's light or dark comes before the system's, and may change", countries(), { scheme: "light", context: { theme: "dark" } }, async (view) => {
@@ -399,17 +434,49 @@ test("a report's file shows all its answers, with nothing to press and nothing a
   await page.goto("http://report.test/");
   await page.waitForSelector(DRAWN);
   assert.deepEqual(await page.locator("h2").allTextContents(), [
-    "What changed", "Before and after", "What drives the conversion", "What drives the cost", "What stands out",
+    "What changed", "What drives the conversion", "What drives the cost", "What stands out",
     "By country", "Over time, by day", "By brand", "What became of the attempts", "How sessions went, attempt by attempt",
   ]);
   assert.deepEqual(await page.$$eval("rect.event", (all) => all.map((each) => each.parentElement.dataset.group)), ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]);
-  assert.match(await page.getAttribute('.mark[data-group="2026-11-19"]', "aria-label"), /Stands out: Pumping, AZ Azercell/);
+  assert.match(await page.getAttribute('.mark[data-group="2026-11-19"]', "aria-label"), /Stands out: Pumping, Azerbaijan \(AZ\) · Azercell/);
   assert.equal(await page.locator("main a, .finding button, button.part-row").count(), 0);
   assert.equal(await page.locator("button.bar-row").count(), 0);
   assert.ok((await page.innerText("main")).includes("Made-up data"));
   assert.equal(await page.evaluate(() => window.hacked), undefined);
   assert.deepEqual({ asked, faults }, { asked: [], faults: [] });
   await page.close();
+});
+
+const written = (report) => HTML.replace("<!--data-->", () => `<script type="application/json" id="report">${JSON.stringify(report)}</script>`);
+
+async function reportText(report) {
+  const page = await browser.context.newPage();
+  await page.setContent(written({ version: "0", made: "2026-11-21 09:30:00Z", sandbox: false, ...report }));
+  await page.waitForSelector("header");
+  const found = { text: await page.innerText("main"), marked: await page.locator("rect.event").count(), cards: await page.locator(".card").count() };
+  await page.close();
+  return found;
+}
+
+test("a report of an account without a session says so once, and has no empty card", async () => {
+  const none = { ...days(7), sessions: 0, verified: 0, expired: 0, cost: "0", rows: [] };
+  const compared = { ...comparison(), rows: [["sessions", "0", "0", "0"]], drivers: undefined, cost_change: undefined };
+  const { text, cards } = await reportText({ answers: [none], comparison: compared, findings: findings([]) });
+  assert.match(text, /No session in this window, and none in the 6 days before it/);
+  assert.equal(cards, 0);
+  const before = { ...compared, rows: [["sessions", "12", "0", "-12"]] };
+  assert.match((await reportText({ answers: [none], comparison: before, findings: findings([]) })).text, /What changed[\s\S]*−12/);
+});
+
+test("what stands out in all of a window is no mark on its time", async () => {
+  const whole = ["repeat", "ID one recipient", "11-14 09:30", "11-21 09:31", "11", "1", "8", "1.11 sessions", "11", "4.86", "0.93", "1e-09", "", "One recipient asked far more often than others."];
+  const { text, marked } = await reportText({ answers: [days(7)], findings: findings([whole]) });
+  assert.match(text, /Indonesia \(ID\) · one recipient\s+14 Nov 09:30 to 21 Nov 09:30 UTC/);
+  const places = [["ID sms", "Indonesia (ID) · SMS"], ["voice", "Voice"], ["ID Telkomsel (range) sms", "Indonesia (ID) · Telkomsel (range) · SMS"]];
+  const named = await reportText({ answers: [days(7)], findings: findings(places.map(([where]) => whole.with(1, where))) });
+  for (const [, name] of places) assert.ok(named.text.includes(`\n${name}\n`), `${name} in ${named.text}`);
+  assert.match(text, /Seen\s+11 sessions\s+Expected\s+1.11 sessions\s+Recipients/);
+  assert.equal(marked, 0);
 });
 
 test("a report says in words why nothing is compared, once for both parts", async () => {

@@ -7,7 +7,7 @@ const AS_OF = { as_of: "2026-11-21T09:30:00Z", api_requests: 0, quota_left: 20 }
 export function comparison(more = {}) {
   return {
     complete: true, basis: "held", applied: { ...LATER, against: "2026-11-07 09:30:00" },
-    summary: "Conversion fell by 9.42 points, from 87.91 to 78.49 %. Most of it: country ID, its conversion, since about 11-18 14:00 UTC.",
+    summary: "Conversion fell by 9.42 points, from 87.91 to 78.49 %. Largest driver: country ID (-8.45 points, by its conversion), since about 11-18 14:00 UTC.",
     columns: ["figure", "before", "after", "change"],
     rows: [
       ["sessions", "1960", "2175", "+215"], ["verified", "1723", "1707", "-16"], ["conversion_pct", "87.91", "78.49", "-9.42"],
@@ -66,10 +66,10 @@ const FINDING_COLUMNS = [
 ];
 const FINDINGS = [
   ["pumping", "AZ Azercell +99450*", "11-19 02:00", "11-19 05:30", "312", "298", "4", "86% verified", "1.28%", "171.6", "169.4", "1e-12", "b7e1c9d2 60ea68db",
-    "298 numbers of one range asked, 84% of them neighbours, and codes arrived but were not entered; tests or a promotion to one range look alike."],
+    "298 numbers of one range asked, 84% of them neighbours, and codes arrived but were not entered; it could also be tests or a promotion to one range."],
   ["delivery", "ID Telkomsel sms", "11-18 14:00", "11-21 09:30", "240", "214", "61", "9% failed", "64%", "74.4", "52.1", "3e-09", "0a1b2c3d",
-    "Messages failed more than usual, beginning between 11-18 13:30 and 14:20; late reports, or a list of dead numbers look alike."],
-  ["stuck", "all", "11-21 07:58", "11-21 08:00", "23", "23", "0", "0 in progress", "23", "", "", "2e-05", "", "These sessions did not end an hour after they began; late updates of the API look alike."],
+    "Messages failed more than usual, beginning between 11-18 13:30 and 14:20; it could also be late reports, or a list of dead numbers."],
+  ["stuck", "all", "11-21 07:58", "11-21 08:00", "23", "23", "0", "0 in progress", "23", "", "", "2e-05", "", "These sessions did not end an hour after they began; it could also be late updates of the API."],
 ];
 
 export function findings(rows = FINDINGS, more = {}) {

@@ -38,12 +38,19 @@ async function has(view, ...wanted) {
 const inlineStyle = (view, selector) => view.frame.$eval(selector, (each) => [each.style.left, each.style.width].map(parseFloat));
 
 shows("a comparison shows both windows, the change with its interval, and its drivers", comparison(), {}, async (view) => {
-  await has(view, "7 Nov 09:30 to 14 Nov 09:30 2026 UTC", "14 Nov 09:30 to 21 Nov 09:30 2026 UTC", "1,960", "2,175", "−9.42 points", "−11.71 to −7.14", "<0.0001",
-    "Country: Indonesia (ID)", "86.2\u00a0% → 40\u00a0%", "since 11-18 14:00 (13:00 to 16:00) UTC", "61 groups were looked at", "+25.18", "Exact");
+  await has(view, "7 Nov 09:30 to 14 Nov 2026 09:30 UTC", "14 Nov 09:30 to 21 Nov 2026 09:30 UTC", "1,960", "2,175", "−9.42 points", "−11.71 to −7.14", "<0.0001",
+    "Country: Indonesia (ID)", "86.2\u00a0% → 40\u00a0%", "since 18 Nov 14:00 (13:00 to 16:00) UTC", "Largest driver: country Indonesia (ID) (−8.45 points", "since about 18 Nov 14:00 UTC", "61 groups were looked at", "+25.18", "Exact");
   const [left, width] = await inlineStyle(view, '[data-group="Country: Indonesia (ID)"] .part-rate');
   assert.deepEqual([left, width], [0, 50], "the largest part fills its half, to the left where it is a loss");
   const [low, long] = await inlineStyle(view, ".change-range");
   assert.ok(low < low + long && low + long < 50, "an interval below zero is drawn left of it");
+});
+
+shows("a driver that a sentence may not name is named by the page", comparison({
+  summary: "Conversion fell by 9.42 points, from 87.91 to 78.49 %. Largest driver: one network (-6.95 points, by its share of the sessions).",
+  drivers: { columns: ["by", "group", "pct_before", "pct_after", "rate", "mix", "chance"], rows: [["network", "Azercell (range)", "88", "40", "-0.41", "-6.5", "0.01"]], groups_looked_at: 1 },
+}), {}, async (view) => {
+  await has(view, "Largest driver: network Azercell (range) (−6.95 points", "1 group was looked at", "−6.50");
 });
 
 shows("a driver that a filter reaches opens its sessions, and the way back asks nothing", comparison(), { reply: () => told(attempts()) }, async (view) => {
@@ -73,12 +80,19 @@ shows("a comparison with nothing to compare with has no figure", comparisonUnrea
   await has(view, "nothing to compare with", "Missing: 1 Aug 00:00", "No figure is known");
 });
 
+shows("of many drivers the first are shown, and the others on request", comparisonOf(30), {}, async (view) => {
+  const drivers = view.frame.locator('section[aria-label="What drives the conversion"] .part-row:visible');
+  assert.equal(await drivers.count(), 8);
+  await view.frame.click('text="Show all 30"');
+  assert.equal(await drivers.count(), 30);
+});
+
 shows("drivers that were looked for and not found are told as such", comparison({ drivers: { groups_looked_at: 12 }, cost_change: undefined }), {}, async (view) => {
   await has(view, "No group changed otherwise than the rest, beyond chance. 12 groups were looked at.");
 });
 
 shows("findings stand on the window's axis, each with its place, figures and words", findings(), { reply: () => told(countries()) }, async (view) => {
-  await has(view, "3 findings", "Pumping", "AZ Azercell +99450*", "19 Nov 02:00 to 19 Nov 05:30 UTC", "86% verified", "1.28%", "169.4", "<0.0001", "Everywhere", "Compared with 28 days");
+  await has(view, "3 findings", "Pumping", "Azerbaijan (AZ) · Azercell +99450*", "19 Nov 02:00 to 19 Nov 05:30 UTC", "86% verified", "1.28%", "169.4", "<0.0001", "Everywhere", "Compared with 28 days");
   const [left, width] = await inlineStyle(view, ".finding:nth-child(1) .span-mark");
   assert.ok(Math.abs(left - (100 * 112.5) / 168) < 0.01 && Math.abs(width - (100 * 3.5) / 168) < 0.01, `${left} ${width}`);
   await view.frame.click('.finding:nth-child(1) >> text="What became of the attempts there and then"');

@@ -1,12 +1,14 @@
 """Compare every answer with the truth of a made world.
 
     python -m benchmarks.fuzz [--seconds 600] [--seed 1] [--worlds N] [--mirror on|off]
+                             [--background on|off]
     python -m benchmarks.fuzz --processes [--engine sqlite|postgresql]
     python -m benchmarks.fuzz --scenario p01
 
 Worlds are made by chance, one for each seed, in simulated time: sessions that arrive, change late,
 tie, cannot be read or become visible late; faults of the API; clocks that are wrong; two servers on
-one database. With --processes the servers are real ones over stdio or HTTP, and die at any moment.
+one database; servers that complete windows and follow the newest days between two calls. With
+--processes the servers are real ones over stdio or HTTP, and die at any moment.
 A violation is printed with its seed, simulated times, call, answer and truth. Ends with 1 if there
 is one.
 """
@@ -28,7 +30,7 @@ import anyio
 from benchmarks.fuzz.processes import run_life
 from benchmarks.fuzz.scenarios import SCENARIOS, play
 from benchmarks.fuzz.stage import Report
-from benchmarks.fuzz.wander import wander
+from benchmarks.fuzz.wander import Choice, wander
 from tests.support.databases import postgres_place, postgres_server
 
 MOST_PRINTED = 3
@@ -65,13 +67,14 @@ def _wander(options: argparse.Namespace) -> bool:
     return _report(name, report, time.monotonic() - began)
 
 
-def _mirror(options: argparse.Namespace) -> bool | None:
-    return None if options.mirror is None else bool(options.mirror == "on")
+def _choice(options: argparse.Namespace) -> Choice:
+    switches = {None: None, "on": True, "off": False}
+    return Choice(switches[options.mirror], switches[options.background])
 
 
 def _in_process(options: argparse.Namespace) -> Callable[[int, Report], int]:
     def run(seed: int, report: Report) -> int:
-        anyio.run(partial(wander, seed, report, mirror=_mirror(options)))
+        anyio.run(wander, seed, report, _choice(options))
         return 0
 
     return run
@@ -85,7 +88,7 @@ def _processes(options: argparse.Namespace, stack: ExitStack) -> Callable[[int, 
     def run(seed: int, report: Report) -> int:
         url = postgres_place(server).url if server else f"sqlite:///{folder}/{seed}.sqlite3"
         killed: int = anyio.run(
-            partial(run_life, seed, report, url, options.engine, folder, mirror=_mirror(options))
+            partial(run_life, seed, report, url, options.engine, folder, _choice(options))
         )
         return killed
 
@@ -100,6 +103,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--worlds", type=int, help="so many worlds instead of so many seconds")
     parser.add_argument("--mirror", choices=("on", "off"), help="by chance unless given")
+    parser.add_argument(
+        "--background", choices=("on", "off"), help="whether servers work between two calls"
+    )
     parser.add_argument("--processes", action="store_true", help="real processes, killed with -9")
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--most", type=int, default=200, help="violations after which to stop")

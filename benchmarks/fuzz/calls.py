@@ -19,7 +19,7 @@ MINUTE = timedelta(minutes=1)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _FEWEST = 40
 """Intervals of a figure that tell something: those of one table go together."""
-_FILTERS = ("app_uuid", "recipient", "subaccount", "brand_name")
+_FILTERS = ("app_uuid", "country", "recipient", "subaccount", "brand_name")
 
 
 @dataclass(frozen=True, slots=True)

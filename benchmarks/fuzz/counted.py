@@ -24,11 +24,11 @@ async def groups_of_a_part(report: Report) -> None:
         saved = between(NOON - 72 * HOUR, NOON - 48 * HOUR)
         for _ in range(4):
             await stage.summarize(**saved, max_requests=200)
-            stage.pass_by(minutes=1.1)
+            await stage.pass_by(minutes=1.1)
         window = between(NOON - 7 * DAY, NOON - 48 * HOUR)
         for _ in range(3):
             await stage.summarize(**window, group_by=["country"])
-            stage.pass_by(minutes=1.1)
+            await stage.pass_by(minutes=1.1)
 
 
 WORLDS, TIMES = 12, 6
@@ -54,7 +54,7 @@ async def ask_again(report: Report) -> None:
             rows: set[str] = set()
             for time in range(TIMES):
                 answer = await stage.summarize(**window, group_by=["country"])
-                stage.pass_by(minutes=1.1)
+                await stage.pass_by(minutes=1.1)
                 for name, interval in answer.get("estimated", {}).items():
                     columns = widths.setdefault(name, [[] for _ in range(TIMES)])
                     columns[time].append(float(interval[1]) - float(interval[0]))
@@ -76,7 +76,7 @@ async def ask_as_applied(report: Report) -> None:
     lives = spread(3000, NOON - 5 * DAY, NOON - 3 * HOUR, chance)
     async with Stage(lives, report, chance=chance) as stage:
         first = await stage.summarize(**between(NOON - 5 * DAY, NOON - 2 * HOUR))
-        stage.pass_by(minutes=1.1)
+        await stage.pass_by(minutes=1.1)
         applied = first.get("applied", {})
         window = {name: applied[name] for name in applied if name.startswith("session_time")}
         second = await stage.summarize(**window)
@@ -107,7 +107,7 @@ async def rare_events(report: Report) -> None:
         async with Stage(lives, report, chance=chance) as stage:
             for _ in range(3):
                 await stage.summarize(**window)
-                stage.pass_by(minutes=1.1)
+                await stage.pass_by(minutes=1.1)
 
 
 def _rescued(life: Life) -> Life:
@@ -137,7 +137,7 @@ async def late_and_unreadable(report: Report) -> None:
         async with Stage(lives, report, chance=chance) as stage:
             for _ in range(7):
                 await stage.summarize(**window)
-                stage.pass_by(minutes=1.1)
+                await stage.pass_by(minutes=1.1)
 
 
 def _dear(number: int, life: Life) -> Life:

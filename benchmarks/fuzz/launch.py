@@ -79,7 +79,7 @@ class SharedClock:
 def main(words: list[str]) -> int:
     """Serve as `verify-mcp serve` does, but on simulated time."""
     from verify_mcp import logs
-    from verify_mcp.context import open_context
+    from verify_mcp.context import open_serving_context
     from verify_mcp.http import listen, serve
     from verify_mcp.server import stdio
     from verify_mcp.server.server import build_server
@@ -91,7 +91,7 @@ def main(words: list[str]) -> int:
     settings = read_settings(os.environ)
     logs.configure(settings)
     world = clock.world(float(os.environ["FUZZ_SKEW"]), Random(os.environ["FUZZ_SKEW"]))
-    opened = partial(open_context, settings, clock=world)
+    opened = partial(open_serving_context, settings, clock=world)
     if "--http" in words:
         return serve.run(settings, listen.ListenAddress("127.0.0.1", 0), opened)
     return stdio.run(build_server(opened))

@@ -24,7 +24,16 @@ from benchmarks.fuzz.calls import Call
 from benchmarks.fuzz.launch import SharedClock
 from benchmarks.fuzz.stage import Asking, Judge, Report
 from benchmarks.fuzz.truth import Truth
-from benchmarks.fuzz.wander import FAULTS, SETTLE, Plan, Questions, peopled, planned
+from benchmarks.fuzz.wander import (
+    BY_CHANCE,
+    FAULTS,
+    SETTLE,
+    Choice,
+    Plan,
+    Questions,
+    peopled,
+    planned,
+)
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
 from tests.support.http_server import child, create_token, http_client
 from tests.support.stdio import environment
@@ -34,6 +43,8 @@ LATENCY = timedelta(seconds=3)
 """The longest that a page takes on a busy machine."""
 MOST_SECONDS = 60.0
 """Within which every call has an answer, or its server was killed."""
+NAPS, NAP_SECONDS = 8, 0.15
+"""Jumps of the clock between two questions, and the real time of the background work after each."""
 _LOGGED = 3000
 """Characters of the servers' log that are shown beside an internal error."""
 WIRE_FAULTS = (*FAULTS, Fault.RESET, Fault.TRUNCATED_BODY, Fault.GATEWAY_TIMEOUT)
@@ -111,11 +122,14 @@ class House(Asking):
         for process in self._running.values():
             await process.kill()
 
-    def pass_by(self, **parts: float) -> None:
+    async def pass_by(self, **parts: float) -> None:
         """Let time pass, unless a reply is on its way: no reply takes hours."""
-        if self._under_way:
-            return
-        self.clock.pass_by(timedelta(**parts).total_seconds())
+        parts_of_it = NAPS if self.plan.works else 1
+        for _ in range(parts_of_it):
+            if not self._under_way and not self.api.is_replying:
+                self.clock.pass_by(timedelta(**parts).total_seconds() / parts_of_it)
+            if self.plan.works:
+                await asyncio.sleep(NAP_SECONDS)
 
     async def call(self, tool: str, server: int = 0, **arguments: Any) -> Call:
         """One call, during which the server may be killed; then it has no answer."""
@@ -203,6 +217,8 @@ def _surroundings(plan: Plan, clock: Path, url: str, api_url: str, engine: str) 
         "FUZZ_CLOCK": str(clock),
         "VERIFY_MCP_API_URL": api_url,
         "VERIFY_MCP_DATABASE_URL": url,
+        "VERIFY_MCP_AHEAD": str(plan.ahead or "off"),
+        "VERIFY_MCP_FOLLOW": f"{plan.follow.days}d" if plan.follow else "",
         "VERIFY_MCP_MIRROR": "on" if plan.mirror else "off",
         "VERIFY_MCP_RATE_LIMIT": rate,
         "VERIFY_MCP_RETRIEVE_RATE_LIMIT": rate,
@@ -211,10 +227,10 @@ def _surroundings(plan: Plan, clock: Path, url: str, api_url: str, engine: str) 
 
 
 async def run_life(
-    seed: int, report: Report, url: str, engine: str, folder: Path, *, mirror: bool | None = None
+    seed: int, report: Report, url: str, engine: str, folder: Path, choice: Choice = BY_CHANCE
 ) -> int:
     """One world of that seed with real processes; how many of them were killed."""
-    plan, chance = planned(seed, mirror=mirror), Random(seed + 1)
+    plan, chance = planned(seed, choice), Random(seed + 1)
     over_http = chance.random() < 0.3
     report.trace = f"--processes {plan}, {engine}, {'HTTP' if over_http else 'stdio'}"
     lives = peopled(chance, NOON)
@@ -252,7 +268,7 @@ async def _ask(house: House, questions: Questions, plan: Plan, chance: Random, n
             await asyncio.gather(*(ask(server, _moment(now)) for server in servers))
         else:
             await questions.ask(house, chance.choice(servers), _moment(now))
-        house.pass_by(seconds=chance.choice((1, 30, 65, 65, 300, 900, 3600, 4 * 3600)))
+        await house.pass_by(seconds=chance.choice((1, 30, 65, 65, 300, 900, 3600, 4 * 3600)))
 
 
 def _moment(now: Any) -> datetime:

@@ -29,13 +29,31 @@ async def stale_kept_as_final(report: Report) -> None:
     window = between(NOON - DAY, NOON - 45 * MINUTE)
     async with Stage(lives, report, chance=chance) as stage:
         await stage.summarize(**window)
-        stage.pass_by(minutes=12)
+        await stage.pass_by(minutes=12)
         for _ in range(3):
             await stage.summarize(**window)
-            stage.pass_by(minutes=1.1)
-        stage.pass_by(days=2)
+            await stage.pass_by(minutes=1.1)
+        await stage.pass_by(days=2)
         await stage.summarize(**window)
         for each in lives[::50]:
+            await stage.get(each.uuid)
+
+
+async def suspended_walk(report: Report) -> None:
+    """A walk that goes on after its machine was suspended does not keep what it read as final."""
+    chance = Random(13)
+    lives = [
+        replace(each, charged_at=each.created_at + 50 * MINUTE)
+        for each in spread(1200, NOON - 40 * MINUTE, NOON - 10 * MINUTE, chance)
+    ]
+    window = between(NOON - DAY, NOON - 9 * MINUTE)
+    async with Stage(lives, report, chance=chance, works=True) as stage:
+        await stage.summarize(**window)
+        await stage.pass_by(minutes=2)
+        stage.clock.pass_by(2 * 3600)
+        await stage.pass_by(minutes=10)
+        await stage.summarize(**window)
+        for each in lives[::7]:
             await stage.get(each.uuid)
 
 
@@ -49,16 +67,16 @@ async def older_over_newer(report: Report) -> None:
     window = between(NOON - DAY, NOON - 39 * MINUTE)
     async with Stage(lives, report, chance=chance, skews=(ZERO, ZERO)).shared() as stage:
         await stage.summarize(**window)
-        stage.pass_by(minutes=12)
+        await stage.pass_by(minutes=12)
         await stage.summarize(1, **window, max_requests=200)
-        stage.pass_by(minutes=1.1)
+        await stage.pass_by(minutes=1.1)
         await stage.summarize(1, **window, max_requests=200)
-        stage.pass_by(minutes=1.1)
+        await stage.pass_by(minutes=1.1)
         for _ in range(3):
             await stage.summarize(**window)
-            stage.pass_by(minutes=1.1)
+            await stage.pass_by(minutes=1.1)
         await stage.summarize(1, **window)
-        stage.pass_by(days=1)
+        await stage.pass_by(days=1)
         await stage.summarize(1, **window)
 
 
@@ -71,9 +89,9 @@ async def count_outlives_reach(report: Report) -> None:
     async with Stage(lives, report, chance=chance) as stage:
         await stage.summarize(session_time__gte="90d", max_requests=6)
         for minutes in (30, 20, 2, 2, 2):
-            stage.pass_by(minutes=minutes)
+            await stage.pass_by(minutes=minutes)
             await stage.summarize(session_time__gte="90d")
-        stage.pass_by(hours=3)
+        await stage.pass_by(hours=3)
         await stage.summarize(session_time__gte=written(edge), max_requests=200)
 
 
@@ -85,11 +103,11 @@ async def edges_of_90_days(report: Report) -> None:
     lives += spread(200, edge + HOUR, NOON - 2 * HOUR, chance)
     async with Stage(lives, report, chance=chance) as stage:
         await stage.summarize(session_time__gte="90d", max_requests=100)
-        stage.pass_by(minutes=1.1)
+        await stage.pass_by(minutes=1.1)
         await stage.page_through(session_time__gte="90d", pause=7)
     async with Stage(lives, report, chance=chance, latency=(2.0, 3.0)) as stage:
         await stage.summarize(session_time__gte="90d", max_requests=100)
-        stage.pass_by(minutes=1.1)
+        await stage.pass_by(minutes=1.1)
         await stage.page_through(session_time__gte="90d", pause=7)
 
 
@@ -106,13 +124,13 @@ async def wrong_clock(report: Report) -> None:
     late = [replace(each, charged_at=each.created_at + 50 * MINUTE) for each in busy]
     async with Stage(late, report, chance=chance, skews=(DAY,)) as stage:
         for hours in (0, 2, 4):
-            stage.pass_by(hours=hours)
+            await stage.pass_by(hours=hours)
             await stage.summarize(session_time__gte="24h", max_requests=100)
             stage.skews[0] = ZERO
     async with Stage(late, report, chance=chance, skews=(2 * HOUR,), is_dated=False) as stage:
         window = between(NOON - 3 * HOUR, NOON - 5 * MINUTE)
         await stage.summarize(**window, max_requests=100)
-        stage.pass_by(days=1)
+        await stage.pass_by(days=1)
         await stage.summarize(**window)
         for each in late[200:260:6]:
             await stage.get(each.uuid)
@@ -127,7 +145,7 @@ async def now_is_minutes_old(report: Report) -> None:
         async with Stage(lives, report, chance=chance) as stage:
             await stage.summarize(session_time__gte=length, max_requests=100)
             for _ in range(3):
-                stage.pass_by(minutes=6.5)
+                await stage.pass_by(minutes=6.5)
                 await stage.summarize(session_time__gte=length)
 
 
@@ -148,7 +166,7 @@ async def next_repeats(report: Report) -> None:
     async with Stage([*ties, *rest], report, chance=chance) as stage:
         first = await stage.page_through(**window, most=2)
         await stage.summarize(**window, max_requests=50)
-        stage.pass_by(minutes=1.1)
+        await stage.pass_by(minutes=1.1)
         await stage.page_on(first)
     async with Stage([*ties, *rest], report, chance=chance) as stage:
         for offset in (10, 33):
@@ -164,7 +182,7 @@ async def next_repeats(report: Report) -> None:
     async with Stage(old, report, chance=chance) as stage:
         for number in range(20):
             await stage.call("list_verify_sessions", recipient=f"+1202555{number:04d}")
-        stage.pass_by(seconds=45)
+        await stage.pass_by(seconds=45)
         await stage.page_through(session_time__gte=written(stage.clock.now - 90 * DAY + SECOND))
 
 
@@ -178,11 +196,11 @@ async def zeros_of_nothing(report: Report) -> None:
             start = written(end - HOUR)
             await stage.summarize(session_time__gte=start, session_time__lt=written(end))
             await stage.page_through(session_time__gte=start, session_time__lt=written(end))
-            stage.pass_by(minutes=1)
+            await stage.pass_by(minutes=1)
 
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
-    "p01": (stale_kept_as_final, older_over_newer),
+    "p01": (stale_kept_as_final, suspended_walk, older_over_newer),
     "p02": (count_outlives_reach,),
     "p03": (edges_of_90_days,),
     "p04": (wrong_clock,),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,21 +14,26 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+import anyio
 from mcp import Client
 
 from benchmarks.fuzz import lists, summaries
 from benchmarks.fuzz.calls import Call, Odds, Violation
+from benchmarks.fuzz.served import Served
 from benchmarks.fuzz.truth import Truth
 from benchmarks.fuzz.world import NOON, Account, Life, WorldApi
 from tests.support.client import SANDBOX, FakeClock
+from tests.support.processes import TOLERANCE
 from verify_mcp.clock import Clock as Surroundings
-from verify_mcp.context import open_context
+from verify_mcp.context import AppContext, open_context
 from verify_mcp.emulator import Options
-from verify_mcp.server.server import OpenContext, build_server
+from verify_mcp.settings import IN_MEMORY, Settings
 
 SUMMARIZE, LIST, GET = "summarize_verify_sessions", "list_verify_sessions", "get_verify_session"
 MOST_PAGES = 60
 """Pages of one list followed; more is a chain that does not end."""
+MOST_STEPS = 200
+"""Steps of the background work between two questions."""
 
 
 @dataclass
@@ -79,6 +84,18 @@ class Judge:
         self._count(call)
         self.report.add(lists.got(call, self.truth))
 
+    def quota(self, api: WorldApi, settings: Settings) -> None:
+        """Look at all requests of the servers that share a quota."""
+        for endpoint, rate in (
+            ("list", settings.rate_limit),
+            ("get", settings.retrieve_rate_limit),
+        ):
+            at = [each.at for each in api.received if each.endpoint == endpoint]
+            pairs = zip(at, at[rate.requests :], strict=False)
+            if early := [new for old, new in pairs if new - old < rate.window - TOLERANCE]:
+                text = f"{len(early)} {endpoint} requests too many, the first at {early[0]:.3f}"
+                self.report.add([Violation("over-quota", text)])
+
     def _count(self, call: Call) -> None:
         self.report.calls += 1
         if call.error:
@@ -106,8 +123,8 @@ class Asking(ABC):
         """One call, its answer not looked at yet."""
 
     @abstractmethod
-    def pass_by(self, **parts: float) -> None:
-        """Let time pass."""
+    async def pass_by(self, **parts: float) -> None:
+        """Let time pass, in which servers may work in the background."""
 
     async def summarize(self, server: int = 0, **arguments: Any) -> dict[str, Any]:
         """Ask for a summary, and look at it."""
@@ -133,7 +150,7 @@ class Asking(ABC):
     ) -> list[Call]:
         """Go on after these pages."""
         while len(chain) < most and chain[-1].answer and "next" in chain[-1].answer:
-            self.pass_by(seconds=pause)
+            await self.pass_by(seconds=pause)
             following = {**chain[-1].arguments, **chain[-1].answer["next"]}
             chain.append(await self._page(server, **following))
         self.judge.pages(chain)
@@ -145,42 +162,15 @@ class Asking(ABC):
             call = await self.call(LIST, server, **arguments)
             if call.answer is not None and "eta_s" not in call.answer:
                 return call
-            self.pass_by(seconds=61)
+            await self.pass_by(seconds=61)
         return call
-
-
-@dataclass
-class _Served:
-    """A server in a task of its own: servers end in any order, tasks' scopes only nested."""
-
-    client: Client
-    over: asyncio.Event
-    task: asyncio.Task[None]
-
-    @classmethod
-    async def start_server(cls, opened: OpenContext) -> Self:
-        """Start it."""
-        over = asyncio.Event()
-        ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-
-        async def live() -> None:
-            async with Client(build_server(opened)) as client:
-                ready.set_result(client)
-                await over.wait()
-
-        task = asyncio.create_task(live())
-        return cls(await ready, over, task)
-
-    async def end(self) -> None:
-        """End it in good order."""
-        self.over.set()
-        await self.task
 
 
 class Stage(Asking):
     """A world, its API, and servers that can be killed and started; `await` each call.
 
-    `skews` are how far each server's clock is ahead of the API's.
+    `skews` are how far each server's clock is ahead of the API's; with `works` the servers work in
+    the background, as `settings` say.
     """
 
     def __init__(
@@ -194,6 +184,7 @@ class Stage(Asking):
         chance: Random | None = None,
         latency: tuple[float, float] = (0.0, 0.0),
         behaviour: Mapping[str, Any] | None = None,
+        works: bool = False,
         **settings: Any,
     ) -> None:
         self.clock = FakeClock(now)
@@ -209,15 +200,21 @@ class Stage(Asking):
             seed=self.chance.getrandbits(30),
         )
         self.judge = Judge(Truth(account.lives), report)
-        self._latency = timedelta(seconds=latency[1] * 4)  # four pages are asked for at once
+        # Four pages are asked for at once, by a call and by each server's background work.
+        self._latency = timedelta(seconds=latency[1] * 4 * (1 + len(skews) * works))
         self._settings = replace(SANDBOX, **settings)
-        self._servers: dict[int, _Served] = {}
+        self._works = works
+        self._contexts: dict[int, AppContext] = {}
+        self._servers: dict[int, Served] = {}
+        self._is_quota_known = True
         self._folder = TemporaryDirectory()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        if self._is_quota_known:
+            self.judge.quota(self.api, self._settings)
         for number in list(self._servers):
             await self.stop(number)
         self._folder.cleanup()
@@ -231,31 +228,55 @@ class Stage(Asking):
     async def client(self, number: int = 0) -> Client:
         """A client of that server, started if need be."""
         if number not in self._servers:
-            opened = partial(
-                open_context, self._settings, clock=self._surroundings(number), app=self.api
-            )
-            self._servers[number] = await _Served.start_server(opened)
+            self._servers[number] = await Served.start_server(partial(self._open, number))
         return self._servers[number].client
 
     async def stop(self, number: int = 0) -> None:
         """End that server; asked again, another one takes its place."""
         found = self._servers.pop(number, None)
         if found is not None:
+            self._is_quota_known &= self._settings.database_url != IN_MEMORY
             await found.end()
 
-    def pass_by(self, **parts: float) -> None:
-        """Let time pass."""
-        self.clock.pass_by(timedelta(**parts).total_seconds())
+    async def pass_by(self, **parts: float) -> None:
+        """Let time pass. Servers work in it, until their machine is suspended for the rest."""
+        left = timedelta(**parts).total_seconds()
+        end = self.clock.ticks + left
+        for _ in range(MOST_STEPS if self._works else 0):
+            pauses = [await each.background.step() for each in self._contexts.values()]
+            left = max(0.0, end - self.clock.ticks)
+            self.clock.pass_by(min([left, *pauses]))
+            if not left:
+                return
+        self.clock.pass_by(max(0.0, end - self.clock.ticks) if self._works else left)
 
     async def call(self, tool: str, server: int = 0, **arguments: Any) -> Call:
         """One call, its answer not looked at yet."""
         client = await self.client(server)
         called = self.clock.now
-        result = await client.call_tool(tool, arguments)
+        async with anyio.create_task_group() as tasks:
+            if self._works and self.chance.random() < 0.3:  # both at once
+                for each in self._contexts.values():
+                    tasks.start_soon(each.background.step)
+            result = await client.call_tool(tool, arguments)
+            replied = self.clock.now
         answer = None if result.is_error else dict(result.structured_content or {})
         error = "" if answer is not None else str(getattr(result.content[0], "text", ""))
         skew = timedelta(0) if self.api.behaviour.date_header else self.skews[server]
-        return Call(tool, arguments, called, self.clock.now, answer, error, self._latency, skew)
+        return Call(tool, arguments, called, replied, answer, error, self._latency, skew)
+
+    @asynccontextmanager
+    async def _open(self, number: int) -> AsyncIterator[AppContext]:
+        """A server's context, whose background work is done while time passes."""
+        surroundings = self._surroundings(number)
+        async with open_context(self._settings, clock=surroundings, app=self.api) as context:
+            if self._works:
+                context.background.is_running = bool(self._settings.ahead)
+                self._contexts[number] = context
+            try:
+                yield context
+            finally:
+                self._contexts.pop(number, None)
 
     def _surroundings(self, number: int) -> Surroundings:
         return Surroundings(

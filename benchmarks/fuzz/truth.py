@@ -189,7 +189,7 @@ def matches(life: Life, filters: Mapping[str, str]) -> bool:
     return all(
         getattr(life, name) == value.lstrip("+")
         for name, value in filters.items()
-        if name in ("app_uuid", "recipient", "subaccount", "brand_name")
+        if name in ("app_uuid", "recipient", "subaccount", "brand_name", "country")
     )
 
 

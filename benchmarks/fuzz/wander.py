@@ -10,7 +10,19 @@ from typing import Any, Protocol
 
 from benchmarks.fuzz.calls import Call
 from benchmarks.fuzz.stage import Report, Stage
-from benchmarks.fuzz.world import APPS, DAY, HOUR, MINUTE, NOON, ZERO, Life, odd, spread, written
+from benchmarks.fuzz.world import (
+    APPS,
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    NUMBERS,
+    ZERO,
+    Life,
+    odd,
+    spread,
+    written,
+)
 from verify_mcp.emulator import Fault
 
 SETTLE = HOUR
@@ -26,6 +38,8 @@ FAULTS = (
 )
 SKEWS = (-DAY, -20 * MINUTE, 20 * MINUTE, 2 * HOUR, DAY)
 _LENGTHS = ("15m", "1h", "6h", "24h", "7d", "30d", "90d")
+_WORKS = ((400, None), (12, None), (0, DAY), (400, DAY), (400, 7 * DAY))
+"""Requests that a question may take in the background, and how much is followed."""
 _GROUPS = ("status", "channel", "country", "app", "day")
 
 
@@ -40,18 +54,42 @@ class Plan:
     fault_rate: float
     latency: tuple[float, float]
     steps: int
+    ahead: int
+    follow: timedelta | None
+
+    @property
+    def works(self) -> bool:
+        """Whether its servers work between two calls."""
+        return self.mirror and bool(self.ahead or self.follow)
 
     def __str__(self) -> str:
         skews = ", ".join(f"{skew / HOUR:+g} h" for skew in self.skews)
+        follow = f"{self.follow / DAY:g} d" if self.follow else "off"
+        background = "on" if self.ahead or self.follow else "off"
         return (
-            f"--seed {self.seed} --worlds 1: clocks {skews}, Date {self.is_dated}, "
-            f"mirror {self.mirror}, faults {self.fault_rate}, latency {self.latency[1]} s"
+            f"--seed {self.seed} --worlds 1 --background {background}: clocks {skews}, "
+            f"Date {self.is_dated}, mirror {self.mirror}, faults {self.fault_rate}, "
+            f"latency {self.latency[1]} s, ahead {self.ahead}, follow {follow}"
         )
 
 
-def planned(seed: int, *, mirror: bool | None = None) -> Plan:
+@dataclass(frozen=True)
+class Choice:
+    """What is chosen of every world; None leaves it to chance."""
+
+    mirror: bool | None = None
+    background: bool | None = None
+
+
+BY_CHANCE = Choice()
+
+
+def planned(seed: int, choice: Choice = BY_CHANCE) -> Plan:
     """The plan of a world."""
-    chance = Random(seed)
+    chance, background = Random(seed), Random(f"{seed} background")
+    ahead, follow = background.choice(_WORKS)
+    if choice.background is False or (choice.background is None and background.random() < 0.5):
+        ahead, follow = 0, None
     is_dated = chance.random() < 0.8
     servers = chance.choice((1, 1, 2))
     wrong = chance.random() < 0.3
@@ -60,10 +98,12 @@ def planned(seed: int, *, mirror: bool | None = None) -> Plan:
         seed,
         tuple(chance.choice(skews) if wrong else ZERO for _ in range(servers)),
         is_dated,
-        mirror=chance.random() < 0.8 if mirror is None else mirror,
+        mirror=chance.random() < 0.8 if choice.mirror is None else choice.mirror,
         fault_rate=chance.choice((0.0, 0.0, 0.05)),
         latency=chance.choice(((0.0, 0.0), (0.0, 0.0), (0.1, 1.5))),
         steps=chance.randint(10, 30),
+        ahead=ahead,
+        follow=follow,
     )
 
 
@@ -116,6 +156,8 @@ class Questions:
                 arguments["group_by"] = chance.sample(_GROUPS, chance.randint(1, 2))
             if chance.random() < 0.15:
                 arguments["app_uuid"] = chance.choice(APPS)
+            if chance.random() < 0.15:
+                arguments["country"] = chance.choice(tuple(NUMBERS))
             if chance.random() < 0.4:
                 arguments["max_requests"] = chance.choice((2, 5, 60, 200))
             self._earlier.append(arguments)
@@ -151,9 +193,9 @@ class Questions:
         return found
 
 
-async def wander(seed: int, report: Report, *, mirror: bool | None = None) -> None:
+async def wander(seed: int, report: Report, choice: Choice = BY_CHANCE) -> None:
     """One world of that seed, in this process."""
-    plan, chance = planned(seed, mirror=mirror), Random(seed + 1)
+    plan, chance = planned(seed, choice), Random(seed + 1)
     report.trace = str(plan)
     lives = peopled(chance, NOON)
     behaviour = {"fault_rate": plan.fault_rate, "faults": FAULTS}
@@ -167,6 +209,9 @@ async def wander(seed: int, report: Report, *, mirror: bool | None = None) -> No
         behaviour=behaviour,
         mirror=plan.mirror,
         settle=SETTLE,
+        works=plan.works,
+        ahead=plan.ahead,
+        follow=plan.follow,
     ) as stage:
         if len(plan.skews) > 1 or chance.random() < 0.3:
             stage.shared()
@@ -176,4 +221,4 @@ async def wander(seed: int, report: Report, *, mirror: bool | None = None) -> No
             if chance.random() < 0.08:
                 await stage.stop(server)
             await questions.ask(stage, server, stage.clock.now)
-            stage.pass_by(seconds=chance.choice((1, 30, 65, 65, 300, 900, 3600, 4 * 3600)))
+            await stage.pass_by(seconds=chance.choice((1, 30, 65, 65, 300, 900, 3600, 4 * 3600)))

@@ -80,6 +80,11 @@ class Account(AccountData):
 class WorldApi(Emulator):
     """The pretend API with the world's peculiarities."""
 
+    @property
+    def is_replying(self) -> bool:
+        """Whether a request's reply has not begun."""
+        return any(each.status is None for each in self.received[-20:])
+
     def _session_payload(
         self, record: SessionRecord, now: datetime, endpoint: Any
     ) -> dict[str, Any]:

@@ -3,8 +3,8 @@
     python -m benchmarks.insight [--months 500] [--seed 1]
 
 Each month has 28 days of the past and one day that is looked at three times: quiet, with a fault of
-known size (of delivery, or of conversion), and with bursts of pumping of known sizes. The exit code
-is 1 when a target is missed.
+known size (of delivery, or of conversion), and with bursts of pumping, recipients who ask again and
+again, and stuck sessions of known sizes. The exit code is 1 when a target is missed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from datetime import timedelta
 
 import numpy as np
 
-from benchmarks.insight import months
+from benchmarks.insight import counts, months
 from benchmarks.insight.months import Burst, Fault, Month
 from verify_mcp.analysis.anomalies import detect
 from verify_mcp.analysis.anomalies.finding import KINDS, Finding
 from verify_mcp.analysis.anomalies.pumping import Candidate, PrefixHistory
 
 BURSTS = (10, 15, 20, 30, 60, 120)
+REPEATS = (8, 10, 12, 15, 20, 30)
+"""How often one recipient asks."""
+STUCK = (1, 2, 3, 5, 10, 20)
+"""How many sessions more than usual do not end."""
 USUAL = (0.05, 0.1, 0.2, 0.3)
 """The usual share of failures, which doubles."""
 SIZES = (100, 150, 200, 300, 500)
@@ -142,9 +146,29 @@ def plant_bursts(random: np.random.Generator, month: Month, outcomes: dict[str, 
     month.bursts = []
 
 
+def plant_counts(
+    random: np.random.Generator, month: Month, outcomes: dict[str, Outcomes]
+) -> Counter[str]:
+    """Look for a recipient and for stuck sessions of each size; the false findings without them."""
+    recipients = counts.make_recipients(random)
+    false = Counter(finding.kind for finding in counts.find_repeats(month, recipients))
+    for size in REPEATS:
+        found = counts.find_repeats(month, recipients, size)
+        hit = any(finding.where["recipient"] == counts.PLANTED for finding in found)
+        outcomes[f"repeat | {size} sessions"].found.append(hit)
+    usual = str(random.choice(list(counts.STUCK)))
+    stuck = counts.make_stuck(random, counts.STUCK[usual])
+    false.update(finding.kind for finding in counts.find_stuck(month, stuck))
+    for size in STUCK:
+        is_found = bool(counts.find_stuck(month, stuck, size))
+        outcomes[f"stuck, {usual} | {size} session{'s' * (size > 1)}"].found.append(is_found)
+    return false
+
+
 def simulate(count: int, seed: int) -> tuple[Counter[str], Counter[str], dict[str, Outcomes]]:
     """The false findings of quiet days, those beside faults, and what became of the events."""
     random = np.random.default_rng(seed)
+    others = np.random.default_rng([seed, 1])
     quiet: Counter[str] = Counter()
     beside: Counter[str] = Counter()
     outcomes: dict[str, Outcomes] = defaultdict(Outcomes)
@@ -152,6 +176,7 @@ def simulate(count: int, seed: int) -> tuple[Counter[str], Counter[str], dict[st
         month = months.make_month(random)
         quiet.update(finding.kind for finding in look(month))
         plant_bursts(random, month, outcomes)
+        quiet.update(plant_counts(others, month, outcomes))
         loses = number % 5 == 0
         usual = USUAL[number % len(USUAL)]
         trials = 100 * 2 ** random.uniform(0, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,38 @@ async def test_the_sandbox_answers_at_once_and_says_everywhere_that_it_is_made_u
     assert {answer["data"] for answer in answers} == {"made up"}
     assert all("quota of API requests is in use" not in str(answer) for answer in answers)
     assert clock.ticks == FakeClock().ticks
+
+
+async def test_the_sandbox_can_be_asked_about_one_brand() -> None:
+    settings, app = sandbox()  # its sessions are of the real time
+    server = build_server(
+        partial(open_context, settings, app=app), settings.rate_limit, sandbox=True
+    )
+    acme = {"session_time__gte": "7d", "session_time__lt": "1h", "brand_name": "Acme"}
+    async with Client(server) as client:
+        found = await call_tool(client, "find_verify_anomalies", acme)
+        compared = await call_tool(client, "compare_verify_sessions", acme)
+    assert found["findings"] > 0
+    assert compared["complete"]
+    assert found["sessions"] > 100
+    assert int(compared["rows"][0][2]) > 100
+    assert "drivers" in compared
+
+
+@pytest.mark.parametrize("command", ["report", "export"])
+def test_what_a_command_writes_of_the_sandbox_is_masked_where_masking_is_on(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_MCP_RECIPIENTS", "masked")
+    group = ["--group-by" if command == "report" else "--by", "recipient"]
+    content = [] if command == "report" else ["groups"]
+    file = tmp_path / ("page.html" if command == "report" else "groups.csv")
+    with pytest.raises(SystemExit) as ended:
+        main.main([command, *content, "--sandbox", *group, "-o", str(file)])
+    assert ended.value.code == 0
+    text = file.read_text(encoding="utf-8")
+    assert re.search(r"\+62(…|\\u2026)\d{4}~", text)
+    assert not re.search(r"\+62\d{6}", text)
 
 
 async def test_at_the_real_pace_the_sandbox_keeps_the_real_quota() -> None:

@@ -81,6 +81,30 @@ async def test_every_day_has_a_row_at_once_and_its_bounds_close_in_until_it_is_e
     assert sum(low for low, _ in bounds(exact).values()) == exact["sessions"] == len(records)
 
 
+@pytest.mark.parametrize("requests", [2, 3, 4, 5, 6])
+async def test_a_call_with_few_requests_left_bounds_the_days_that_it_has_seen(
+    requests: int,
+) -> None:
+    records = uneven()
+    truth, clock = by_label(records), FakeClock()
+    async with connect(emulator_with(*records, clock=clock), clock=clock) as client:
+        answer = await call_tool(
+            client, "summarize_verify_sessions", {**BY_DAY, "max_requests": requests}
+        )
+    found = {row["day"]: row for row in table(answer)}
+    open_days = [
+        day for day, row in found.items() if row["sessions_low"] and not row["sessions_high"]
+    ]
+    assert answer["sessions_at_least"] < 1_500
+    assert found.keys() == truth.keys()
+    for day, row in found.items():
+        low, high = (row[name] or row["sessions"] for name in ("sessions_low", "sessions_high"))
+        assert int(low) <= truth[day]
+        assert day in open_days or truth[day] <= int(high)
+    assert open_days == sorted(found)[: len(open_days)]
+    assert f"Up to {open_days[-1]} a day has at least so many." in answer["note"]
+
+
 async def test_conversion_by_day_is_exact_long_before_every_page_is_read() -> None:
     clock, records = FakeClock(), uneven()
     verified = by_label([each for each in records if each.outcome == "verified"])

@@ -12,7 +12,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN
 
-PATIENCE = 20
+PATIENCE = 60
 """Seconds for anything to happen at all; a machine may be busy."""
 END = 4
 """Seconds to be gone: two are promised, the rest is for a busy machine."""

@@ -373,6 +373,8 @@ async def test_a_window_in_which_nothing_ended_has_no_conversion_to_compare() ->
     assert sides(answer)[1] == {"sessions": "0", "verified": "0", "cost": "0"}
     assert "conversion_change" not in answer
     assert answer["summary"].startswith("No session ended in one of the windows")
+    async with connect(emulator_with()) as client:
+        assert (await compare(client))["summary"].startswith("No session ended in either window")
 
 
 async def test_the_begin_within_long_windows_is_found_to_the_hour() -> None:

@@ -76,7 +76,7 @@ async def test_a_filter_that_the_api_does_not_know_is_applied_here(
         )
         assert {row[0] for row in answer["rows"]} == set(map(country, real))
         assert sent(emulator) <= {"session_time__gte", "session_time__lt", "limit", "offset",
-                                  "app_uuid", "status"}  # fmt: skip
+                                  "app_uuid", "status", "recipient"}  # fmt: skip
         await summarize(client, max_requests=50)
         spent = len(emulator.received)
         held = await summarize(client, group_by="country", **filters)
@@ -136,18 +136,142 @@ async def test_a_list_that_cannot_be_had_within_its_requests_says_what_is_missin
     assert (rest["rows"], rest["complete"]) == ([], True)
 
 
-async def test_a_summary_that_cannot_be_had_within_its_requests_tells_the_part_it_has() -> None:
-    many = [make_record(each, minutes=90 + each / 2) for each in range(1500)]
-    async with connect(emulator_with(*many)) as client:
-        answer = await summarize(client, country="IN", channel="sms")
-        assert (answer["complete"], answer["basis"]) == (False, "fetched")
-        assert 200 <= answer["sessions"] <= 400
-        assert answer["missing"]
-        assert "The API cannot filter by country and channel" in answer["note"]
-        nothing = await summarize(
-            client, country="FR", session_time__lt="20h", session_time__gte="23h"
+def mixed(number: int) -> list[SessionRecord]:
+    """Sessions of three countries, one every 20 seconds, of which two thirds were verified."""
+    numbers = ("14155550100", "919380013443", "14155550100", "33612345678", "14155550100")
+    return [
+        make_record(
+            each,
+            minutes=90 + each / 3,
+            recipient=numbers[each * 7 % 13 % 5],
+            outcome="expired" if each % 3 else "verified",
         )
-    assert nothing["complete"] in (True, False)
+        for each in range(number)
+    ]
+
+
+def holds(answer: dict[str, Any], name: str, truth: float) -> bool:
+    """Whether a figure, or the interval of its estimate, has the truth."""
+    low, high = answer["estimated"].get(name, [answer[name]] * 2)
+    return bool(float(low) <= truth <= float(high))
+
+
+@pytest.mark.parametrize(
+    ("filters", "matches"),
+    [
+        ({"country": "IN", "channel": "sms"}, lambda each: country(each) == "IN"),
+        ({"recipient": "+9193*", "status": "expired"},
+         lambda each: country(each) == "IN" and each.outcome == "expired"),
+        ({"country": "DE"}, lambda _: False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("mirror", [True, False])
+async def test_a_part_of_too_many_sessions_is_estimated_until_it_is_exact(
+    filters: dict[str, Any], matches: Matcher, *, mirror: bool
+) -> None:
+    records = mixed(3000)
+    real = [each for each in records if matches(each)]
+    verified = sum(each.outcome == "verified" for each in real)
+    async with connect(
+        emulator_with(*records, list_limit=None), rate_limit=UNLIMITED, mirror=mirror
+    ) as client:
+        answer = await summarize(client, group_by="country", **filters)
+        assert (answer["basis"], answer["complete"]) == ("counted", False)
+        assert "The API cannot filter by" in answer["note"]
+        for _ in range(20):
+            if answer["complete"]:
+                break
+            assert holds(answer, "sessions", len(real))
+            assert holds(answer, "verified", verified)
+            assert holds(answer, "expired", len(real) - verified)
+            assert holds(answer, "cost", float(sum(each.attempts[0].charge for each in real)))
+            if real:
+                assert holds(answer, "conversion_pct", 100 * verified / len(real))
+            assert answer["estimated"]["sessions"][1] < 3000
+            answer = await summarize(client, group_by="country", **filters)
+        assert (answer["complete"], answer["sessions"]) == (True, len(real))
+        assert answer["verified"] == verified
+        assert "estimated" not in answer
+
+
+async def test_several_recipients_of_a_large_window_are_asked_for_one_by_one() -> None:
+    quiet = [
+        make_record(9000 + each, minutes=100 * each, recipient=number, outcome="verified")
+        for each in range(1, 9)
+        for number in ("14155550177", "33612345699")[each % 2 :]
+    ]
+    emulator = emulator_with(*mixed(3000), *quiet)
+    numbers = ["+1 415 555 0177", "+33612345699", "+14155550199"]
+    async with connect(emulator) as client:
+        answer = await summarize(client, recipient=numbers, group_by="recipient")
+    assert (answer["complete"], answer["api_requests"]) == (True, 3)
+    assert (answer["sessions"], answer["recipients"]) == (len(quiet), 2)
+    assert sorted(row[:2] for row in answer["rows"]) == [
+        ["+14155550177", "4"],
+        ["+33612345699", "8"],
+    ]
+    assert answer["applied"]["recipient"] == "+14155550177, +33612345699, +14155550199"
+    assert "note" not in answer
+
+
+async def test_a_list_of_several_recipients_asks_for_them_one_by_one() -> None:
+    numbers = ("14155550177", "33612345699")
+    quiet = [
+        make_record(9000 + each, minutes=10 * each, recipient=numbers[each % 3 % 2])
+        for each in range(1, 60)
+    ]
+    emulator = emulator_with(*mixed(3000), *quiet, list_limit=None)
+    found: list[str] = []
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        arguments: dict[str, Any] = {"recipient": [*numbers, "14155550199"], "limit": 7}
+        first = await list_sessions(client, **arguments)
+        page = first
+        for _ in range(20):
+            found += [row["session"] for row in rows(page)]
+            if "next" not in page:
+                break
+            page = await list_sessions(client, **arguments, **page["next"])
+    assert (first["complete"], first["api_requests"]) == (True, 3)
+    assert "note" not in first
+    assert found == [each.uuid[:8] for each in newest_first(quiet)]
+
+
+async def test_filters_decided_here_share_the_pages_of_a_count() -> None:
+    emulator = emulator_with(*mixed(3000), list_limit=None)
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        whole = await summarize(client)
+        india = await summarize(client, country="IN", max_requests=1)
+        assert (whole["basis"], india["basis"]) == ("counted", "counted")
+        assert india["estimated"]["sessions"][0] > 0
+        again = await summarize(client, max_requests=1)
+    assert again["sessions"] == whole["sessions"] == 3000
+    assert "sessions" not in again["estimated"]
+
+
+async def test_sessions_in_progress_are_counted_where_the_api_can() -> None:
+    running = [
+        make_record(9000 + each, minutes=5 + each / 60, resolved_at=NOW + HOUR)
+        for each in range(30)
+    ]
+    async with connect(
+        emulator_with(*mixed(3000), *running, list_limit=None), rate_limit=UNLIMITED
+    ) as client:
+        alone = await summarize(client, status="in-progress")
+        there = await summarize(client, status="in-progress", country="IN", group_by="day")
+    assert (alone["sessions"], alone["in_progress"], alone["verified"]) == (30, 30, 0)
+    assert "sessions" not in alone["estimated"]
+    assert holds(there, "sessions", 30)
+    assert "rows" not in there
+    assert "told once every page is fetched" in there["note"]
+
+
+async def test_a_part_of_nothing_known_yet_is_no_zero() -> None:
+    async with connect(
+        emulator_with(*mixed(3000), list_limit=None), rate_limit=UNLIMITED
+    ) as client:
+        answer = await summarize(client, country="IN", max_requests=1)
+    assert "sessions" not in answer or answer["missing"]
+    assert "sessions_at_least" in answer or answer["basis"] == "fetched"
 
 
 async def test_stars_and_prefixes_are_refused_where_recipients_are_masked() -> None:

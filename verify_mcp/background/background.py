@@ -25,6 +25,7 @@ from verify_mcp.domain.tallies import total
 from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.errors import DatabaseUnavailable
 from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.mirror.placed_pages import ReadPages
 from verify_mcp.plivo.rate_limiter import RateLimiter
 from verify_mcp.settings import Settings
 
@@ -77,6 +78,7 @@ class Background:
         self._mirror = mirror
         self._settings = settings
         self._windows: UnfinishedWindows | None = None
+        self._worker: CompletionWorker | None = None
         self._counts = RepeatedCounts(mirror, clock)
         self._follower: Follower | None = None
         self._loops: list[LeasedLoop] = []
@@ -85,7 +87,7 @@ class Background:
         store = mirror.store
         if store is not None and settings.ahead:
             self._windows = UnfinishedWindows(store.database, store.account)
-            worker = CompletionWorker(mirror, self._windows, clock)
+            worker = self._worker = CompletionWorker(mirror, self._windows, clock)
             lease = Lease(store.database, f"{store.account}:completion")
             self._loops.append(LeasedLoop(None, self._counts.step, clock))
             self._loops.append(LeasedLoop(lease, self._in_its_turn(worker), clock))
@@ -115,9 +117,13 @@ class Background:
         self._scope.cancel()
 
     async def complete(
-        self, session_filter: SessionFilter, window: Window, pages: float | None
+        self,
+        session_filter: SessionFilter,
+        window: Window,
+        pages: float | None,
+        read: ReadPages | None = None,
     ) -> PlannedCompletion | None:
-        """Have a window completed in which `pages` are missing (None: not known).
+        """Have a window completed in which `pages` are missing (None: not known), `read` of them.
 
         None when it is not: no work is done here, the mirror cannot answer the filter, or the
         sessions of the whole window take more requests than are made for one question.
@@ -125,6 +131,10 @@ class Background:
         if self._windows is None or not self.is_running:
             return None
         scope, is_filtered = session_filter.subaccount or "", not session_filter.is_unfiltered()
+        if read is not None and self._worker is not None:
+            self._worker.use(scope, read)
+            present = sum(page.received > 0 for page in read.pages.values())
+            pages = None if pages is None else pages - present
         if not session_filter.answerable_from_mirror():
             return None
         try:

@@ -10,6 +10,7 @@ from math import ceil
 
 from verify_mcp.background.forecast import seconds_paused, slots_for_background
 from verify_mcp.background.leased_loop import BUSY_SECONDS
+from verify_mcp.background.offset_walk import OffsetWalk
 from verify_mcp.background.unfinished_windows import UnfinishedWindow, UnfinishedWindows
 from verify_mcp.background.walks import background_call, is_for_one_of, pause_after
 from verify_mcp.clock import Clock
@@ -18,10 +19,13 @@ from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window, covers, gaps
 from verify_mcp.mirror.backfill import CONCURRENT_PAGES, Backfill
 from verify_mcp.mirror.mirror import Mirror
+from verify_mcp.mirror.placed_pages import ReadPages
 from verify_mcp.mirror.store import RECENT_FETCHES
 
 IDLE_SECONDS = 5.0
 """Seconds between two looks for work of other processes."""
+MAX_OFFSET_WALKS = 5
+"""Windows of which the pages that counts read are remembered."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,13 @@ class CompletionWorker:
         self._windows = windows
         self._clock = clock
         self._walk: _Walk | None = None
+        self._offset_walks: list[OffsetWalk] = []
+
+    def use(self, scope: str, read: ReadPages) -> None:
+        """Do not read again what a count read of a window."""
+        if all((walk.scope, walk.window) != (scope, read.window) for walk in self._offset_walks):
+            walks = [*self._offset_walks, OffsetWalk(self._mirror, scope, read)]
+            self._offset_walks = walks[-MAX_OFFSET_WALKS:]
 
     async def step(self) -> float:
         """Fetch the next few pages; the seconds until there may be more to do.
@@ -67,6 +78,9 @@ class CompletionWorker:
         if walk is None or not walk.is_for(unfinished):
             walk = self._walk = _Walk(unfinished)
         missing = await self._find_missing(unfinished)
+        offset_walk = self._choose_offset_walk(unfinished, missing)
+        if offset_walk is not None:
+            return await self._advance_offset_walk(offset_walk, unfinished, slots)
         backfill = self._choose_backfill(walk, missing)
         if backfill is None or not unfinished.requests_left:
             await self._windows.remove(unfinished)
@@ -83,6 +97,30 @@ class CompletionWorker:
         if progress.failure is not None:
             self._walk = None
         return pause_after(progress)
+
+    def _choose_offset_walk(
+        self, unfinished: UnfinishedWindow, missing: tuple[Window, ...]
+    ) -> OffsetWalk | None:
+        """The walk that needs the fewest requests for what is missing next; None for gap by gap."""
+        if unfinished.is_filtered or not unfinished.requests_left:
+            return None
+        walks = (walk for walk in self._offset_walks if covers(walk.window, [unfinished.window]))
+        return next((walk for walk in walks if walk.is_for(unfinished.scope, missing)), None)
+
+    async def _advance_offset_walk(
+        self, walk: OffsetWalk, unfinished: UnfinishedWindow, slots: int
+    ) -> float:
+        call = background_call(self._clock)
+        await walk.step(call, budget=min(CONCURRENT_PAGES, slots, unfinished.requests_left))
+        if walk.is_done:
+            self._offset_walks.remove(walk)
+            if not await self._find_missing(unfinished):
+                await self._windows.remove(unfinished)
+                return 0.0
+        sent, pages = call.requests_sent, unfinished.pages
+        left = None if pages is None else max(1, pages - sent)
+        await self._windows.record(unfinished, sent, left)
+        return pause_after(walk.progress)
 
     async def _find_missing(self, unfinished: UnfinishedWindow) -> tuple[Window, ...]:
         """The parts of a window, within the API's reach, that an answer would have to fetch."""

@@ -94,7 +94,7 @@ def _export(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         return export_file.run(export_options, read_settings(os.environ))
-    settings, app = sandbox()
+    settings, app = sandbox(read_settings(os.environ))
     return export_file.run(export_options, settings, app=app)
 
 

@@ -72,5 +72,5 @@ def _report(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         return report_file.run(report_options, read_settings(os.environ))
-    settings, app = sandbox()
+    settings, app = sandbox(read_settings(os.environ))
     return report_file.run(report_options, settings, app=app)

@@ -186,4 +186,4 @@ def advice(answer: Answer, question: ReportQuestion, rate: Rate) -> str:
     command = quoted_command("sync", "--since", question.since, *until)
     seconds = answer.get("eta_exact_s")
     time = f" ({about(in_background(seconds, rate))})" if seconds else ""
-    return f"Run {command}{time}, then the report again: it is exact then."
+    return f"Run {command}{time}, then the report again: it will be exact."

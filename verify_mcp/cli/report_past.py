@@ -28,8 +28,7 @@ from verify_mcp.tools.summary_request import MAX_REQUESTS
 
 DAY = timedelta(days=1)
 NOT_EXACT = (
-    "The figures of this period are not exact, so they are not compared with the period before, "
-    "and nothing was searched for what stands out."
+    "The figures of this period are not exact, so nothing is compared with the period before."
 )
 OUT_OF_REACH = (
     f"The API keeps {REACH.days} days, and the period before starts earlier, so there is nothing "

@@ -16,8 +16,9 @@ def sandbox(
 ) -> tuple[Settings, Callable[..., object]]:
     """Settings and application of a server that answers from made-up sessions.
 
-    It answers at once; with `real_pace` it keeps the rate limits of the settings, and the pretend
-    API refuses what is beyond its documented ones.
+    They have the fields of the richer of the two shapes in Plivo's SDKs, so that brands, networks
+    and aliases can be asked for. The server answers at once; with `real_pace` it keeps the rate
+    limits of the settings, and the pretend API refuses what is beyond its documented ones.
     """
     from verify_mcp.emulator import SANDBOX_AUTH_ID, SANDBOX_AUTH_TOKEN, Emulator, Options
 
@@ -30,11 +31,11 @@ def sandbox(
         sandbox=True,
     )
     if real_pace:
-        return made_up, Emulator()
+        return made_up, Emulator(behaviour=Options(shape="rich"))
     at_once = replace(
         made_up,
         rate_limit=_NO_LIMIT,
         retrieve_rate_limit=_NO_LIMIT,
         default_max_requests=_ALL_PAGES,
     )
-    return at_once, Emulator(behaviour=Options(list_limit=None, get_limit=None))
+    return at_once, Emulator(behaviour=Options(shape="rich", list_limit=None, get_limit=None))

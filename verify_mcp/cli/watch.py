@@ -69,7 +69,7 @@ def _watch(options: argparse.Namespace) -> int:
     )
     if not options.sandbox:
         return watch_loop.run(arguments, read_settings(os.environ))
-    settings, app = sandbox()
+    settings, app = sandbox(read_settings(os.environ))
     with TemporaryDirectory() as folder:  # the next made-up account has nothing of this one
         state = options.state or Path(folder) / "watch.json"
         return watch_loop.run(replace(arguments, state=state), settings, app=app)

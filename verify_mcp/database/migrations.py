@@ -129,6 +129,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             account VARCHAR(20) NOT NULL, app VARCHAR(64) NOT NULL, alias TEXT NOT NULL,
             created BIGINT NOT NULL, PRIMARY KEY (account, app)) {table_options}""",
     ),
+    (
+        # Whether a day has the totals of the next two tables, too.
+        "ALTER TABLE verify_total_days ADD COLUMN cells INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE verify_place_totals (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            created BIGINT NOT NULL, country TEXT NOT NULL, network TEXT NOT NULL,
+            app TEXT NOT NULL, brand TEXT NOT NULL, first_channel TEXT NOT NULL,
+            verified BIGINT NOT NULL, ended BIGINT NOT NULL,
+            sms_failed BIGINT NOT NULL, sms_attempts BIGINT NOT NULL,
+            voice_failed BIGINT NOT NULL, voice_attempts BIGINT NOT NULL,
+            whatsapp_failed BIGINT NOT NULL, whatsapp_attempts BIGINT NOT NULL,
+            rcs_failed BIGINT NOT NULL, rcs_attempts BIGINT NOT NULL)""",
+        "CREATE INDEX verify_place_totals_by_day ON verify_place_totals (account, scope, day)",
+        """CREATE TABLE verify_prefix_totals (
+            account VARCHAR(20) NOT NULL, scope VARCHAR(20) NOT NULL, day INTEGER NOT NULL,
+            tail INTEGER NOT NULL, step BIGINT NOT NULL, created BIGINT NOT NULL,
+            prefix TEXT NOT NULL, country TEXT NOT NULL, sessions BIGINT NOT NULL,
+            verified BIGINT NOT NULL, ended BIGINT NOT NULL,
+            PRIMARY KEY (account, scope, day, tail, step, created, prefix)) {table_options}""",
+    ),
 )
 
 

@@ -116,10 +116,15 @@ def tally(session: Session) -> Tally:
         other=session.status not in STATUSES,
         first_try=verified and len(session.attempts) == 1,
         resent=len(session.attempts) > 1,
-        reached=any(attempt.status in REACHED_STATUSES for attempt in session.attempts),
+        reached=is_reached(session),
         first=session.created,
         last=session.created,
     )
+
+
+def is_reached(session: Session) -> bool:
+    """Whether any of its attempts was delivered or answered."""
+    return any(attempt.status in REACHED_STATUSES for attempt in session.attempts)
 
 
 def is_rescued(session: Session) -> bool:

@@ -15,6 +15,7 @@ import anyio
 from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.payloads import has_next
+from verify_mcp.domain.receipts import ReplyTime, joined
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, gaps
@@ -80,6 +81,7 @@ class Backfill:
         self._offset = 0
         self._cursor: str | None = None
         self._same_instant: list[Session] = []
+        self._same_instant_receipt: ReplyTime | None = None
         self._is_unsure = False
         self._seen: set[str] = set()
         self.progress = BackfillProgress(window)
@@ -152,7 +154,10 @@ class Backfill:
             )
         self._is_unsure = page.skipped > 0
         here = [*self._same_instant, *fresh]
+        receipt = self._joined_receipt(page)
         lower = self._start if last else _just_after_oldest(here, self._end)
+        is_kept = any(session.created < lower for session in self._same_instant)
+        self._same_instant_receipt = receipt if is_kept else page.receipt
         self._same_instant = [session for session in here if session.created < lower]
         complete = Window(lower, self._end) if lower < self._end else None
         self._end = min(self._end, lower)
@@ -162,7 +167,14 @@ class Backfill:
             self.progress.complete_windows.append(complete)
             self.progress.sessions += [session for session in here if session.created in complete]
         claim = complete if self._claims else None
-        await self._mirror.save(here, self._scope, claim, page.receipt, self.progress.as_of)
+        await self._mirror.save(here, self._scope, claim, receipt, self.progress.as_of)
+
+    def _joined_receipt(self, page: Page) -> ReplyTime | None:
+        """When a page and the sessions kept from the page before it were read."""
+        earlier = self._same_instant_receipt
+        if not self._same_instant or earlier is None or page.receipt is None:
+            return page.receipt
+        return joined([earlier, page.receipt])
 
     def _note_time(self, page: Page) -> None:
         """Note when a page was read, and how far the API could then reach back."""

@@ -4,23 +4,29 @@ The database adds up; no session leaves it but those named as examples. Attempts
 text of a session's attempts (`sms failed; voice answer`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
 from verify_mcp.database.base import Connection, Row, Value
-from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.times import MICROSECOND
-from verify_mcp.domain.windows import Window
+from verify_mcp.domain.windows import Window, gaps
 from verify_mcp.mirror.attempt_sql import CONVERSION, DELIVERY, FAILURES
-from verify_mcp.mirror.scope import AccountScope, instant, micros
+from verify_mcp.mirror.cell_totals import (
+    BLOCK,
+    MIN_PREFIX_SESSIONS,
+    PLACE_COLUMNS,
+    PLACE_SUMS,
+    PREFIX_STEPS,
+    spans_with_totals,
+)
+from verify_mcp.mirror.scope import DAY, EPOCH, conditions, instant, micros
+from verify_mcp.mirror.selection import Selection
 
 MAX_NUMBERS = 5_000
 """Numbers of a finding that are compared with each other."""
 MAX_EXAMPLES = 5
-PLACE_COLUMNS = ("country", "network", "app", "brand", "first_channel")
-
 
 PlaceCell = tuple[int, str, str, str, str, str, int, int, int, int, int, int, int, int, int, int]
 """The sessions of a step that have the same place, as the database returns them.
@@ -42,31 +48,6 @@ class PrefixCount:
     ended: int
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Sessions of a scope that a filter admits, and of these those that a condition names.
-
-    `values` are the condition's parameters.
-    """
-
-    account_scope: AccountScope
-    session_filter: SessionFilter
-    condition: str = ""
-    values: tuple[tuple[str, Value], ...] = ()
-
-    def where(self, window: Window) -> tuple[str, dict[str, Value]]:
-        """The condition on the sessions of a window, and its parameters."""
-        where, values = self.account_scope.where(self.session_filter, window)
-        return where + self.condition, {**values, **dict(self.values)}
-
-    def narrowed(self, condition: str, values: dict[str, Value]) -> "Selection":
-        """The sessions that fulfil a further condition, too."""
-        more = (*self.values, *values.items())
-        return Selection(
-            self.account_scope, self.session_filter, f"{self.condition} AND {condition}", more
-        )
-
-
 def read_place_cells(
     connection: Connection,
     selection: Selection,
@@ -76,12 +57,30 @@ def read_place_cells(
 ) -> list[PlaceCell]:
     """The sessions of some windows by step from an origin and by place."""
     columns = ", ".join(PLACE_COLUMNS)
-    sql = (
-        f"SELECT (created - :origin) / :step, {columns}, {CONVERSION}, {DELIVERY} "  # noqa: S608 - fixed names
-        "FROM verify_sessions WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6"
-    )
+    start = "(created - :origin) / :step"
     values: dict[str, Value] = {"origin": micros(origin), "step": step // MICROSECOND}
-    return cast("list[PlaceCell]", _read_parts(connection, selection, windows, sql, values))
+    rows: list[Row] = []
+    for window in windows:
+        spans: tuple[Window, ...] = ()
+        if step == BLOCK and not (origin - EPOCH) % BLOCK:
+            spans = spans_with_totals(connection, selection, window, PLACE_COLUMNS)
+        rows += _read_totals(
+            connection,
+            selection,
+            spans,
+            f"SELECT {start}, {columns}, {', '.join(PLACE_SUMS)} FROM verify_place_totals "  # noqa: S608 - fixed names
+            "WHERE {where}",
+            values,
+        )
+        rows += _read_parts(
+            connection,
+            selection,
+            gaps(window, spans),
+            f"SELECT {start}, {columns}, {CONVERSION}, {DELIVERY} "  # noqa: S608 - fixed names
+            "FROM verify_sessions WHERE {where} GROUP BY 1, 2, 3, 4, 5, 6",
+            values,
+        )
+    return cast("list[PlaceCell]", rows)
 
 
 def read_prefix_counts(
@@ -97,16 +96,54 @@ def read_prefix_counts(
 
     A prefix leaves out the last `tail` digits.
     """
-    sql = (
-        "SELECT substr(recipient, 1, length(recipient) - :tail), min(country), created / :step, "  # noqa: S608 - fixed names
-        f"count(*), {CONVERSION} FROM verify_sessions "
-        "WHERE {where} AND length(recipient) >= 8 GROUP BY 1, 3 HAVING count(*) >= :least"
-    )
     values: dict[str, Value] = {"tail": tail, "step": step // MICROSECOND, "least": least}
+    rows: list[Row] = []
+    for window in windows:
+        spans: tuple[Window, ...] = ()
+        if (tail, step) in PREFIX_STEPS and least >= MIN_PREFIX_SESSIONS:
+            spans = spans_with_totals(connection, selection, window, ())
+        found = _read_totals(
+            connection,
+            selection,
+            spans,
+            "SELECT prefix, country, created / :step, sessions, verified, ended "
+            "FROM verify_prefix_totals "
+            "WHERE {where} AND tail = :tail AND step = :step AND sessions >= :least",
+            values,
+        )
+        found += _read_parts(
+            connection,
+            selection,
+            gaps(window, spans),
+            "SELECT substr(recipient, 1, length(recipient) - :tail), min(country), "  # noqa: S608 - fixed names
+            f"created / :step, count(*), {CONVERSION} FROM verify_sessions "
+            "WHERE {where} AND length(recipient) >= 8 GROUP BY 1, 3 HAVING count(*) >= :least",
+            values,
+        )
+        rows += sorted(found, key=lambda row: (row[0], row[2]))
     return [
-        PrefixCount(str(row[0]), str(row[1]), *(int(number) for number in row[2:]))
-        for row in _read_parts(connection, selection, windows, sql, values)
+        PrefixCount(str(row[0]), str(row[1]), *(int(number) for number in row[2:])) for row in rows
     ]
+
+
+def _read_totals(
+    connection: Connection,
+    selection: Selection,
+    spans: Iterable[Window],
+    sql: str,
+    values: dict[str, Value],
+) -> list[Row]:
+    """The rows of a statement about totals for each span of days."""
+    condition, filtered = conditions(selection.session_filter)
+    where = f"account = :account AND scope = :scope AND day >= :first AND day < :last{condition}"
+    rows: list[Row] = []
+    for span in spans:
+        days = {"first": (span.start - EPOCH) // DAY, "last": (span.end - EPOCH) // DAY}
+        keys = selection.account_scope.day_params(0)
+        rows += connection.fetch_all(
+            sql.replace("{where}", where), {**keys, **days, **filtered, **values}
+        )
+    return rows
 
 
 def _read_parts(
@@ -246,48 +283,3 @@ def count_sessions(connection: Connection, selection: Selection, windows: Iterab
     """How many sessions there are in some windows."""
     sql = "SELECT count(*) FROM verify_sessions WHERE {where}"
     return sum(int(row[0]) for row in _read_parts(connection, selection, windows, sql, {}))
-
-
-def of_prefixes(prefixes: Sequence[str]) -> tuple[str, dict[str, Value]]:
-    """The condition on recipients that begin so, and its parameters."""
-    values: dict[str, Value] = {}
-    parts = []
-    for number, prefix in enumerate(prefixes):
-        # Recipients are digits, at most 15. Digits alone are in the same order in any collation.
-        values |= {f"prefix{number}": prefix, f"prefix{number}_end": prefix + 15 * "9"}
-        parts.append(f"(recipient >= :prefix{number} AND recipient <= :prefix{number}_end)")
-    return f"({' OR '.join(parts)})", values
-
-
-def of_place(where: Iterable[tuple[str, str]]) -> tuple[str, dict[str, Value]]:
-    """The condition on a finding's place, and its parameters.
-
-    A channel is that of the first attempt.
-    """
-    columns = {"channel": "first_channel"}
-    values: dict[str, Value] = {}
-    parts = ["1 = 1"]
-    for name, value in where:
-        values[f"of_{name}"] = value
-        parts.append(f"{columns.get(name, name)} = :of_{name}")
-    return " AND ".join(parts), values
-
-
-IS_OLD_AND_OPEN = "status = 'in-progress' AND fetched - created >= :age"
-"""The condition that a session stayed in progress; its parameter is `age` in microseconds."""
-
-
-def except_prefixes(
-    selection: Selection, number: int, prefixes: Sequence[str], window: Window
-) -> Selection:
-    """The sessions that are not of these prefixes in a window; `number` tells calls apart."""
-    inside, values = of_prefixes(prefixes)
-    renamed = {f"not{number}_{name}": value for name, value in values.items()}
-    condition = inside.replace(":prefix", f":not{number}_prefix")
-    bounds: dict[str, Value] = {
-        f"not{number}_starts": micros(window.start), f"not{number}_ends": micros(window.end),
-    }  # fmt: skip
-    return selection.narrowed(
-        f"NOT ({condition} AND created >= :not{number}_starts AND created < :not{number}_ends)",
-        {**renamed, **bounds},
-    )

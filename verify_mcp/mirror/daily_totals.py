@@ -1,9 +1,9 @@
 """Daily totals: sessions of complete days, added up in advance by the database.
 
 A day of UTC gets its totals as soon as every session of it is stored and final: by its columns, by
-quarter of an hour (every zone's offset is a multiple of it), and the gaps between attempts. The
-transactions that change rows also write and delete totals, so the totals of a day equal the sum of
-its rows.
+quarter of an hour (every zone's offset is a multiple of it), the gaps between attempts, and the
+totals of `cell_totals`. The transactions that change rows also write and delete totals, so the
+totals of a day equal the sum of its rows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +13,7 @@ from verify_mcp.database.base import Connection
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, covers
+from verify_mcp.mirror import cell_totals
 from verify_mcp.mirror.group_sql import (
     CHARGES,
     DAY_COLUMNS,
@@ -31,6 +32,7 @@ TABLES = (
     "verify_day_totals",
     "verify_quarter_totals",
     "verify_gap_totals",
+    *cell_totals.TABLES,
 )
 """The days that have totals, then the tables that hold them."""
 _SPAN = ("first_created", "last_created")
@@ -137,3 +139,4 @@ def _add_day(connection: Connection, account_scope: AccountScope, day: Window) -
     )
     for statement in (_ADD_DAY, _ADD_QUARTERS, _ADD_GAPS):
         connection.execute(statement.format(where=where), {**values, **number})
+    cell_totals.add_day(connection, account_scope, number["day"])

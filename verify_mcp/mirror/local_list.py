@@ -1,7 +1,8 @@
 """Lists by filters that the API does not know: its sessions are chosen from here.
 
 The newest part of the window whose sessions are all known, from the store or fetched, has the rows.
-It grows into the past until it has enough of them, or the requests of a call are spent.
+It grows into the past until it has enough of them, or the requests of a call are spent. Several
+recipients are asked for one by one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from verify_mcp.domain.matching import admit_locally
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.windows import Window, gaps, merge
 from verify_mcp.errors import ApiError, DatabaseUnavailable
-from verify_mcp.mirror.backfill import Backfill
+from verify_mcp.mirror.backfill import Backfill, BackfillProgress
 from verify_mcp.mirror.mirror import MAX_STALENESS, Mirror
 from verify_mcp.plivo.call import CallContext
 
@@ -48,6 +49,29 @@ def closed_window(session_filter: SessionFilter, now: datetime) -> Window | None
     return window if window and window.length else None
 
 
+class _GapWalk:
+    """Fetches one gap by one filter, or by several whose sessions together are what is asked."""
+
+    def __init__(self, mirror: Mirror, filters: Sequence[SessionFilter], gap: Window) -> None:
+        self.gap = gap
+        self.backfills = [Backfill(mirror, each, gap) for each in filters]
+
+    def next(self) -> Backfill | None:
+        """The backfill that got least far, None when all are done."""
+        open_ones = [each for each in self.backfills if not each.done]
+        return max(open_ones, key=lambda each: each.remaining.end, default=None)
+
+    @property
+    def complete(self) -> Window:
+        """The newest part of the gap of which every backfill brought all sessions."""
+        starts = [self._start(each.progress) for each in self.backfills]
+        return Window(max(starts, default=self.gap.end), self.gap.end)
+
+    def _start(self, progress: BackfillProgress) -> datetime:
+        known = merge(progress.complete_windows)
+        return known[-1].start if known and known[-1].end >= self.gap.end else self.gap.end
+
+
 class LocalList:
     """Finds one page of the sessions of a window that a filter admits."""
 
@@ -56,8 +80,9 @@ class LocalList:
         self._filter = session_filter
         self._scope = session_filter.subaccount or ""
         self._window = window
+        self._filters = _fetched_filters(session_filter)
         self._stored: tuple[Window, ...] = ()
-        self._backfills: list[Backfill] = []
+        self._walks: list[_GapWalk] = []
 
     async def read(self, *, limit: int, offset: int, call: CallContext) -> LocalPage:
         """The page, as far as it is known. Raises ApiError when nothing is."""
@@ -69,7 +94,7 @@ class LocalList:
         )
         as_of = min(as_of, self._end_where_known_ends())
         rows = await self._rows(offset + limit + 1)
-        for _ in range(MAX_LIST_REQUESTS):
+        for _ in range(max(MAX_LIST_REQUESTS, len(self._filters))):
             backfill = self._next_backfill() if len(rows) <= offset + limit else None
             if backfill is None:
                 break
@@ -95,29 +120,30 @@ class LocalList:
 
     def _known(self) -> Window:
         """The newest part of the window of which all is known; without length if none is."""
-        complete = [window for each in self._backfills for window in each.progress.complete_windows]
-        known = merge([*self._stored, *complete])
+        known = merge([*self._stored, *(each.complete for each in self._walks)])
         end = self._window.end
         return known[-1] if known and known[-1].end >= end else Window(end, end)
 
     def _next_backfill(self) -> Backfill | None:
         """The backfill of the newest gap, None when there is none or it cannot go on."""
-        last = self._backfills[-1] if self._backfills else None
-        if last is not None and not last.done:
-            return last
+        last = self._walks[-1] if self._walks else None
+        backfill = last.next() if last else None
+        if backfill is not None:
+            return backfill
         left = gaps(Window(self._window.start, self._known().start), self._stored)
-        if not left or (last is not None and last.progress.missing):
+        if not left or (last is not None and last.complete != last.gap):
             return None
-        new = Backfill(self._mirror, self._filter.for_fetching(), left[-1])
-        self._backfills.append(new)
-        return new
+        self._walks.append(_GapWalk(self._mirror, self._filters, left[-1]))
+        return self._walks[-1].next()
+
+    def _progress(self) -> list[BackfillProgress]:
+        return [each.progress for walk in self._walks for each in walk.backfills]
 
     async def _rows(self, most: int) -> list[Session]:
         """The newest sessions admitted in what is known, newest first."""
         known = self._known()
         fetched = admit_locally(
-            self._filter,
-            [session for each in self._backfills for session in each.progress.sessions],
+            self._filter, [session for each in self._progress() for session in each.sessions]
         )
         found = {session.uuid: session for session in await self._read_stored(known, most)}
         found |= {session.uuid: session for session in fetched if session.created in known}
@@ -138,10 +164,7 @@ class LocalList:
     def _page(
         self, rows: Sequence[Session], *, limit: int, offset: int, as_of: datetime
     ) -> LocalPage:
-        shown, progress = (
-            tuple(rows[offset : offset + limit]),
-            [each.progress for each in self._backfills],
-        )
+        shown, progress = tuple(rows[offset : offset + limit]), self._progress()
         more = len(rows) > offset + limit
         failure = next((each.failure for each in progress if each.failure), None)
         known = self._known()
@@ -164,3 +187,10 @@ class LocalList:
             next((each.eta_s for each in progress if each.eta_s is not None), None),
             failure,
         )
+
+
+def _fetched_filters(session_filter: SessionFilter) -> tuple[SessionFilter, ...]:
+    """What to ask the API for: of several recipients each one, otherwise all that it knows."""
+    fetched = session_filter.for_fetching()
+    numbers = session_filter.recipients
+    return tuple(replace(fetched, recipient=each) for each in numbers) or (fetched,)

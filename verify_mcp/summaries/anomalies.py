@@ -69,10 +69,8 @@ def _explain_unknown(known: Known, edge: datetime) -> str:
         return ""
     hours = known.past.length / timedelta(hours=1)
     needed = known.now.window.length / timedelta(hours=1)
-    short = (
-        f"Only {hours:.3g} h before the window are held, and {needed:.3g} h are needed to compare "
-        "with."
-    )
+    held = f"Only {hours:.3g} h before the window are" if hours else "No hour before the window is"
+    short = f"{held} held, and {needed:.0f} h are needed to compare with."
     if not is_reachable(known.now.window, edge):
         return f"{short} {explain_reach(edge)} Ask about a later or a shorter window."
     more = "The same call goes on fetching; `verify-mcp sync --since 29d` holds all."

@@ -11,6 +11,7 @@ from verify_mcp.domain.tallies import from_nanos
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window, overlap
 from verify_mcp.mirror import cells
+from verify_mcp.mirror.selection import IS_OLD_AND_OPEN
 from verify_mcp.summaries.anomaly_query import ReportedFinding
 from verify_mcp.summaries.anomaly_reader import AnomalyReader
 
@@ -67,7 +68,7 @@ async def find_stuck(reader: AnomalyReader) -> list[ReportedFinding]:
     past = await _count_old(reader, reader.past)
     age: dict[str, Value] = {"age": MIN_AGE // MICROSECOND}
     return [
-        await reader.report(finding, cells.IS_OLD_AND_OPEN, age)
+        await reader.report(finding, IS_OLD_AND_OPEN, age)
         for finding in detect.find_stuck(reader.window, now, past, reader.query.kinds)
     ]
 

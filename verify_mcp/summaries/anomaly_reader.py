@@ -9,17 +9,19 @@ import anyio.to_thread
 
 from verify_mcp.analysis.anomalies.detect import Rates
 from verify_mcp.analysis.anomalies.finding import Finding
-from verify_mcp.analysis.anomalies.timeline import HOUR, timeline
+from verify_mcp.analysis.anomalies.timeline import BLOCK, HOUR, timeline
 from verify_mcp.database.base import Connection, Value
 from verify_mcp.domain.tallies import from_nanos
 from verify_mcp.domain.windows import Window, join_closest, overlap
 from verify_mcp.mirror import cells, unknown_texts
-from verify_mcp.mirror.cells import Evidence, PlaceCell, Selection
+from verify_mcp.mirror.cells import Evidence, PlaceCell
 from verify_mcp.mirror.scope import EPOCH, AccountScope
+from verify_mcp.mirror.selection import Selection
 from verify_mcp.mirror.store import Store
 from verify_mcp.summaries import anomaly_series
 from verify_mcp.summaries.anomaly_coverage import Known
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, ReportedFinding
+from verify_mcp.summaries.anomaly_series import PastBlocks
 
 MAX_PARTS = 20
 """Parts of a window that are read one by one; the closest ones are joined."""
@@ -40,8 +42,9 @@ class AnomalyReader:
         self.selection = Selection(AccountScope(store.account, self.scope), query.session_filter)
 
     async def prepare(self) -> None:
-        """Complete rows that an earlier version wrote."""
+        """Complete what an earlier version wrote."""
         await self._store.rebuild(self.scope, (*self.past, *self.now))
+        await self._store.add_cells(self.scope, (*self.past, *self.now))
 
     async def read(self, work: Callable[[Connection], Result]) -> Result:
         """What a read of the database brings."""
@@ -62,23 +65,27 @@ class AnomalyReader:
             )
         )
 
-    async def read_places(
-        self, selection: Selection, parts: Sequence[Window], origin: datetime, step: timedelta
-    ) -> list[PlaceCell]:
-        """Sessions by step and place."""
-        return await self.read(
-            lambda connection: cells.read_place_cells(connection, selection, parts, origin, step)
-        )
+    async def read_past(self) -> PastBlocks:
+        """What was usual at each place."""
+        cells_of_past = await self._read_places(self.selection, self.past, EPOCH, BLOCK)
+        return await compute(partial(anomaly_series.past_blocks, cells_of_past))
 
     async def read_rates(
-        self, selection: Selection, past: list[PlaceCell], within: Window | None = None
+        self, selection: Selection, past: PastBlocks, within: Window | None = None
     ) -> Rates:
         """The series of the window, or of a part of it."""
         window = within or self.window
         steps = timeline(window)
         parts = [part for known in self.now if (part := overlap(known, window))]
-        now = await self.read_places(selection, parts, steps.start, steps.step)
+        now = await self._read_places(selection, parts, steps.start, steps.step)
         return await compute(partial(anomaly_series.rates, steps, now, past))
+
+    async def _read_places(
+        self, selection: Selection, parts: Sequence[Window], origin: datetime, step: timedelta
+    ) -> list[PlaceCell]:
+        return await self.read(
+            lambda connection: cells.read_place_cells(connection, selection, parts, origin, step)
+        )
 
     async def read_hours(self, parts: Sequence[Window]) -> dict[datetime, tuple[float, float]]:
         """The sessions and the cost of each hour that is wholly known."""

@@ -9,15 +9,16 @@ from verify_mcp.analysis.anomalies.detect import Rates, Suspects
 from verify_mcp.analysis.anomalies.finding import Finding
 from verify_mcp.analysis.anomalies.pumping import Candidate, PrefixCell, PrefixHistory
 from verify_mcp.analysis.anomalies.rates import same_time
-from verify_mcp.analysis.anomalies.timeline import BLOCK, HOUR, MAX_STEPS, STEPS, timeline
+from verify_mcp.analysis.anomalies.timeline import HOUR, MAX_STEPS, STEPS, timeline
 from verify_mcp.database.base import Connection
 from verify_mcp.domain.windows import Window, overlap
 from verify_mcp.mirror import attempt_sql, cells
-from verify_mcp.mirror.cells import PlaceCell, Selection
 from verify_mcp.mirror.scope import EPOCH
+from verify_mcp.mirror.selection import Selection, except_prefixes, of_place, of_prefixes
 from verify_mcp.summaries import anomaly_levels, anomaly_series
 from verify_mcp.summaries.anomaly_query import ReportedFinding
 from verify_mcp.summaries.anomaly_reader import AnomalyReader, compute
+from verify_mcp.summaries.anomaly_series import PastBlocks
 
 MAX_FINDINGS = 20
 SHARE_KINDS = {"pumping", "delivery", "conversion"}
@@ -45,7 +46,7 @@ class AnomalySearch:
     async def _find_shares(self) -> list[ReportedFinding]:
         """Pumping, and what else fell: without the sessions of pumping."""
         reader = self._reader
-        past = await reader.read_places(reader.selection, reader.past, EPOCH, BLOCK)
+        past = await reader.read_past()
         observed = await reader.read_rates(reader.selection, past)
         found: list[ReportedFinding] = []
         selection = reader.selection
@@ -70,7 +71,7 @@ class AnomalySearch:
         return [*(delivery if "delivery" in kinds else ()), *conversion]
 
     async def _place_begin(
-        self, finding: Finding, selection: Selection, past: list[PlaceCell]
+        self, finding: Finding, selection: Selection, past: PastBlocks
     ) -> Finding:
         """The finding with its begin from the shortest steps, where the window has longer ones."""
         steps = timeline(self._reader.window)
@@ -148,16 +149,16 @@ class AnomalySearch:
         condition = "1 = 1"
         if finding.kind == "delivery":
             condition = attempt_sql.of_channel(where.pop("channel"))
-        place, values = cells.of_place(where.items())
+        place, values = of_place(where.items())
         return await self._reader.report(finding, f"{condition} AND {place}", values)
 
 
 def _of_prefixes(selection: Selection, candidate: Candidate) -> Selection:
-    return selection.narrowed(*cells.of_prefixes(candidate.prefixes))
+    return selection.narrowed(*of_prefixes(candidate.prefixes))
 
 
 def _without(selection: Selection, pumped: Sequence[tuple[Candidate, Finding]]) -> Selection:
     """The sessions that are no part of pumping."""
     for number, (candidate, finding) in enumerate(pumped):
-        selection = cells.except_prefixes(selection, number, candidate.prefixes, finding.window)
+        selection = except_prefixes(selection, number, candidate.prefixes, finding.window)
     return selection

@@ -1,7 +1,8 @@
 """Series of the places that are looked at, out of cells that the database added up."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from verify_mcp.analysis.anomalies.detect import Rates
@@ -18,32 +19,52 @@ from verify_mcp.mirror.cells import PlaceCell, PrefixCount
 _Steps = dict[int, list[int]]
 """Successes and trials by step."""
 _Sums = dict[Place, _Steps]
+_Blocks = tuple[tuple[int, Cell], ...]
 
 
-def rates(steps: Timeline, now: Sequence[PlaceCell], past: Sequence[PlaceCell]) -> Rates:
-    """The series of delivery and of conversion; `past` is by block of the day since 1970."""
+@dataclass(frozen=True, slots=True)
+class PastBlocks:
+    """What was usual: each place's cells of the past, each with its block's index in the day."""
+
+    delivery: dict[Place, _Blocks]
+    conversion: dict[Place, _Blocks]
+
+
+def past_blocks(cells: Sequence[PlaceCell]) -> PastBlocks:
+    """The blocks of places; the steps of `cells` are blocks of the day since 1970."""
+    return PastBlocks(_blocks(_delivery(cells, {})), _blocks(_conversion(cells, {})))
+
+
+def _blocks(sums: _Sums) -> dict[Place, _Blocks]:
+    return {
+        place: tuple((block % BLOCKS_OF_DAY, Cell(*pair)) for block, pair in sorted(steps.items()))
+        for place, steps in sums.items()
+    }
+
+
+def rates(steps: Timeline, now: Sequence[PlaceCell], past: PastBlocks) -> Rates:
+    """The series of delivery and of conversion."""
     parents: dict[Place, Place | None] = {}
-    delivery, past_delivery = _delivery(now, parents), _delivery(past, parents)
-    conversion, past_conversion = _conversion(now, parents), _conversion(past, parents)
+    delivery, conversion = _delivery(now, parents), _conversion(now, parents)
     return Rates(
         steps,
-        _series(steps, delivery, past_delivery, parents),
-        _series(steps, conversion, past_conversion, parents),
+        _series(steps, delivery, past.delivery, parents),
+        _series(steps, conversion, past.conversion, parents),
     )
 
 
 def _series(
-    steps: Timeline, now: _Sums, past: _Sums, parents: dict[Place, Place | None]
+    steps: Timeline,
+    now: _Sums,
+    past: Mapping[Place, _Blocks],
+    parents: Mapping[Place, Place | None],
 ) -> tuple[RateSeries, ...]:
     """The series of the places with enough trials now."""
     return tuple(
         RateSeries(
             place,
             tuple(Cell(*sums.get(step, (0, 0))) for step in range(steps.steps)),
-            tuple(
-                (block % BLOCKS_OF_DAY, Cell(*pair))
-                for block, pair in sorted(past.get(place, {}).items())
-            ),
+            past.get(place, ()),
             parents[place],
         )
         for place, sums in sorted(now.items())

@@ -13,7 +13,7 @@ from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.breakdowns import ExactResult, WindowPair
 from verify_mcp.summaries.comparison import ComparisonQuery, ComparisonResult, have_same_hours
-from verify_mcp.summaries.counter import max_job_age
+from verify_mcp.summaries.count_resumption import max_job_age
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult, default_max_requests
 from verify_mcp.summaries.summarizer import Summarizer
 from verify_mcp.summaries.summary_context import SummaryContext

@@ -7,7 +7,7 @@ from datetime import tzinfo
 import anyio
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
-from verify_mcp.domain.filters import SessionFilter
+from verify_mcp.domain.filters import ColumnCondition, SessionFilter
 from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.receipts import ReplyTime, joined
 from verify_mcp.domain.sessions import Page, Session
@@ -18,7 +18,7 @@ from verify_mcp.summaries.exact_count import CountSearch, Prior
 from verify_mcp.summaries.figures import SampledPages, SessionBounds
 from verify_mcp.summaries.page_reader import PageReader, RequestBudget, with_page
 from verify_mcp.summaries.sampling import StratifiedSample, draw_sample
-from verify_mcp.summaries.span_counter import SpanCounter, SpanScope
+from verify_mcp.summaries.span_counter import SpanCounter, SpanScope, figures_so_far
 from verify_mcp.summaries.span_counts import SpanFigures
 from verify_mcp.summaries.status_counts import COUNT_ORDER, StatusCounts
 from verify_mcp.summaries.status_pages import StatusPages
@@ -65,7 +65,7 @@ class CountJob:
 
     def seed_first_page(self, first: Page) -> None:
         """Take over the window's first page, fetched before."""
-        self._pages[0] = first
+        self.pages[0] = first
         search = self._counts.search(ANY_STATUS)
         self._counts.store(ANY_STATUS, with_page(search, 0, first))
 
@@ -75,7 +75,7 @@ class CountJob:
 
     def covered_windows(self) -> tuple[Window, ...]:
         """The windows in which the pages read so far have every session."""
-        windows = map(provable_window, self._pages.values())
+        windows = map(provable_window, self.pages.values())
         return tuple(window for window in windows if window is not None)
 
     def resume(self, budget: RequestBudget) -> None:
@@ -93,7 +93,7 @@ class CountJob:
 
     async def count_all(self) -> None:
         """Count all sessions that the filter matches."""
-        await self._count(ANY_STATUS, self._pages)
+        await self._count(ANY_STATUS, self.pages)
 
     async def count_statuses(self) -> None:
         """Count each status, all once more if they do not add up."""
@@ -104,11 +104,11 @@ class CountJob:
             self.result.counts[self.session_filter.status] = self.result.counts[ANY_STATUS]
             return
         for status in COUNT_ORDER:
-            self._counts.begin(status, self.result.counts[ANY_STATUS], self._pages.values())
+            self._counts.begin(status, self.result.counts[ANY_STATUS], self.pages.values())
             await self._count(status, self._pages_of(status).pages)
         verdict = self._counts.reconcile()
         if verdict in ("again", "differs") and (
-            others := self._counts.count_others(self._pages.values())
+            others := self._counts.count_others(self.pages.values())
         ):
             self.result.other_statuses, verdict = others, "exact"
         if verdict == "again":
@@ -125,13 +125,15 @@ class CountJob:
         """Count each span of time, until `max_pages` are read; without it, each status, too."""
         total = self.result.counts.get(ANY_STATUS)
         if total is None:
+            if self._is_settled:  # otherwise rows may have come late between two pages
+                self.result.spans = figures_so_far(scope, self.result.window, self.pages)
             return
-        counter, read = SpanCounter(scope, self.result.window), set(self._pages)
+        counter, read = SpanCounter(scope, self.result.window), set(self.pages)
         left = self._reader.requests_left()
         last = 0 if self._is_settled else 1  # to see whether rows came late meanwhile
         reserve = last if max_pages is None else max(last, left - max(0, max_pages - len(read)))
         await counter.narrow(self._reader, total, self._pages_of(ANY_STATUS), reserve)
-        self._chosen_pages |= self._pages.keys() - read
+        self._chosen_pages |= self.pages.keys() - read
         for status in SPAN_STATUSES if max_pages is None else ():
             if (number := self.result.counts.get(status)) is not None:
                 pages, settled = self._pages_of(status), self._is_over
@@ -155,7 +157,7 @@ class CountJob:
         return self._status_pages[status]
 
     @property
-    def _pages(self) -> dict[int, Page]:
+    def pages(self) -> dict[int, Page]:
         """The pages of all sessions."""
         return self._pages_of(ANY_STATUS).pages
 
@@ -178,32 +180,45 @@ class CountJob:
         draws = all(span.is_exact for span in self.result.spans.values())
         left = self._undrawn_pages(self._drawn_pages) if draws else []
         while left and await self._reader.may_narrow():
-            await self._reader.read(left[:CONCURRENT_PAGES], self.session_filter, self._pages)
+            await self._reader.read(left[:CONCURRENT_PAGES], self.session_filter, self.pages)
             left = left[CONCURRENT_PAGES:]
-        self.result.sampled_pages = sum(offset < total for offset in self._pages)
-        self.result.skipped = sum(page.skipped for page in self._pages.values())
+        self.result.sampled_pages = sum(offset < total for offset in self.pages)
+        self.result.skipped = sum(page.skipped for page in self.pages.values())
         await self._confirm(total)
-        if self.has_every_page and self.all_sessions() is None:
-            self._bound(total, by, zone)
-        else:
-            self._estimate(self._drawn_pages, by, zone)
+        reading = self.reading()
+        if isinstance(reading, SessionBounds):
+            self.result.missing_count = reading.missing
+        self.result.estimates |= reading.totals()
+        self.result.unseen_group = reading.unseen_group()
+        self.result.groups = reading.groups(by, zone)
+        self.result.use_exact_counts(by)
+
+    def reading(self, conditions: tuple[ColumnCondition, ...] = ()) -> SampledPages | SessionBounds:
+        """What the pages drawn tell of the sessions that fulfil the conditions.
+
+        Bounds come from all pages, where rows moved between them or could not be read.
+        """
+        total = self.result.counts[ANY_STATUS]
+        drawn = self._drawn_pages or self._draw(total)
+        if not self.has_every_page or self.all_sessions() is not None:
+            return SampledPages(drawn, self.pages, conditions)
+        sessions = list(self._sessions_read().values())
+        missing = max(total - len(sessions), self.result.skipped, self._late or 0, 1)
+        return SessionBounds(sessions, missing, conditions)
 
     def _draw(self, total: int) -> StratifiedSample:
         """All pages in one random order: what later calls read adds to what earlier ones read."""
         if self._drawn_pages is None:
-            return draw_sample(total, self._pages, self._random)
+            return draw_sample(total, self.pages, self._random)
         drawn = self._drawn_pages.with_known(self._chosen_pages)
         if drawn.total == total:
             return drawn
-        return drawn.resized(total, self._pages, self._random)
+        return drawn.resized(total, self.pages, self._random)
 
     def all_sessions(self) -> list[Session] | None:
         """Every session, once each page has been read; None before."""
-        return (
-            list(self._sessions_read().values())
-            if self._has_every_session and self._late == 0
-            else None
-        )
+        is_all = self._has_every_session and self._late == 0
+        return list(self._sessions_read().values()) if is_all else None
 
     @property
     def _has_every_session(self) -> bool:
@@ -243,7 +258,7 @@ class CountJob:
         """Whether each page of the sessions counted has been read."""
         total = self.result.counts.get(ANY_STATUS)
         return total is not None and all(
-            offset in self._pages for offset in range(0, total, PAGE_SIZE)
+            offset in self.pages for offset in range(0, total, PAGE_SIZE)
         )
 
     def _sessions_read(self) -> dict[str, Session]:
@@ -251,25 +266,15 @@ class CountJob:
 
     def sessions_read(self) -> Iterator[Session]:
         """The sessions on the pages read, some of them perhaps more than once."""
-        return (session for page in self._pages.values() for session in page.sessions)
-
-    def _bound(self, total: int, by: tuple[str, ...], zone: tzinfo) -> None:
-        """Bounds from all pages, where rows moved between them or could not be read."""
-        sessions = list(self._sessions_read().values())
-        missing = max(total - len(sessions), self.result.skipped, self._late or 0, 1)
-        self.result.missing_count = self.result.unseen_group = missing
-        bounds = SessionBounds(sessions, missing)
-        self.result.estimates |= bounds.totals()
-        self.result.groups = bounds.groups(by, zone)
-        self.result.use_exact_counts(by)
+        return (session for page in self.pages.values() for session in page.sessions)
 
     @property
     def receipt(self) -> ReplyTime | None:
         """The receipt of all pages together, None when the API made none of them."""
-        return joined([page.receipt for page in self._pages.values() if page.receipt])
+        return joined([page.receipt for page in self.pages.values() if page.receipt])
 
     def _undrawn_pages(self, drawn: StratifiedSample) -> list[int]:
-        return [offset for offset in drawn.offsets if offset not in self._pages]
+        return [offset for offset in drawn.offsets if offset not in self.pages]
 
     async def _count(self, status: str, pages: dict[int, Page]) -> None:
         """Probe until the number of one status is known, or the budget is spent."""
@@ -286,15 +291,8 @@ class CountJob:
 
     def _publish_status_counts(self) -> None:
         total = self.result.counts[ANY_STATUS]
-        known, is_inferred = self._counts.known_counts(total, self._pages.values())
+        known, is_inferred = self._counts.known_counts(total, self.pages.values())
         self.result.expired_is_inferred = is_inferred
         # What an earlier answer gave may just have proved wrong.
         known = {} if self.result.inconsistent else known
         self.result.counts = {ANY_STATUS: total, **known}
-
-    def _estimate(self, drawn: StratifiedSample, by: tuple[str, ...], zone: tzinfo) -> None:
-        reading = SampledPages(drawn, self._pages)
-        self.result.estimates |= reading.totals()
-        self.result.unseen_group = reading.unseen_group()
-        self.result.groups = reading.groups(by, zone)
-        self.result.use_exact_counts(by)

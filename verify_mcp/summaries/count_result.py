@@ -45,6 +45,9 @@ class CountResult:
     """
 
     window: Window
+    is_restricted: bool = False
+    """Whether the figures are about a part of the sessions counted, which a filter that the API
+    does not know chooses: `estimates` then have the numbers of sessions, too."""
     counts: dict[str, int] = field(default_factory=dict)
     at_least: int = 0
     inconsistent: bool = False
@@ -52,6 +55,8 @@ class CountResult:
     expired_is_inferred: bool = False
     """Whether the expired are not counted yet; in `counts` they are what the others leave."""
     estimates: dict[str, Estimate] = field(default_factory=dict)
+    conversion: Estimate | None = None
+    """The share of verified sessions, from 0 to 1, where it is estimated."""
     groups: dict[GroupKey, GroupEstimate] = field(default_factory=dict)
     spans: dict[GroupKey, SpanFigures] = field(default_factory=dict)
     """The days or hours, where the query is grouped by them."""
@@ -92,7 +97,7 @@ class CountResult:
     @property
     def is_unfinished(self) -> bool:
         """Whether counts are still to come when the same call is repeated."""
-        done = len(self.counts) > 1 or self.inconsistent
+        done = len(self.counts) > 1 or self.inconsistent or self.is_restricted
         return ANY_STATUS not in self.counts or self.expired_is_inferred or not done
 
     def use_exact_counts(self, by: tuple[str, ...]) -> None:

@@ -2,28 +2,29 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import TypeGuard
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.api_limits import PAGE_SIZE, REACH
-from verify_mcp.domain.receipts import CLOCK_TOLERANCE
+from verify_mcp.domain.filters import IN_PROGRESS
+from verify_mcp.domain.matching import admit_locally
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, gaps, overlap
 from verify_mcp.mirror.backfill import Backfill
+from verify_mcp.mirror.placed_pages import ReadPages
 from verify_mcp.summaries.call_budget import CallBudget
 from verify_mcp.summaries.count_job import CountJob
 from verify_mcp.summaries.count_result import ANY_STATUS, CountResult, CountScope
+from verify_mcp.summaries.count_resumption import is_resumable
 from verify_mcp.summaries.explain import expected_counting, explain_count
 from verify_mcp.summaries.fetcher import Fetcher
 from verify_mcp.summaries.group_counter import GROUP_FILTERS, GroupCounter, group_names
 from verify_mcp.summaries.mirror_reader import CachedFigures, MirrorReader
-from verify_mcp.summaries.query import RESUME_TOLERANCE, SummaryQuery, SummaryResult
+from verify_mcp.summaries.query import SummaryQuery, SummaryResult
+from verify_mcp.summaries.restricted_count import restrict
 from verify_mcp.summaries.summary_context import SummaryContext
 
-MIN_JOB_AGE, MAX_JOB_AGE = timedelta(seconds=15), timedelta(hours=1)
-"""How long a count may go on from call to call: a hundredth of its window, within these."""
 COARSE_DIVISOR = 3
 """For every so many days, or hours, a page is read before the statuses are counted."""
 
@@ -46,6 +47,8 @@ class SessionCounter:
         self._budget = budget
         self._reader = reader
         self._fetcher = fetcher
+        self._fetched_filter = query.session_filter.for_fetching()
+        """What the API lists, of which a filter that it does not know may choose a part."""
 
     async def find_job(self) -> CountJob | None:
         """The count that an earlier call began and that still has something to find out.
@@ -66,7 +69,7 @@ class SessionCounter:
         now = self._mirror.now()
         if job.result.window.start < now - REACH:
             return None  # the API no longer shows all that was counted
-        return job if _is_resumable(job.scope, self._query, now - job.scope.at) else None
+        return job if is_resumable(job.scope, self._query, now - job.scope.at) else None
 
     def remember(self, job: CountJob) -> None:
         """Let a later call of the same query go on with this count."""
@@ -94,7 +97,7 @@ class SessionCounter:
             scope = CountScope(
                 cached.window, self._query.is_end_pinned, cached.now, cached.as_of, Tally()
             )
-        job = CountJob(self._mirror, self._query.session_filter, hull, scope, random=self._random)
+        job = CountJob(self._mirror, self._fetched_filter, hull, scope, random=self._random)
         if newest.progress.window.end == hull.end and _is_full(newest.first_page):
             job.seed_first_page(newest.first_page)
         job.resume(self._budget)
@@ -106,25 +109,9 @@ class SessionCounter:
         async with job.lock:
             job.resume(self._budget)
             await job.count_all()
-            spans = await self._reader.span_scope(job.result.window)
-            if spans is not None:
-                await job.count_spans(spans, max_pages=len(spans.spans) // COARSE_DIVISOR + 1)
-            await job.count_statuses()
-            if spans is not None:
-                await job.count_spans(spans)
-            groups = self._group_counter(job)
-            if groups is not None:
-                inside = await self._reader.groups_inside(job.result.window)
-                await groups.count(self._budget, group_names(inside.keys()))
-            if not self._query.counts_only:
-                await job.sample(self._query.group_by, self._query.zone)
-            job.result.requests_left = expected_counting(
-                job.result, len(spans.spans) if spans else 0
-            )
-            if groups is not None:
-                groups.publish(job.result)
-                job.result.requests_left += groups.expected_requests()
-            count, sessions = job.result.copy(), job.all_sessions()
+            is_restricted = self._query.session_filter.is_decided_locally()
+            count = await (self._count_part(job) if is_restricted else self._count_whole(job))
+            sessions = job.all_sessions()
             is_open = count.is_unfinished or count.unconfirmed
             is_at_end = job.has_every_page and sessions is None and not is_open
         if sessions is not None:
@@ -133,7 +120,35 @@ class SessionCounter:
                 return result
         if is_at_end:  # more requests change nothing; the same call begins anew
             self.forget()
-        return await self._counted_result(job.scope, count, is_at_end=is_at_end)
+        return await self._counted_result(job, count, is_at_end=is_at_end)
+
+    async def _count_whole(self, job: CountJob) -> CountResult:
+        """Count statuses, spans and groups, and estimate the rest."""
+        spans = await self._reader.span_scope(job.result.window)
+        if spans is not None:
+            await job.count_spans(spans, max_pages=len(spans.spans) // COARSE_DIVISOR + 1)
+        await job.count_statuses()
+        if spans is not None:
+            await job.count_spans(spans)
+        groups = self._group_counter(job)
+        if groups is not None:
+            inside = await self._reader.groups_inside(job.result.window)
+            await groups.count(self._budget, group_names(inside.keys()))
+        if not self._query.counts_only:
+            await job.sample(self._query.group_by, self._query.zone)
+        job.result.requests_left = expected_counting(job.result, len(spans.spans) if spans else 0)
+        if groups is not None:
+            groups.publish(job.result)
+            job.result.requests_left += groups.expected_requests()
+        return job.result.copy()
+
+    async def _count_part(self, job: CountJob) -> CountResult:
+        """Estimate the part of the sessions that a filter decided here admits."""
+        query = self._query
+        if query.session_filter.status == IN_PROGRESS:
+            await job.count_statuses()
+        await job.sample(query.group_by, query.zone)
+        return restrict(job, query.session_filter, query.group_by, query.zone)
 
     def _group_counter(self, job: CountJob) -> GroupCounter | None:
         """What counts the groups of the query; None where the API does not filter by them."""
@@ -149,16 +164,21 @@ class SessionCounter:
 
     @property
     def _key(self) -> Hashable:
-        return ("count", self._query.session_filter, self._query.count_name)
+        """The same for filters that differ in what is decided here: they share the pages."""
+        return ("count", self._fetched_filter, self._query.count_name)
 
     async def _counted_result(
-        self, scope: CountScope, count: CountResult, *, is_at_end: bool
+        self, job: CountJob, count: CountResult, *, is_at_end: bool
     ) -> SummaryResult:
+        scope = job.scope
         pages_left = count.pages - count.sampled_pages
+        outside: Tallies = {(): scope.tally_outside}
+        if count.is_restricted:
+            outside = await self._tally_part_outside(scope)
         return SummaryResult(
             "counted",
             scope.window,
-            {(): scope.tally_outside},
+            outside,
             scope.as_of,
             (count.window,),
             " ".join(filter(None, (explain_count(count), self._budget.explain_exhausted()))),
@@ -167,9 +187,20 @@ class SessionCounter:
             None if is_at_end else float(count.pages),
             count.skipped,
             count=count,
+            read=self._read_pages(job),
             groups_around=await self._reader.groups_around(scope),
             groups_inside=await self._reader.groups_inside(count.window),
         )
+
+    async def _tally_part_outside(self, scope: CountScope) -> Tallies:
+        cached = await self._reader.tally(scope.cached_parts, ())
+        admitted = admit_locally(self._query.session_filter, scope.sessions)
+        return tallies_module.merge(cached or {}, tallies_module.tally_by(admitted, ()))
+
+    def _read_pages(self, job: CountJob) -> ReadPages | None:
+        """The pages that the job read, where further ones of them complete its window."""
+        is_unfiltered = self._fetched_filter.is_unfiltered()
+        return ReadPages(job.result.window, job.pages) if is_unfiltered else None
 
     async def _exact_result(self, job: CountJob, sessions: list[Session]) -> SummaryResult | None:
         """The exact result of a count that came to read every page; None if it cannot be."""
@@ -184,6 +215,7 @@ class SessionCounter:
             start = min(max(covered.start, query.window.start), covered.end)
             covered = Window(start, covered.end)
             sessions = [session for session in sessions if session.created in covered]
+        sessions = admit_locally(query.session_filter, sessions)
         tallies = tallies_module.tally_by(sessions, query.group_by, query.zone)
         as_of = min(scope.as_of, job.receipt.earliest) if job.receipt else scope.as_of
         is_stored = query.session_filter.is_unfiltered()
@@ -193,7 +225,9 @@ class SessionCounter:
             tallies_module.merge(outside, tallies),
             as_of,
             parts=tuple(around) if is_stored else scope.cached_parts,
-            sessions=tuple(sessions) if is_stored else (*scope.sessions, *sessions),
+            sessions=tuple(sessions)
+            if is_stored
+            else (*admit_locally(query.session_filter, scope.sessions), *sessions),
         )
 
     async def _groups_outside(self, scope: CountScope, around: Sequence[Window]) -> Tallies | None:
@@ -207,12 +241,13 @@ class SessionCounter:
         cached = await self._reader.tally(scope.cached_parts, query.group_by)
         if cached is None:
             return None
-        fetched = tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        admitted = admit_locally(query.session_filter, scope.sessions)
+        fetched = tallies_module.tally_by(admitted, query.group_by, query.zone)
         return tallies_module.merge(cached, fetched)
 
     async def _save(self, job: CountJob, sessions: list[Session]) -> None:
         """Claim the window counted: each page was saved as it came, together they are all."""
-        receipt, filter_ = job.receipt, self._query.session_filter
+        receipt, filter_ = job.receipt, self._fetched_filter
         if receipt is None:
             return
         claim = job.result.window if filter_.is_unfiltered() else None
@@ -231,7 +266,9 @@ class SessionCounter:
             for window in around
             if (common := overlap(part, window))
         ]
-        tallies = await self._reader.tally(parts, ())
+        # Another question may go on with this count: it tells of all that the API lists for it.
+        listed = replace(self._query, session_filter=self._fetched_filter)
+        tallies = await MirrorReader(self._mirror, listed).tally(parts, ())
         if tallies is None:
             return None
         sessions = tuple(
@@ -250,26 +287,6 @@ class SessionCounter:
             tuple(parts),
             sessions,
         )
-
-
-def _is_resumable(scope: CountScope, query: SummaryQuery, age: timedelta) -> bool:
-    """Whether a count of this age is about the same window.
-
-    A relative window of a repeated call has moved on with the clock; it is answered as of then.
-    """
-    if age < -CLOCK_TOLERANCE:
-        return False  # it was begun before this machine's clock was known to be wrong
-    moved = query.window.start - scope.window.start
-    is_same_start = not moved or abs(moved - age) <= RESUME_TOLERANCE
-    is_same_end = query.window.end == scope.window.end or not (
-        query.is_end_pinned or scope.is_end_pinned
-    )
-    return is_same_start and is_same_end and age <= max_job_age(scope.window)
-
-
-def max_job_age(window: Window) -> timedelta:
-    """How long a count of a window may go on."""
-    return min(max(window.length / 100, MIN_JOB_AGE), MAX_JOB_AGE)
 
 
 def _is_full(first: Page | None) -> TypeGuard[Page]:

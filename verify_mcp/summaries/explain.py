@@ -156,4 +156,6 @@ def _explain_figures(count: CountResult) -> str:
     if count.is_unfinished:
         return ""
     unknown = "Cost is" if count.spans else "Cost and groups are"
+    if count.is_restricted:
+        unknown = "Figures are"
     return f"{unknown} not told yet; the same call goes on sampling."

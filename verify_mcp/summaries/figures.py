@@ -9,7 +9,9 @@ from functools import cached_property
 from math import ceil
 
 from verify_mcp.domain import tallies
+from verify_mcp.domain.filters import IN_PROGRESS, ColumnCondition
 from verify_mcp.domain.groups import GroupKey
+from verify_mcp.domain.matching import fulfils
 from verify_mcp.domain.sessions import Page, Session
 from verify_mcp.domain.tallies import Tally
 from verify_mcp.summaries.estimate import Estimate, Number
@@ -64,10 +66,14 @@ class _GroupSums:
 
 @dataclass(frozen=True)
 class SampledPages:
-    """The pages read so far, and the order they were drawn in."""
+    """The pages read so far, and the order they were drawn in.
+
+    The figures are about those of their sessions that fulfil the `conditions`.
+    """
 
     drawn: StratifiedSample
     pages: Mapping[int, Page]
+    conditions: tuple[ColumnCondition, ...] = ()
 
     @cached_property
     def sessions(self) -> dict[int, tuple[Session, ...]]:
@@ -80,17 +86,42 @@ class SampledPages:
             seen.update(session.uuid for session in page)
         return found
 
+    @cached_property
+    def _admitted(self) -> dict[int, tuple[Session, ...]]:
+        """Those of each page's sessions that the figures are about."""
+        return {
+            offset: tuple(session for session in page if fulfils(session, self.conditions))
+            for offset, page in self.sessions.items()
+        }
+
     def totals(self) -> dict[str, Estimate]:
         """Attempts, cost, expired_cost and rescued of all sessions; none before pages are drawn."""
         found = {
             name: self._sum(
-                {offset: sum(map(measure, page)) for offset, page in self.sessions.items()},
+                self._by_page(measure),
                 max_per_session=self._typical(name),
                 cap=1 if name == "rescued" else None,
             )
             for name, measure in MEASURES.items()
         }
         return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+    def numbers(self) -> dict[str, Estimate]:
+        """How many sessions there are, and of each status; none before pages are drawn."""
+        found = {
+            name: self._sum(self._by_page(measure), max_per_session=1, cap=1)
+            for name, measure in NUMBERS.items()
+        }
+        return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+    def conversion(self) -> Estimate | None:
+        """The share of verified sessions among those that ended, from 0 to 1."""
+        verified, expired = NUMBERS["verified"], NUMBERS["expired"]
+        ended = self._by_page(lambda session: verified(session) + expired(session))
+        return self.drawn.share(self._by_page(verified), ended)
+
+    def _by_page(self, measure: Measure) -> dict[int, Number]:
+        return {offset: sum(map(measure, page)) for offset, page in self._admitted.items()}
 
     def groups(self, by: tuple[str, ...], zone: tzinfo = UTC) -> dict[GroupKey, GroupEstimate]:
         """The groups of which sessions were seen; none before pages are drawn."""
@@ -153,15 +184,24 @@ class SampledPages:
         return {offset: sums.get(offset, 0) for offset in self.sessions}
 
     def _observed(self) -> Iterable[tuple[int, Session]]:
-        return ((offset, session) for offset, page in self.sessions.items() for session in page)
+        return ((offset, session) for offset, page in self._admitted.items() for session in page)
 
 
 @dataclass(frozen=True)
 class SessionBounds:
-    """Figures from all pages where `missing` sessions more than those read may exist."""
+    """Figures from all pages where `missing` sessions more than those read may exist.
 
-    sessions: Sequence[Session]
+    The figures are about those that fulfil the `conditions`.
+    """
+
+    read: Sequence[Session]
     missing: int
+    conditions: tuple[ColumnCondition, ...] = ()
+
+    @cached_property
+    def sessions(self) -> Sequence[Session]:
+        """The sessions read that the figures are about."""
+        return [session for session in self.read if fulfils(session, self.conditions)]
 
     def totals(self) -> dict[str, Estimate]:
         """Attempts, cost, expired_cost and rescued of all sessions."""
@@ -170,6 +210,21 @@ class SessionBounds:
             name: self._bounded(sum(map(measure, self.sessions)), typical.get(name, self._max_cost))
             for name, measure in MEASURES.items()
         }
+
+    def numbers(self) -> dict[str, Estimate]:
+        """How many sessions there are, and of each status."""
+        return {
+            name: self._bounded(sum(map(measure, self.sessions)), 1)
+            for name, measure in NUMBERS.items()
+        }
+
+    def conversion(self) -> Estimate | None:
+        """The share of verified sessions among those that ended, from 0 to 1."""
+        return self._conversion(tallies.total(tallies.tally_by(self.sessions, ()).values()))
+
+    def unseen_group(self) -> int:
+        """The most sessions that a group may have of which the pages read show none."""
+        return self.missing
 
     def groups(self, by: tuple[str, ...], zone: tzinfo = UTC) -> dict[GroupKey, GroupEstimate]:
         """The groups of the sessions read."""
@@ -184,7 +239,7 @@ class SessionBounds:
 
     @cached_property
     def _max_cost(self) -> Decimal:
-        return max(map(cost, self.sessions), default=Decimal(0))
+        return max(map(cost, self.read), default=Decimal(0))
 
     def _bounded(self, value: Number, max_per_session: Number) -> Estimate:
         low = Decimal(value)
@@ -202,6 +257,23 @@ class SessionBounds:
         )
 
 
+def mix_conversion(
+    known: Tally, shares: tuple[Decimal, Decimal, Decimal] | None, sizes: tuple[Decimal, ...]
+) -> Estimate | None:
+    """The conversion of known sessions and of others whose share and number are estimated."""
+    ended = Decimal(known.verified + known.expired)
+    if shares is None:
+        share = Decimal(known.verified) / ended if ended else None
+        return None if share is None else Estimate.certain(share)
+    mixed = [
+        (known.verified + share * size) / (ended + size)
+        for share in shares
+        for size in sizes
+        if ended + size
+    ]
+    return Estimate(mixed[0], min(mixed), max(mixed)) if mixed else None
+
+
 def cost(session: Session) -> Decimal:
     """What a session cost, nothing where the API gives no cost."""
     return session.cost or Decimal(0)
@@ -212,4 +284,10 @@ MEASURES: dict[str, Measure] = {
     "cost": cost,
     "expired_cost": lambda session: cost(session) if session.status == "expired" else Decimal(0),
     "rescued": lambda session: int(tallies.is_rescued(session)),
+}
+NUMBERS: dict[str, Measure] = {
+    "sessions": lambda _: 1,
+    "verified": lambda session: int(session.status == "verified"),
+    "expired": lambda session: int(session.status == "expired"),
+    "in_progress": lambda session: int(session.status == IN_PROGRESS),
 }

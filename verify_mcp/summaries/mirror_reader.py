@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from verify_mcp.domain import tallies as tallies_module
 from verify_mcp.domain.groups import MANY_GROUPS
+from verify_mcp.domain.matching import admit_locally
 from verify_mcp.domain.ranking import RankedGroups
 from verify_mcp.domain.tallies import Tallies, Tally
 from verify_mcp.domain.windows import Window, covers, gaps
@@ -190,5 +191,6 @@ class MirrorReader:
         cached = await self.tally(scope.cached_parts, query.group_by)
         if cached is None:
             return None
-        fetched = tallies_module.tally_by(scope.sessions, query.group_by, query.zone)
+        admitted = admit_locally(query.session_filter, scope.sessions)
+        fetched = tallies_module.tally_by(admitted, query.group_by, query.zone)
         return tallies_module.merge(cached, fetched)

@@ -14,6 +14,7 @@ from verify_mcp.domain.windows import Window
 from verify_mcp.settings import Settings
 
 if TYPE_CHECKING:  # counting is not needed to start
+    from verify_mcp.mirror.placed_pages import ReadPages
     from verify_mcp.summaries.count_result import CountResult
 
 DEFAULT_MAX_REQUESTS = 20
@@ -90,6 +91,8 @@ class SummaryResult:
     """The tally of those groups."""
     count: "CountResult | None" = None
     """The count of a part; `tallies` then has one tally, of no group, of the sessions around it."""
+    read: "ReadPages | None" = None
+    """The pages of that part that were read, where they are all of its sessions' pages."""
     groups_around: Tallies | None = None
     """The groups of the sessions around that part; None when they are not known."""
     groups_inside: Tallies = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from verify_mcp.domain.groups import GroupKey
 from verify_mcp.domain.sessions import Page
@@ -120,6 +121,34 @@ class SpanCounter:
         pace = None if status == ANY_STATUS else self._pace
         ranks = rank_boundaries(self._window, total, self._scope.spans, pages, pace)
         return ranks.with_known_spans(self._scope.known_sessions(status)).with_rhythm()
+
+
+def figures_so_far(
+    scope: SpanScope, window: Window, pages: Mapping[int, Page]
+) -> dict[GroupKey, SpanFigures]:
+    """The sessions of each span before their total is known, from the pages read so far.
+
+    A span that no page shows the end of has no upper bound. None at all without a page to go by.
+    """
+    offset = max((offset for offset, page in pages.items() if page.times), default=None)
+    times = [] if offset is None else [time for time in pages[offset].times if time]
+    if offset is None or pages[offset].repeats or len(times) < pages[offset].received:
+        return {}
+    oldest, total = min(times), offset + len(times)
+    edge = [span for span in scope.spans if span.window.start <= oldest < span.window.end]
+    newer = [span for span in scope.spans if span.window.start > oldest]
+    read = [TimeSpan(span.label, Window(oldest, span.window.end)) for span in edge] + newer
+    ranks = rank_boundaries(Window(oldest, window.end), total, read, pages)
+    known = scope.known_sessions(ANY_STATUS)[len(scope.spans) - len(newer) :]
+    ranks = ranks.with_known_spans([*(None for _ in edge), *known]).with_rhythm()
+    sessions = dict(zip([span.label for span in read], span_estimates(ranks), strict=True))
+    for span in scope.spans[: len(scope.spans) - len(newer)]:
+        least = sessions[span.label].low if span in edge else Decimal(0)
+        sessions[span.label] = Estimate(least, least, Decimal("Infinity"))
+    return {
+        (span.label,): SpanFigures(sessions[span.label]) if held is None else _exact(held)
+        for span, held in zip(scope.spans, scope.tallies, strict=True)
+    }
 
 
 def _figures(

@@ -31,6 +31,9 @@ from verify_mcp.summaries.explain import MAX_FETCH_SHARE, expected_pages_of, is_
 from verify_mcp.summaries.mirror_reader import CachedFigures
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
+MAX_REFRESH_SHARE = 0.25
+"""The part of the requests left that may be spent on fetching again what is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -106,7 +109,7 @@ class ReadCached:
         That is where fetching again what it has besides would take too many requests.
         """
         pages = (_sessions(known) - _sessions(cached)) / PAGE_SIZE
-        is_enough = _has_all_but_newest(known) and pages > requests_left * MAX_FETCH_SHARE
+        is_enough = _has_all_but_newest(known) and pages > requests_left * MAX_REFRESH_SHARE
         return _start_from(self.query, known if is_enough else cached, is_older=False)
 
 
@@ -158,7 +161,7 @@ class ReadAgain:
             return FetchWindows(self.query, known, missing, self.is_older)
         # No other request can be sent either way, or none that counts what is filtered here.
         is_local = self.query.session_filter.is_decided_locally()
-        if is_local or any(part.is_stopped for part in progress):
+        if (is_local and self.query.counts_only) or any(part.is_stopped for part in progress):
             return Fetch(self.query, self.cached, self.backfills, self.is_older)
         return StartCount(self.query, self.cached, self.backfills, self.is_older)
 

@@ -101,7 +101,7 @@ class Summarizer:
 
     async def _resume_count(self, state: ResumeCount) -> State:
         result = await self._counter.count(state.job)
-        is_unfiltered = self._query.session_filter.is_unfiltered()
+        is_unfiltered = self._query.session_filter.for_fetching().is_unfiltered()
         is_cached = self._mirror.store is not None and is_unfiltered
         if result.count is None and is_cached:
             self._counter.forget()

@@ -47,7 +47,7 @@ def _explain_unjudged(result: AnomalyResult) -> str:
         return ""
     return (
         f"Not judged: {', '.join(result.unjudged)}. They are compared with the same hours of "
-        f"{MIN_DAYS} other days, and {format_days(result.past.length)} days are held; "
+        f"{MIN_DAYS} other days; days held: {format_days(result.past.length)}. "
         "`verify-mcp sync --since 29d` fetches them."
     )
 
@@ -76,7 +76,7 @@ def _nothing_note(result: AnomalyResult) -> str:
     window = "the window" if not result.now.missing else _known_days(result.now)
     return (
         f"Nothing stands out. Looked at {window} for {kinds}; events of fewer "
-        "than about 20 sessions, and what went on through the baseline, too, are not found."
+        "than about 20 sessions are not found, nor is what went on through the baseline, too."
     )
 
 
@@ -84,7 +84,8 @@ def _known_days(looked_at: LookedAt) -> str:
     """How much of a window is known, in days."""
     known, length = looked_at.length, looked_at.window.length
     whole = format_days(length)
-    return f"{format_days(known)} of {whole} days" if known < length else f"{whole} days"
+    part = format_days(known)
+    return f"{whole} days" if part == whole else f"{part} of {whole} days"
 
 
 def _applied(request: AnomalyRequest, result: AnomalyResult) -> dict[str, Any]:

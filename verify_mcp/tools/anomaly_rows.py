@@ -1,4 +1,4 @@
-"""Findings as rows of a table, each with a sentence that says what would look alike."""
+"""Findings as rows of a table, each with a sentence that says what else it could be."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -114,7 +114,7 @@ def _sentence(reported: ReportedFinding) -> str:
         case _:
             words = "These sessions did not end an hour after they began"
     also = f", {len(finding.also)} more places too" if finding.also else ""
-    return f"{words}{also}; {_ALIKE[finding.kind]} look alike."
+    return f"{words}{also}; it could also be {_ALIKE[finding.kind]}."
 
 
 def _level_words(finding: Finding) -> str:
@@ -129,7 +129,8 @@ def _begin(finding: Finding) -> str:
     if begin is None or begin.start == begin.end:
         return ""
     ends = format_minute(begin.start), format_minute(begin.end)
-    return f", beginning between {ends[0]} and {ends[1][-5:]}"
+    is_one_day = begin.start.date() == begin.end.date()
+    return f", beginning between {ends[0]} and {ends[1][-5:] if is_one_day else ends[1]}"
 
 
 def format_minute(moment: datetime, *, up: bool = False) -> str:

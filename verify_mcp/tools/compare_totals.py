@@ -197,7 +197,8 @@ def _conversion_sentence(before: WindowTotals, after: WindowTotals) -> str:
     earlier, later = before.conversion, after.conversion
     if earlier is None or later is None:
         is_known = None not in (before.verified, before.expired, after.verified, after.expired)
-        return "No session ended in one of the windows: no conversion to compare." * is_known
+        which = "either window" if earlier is None and later is None else "one of the windows"
+        return f"No session ended in {which}: no conversion to compare." * is_known
     difference = points(later.rate - earlier.rate)
     rates = f"from {before.conversion_pct} to {after.conversion_pct} %"
     if chance_of_difference(earlier, later) > MAX_CHANCE:

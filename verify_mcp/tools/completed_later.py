@@ -26,7 +26,9 @@ async def complete_later(
         return result
     result = await _count_later(app, query, result)
     window = Window(result.window.start, max(result.window.end, query.window.end))
-    completion = await app.background.complete(query.session_filter, window, result.pages_left)
+    completion = await app.background.complete(
+        query.session_filter, window, result.pages_left, result.read
+    )
     if completion is None:
         return result
     return replace(

@@ -7,7 +7,7 @@ from typing import Any
 from verify_mcp.domain.tallies import Tally, from_nanos, percent
 from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.estimate import Estimate
-from verify_mcp.summaries.figures import GroupEstimate
+from verify_mcp.summaries.figures import GroupEstimate, mix_conversion
 from verify_mcp.summaries.query import SummaryResult
 from verify_mcp.tools.formatting import RecipientFormatter, format_money, group_labels
 from verify_mcp.tools.summary_request import SummarizeRequest
@@ -86,7 +86,7 @@ def _combine(estimate: GroupEstimate | None, known: Tally, unseen: int) -> Group
         dearest = cost / known.sessions if known.sessions else Decimal(0)
         return GroupEstimate(
             Estimate(sessions, sessions, sessions + unseen),
-            _mix_conversion(
+            mix_conversion(
                 known, (Decimal(0), Decimal(0), Decimal(1)), (Decimal(0), Decimal(unseen))
             ),
             Estimate(cost, cost, cost + 2 * dearest * unseen),
@@ -102,24 +102,7 @@ def _combine(estimate: GroupEstimate | None, known: Tally, unseen: int) -> Group
         return GroupEstimate(counted, None, None)  # only the number of its sessions is known
     sizes = estimate.sessions.bounds()
     shares = estimate.conversion.bounds() if estimate.conversion else None
-    return GroupEstimate(counted, _mix_conversion(known, shares, sizes), total_cost)
-
-
-def _mix_conversion(
-    known: Tally, shares: tuple[Decimal, Decimal, Decimal] | None, sizes: tuple[Decimal, ...]
-) -> Estimate | None:
-    """The conversion of known sessions and of others whose share and number are estimated."""
-    ended = Decimal(known.verified + known.expired)
-    if shares is None:
-        share = Decimal(known.verified) / ended if ended else None
-        return None if share is None else Estimate.certain(share)
-    mixed = [
-        (known.verified + share * size) / (ended + size)
-        for share in shares
-        for size in sizes
-        if ended + size
-    ]
-    return Estimate(mixed[0], min(mixed), max(mixed)) if mixed else None
+    return GroupEstimate(counted, mix_conversion(known, shares, sizes), total_cost)
 
 
 def _cost(cost: Estimate | None) -> list[str]:

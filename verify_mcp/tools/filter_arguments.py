@@ -143,13 +143,13 @@ def applied_filters(session_filter: SessionFilter, recipient_echo: str) -> dict[
     return {**forms, **({"recipient": recipient_echo} if recipient_echo else {})}
 
 
-def explain_local_filters(session_filter: SessionFilter) -> str:
+def explain_local_filters(session_filter: SessionFilter, work: str = "are fetched") -> str:
     """The sentence about requests made for sessions that a filter then left out."""
     names = dict.fromkeys(
         "recipient" if name in RECIPIENT_FILTERS else name
         for name in session_filter.local_filters()
     )
-    return f"The API cannot filter by {' and '.join(names)}: all sessions are fetched for it."
+    return f"The API cannot filter by {' and '.join(names)}: all sessions {work} for it."
 
 
 COUNTRY = Argument("country", "ISO codes: IN or IN,ID.", parse_countries)

@@ -1,5 +1,6 @@
 """The table of a summary's groups."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ GROUP_COLUMNS = ("sessions", "verified", "expired", "conversion_pct", "cost", "c
 ATTEMPT_COLUMNS = ("attempts", "sessions", "verified", "expired", "conversion_pct", "charge")
 TALLY_COLUMNS = frozenset({"first_try_pct", "resent_pct", "reached_pct", "rescued", "expired_cost"})
 """Columns that an attempt status does not have: they are of whole sessions."""
+_YEAR = re.compile(r"^\d{4}-(?=\d\d-\d\d )")
 
 
 def group_table(
@@ -41,11 +43,29 @@ def group_table(
     details: SummaryDetails | None,
     format_recipient: RecipientFormatter,
 ) -> dict[str, Any]:
-    """The table's fields in the answer: columns, rows and a note; empty without groups."""
+    """The table's fields in the answer: columns, rows and a note; empty without groups.
+
+    Hours are named without their year, as other times in rows are.
+    """
     if not request.group_by:
         return {}
     if result.count is not None:
-        return _counted_table(request, result, format_recipient)
+        table = _counted_table(request, result, format_recipient)
+    else:
+        table = _exact_table(request, result, details, format_recipient)
+    if "hour" in request.group_by and "rows" in table:
+        place = table["columns"].index("hour")
+        for row in table["rows"]:
+            row[place] = _YEAR.sub("", row[place])
+    return table
+
+
+def _exact_table(
+    request: SummarizeRequest,
+    result: SummaryResult,
+    details: SummaryDetails | None,
+    format_recipient: RecipientFormatter,
+) -> dict[str, Any]:
     ranked = _ranked(request.ranking, result)
     shown = dict(sorted(ranked.tallies.items(), key=lambda item: _time_order(request, item[0])))
     columns = _columns(request, ranked)

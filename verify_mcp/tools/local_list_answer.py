@@ -1,5 +1,6 @@
 """The answer of a list by a filter that the API does not know."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +23,13 @@ def local_list_answer(
 ) -> dict[str, Any]:
     """A list's answer, with what of its window is not known yet and how to go on there."""
     answer = list_answer(request, clipped, found.page, meta, format_recipient)
-    why = explain_local_filters(request.session_filter)
+    # Several recipients are asked for one by one.
+    session_filter = replace(request.session_filter, recipients=())
+    why = explain_local_filters(session_filter) if session_filter.local_filters() else ""
     missing = found.missing
     if missing is None:
         noted = f"{answer.get('note', '')} {why}".strip()
-        return {**answer, "note": noted} if meta.api_requests else answer
+        return {**answer, "note": noted} if meta.api_requests and noted else answer
     fields = {
         "complete": False,
         "why": " ".join(filter(None, (

@@ -21,7 +21,7 @@ CONVERSION_COLUMNS = ["conversion_pct", "conversion_low", "conversion_high"]
 def span_table(request: SummarizeRequest, count: CountResult, around: Tallies) -> dict[str, Any]:
     """The days, weeks or hours of the window, with those `around` the part that was counted."""
     if not count.spans:
-        return {"note": _explain_none(request)} if count.counts else {}
+        return {"note": _explain_none(request, count)} if count.counts else {}
     spans = _whole_window(request, count, around)
     has_statuses = any(figures.verified is not None for figures in spans.values())
     columns, rows = list(SESSION_COLUMNS), [_row(key, spans[key]) for key in spans]
@@ -63,7 +63,8 @@ def _row(labels: GroupKey, figures: SpanFigures) -> list[str]:
 
 
 def _sessions(number: Estimate) -> list[str]:
-    bounds = ["", ""] if number.exact else [str(number.low), str(number.high)]
+    high = str(number.high) if number.high.is_finite() else ""
+    bounds = ["", ""] if number.exact else [str(number.low), high]
     return [str(number.value), *bounds]
 
 
@@ -129,14 +130,18 @@ def _note(request: SummarizeRequest, spans: dict[GroupKey, SpanFigures]) -> dict
     if exact == len(spans):
         return {}
     unit = time_unit(request.group_by)
+    open_spans = [key[0] for key, figures in spans.items() if not figures.sessions.high.is_finite()]
+    to_last = f" Up to {open_spans[-1]} a {unit} has at least so many." if open_spans else ""
     return {
         "note": f"{exact} of {len(spans)} {unit}s have their exact number of sessions; the others "
-        "are estimated by the times of the pages read, with intervals."
+        f"are estimated by the times of the pages read, with intervals.{to_last}"
     }
 
 
-def _explain_none(request: SummarizeRequest) -> str:
+def _explain_none(request: SummarizeRequest, count: CountResult) -> str:
     """Why no day, week or hour is counted."""
+    if count.is_restricted:
+        return "With this filter, days, weeks and hours are told once every page is fetched."
     if time_unit(request.group_by) is None:
         return (
             "Days, weeks and hours are counted alone or by status: ask about one of them by "

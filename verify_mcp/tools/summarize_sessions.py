@@ -6,6 +6,7 @@ from typing import Any
 from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
+from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult, out_of_reach_result
@@ -62,17 +63,28 @@ async def summarize(
 async def _figures(
     app: AppContext, request: SummarizeRequest, query: SummaryQuery, call: CallContext
 ) -> tuple[SummaryResult, SummaryDetails | None]:
-    """The result of a query, of one or of several subaccounts, and its details."""
+    """The result of a query, of one or of several subaccounts or recipients, and its details."""
     # Deferred: not needed to start.
+    from verify_mcp.summaries.combined import CombinedSummarizer, by_recipient, by_subaccount
     from verify_mcp.summaries.details import DetailReader
-    from verify_mcp.summaries.subaccounts import SubaccountsSummarizer
     from verify_mcp.summaries.summarizer import Summarizer
 
+    parts = {}
     if request.subaccounts:
-        summarizer = SubaccountsSummarizer(app, query, request.subaccounts)
-        return await summarizer.run(call, request.show)
+        parts = by_subaccount(query.session_filter, request.subaccounts)
+    elif query.session_filter.recipients and not await _is_stored(app, query):
+        parts = by_recipient(query.session_filter)
+    if parts:
+        return await CombinedSummarizer(app, query, parts).run(call, request.show)
     result = await complete_later(app, query, await Summarizer(app, query, call).run())
     return result, await DetailReader(app.mirror, query).read(result, request.show)
+
+
+async def _is_stored(app: AppContext, query: SummaryQuery) -> bool:
+    """Whether the mirror answers a query, so that no request is needed."""
+    from verify_mcp.summaries.mirror_reader import MirrorReader  # deferred: not needed to start
+
+    return not (await MirrorReader(app.mirror, query).read(MAX_STALENESS)).missing
 
 
 SUMMARIZE_SESSIONS = ToolDefinition(

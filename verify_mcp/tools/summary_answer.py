@@ -81,9 +81,12 @@ def _no_match(request: SummarizeRequest, result: SummaryResult) -> str:
 
 def _local_note(request: SummarizeRequest, result: SummaryResult, meta: AnswerMeta) -> str:
     """That requests were made for sessions which a filter then left out."""
-    if not request.session_filter.local_filters() or not (meta.api_requests or result.missing):
+    # Several recipients are asked for one by one.
+    session_filter = replace(request.session_filter, recipients=())
+    if not session_filter.local_filters() or not (meta.api_requests or result.missing):
         return ""
-    return explain_local_filters(request.session_filter)
+    work = "are fetched" if result.count is None else "are counted and sampled"
+    return explain_local_filters(session_filter, work)
 
 
 def _eta_fields(result: SummaryResult) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The totals of a summary: exact, or with the intervals of estimates."""
 
-from decimal import Decimal
+from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from verify_mcp.domain.spread import MEDIAN
@@ -8,6 +9,7 @@ from verify_mcp.domain.tallies import Tally, from_nanos, percent
 from verify_mcp.summaries.count_result import CountResult
 from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.estimate import Estimate
+from verify_mcp.summaries.figures import mix_conversion
 from verify_mcp.tools.formatting import format_decimal, format_money
 
 
@@ -47,6 +49,8 @@ def totals_with_estimates(total_tally: Tally | None, count: CountResult | None) 
     if count is None:
         return total_fields(total_tally) if total_tally else {}
     known = total_tally or Tally()
+    if count.is_restricted:
+        return _restricted_totals(known, count)
     counts = {status: count.counts.get(status) for status in ("", "verified", "expired")}
     sessions, verified, expired = (
         None if counted is None else counted + tally
@@ -68,18 +72,60 @@ def totals_with_estimates(total_tally: Tally | None, count: CountResult | None) 
             fields["conversion_pct"] = format_decimal(percent(verified, verified + expired))
         if count.expired_is_inferred:
             fields["unchecked"] = ["expired", "conversion_pct"]
-    estimates = _estimates_of_window(known, count)
-    fields |= {name: _format_figure(name, each.value) for name, each in estimates.items()}
-    fields["estimated"] = {
-        name: [_format_figure(name, estimate.low), _format_figure(name, estimate.high)]
-        for name, estimate in estimates.items()
-        if not estimate.exact
-    }
+    fields |= _with_intervals(_estimates_of_window(known, count))
     return {name: value for name, value in fields.items() if value not in (None, {})}
 
 
-def _format_figure(name: str, value: Decimal) -> int | str | None:
-    return int(value) if name in ("attempts", "rescued") else format_money(value)
+def _restricted_totals(known: Tally, count: CountResult) -> dict[str, Any]:
+    """The totals of a part of the sessions counted, which a filter decided here chooses."""
+    if not count.estimates:
+        return {"sessions_at_least": known.sessions + count.at_least}
+    numbers: tuple[tuple[str, int], ...] = (
+        ("sessions", known.sessions),
+        ("verified", known.verified),
+        ("expired", known.expired),
+        ("in_progress", known.in_progress),
+    )
+    estimates = {
+        name: count.estimates[name].shifted_by(Decimal(number)) for name, number in numbers
+    }
+    conversion = _restricted_conversion(known, count)
+    if conversion is not None:
+        estimates["conversion_pct"] = conversion
+    return _with_intervals(estimates | _estimates_of_window(known, count))
+
+
+def _restricted_conversion(known: Tally, count: CountResult) -> Estimate | None:
+    """The conversion of the window: of sessions that are known, and of those estimated."""
+    verified, expired = count.estimates["verified"], count.estimates["expired"]
+    ended = [sum(pair) for pair in zip(verified.bounds(), expired.bounds(), strict=True)]
+    shares = count.conversion.bounds() if count.conversion else None
+    known_ended = known.verified + known.expired
+    if shares is None and known_ended and any(ended):  # none of the rest was seen
+        shares = (Decimal(known.verified) / known_ended, Decimal(0), Decimal(1))
+    return mix_conversion(known, shares, tuple(map(Decimal, ended)))
+
+
+def _with_intervals(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    """Estimates as fields, and `estimated` with the interval of each that is not exact."""
+    fields: dict[str, Any] = {
+        name: _format_figure(name, each.value) for name, each in estimates.items()
+    }
+    intervals = {
+        name: [
+            _format_figure(name, estimate.low, ROUND_FLOOR),
+            _format_figure(name, estimate.high, ROUND_CEILING),
+        ]
+        for name, estimate in estimates.items()
+        if not estimate.exact
+    }
+    return {**fields, **({"estimated": intervals} if intervals else {})}
+
+
+def _format_figure(name: str, value: Decimal, rounding: str = ROUND_HALF_EVEN) -> int | str | None:
+    if name == "conversion_pct":
+        return format_decimal(percent(value, 1, rounding))
+    return format_money(value) if "cost" in name else int(value)
 
 
 def _estimates_of_window(known: Tally, count: CountResult) -> dict[str, Estimate]:

@@ -8,22 +8,27 @@ import { between, groupName, named, formatCell } from "../format";
 
 export const MEASURES = ["sessions", "cost", "conversion_pct", "cost_per_verified"] as const;
 const FIRST = 12;
+/** Groups that have an order of their own, which their answer has. */
+const ORDERED = ["weekday", "hour_of_day", "tries"];
+const HOURS = 24;
 const KINDS: Readonly<Record<string, string>> = { sessions: "plain-bar", conversion_pct: "verified" };
 
 export interface Bar {
   readonly row: Row;
   readonly name: string;
+  /** Whether it is the sum of the small ones, which has no bar: it would be longer than all others. */
+  readonly isRest: boolean;
 }
 
-/** The rows as bars, largest first; the sum of the small ones stays last. */
+/** The rows as bars, largest first unless they have an order; the sum of the small ones stays last. */
 export function bars(answer: Answer, rows: readonly Row[], pick: Readonly<Record<string, string>>, measure: string): Bar[] {
   const by = answer.by.filter((each) => !(each in pick));
   const name = (row: Row) => isRest(row, answer.by) ? restName(row, answer.by)
     : by.map((each) => groupName(each, row[each] ?? "")).join(" · ");
   return [...rows]
     .sort((one, other) => Number(isRest(one, answer.by)) - Number(isRest(other, answer.by))
-      || (number(other, measure) ?? -1) - (number(one, measure) ?? -1))
-    .map((row) => ({ row, name: name(row) }));
+      || (by.length === 1 && ORDERED.includes(by[0] ?? "") ? 0 : (number(other, measure) ?? -1) - (number(one, measure) ?? -1)))
+    .map((row) => ({ row, name: name(row), isRest: isRest(row, answer.by) }));
 }
 
 function restName(row: Row, by: readonly string[]): string {
@@ -33,12 +38,12 @@ function restName(row: Row, by: readonly string[]): string {
 /** The chart; `press` makes of a row what a click on it does, if anything. */
 export function barChart(found: readonly Bar[], measure: string, press: (row: Row) => (() => void) | null): HTMLElement {
   const most = measure === "conversion_pct" ? 100
-    : Math.max(1e-9, ...found.map((bar) => range(bar.row, measure)?.[1] ?? count(bar.row, measure)));
+    : Math.max(1e-9, ...found.filter((bar) => !bar.isRest).map((bar) => range(bar.row, measure)?.[1] ?? count(bar.row, measure)));
   const x = scaleLinear().domain([0, most]).range([0, 100]);
   const rows = found.map((bar) => barRow(bar, measure, x, press(bar.row)));
   const items = rows.map((row) => el("li", {}, row));
   roving(rows);
-  return folded(el("ol", { class: "bars" }, head(measure), ...items), items, FIRST);
+  return folded(el("ol", { class: "bars" }, head(measure), ...items), items, items.length === HOURS ? HOURS : FIRST);
 }
 
 function head(measure: string): HTMLElement {
@@ -54,7 +59,7 @@ function barRow(bar: Bar, measure: string, x: (value: number) => number, chosen:
   const attributes = { class: "bar-row", "aria-label": lines.join(", ") + (chosen ? ". Opens it" : ""), "data-group": name };
   const cells = [
     el("span", { class: "bar-name" }, name),
-    track(row, measure, x),
+    bar.isRest ? el("span") : track(row, measure, x),
     el("span", { class: "bar-value", "data-label": named(measure) }, formatCell(row, measure)),
     el("span", { class: "bar-right", "data-label": named(right) }, formatCell(row, right)),
   ];

@@ -1,6 +1,6 @@
 // The window as a strip: what the figures cover, and what is missing.
 
-import type { Answer } from "../answer";
+import { type Answer, range } from "../answer";
 import { el } from "../dom";
 import { overlap } from "../time";
 import { moment, percent, spanName } from "../format";
@@ -20,6 +20,7 @@ export function share(answer: Answer): number {
 export function coverage(answer: Answer): HTMLElement | null {
   const { window } = answer;
   if (!window || window.end <= window.start) return null;
+  if (!answer.missing.length) return el("p", { class: "quiet" }, "The whole window is covered.");
   const covered = share(answer);
   const at = (moment_: number) => (100 * (moment_ - window.start)) / (window.end - window.start);
   const holes = answer.missing.flatMap((each) => {
@@ -40,12 +41,12 @@ export function coverage(answer: Answer): HTMLElement | null {
 }
 
 function certainty(answer: Answer): string {
-  return answer.figures && answer.figures.sessions === undefined ? "Counting is not finished"
-    : "Sessions are counted exactly; ≈ is estimated from a sample";
+  if (answer.figures && answer.figures.sessions === undefined) return "Counting is not finished";
+  if (answer.figures && range(answer.figures, "sessions")) return "≈ is estimated from a sample";
+  return "Sessions are counted exactly; ≈ is estimated from a sample";
 }
 
 function wordsOf(answer: Answer, covered: number): string {
-  if (!answer.missing.length) return "The whole window is covered";
   const part = percent(Math.min(99.9, Math.floor(covered * 10) / 10));
   if (answer.basis !== "counted") return `${part} of the window is covered`;
   return covered < 0.1 ? "The window is counted, not fetched" : `${part} of the window is fetched, the rest is counted`;

@@ -1,6 +1,9 @@
 // Parts of a difference as bars to the left and right of zero.
 
-import { el, hinted, roving } from "../dom";
+import { el, folded, hinted, roving } from "../dom";
+import { signed } from "../format";
+
+const FIRST = 8;
 
 export interface Part {
   readonly name: string;
@@ -23,20 +26,21 @@ export function valueOf(part: Part): number {
   return Number.isFinite(value) ? value : 0;
 }
 
-/** The rows as groups of bars, all on one scale. */
-export function diverging(rows: readonly PartRow[]): HTMLElement {
+/** The rows as groups of bars, all on one scale; `write` writes a part without its sign. */
+export function diverging(rows: readonly PartRow[], write: (value: number) => string): HTMLElement {
   const most = Math.max(1e-9, ...rows.flatMap((row) => row.parts.map((part) => Math.abs(valueOf(part)))));
-  const made = rows.map((row) => rowOf(row, most));
+  const made = rows.map((row) => rowOf(row, most, write));
   roving(made);
-  return el("ol", { class: "parts" }, ...made.map((each) => el("li", {}, each)));
+  const items = made.map((each) => el("li", {}, each));
+  return folded(el("ol", { class: "parts" }, ...items), items, FIRST);
 }
 
-function rowOf(row: PartRow, most: number): HTMLElement {
-  const label = [row.name, row.detail, ...row.parts.map((part) => `${part.name} ${part.written}`)].filter(Boolean).join(", ");
+function rowOf(row: PartRow, most: number, write: (value: number) => string): HTMLElement {
+  const label = [row.name, row.detail, ...row.parts.map((part) => `${part.name} ${signed(part.written, write)}`)].filter(Boolean).join(", ");
   const attributes = { class: "part-row", "data-group": row.name, "aria-label": label + (row.press ? ". Opens it" : "") };
   const cells = [
     el("span", { class: "part-name" }, el("strong", {}, row.name), row.detail && el("span", { class: "quiet" }, row.detail)),
-    el("span", { class: "part-bars" }, ...row.parts.map((part) => lineOf(part, most))),
+    el("span", { class: "part-bars" }, ...row.parts.map((part) => lineOf(part, most, write))),
   ];
   const made = row.press ? el("button", { type: "button", ...attributes }, ...cells) : el("div", { role: "img", ...attributes }, ...cells);
   if (row.press) made.addEventListener("click", row.press);
@@ -44,7 +48,7 @@ function rowOf(row: PartRow, most: number): HTMLElement {
   return made;
 }
 
-function lineOf(part: Part, most: number): HTMLElement {
+function lineOf(part: Part, most: number, write: (value: number) => string): HTMLElement {
   const value = valueOf(part);
   const width = (50 * Math.abs(value)) / most;
   const bar = el("span", { class: `bar ${part.kind}` });
@@ -53,10 +57,5 @@ function lineOf(part: Part, most: number): HTMLElement {
   return el("span", { class: "part-line" },
     el("span", { class: "part-label" }, part.name),
     el("span", { class: "zero-track" }, value !== 0 && bar),
-    el("span", { class: "part-value" }, signed(part.written)));
-}
-
-/** A signed figure with a true minus; a dash when it is not known. */
-export function signed(written: string): string {
-  return written === "" ? "–" : written.replace("-", "−");
+    el("span", { class: "part-value" }, signed(part.written, write)));
 }

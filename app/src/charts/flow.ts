@@ -2,7 +2,7 @@
 
 import { type Answer, type Row, count, isRest, tellsEnds, unfinished } from "../answer";
 import { el, hinted, roving, svg } from "../dom";
-import { formatCount, groupName, percent } from "../format";
+import { counted, formatCount, groupName, percent } from "../format";
 import { fitted } from "./fit";
 
 export const FLOWS = ["path", "tries", "first_channel"] as const;
@@ -41,7 +41,7 @@ export function flow(answer: Answer, rows: readonly Row[], by: string): HTMLElem
   const root = place("", "");
   for (const row of rows) if (!isRest(row, answer.by)) add(root, stepsOf(by, row[by] ?? ""), row);
   const rest = rows.find((row) => isRest(row, answer.by));
-  const left = rest ? `Smaller groups are not drawn: ${formatCount(count(rest, "sessions"))} sessions. ` : "";
+  const left = rest ? `Smaller groups are not drawn: ${counted(count(rest, "sessions"), "session")}. ` : "";
   const estimated = rows.some((row) => row.sessions_low !== undefined) ? "Widths are estimates; their intervals stand below. " : "";
   if (!root.sessions) return el("p", { class: "quiet" }, left || "No session to draw.");
   const drawn = fitted(el("div", { class: "fit flow-fit" }), (width) => draw(root, width));

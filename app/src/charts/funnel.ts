@@ -4,7 +4,7 @@ import { scaleLinear } from "d3-scale";
 
 import { type Answer, type Row, count, isRest, number, range } from "../answer";
 import { el, hinted, roving } from "../dom";
-import { between, groupName, named, outcomeName, percent, formatCell, formatCount } from "../format";
+import { between, counted, groupName, named, outcomeName, percent, formatCell, formatCount } from "../format";
 
 const ARRIVED = ["delivered", "read", "answer", "completed"];
 const UNDER_WAY = ["queued", "sent", "ringing", "in progress", "early media"];
@@ -27,12 +27,12 @@ export function funnel(
   const x = scaleLinear().domain([0, Math.max(1, all)]).range([0, 100]);
   const steps = [
     stepBar("Attempts", all, "", x, "attempts"),
-    stepBar("Arrived", arrived, all ? percent((100 * arrived) / all) : "", x, "arrived"),
+    stepBar("Arrived", arrived, all ? `· ${percent((100 * arrived) / all)}` : "", x, "arrived"),
   ];
   const attempts = unit(answer) === "attempts";
   const verified = attempts && figures && number(figures, "verified");
   if (figures && typeof verified === "number") {
-    steps.push(stepBar("Sessions verified", verified, `of ${formatCell(figures, "sessions")} sessions`, x, "verified"));
+    steps.push(stepBar("Sessions verified", verified, `of ${counted(count(figures, "sessions"), "session")}`, x, "verified"));
   }
   const marks: HTMLElement[] = [];
   const channels = [...new Set(found.map((each) => each.channel))];
@@ -69,8 +69,8 @@ function sum(found: readonly Outcome[]): number {
 }
 
 function stepBar(name: string, value: number, beside: string, x: (value: number) => number, kind: string): HTMLElement {
-  const bar = el("span", { class: `bar ${kind}` });
-  bar.style.width = `${x(value)}%`;
+  const bar = value > 0 && el("span", { class: `bar ${kind}` });
+  if (bar) bar.style.width = `${x(value)}%`;
   return el("div", { class: "step" },
     el("span", { class: "step-name" }, name),
     el("span", { class: "step-track", "aria-hidden": "true" }, bar),
@@ -84,7 +84,7 @@ function block(
   const order = { arrived: 0, open: 1, lost: 2 };
   const sorted = [...found].sort((one, other) => order[one.kind] - order[other.kind] || other.attempts - one.attempts);
   return el("div", { class: "channel" },
-    el("h3", {}, groupName("channel", channel), el("span", { class: "quiet" }, measure === "attempts" ? ` ${formatCount(sum(found))} attempts` : " sessions")),
+    el("h3", {}, groupName("channel", channel), el("span", { class: "quiet" }, measure === "attempts" ? ` ${counted(sum(found), "attempt")}` : " sessions")),
     el("ol", { class: "bars" }, ...sorted.map((each) => {
       const made = outcomeRow(each, x, press(each.row), measure);
       marks.push(made);

@@ -1,12 +1,12 @@
 // Sessions or cost over days or hours, with conversion below on its groupRows axis.
 
 import { scaleBand, scaleLinear } from "d3-scale";
-import { area, line } from "d3-shape";
+import { area, curveStep, line } from "d3-shape";
 
 import { type Answer, type Row, count, isRest, number, range, tellsEnds, unfinished } from "../answer";
 import { hinted, pressable, roving, svg } from "../dom";
-import { type Span, groups, known, overlap, spanOfGroup } from "../time";
-import { amount, between, figure, groupName, formatCell, timeName, formatCount } from "../format";
+import { DAY, HOUR, type Span, groupOf, groups, known, overlap, spanOfGroup } from "../time";
+import { amount, between, counted, figure, groupName, formatCell, timeName, formatCount } from "../format";
 
 const TOP = 12;
 const UPPER = 150;
@@ -18,6 +18,8 @@ const RIGHT = 6;
 const MOST_SERIES = 5;
 const LABEL = 62;
 const WIDEST = 72;
+/** Columns so narrow that intervals are drawn as one band, not each for itself. */
+const NARROW = 9;
 
 export interface Point {
   readonly group: string;
@@ -49,13 +51,28 @@ export function points(answer: Answer, rows: readonly Row[], measure: string, ev
   const spanned = answer.window ? groups(answer.window, by, known(answer.zone)) : [];
   const all = [...new Set([...spanned, ...byGroup.keys()])].sort();
   const series = second && byGroup.size && [...byGroup.values()].some((each) => each.length > 1)
-    ? largest(rows, second, measure) : null;
+    ? largest([...byGroup.values()].flat(), second, measure) : null;
   return all.map((group) => {
     const groupRows = byGroup.get(group) ?? [];
     const row = groupRows.length > 1 ? summed(groupRows) : (groupRows[0] ?? null);
     const parts = series && second ? stacked(groupRows, second, series, measure) : split(row, measure);
     return { group, row, parts, unknown: isUnknown(answer, rows, group, row), events: eventsIn(answer, group, events) };
   });
+}
+
+/** What the columns alone would not say: groups that are not in them, and days that are only in part. */
+export function timeNotes(answer: Answer, rows: readonly Row[]): string[] {
+  const { window, zone } = answer;
+  const rest = rows.find((row) => isRest(row, answer.by));
+  const left = rest ? `Smaller groups are not drawn: ${counted(count(rest, "sessions"), "session")}.` : "";
+  const by = answer.by.find((each) => each === "day" || each === "hour");
+  if (!window || !by || known(zone) !== zone || window.end - window.start < 2 * (by === "day" ? DAY : HOUR)) return [left];
+  const ends = ([["first", window.start], ["last", window.end - 1]] as const).filter(([, at]) => {
+    const span = spanOfGroup(groupOf(at, by, zone), zone);
+    return span && (span.start < window.start || span.end > window.end);
+  }).map(([name]) => name);
+  const cut = ends.length ? `Only a part of the ${ends.join(" and the ")} ${by} is in the window.` : "";
+  return [left, cut];
 }
 
 function eventsIn(answer: Answer, group: string, events: readonly TimeEvent[]): string[] {
@@ -114,7 +131,8 @@ function summed(rows: readonly Row[]): Row {
 export function timeChart(
   found: readonly Point[], measure: string, width: number, press: (row: Row) => (() => void) | null,
 ): SVGElement {
-  const height = TOP + UPPER + GAP + LOWER + BOTTOM;
+  const hasRate = tellsRate(found);
+  const height = TOP + UPPER + (hasRate ? GAP + LOWER : 0) + BOTTOM;
   const x = scaleBand<string>().domain(found.map((each) => each.group)).range([LEFT, width - RIGHT])
     .paddingInner(found.length > 40 ? 0.15 : 0.28).paddingOuter(0.1);
   const most = Math.max(1e-9, ...found.map((each) => Math.max(
@@ -123,17 +141,38 @@ export function timeChart(
   const rate = scaleLinear().domain([0, 100]).range([TOP + UPPER + GAP + LOWER, TOP + UPPER + GAP]);
   const chart = svg("svg", {
     viewBox: `0 0 ${width} ${height}`, width, height, role: "group", class: "chart",
-    "aria-label": `${measure === "cost" ? "Cost" : "Sessions"} and conversion over time; the arrow keys move`,
+    "aria-label": `${measure === "cost" ? "Cost" : "Sessions"}${hasRate ? " and conversion" : ""} over time; the arrow keys move`,
   });
   const write = measure === "cost" ? (value: number) => (value < 10 ? amount(value) : formatCount(value)) : formatCount;
   const ticks = y.ticks(4).filter((tick) => measure === "cost" || Number.isInteger(tick));
-  chart.append(axis(ticks, y, write, width), axis([0, 50, 100], rate, (value) => `${value} %`, width));
-  chart.append(svg("text", { x: LEFT, y: TOP + UPPER + GAP - 10, class: "caption" }, "Conversion"));
+  chart.append(axis(ticks, y, write, width));
+  if (hasRate) {
+    chart.append(axis([0, 50, 100], rate, (value) => `${value} %`, width));
+    chart.append(svg("text", { x: LEFT, y: TOP + UPPER + GAP - 10, class: "caption" }, "Conversion"));
+  }
   chart.append(...labels(found, x, width, height));
-  const marks = found.map((each) => column(each, measure, x, y, rate, press));
-  chart.append(...conversion(found, x, rate), ...marks);
+  const bottom = (hasRate ? rate : y).range()[0] ?? 0;
+  const marks = found.map((each) => column(each, measure, x, y, bottom, press));
+  if (hasRate) chart.append(...conversion(found, x, rate));
+  chart.append(...marks);
+  if (x.bandwidth() < NARROW) chart.append(bandOf(found, measure, x, y));
   roving(marks.filter((mark) => mark.hasAttribute("role")));
   return chart;
+}
+
+/** Whether enough conversions are known for a line: one of many days is none. */
+export function tellsRate(found: readonly Point[]): boolean {
+  const known_ = found.filter((each) => each.row && number(each.row, "conversion_pct") !== null).length;
+  return known_ > 1 || (known_ === 1 && found.every((each) => !each.row || number(each.row, "conversion_pct") !== null));
+}
+
+/** The intervals of all columns as one band. */
+function bandOf(found: readonly Point[], measure: string, x: Band, y: Linear): SVGElement {
+  const bounds = (each: Point) => (each.row ? range(each.row, measure) : null);
+  const drawn = area<Point>().curve(curveStep).defined((each) => bounds(each) !== null)
+    .x((each) => (x(each.group) ?? 0) + x.bandwidth() / 2)
+    .y0((each) => y(bounds(each)?.[0] ?? 0)).y1((each) => y(bounds(each)?.[1] ?? 0));
+  return svg("path", { d: drawn([...found]) ?? "", class: "band", "aria-hidden": "true" });
 }
 
 type Band = ReturnType<typeof scaleBand<string>>;
@@ -148,7 +187,9 @@ function axis(ticks: readonly number[], y: Linear, write: (value: number) => str
 
 function labels(found: readonly Point[], x: Band, width: number, height: number): SVGElement[] {
   const every = Math.max(1, Math.ceil(LABEL / Math.max(1, x.step())));
-  return found.filter((_each, place) => place % every === 0).map((each) => {
+  // So that the midnight of a day, whose label is its date, is among them.
+  const midnight = Math.max(0, found.findIndex((each) => each.group.endsWith(" 00:00")));
+  return found.filter((_each, place) => (place - midnight) % every === 0).map((each) => {
     const [day, hour] = each.group.split(" ");
     const text = hour && hour !== "00:00" && found.length > 1 ? hour : timeName(day ?? "");
     const middle = (x(each.group) ?? 0) + x.bandwidth() / 2;
@@ -158,7 +199,7 @@ function labels(found: readonly Point[], x: Band, width: number, height: number)
 }
 
 function column(
-  point: Point, measure: string, x: Band, y: Linear, rate: Linear, press: (row: Row) => (() => void) | null,
+  point: Point, measure: string, x: Band, y: Linear, bottom: number, press: (row: Row) => (() => void) | null,
 ): SVGElement {
   const left = x(point.group) ?? 0;
   const { row } = point;
@@ -167,18 +208,18 @@ function column(
   let base = 0;
   for (const part of point.parts) {
     if (part.value <= 0) continue;
-    const [top, bottom] = [y(base + part.value), y(base)];
-    marks.push(svg("rect", { x: left + (x.bandwidth() - wide) / 2, y: top, width: wide, height: Math.max(0.5, bottom - top), class: `bar ${part.kind}` }));
+    const [top, foot] = [y(base + part.value), y(base)];
+    marks.push(svg("rect", { x: left + (x.bandwidth() - wide) / 2, y: top, width: wide, height: Math.max(0.5, foot - top), class: `bar ${part.kind}` }));
     base += part.value;
   }
   if (point.events.length) marks.push(svg("rect", { x: left - (x.step() - x.bandwidth()) / 2, y: 1, width: x.step(), height: 6, class: "event", "aria-hidden": "true" }));
   const bounds = row ? range(row, measure) : null;
-  if (bounds) marks.push(whisker(left + x.bandwidth() / 2, y(bounds[0]), y(bounds[1])));
+  if (bounds && wide >= NARROW) marks.push(whisker(left + x.bandwidth() / 2, y(bounds[0]), y(bounds[1])));
   const chosen = row ? press(row) : null;
   const lines = hintOf(point);
   const hit = svg("rect", {
     x: left - (x.step() - x.bandwidth()) / 2, y: y.range()[1], width: x.step(),
-    height: Math.max(0, (rate.range()[0] ?? 0) - (y.range()[1] ?? 0)), class: point.unknown ? "hit unknown" : "hit", rx: point.unknown ? 0 : 4,
+    height: Math.max(0, bottom - (y.range()[1] ?? 0)), class: point.unknown ? "hit unknown" : "hit", rx: point.unknown ? 0 : 4,
   });
   const group = svg("g", {
     class: chosen ? "mark pressable" : "mark",

@@ -1,12 +1,13 @@
-"""A summary of several subaccounts: one query each, whose results are put together.
+"""A summary of several subaccounts or recipients: one query each, whose results are put together.
 
-Sessions do not carry their subaccount, and the API lists those of one at a time.
+The API lists the sessions of one subaccount, or of one recipient, at a time.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from verify_mcp.domain import tallies as tallies_module
+from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.groups import SUBACCOUNT, GroupKey
 from verify_mcp.domain.spread import Gaps, GapsByGroup, merge_gaps
 from verify_mcp.domain.tallies import Tallies
@@ -19,44 +20,60 @@ from verify_mcp.summaries.summary_context import SummaryContext
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The result of one subaccount, and what reads its details."""
+    """The result of one subaccount or recipient, and what reads its details."""
 
-    subaccount: str
+    name: str
     result: SummaryResult
     reader: DetailReader
 
 
-class SubaccountsSummarizer:
-    """Answers one query about the sessions of several subaccounts together."""
+def by_subaccount(
+    session_filter: SessionFilter, subaccounts: Sequence[str]
+) -> dict[str, SessionFilter]:
+    """The filter of each subaccount, by its id."""
+    return {each: replace(session_filter, subaccount=each) for each in subaccounts}
+
+
+def by_recipient(session_filter: SessionFilter) -> dict[str, SessionFilter]:
+    """The filter of each of several recipients, by its place among them: numbers may be masked."""
+    one = replace(session_filter, recipients=())
+    return {
+        f"recipient {place}": replace(one, recipient=number)
+        for place, number in enumerate(session_filter.recipients, 1)
+    }
+
+
+class CombinedSummarizer:
+    """Answers one query about the sessions of several filters together, of which none has two."""
 
     def __init__(
-        self, app: SummaryContext, query: SummaryQuery, subaccounts: Sequence[str]
+        self, app: SummaryContext, query: SummaryQuery, filters: Mapping[str, SessionFilter]
     ) -> None:
         self._app = app
         self._query = query
-        self._subaccounts = subaccounts
+        self._filters = filters
 
     async def run(
         self, call: CallContext, columns: tuple[str, ...]
     ) -> tuple[SummaryResult, SummaryDetails | None]:
         """The result and its details. Raises ApiError when the API fails and nothing is cached."""
-        parts = [await self._summarize(subaccount, call) for subaccount in self._subaccounts]
-        counted = [part.subaccount for part in parts if part.result.count is not None]
+        parts = [await self._summarize(name, call) for name in self._filters]
+        counted = [part.name for part in parts if part.result.count is not None]
         known = [part for part in parts if part.result.count is None]
         result = self._merge([part.result for part in parts], known, counted)
         return result, await self._details(known, columns) if known else None
 
-    async def _summarize(self, subaccount: str, call: CallContext) -> _Part:
+    async def _summarize(self, name: str, call: CallContext) -> _Part:
         by = tuple(group for group in self._query.group_by if group != SUBACCOUNT)
         query = replace(
             self._query,
-            session_filter=replace(self._query.session_filter, subaccount=subaccount),
+            session_filter=self._filters[name],
             group_by=by,
             is_end_pinned=True,  # the same window for each of them
             ranking=None,
         )
         result = await Summarizer(self._app, query, call).run()
-        return _Part(subaccount, result, DetailReader(self._app.mirror, query))
+        return _Part(name, result, DetailReader(self._app.mirror, query))
 
     def _merge(
         self, results: Sequence[SummaryResult], known: Sequence[_Part], counted: Sequence[str]
@@ -68,7 +85,7 @@ class SubaccountsSummarizer:
             missing = [window]
             whys.append(
                 f"{', '.join(counted)}: too many sessions to fetch in this call, left out of the "
-                "figures. One subaccount alone is counted."
+                "figures. One of them alone is counted."
             )
         return SummaryResult(
             "held" if all(result.basis == "held" for result in results) else "fetched",
@@ -89,7 +106,7 @@ class SubaccountsSummarizer:
         if SUBACCOUNT not in self._query.group_by:
             return key
         place = self._query.group_by.index(SUBACCOUNT)
-        return (*key[:place], part.subaccount, *key[place:])
+        return (*key[:place], part.name, *key[place:])
 
     async def _details(
         self, parts: Sequence[_Part], columns: tuple[str, ...]
