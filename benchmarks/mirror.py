@@ -175,6 +175,12 @@ def resident(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def processor_time(pid: int) -> float:
+    """The seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def children() -> set[int]:
     """The processes that this one started."""
     return {

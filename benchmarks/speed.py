@@ -144,9 +144,9 @@ def many_sessions(url: str) -> Iterator[Figure]:
     if path is None:
         return
     most = ten_million.MAX_SECONDS
-    for zone, seconds in ten_million.measured(path).items():
+    for zone, taken in ten_million.measured(path).items():
         name = f"ten million sessions by hour, {zone}"
-        yield Figure(name, _ms([seconds]), _ms([most]), seconds / most, 1.0)
+        yield Figure(name, _ms([taken.seconds]), _ms([most]), taken.seconds / most, 1.0)
 
 
 KINDS: dict[str, Callable[[], Iterator[Figure]]] = {

@@ -182,6 +182,18 @@ def test_what_settled_is_fetched_when_it_fills_pages_or_waited_long() -> None:
     assert settled_window(view(longer, known, rate=0.0)) == Window(longer.end, EDGE)
 
 
+def test_what_settled_is_fetched_before_what_was_known_of_it_is_too_old() -> None:
+    behind = Window(PERIOD.start, EDGE - 20 * MINUTE)
+    first = Window(behind.end, behind.end + 5 * MINUTE)
+    assert settled_window(view(behind, Window(behind.end, NOW), rate=2.0)) == first
+    quiet = view(behind, Window(behind.end, NOW), rate=0.1)
+    assert settled_window(quiet) == Window(behind.end, EDGE)
+    known = Window(EDGE - 10 * MINUTE, NOW)
+    assert settled_window(view(behind, known, rate=2.0)) == Window(known.start, EDGE - 5 * MINUTE)
+    done = replace(view(behind, None, rate=2.0), covered=[behind, Window(known.start, NOW)])
+    assert settled_window(done) == Window(behind.end, known.start)
+
+
 def test_older_gaps_come_newest_first_and_an_unsettled_session_is_none() -> None:
     hole = NOW - 5 * HOUR
     first, second = Window(NOW - 20 * HOUR, hole), Window(hole + MICROSECOND, EDGE)
