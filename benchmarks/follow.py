@@ -55,7 +55,7 @@ class Seen:
 
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Seconds beyond the API's own time, by kind of question."""
-    asked: int = 0
+    questions: int = 0
     requests: int = 0
     """Requests of the questions."""
     sent: int = 0
@@ -110,13 +110,13 @@ class Day:
 
     async def _ask(self) -> None:
         """The question whose turn it is."""
-        self.seen.asked += 1
-        if self.seen.asked % BURST_EVERY == 0:
+        self.seen.questions += 1
+        if self.seen.questions % BURST_EVERY == 0:
             newest = self.world.between(0, microseconds(self.clock.now))[: 20 * BURST : 20]
             for each in newest:
                 await self._list(f"one of {BURST} people in a row", each)
             return
-        kind = self.seen.asked % 3
+        kind = self.seen.questions % 3
         if kind == 0:
             await self._list("a person", self.world.between(0, microseconds(self.clock.now))[0])
         else:

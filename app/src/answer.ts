@@ -83,6 +83,11 @@ export function range(row: Row, column: string): Range | null {
   return low === null || high === null ? null : [low, high];
 }
 
+/** Whether even the number of sessions is estimated. */
+export function isEstimate(figures: Row | null): boolean {
+  return figures !== null && range(figures, "sessions") !== null;
+}
+
 /** How the columns of a figure's bounds begin. */
 function boundsName(column: string): string {
   return column === "conversion_pct" ? "conversion" : column;

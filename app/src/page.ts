@@ -1,6 +1,6 @@
 // The page: headline figures, what they cover, and a chart with its table for each answer.
 
-import { type Answer, type Row, count, number, range, tellsEnds, unfinished } from "./answer";
+import { type Answer, type Row, count, isEstimate, number, range, tellsEnds, unfinished } from "./answer";
 import { MEASURES, barChart, bars } from "./charts/bars";
 import { coverage } from "./charts/coverage";
 import { fitted } from "./charts/fit";
@@ -73,14 +73,10 @@ export function stepView(trail: readonly Step[], actions: Actions | null): Node[
 }
 
 /** A page that only says something. */
-export function nothing(words: string): HTMLElement {
-  return el("p", { class: "nothing" }, words);
-}
+export const nothing = (words: string) => el("p", { class: "nothing" }, words);
 
 /** A page that says what went wrong. */
-export function problem(words: string): HTMLElement {
-  return el("p", { class: "problem", role: "alert" }, words);
-}
+export const problem = (words: string) => el("p", { class: "problem", role: "alert" }, words);
 
 /** Cards side by side where the page is wide enough. */
 export function columns(cards: readonly Node[]): HTMLElement {
@@ -97,11 +93,6 @@ export function header(title: string, answer: Answer, pick: Pick, sandbox: boole
       el("h1", { tabindex: "-1" }, title),
       el("p", { class: "quiet" }, answer.window ? `${spanName(answer.window)} UTC` : "")),
     chips(filters, sandbox, answer.complete, answer.basis === "counted" && isEstimate(answer.figures) ? "estimated" : answer.basis));
-}
-
-/** Whether even the number of sessions is estimated. */
-function isEstimate(figures: Row | null): boolean {
-  return figures !== null && range(figures, "sessions") !== null;
 }
 
 function filterName(name: string, value: string): string {
@@ -244,7 +235,7 @@ export function chartSection(step: Step, actions: Actions | null, level: "h2", e
   const first = view === "time" || (FLOWS as readonly string[]).includes(view) || !measures.includes("cost") ? "sessions" : "cost";
   const made = el("section", { class: "card", "aria-label": title },
     el("div", { class: "card-head" }, el(level, {}, title), measures.length > 1 && switcher(measures, first, draw)),
-    ...[answer.note, ...(view === "time" ? timeNotes(answer, rows) : [])].map((each) => each && el("p", { class: "quiet" }, each)),
+    ...[answer.note.replace(/(^|\. )\? are /, "$1“Not told” are "), ...(view === "time" ? timeNotes(answer, rows) : [])].map((each) => each && el("p", { class: "quiet" }, each)),
     place,
     tableOf(answer, rows, title));
   draw(first);

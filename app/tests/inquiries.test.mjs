@@ -80,6 +80,13 @@ shows("a comparison with nothing to compare with has no figure", comparisonUnrea
   await has(view, "nothing to compare with", "Missing: 1 Aug 00:00", "No figure is known");
 });
 
+shows("of many drivers the first are shown, and the others on request", comparisonOf(30), {}, async (view) => {
+  const drivers = view.frame.locator('section[aria-label="What drives the conversion"] .part-row:visible');
+  assert.equal(await drivers.count(), 8);
+  await view.frame.click('text="Show all 30"');
+  assert.equal(await drivers.count(), 30);
+});
+
 shows("drivers that were looked for and not found are told as such", comparison({ drivers: { groups_looked_at: 12 }, cost_change: undefined }), {}, async (view) => {
   await has(view, "No group changed otherwise than the rest, beyond chance. 12 groups were looked at.");
 });

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -156,10 +156,9 @@ def _groups(
     if not by or "attempt_status" in by or "brand" in by or "rows" not in answer:
         return
     rows = {tuple(row[: len(by)]): row_of(answer, row) for row in answer["rows"]}
-    if rows and all("any" in key for key in rows):  # days whose statuses are not counted yet
-        by = [name for name in by if name != "status"]
-        rows = {tuple(part for part in key if part != "any"): row for key, row in rows.items()}
     groups = truth.groups(claim, by)
+    if any("any" in key for key in rows):  # days whose statuses are not counted yet
+        groups = _with_any_status(groups, rows, truth, claim, by)
     if answer.get("basis") == "counted":
         yield from _estimated_groups(call, rows, groups, total_bounds, odds)
         return
@@ -176,6 +175,22 @@ def _groups(
         wrong = list(_wrong(row, groups.get(key, Bounds())))
         if wrong and list(_wrong(row, loose.get(key, Bounds()))):
             yield Violation("wrong-group", f"{key}: {'; '.join(wrong)}", call)
+
+
+def _with_any_status(
+    groups: Mapping[tuple[str, ...], Bounds],
+    rows: Iterable[tuple[str, ...]],
+    truth: Truth,
+    claim: Claim,
+    by: Sequence[str],
+) -> dict[tuple[str, ...], Bounds]:
+    """The groups as the rows have them: some for all statuses together, the others for each."""
+    place = list(by).index("status")
+    rest = {key: key[:place] + key[place + 1 :] for key in (*groups, *rows)}
+    summed = {rest[key] for key in rows if key[place] == "any"}
+    each = {key: bounds for key, bounds in groups.items() if rest[key] not in summed}
+    sums = truth.groups(claim, [name for name in by if name != "status"])
+    return each | {(*key[:place], "any", *key[place:]): sums.get(key, Bounds()) for key in summed}
 
 
 def row_of(answer: Mapping[str, Any], row: Sequence[str]) -> dict[str, Any]:

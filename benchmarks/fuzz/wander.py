@@ -65,10 +65,11 @@ class Plan:
     def __str__(self) -> str:
         skews = ", ".join(f"{skew / HOUR:+g} h" for skew in self.skews)
         follow = f"{self.follow / DAY:g} d" if self.follow else "off"
+        background = "on" if self.ahead or self.follow else "off"
         return (
-            f"--seed {self.seed} --worlds 1: clocks {skews}, Date {self.is_dated}, "
-            f"mirror {self.mirror}, faults {self.fault_rate}, latency {self.latency[1]} s, "
-            f"ahead {self.ahead}, follow {follow}"
+            f"--seed {self.seed} --worlds 1 --background {background}: clocks {skews}, "
+            f"Date {self.is_dated}, mirror {self.mirror}, faults {self.fault_rate}, "
+            f"latency {self.latency[1]} s, ahead {self.ahead}, follow {follow}"
         )
 
 

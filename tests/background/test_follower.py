@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from tests.support.background import connect_with_background, work_until
-from tests.support.client import NOW, FakeClock, call_tool, emulator_with, make_record
+from tests.support.client import (
+    NOW,
+    FakeClock,
+    call_tool,
+    emulator_with,
+    list_sessions,
+    make_record,
+)
 from tests.support.databases import Place, SharedClock, sqlite_url
 from tests.support.mirror import open_context_of
 from tests.support.summaries import DAY, HOUR, MINUTE, summarize
@@ -24,6 +31,7 @@ from verify_mcp.background.follow_plan import (
     unsettled_instants,
 )
 from verify_mcp.cli.following import follow_command
+from verify_mcp.clock import Clock
 from verify_mcp.context import AppContext
 from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
@@ -35,6 +43,13 @@ pytestmark = pytest.mark.anyio
 SETTLE = HOUR
 PERIOD = Window(NOW - DAY, NOW)
 EDGE = NOW - SETTLE - 6 * MINUTE
+
+
+class SlowClock(FakeClock):
+    """Time whose servers' clocks are 20 minutes slow."""
+
+    def clock(self) -> Clock:
+        return replace(super().clock(), now=lambda: self.now - 20 * MINUTE)
 
 
 def view(covered: Window, known: Window | None = None, rate: float | None = None) -> FollowView:
@@ -108,6 +123,23 @@ async def test_a_session_that_ends_late_is_final_soon_after() -> None:
     assert 1 <= len(alone) <= 8
 
 
+async def test_a_session_fetched_alone_from_an_api_without_dates_is_replaced_by_a_later_page() -> (
+    None
+):
+    clock = SlowClock()
+    late = make_record(9999, created_at=NOW + 2 * MINUTE, resolved_at=NOW + HOUR, attempts=())
+    emulator = emulator_with(late, clock=clock, date_header=False)
+    async with connect_with_background(emulator, clock, follow=DAY) as (client, context):
+        clock.pass_by(120)
+        await list_sessions(client)  # which shows that the clock is slow
+        await follow(context, clock, 1800)
+        assert "get" in [each.endpoint for each in emulator.received]
+        clock.pass_by(3 * 3600)
+        for _ in range(2):  # the first call fetches pages, the second one reads what they brought
+            answer = await summarize(client, session_time__gte="2026-11-21 09:00", max_requests=16)
+            assert (answer["complete"], answer["in_progress"]) == (True, 0)
+
+
 async def test_one_process_follows_for_all_and_another_takes_over(
     place: Place, clock: SharedClock
 ) -> None:
@@ -148,6 +180,18 @@ def test_what_settled_is_fetched_when_it_fills_pages_or_waited_long() -> None:
     assert settled_window(view(short, known, rate=1.0)) is None
     assert settled_window(view(short, known, rate=2.0)) == Window(short.end, EDGE)
     assert settled_window(view(longer, known, rate=0.0)) == Window(longer.end, EDGE)
+
+
+def test_what_settled_is_fetched_before_what_was_known_of_it_is_too_old() -> None:
+    behind = Window(PERIOD.start, EDGE - 20 * MINUTE)
+    first = Window(behind.end, behind.end + 5 * MINUTE)
+    assert settled_window(view(behind, Window(behind.end, NOW), rate=2.0)) == first
+    quiet = view(behind, Window(behind.end, NOW), rate=0.1)
+    assert settled_window(quiet) == Window(behind.end, EDGE)
+    known = Window(EDGE - 10 * MINUTE, NOW)
+    assert settled_window(view(behind, known, rate=2.0)) == Window(known.start, EDGE - 5 * MINUTE)
+    done = replace(view(behind, None, rate=2.0), covered=[behind, Window(known.start, NOW)])
+    assert settled_window(done) == Window(behind.end, known.start)
 
 
 def test_older_gaps_come_newest_first_and_an_unsettled_session_is_none() -> None:

@@ -38,12 +38,12 @@ async def test_a_page_of_twenty_costs_at_most_eleven_hundred(seed: int, shape: s
     assert max(cost(first), cost(second)) <= 1100
 
 
-async def test_a_session_with_three_attempts_costs_at_most_315() -> None:
+async def test_a_session_with_three_attempts_costs_at_most_330() -> None:
     """The ids of its attempts, which Plivo's support asks for, take 76 of them."""
     async with connect(Emulator.documented(), clock=FakeClock(DOCUMENTED_NOW)) as client:
         answer = await get_session(client, ASHA_SESSION)
     assert len(answer["attempts"]) == 3
-    assert cost(answer) <= 315
+    assert cost(answer) <= 330
 
 
 async def test_r71_whole_definitions_cost_at_most_2600() -> None:

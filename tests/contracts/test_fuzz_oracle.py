@@ -15,6 +15,8 @@ from benchmarks.fuzz.stage import Report, Stage
 from benchmarks.fuzz.truth import FIGURES, Span, Truth
 from benchmarks.fuzz.wander import wander
 from benchmarks.fuzz.world import DAY, HOUR, NOON, Life, between, life, spread, written
+from tests.support.client import SANDBOX
+from verify_mcp.emulator.app import ReceivedRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -151,6 +153,57 @@ async def test_a_simple_world_has_no_violation_and_a_seed_makes_the_same_world_a
         await wander(3, each)
     assert again[0].calls == again[1].calls
     assert again[0].kinds() == again[1].kinds()
+
+
+async def test_a_request_too_many_is_found() -> None:
+    report = Report()
+    async with Stage(world(), report) as stage:
+        for number in range(20):
+            stage.api.received.append(request_at(number))
+        stage.judge.quota(stage.api, SANDBOX)
+        assert report.kinds() == {}
+        stage.api.received.append(request_at(59))
+    assert report.kinds() == {"over-quota": 1}
+
+
+def request_at(seconds: float) -> ReceivedRequest:
+    return ReceivedRequest(seconds, "GET", "", [], {}, "list")
+
+
+async def test_servers_work_while_time_passes_and_their_answers_are_looked_at() -> None:
+    report, chance = Report(), Random(8)  # noqa: S311 - a made world
+    lives = spread(1200, NOON - 9 * HOUR, NOON - 2 * HOUR, chance)
+    async with Stage(lives, report, works=True, follow=DAY) as stage:
+        await stage.summarize(session_time__gte="24h")
+        sent = len(stage.api.received)
+        await stage.pass_by(minutes=10)
+        assert len(stage.api.received) > sent + 16
+        answer = await stage.summarize(**between(NOON - 10 * HOUR, NOON - 2 * HOUR))
+    assert (answer["basis"], answer["sessions"], report.kinds()) == ("held", 1200, {})
+
+
+@pytest.mark.parametrize(("sessions", "verified"), [(3, 1), (2, 1), (3, 2)])
+def test_a_table_with_some_days_by_status_and_others_not_is_understood(
+    sessions: int, verified: int
+) -> None:
+    chance, day = Random(4), NOON - DAY  # noqa: S311 - a made world
+    before = [life(day - HOUR, chance, outcome=outcome) for outcome in ("verified", "expired")]
+    asked = {"group_by": ["status", "day"], **between(NOON - 2 * DAY, NOON - HOUR)}
+    answer = {
+        "complete": False,
+        "basis": "counted",
+        "applied": asked,
+        "as_of": written(NOON),
+        "columns": ["status", "day", "sessions"],
+        "rows": [
+            ["any", f"{NOON:%Y-%m-%d}", str(sessions)],
+            ["verified", f"{day:%Y-%m-%d}", str(verified)],
+            ["expired", f"{day:%Y-%m-%d}", "1"],
+        ],
+    }
+    judged = summaries.judged(call(answer, **asked), Truth([*before, *world()]), Odds())
+    wrong = (sessions != len(world())) + (verified != 1)
+    assert [each.kind for each in judged] == ["wrong-group"] * wrong
 
 
 def test_every_point_has_a_scenario() -> None:

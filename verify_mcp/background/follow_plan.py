@@ -83,13 +83,26 @@ def newest_window(view: FollowView) -> Window | None:
 
 
 def settled_window(view: FollowView) -> Window | None:
-    """The newest part that settled lately and is not covered, when it is time to fetch it."""
+    """A part that settled lately and is not covered, when it is time to fetch it.
+
+    What is known of it is soon too old to be told, so the oldest of that goes first.
+    """
     edge = view.settled_until
     frontier = Window(max(view.period.start, edge - FRONTIER), edge)
-    for window in reversed(_spans(gaps(frontier, view.covered))):
+    unknown = gaps(frontier, [*view.covered, *view.known])
+    known = _spans(gaps(frontier, [*view.covered, *unknown]))
+    for window in (*known, *reversed(_spans(unknown))):
         if window.end < edge or _is_full(view, window):
-            return window
+            return _first_part(view, window) if window in known else window
     return None
+
+
+def _first_part(view: FollowView, window: Window) -> Window:
+    """The oldest part of a window that is enough for one backfill, which begins at its end."""
+    if not view.rate:
+        return window
+    pages = timedelta(seconds=min(SETTLING_PAGES * PAGE_SIZE / view.rate, 1e6))
+    return Window(window.start, min(window.end, window.start + max(MAX_SETTLING_WAIT, pages)))
 
 
 def recent_gap(view: FollowView) -> Window | None:

@@ -27,8 +27,7 @@ async def refresh_single(
         session = await mirror.gateway.get_session(ids[0], call=background_call(clock))
     except SessionNotFound:
         return True
-    is_dated = mirror.gateway.api_clock.is_compared
-    receipt = ReplyTime(earliest, mirror.now(), is_dated=is_dated)
+    receipt = ReplyTime(earliest, mirror.now(), mirror.gateway.api_clock.is_dated)
     await mirror.save([session], scope, None, receipt)
     last_change = session.updated or session.created
     return session.ended and last_change <= receipt.settled_before - mirror.settings.settle

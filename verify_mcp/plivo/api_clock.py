@@ -25,6 +25,8 @@ class ApiClock:
         """Whether a reply was compared with this machine's clock."""
         self.is_checked = False
         """Whether a reply came, or was asked for in vain, that would show a wrong clock."""
+        self.is_dated = False
+        """Whether the last reply told the API's time."""
         self._offset = timedelta()
         self._read_at = (now(), monotonic())
 
@@ -44,6 +46,7 @@ class ApiClock:
     def record_reply(self, date: datetime | None, *, elapsed: timedelta) -> ReplyTime:
         """The times of a reply that arrived now, `elapsed` after its request was sent."""
         self.is_checked = True
+        self.is_dated = date is not None
         if date is None:
             now = self.now()
             return ReplyTime(now - elapsed, now, is_dated=False)

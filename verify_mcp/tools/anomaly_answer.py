@@ -47,7 +47,7 @@ def _explain_unjudged(result: AnomalyResult) -> str:
         return ""
     return (
         f"Not judged: {', '.join(result.unjudged)}. They are compared with the same hours of "
-        f"{MIN_DAYS} other days, and {format_days(result.past.length)} days are held; "
+        f"{MIN_DAYS} other days; days held: {format_days(result.past.length)}. "
         "`verify-mcp sync --since 29d` fetches them."
     )
 

@@ -41,18 +41,10 @@ def session_fields(session: Session, format_recipient: RecipientFormatter) -> di
         "cost": format_money(session.cost),
         "validation_cost": format_money(session.validation_cost),
         "created": format_time(session.created),
-        "updated": _updated(session),
+        "updated": format_time(session.updated) if session.updated else None,
         "note": _outcome_sentence("; ".join(doubts)) if doubts else None,
     }
     return {name: value for name, value in fields.items() if value not in (None, "")}
-
-
-def _updated(session: Session) -> str | None:
-    """The last update, where the last attempt's own time does not tell it."""
-    last = session.attempts[-1].time if session.attempts else None
-    if session.updated is None or (last and format_time(last) == format_time(session.updated)):
-        return None
-    return format_time(session.updated)
 
 
 def _outcome_sentence(words: str) -> str:

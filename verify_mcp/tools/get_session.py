@@ -130,8 +130,8 @@ GET_SESSION = ToolDefinition(
     "get_verify_session",
     "Get one Plivo Verify session",
     "One Plivo Verify (OTP) session: status, costs, every attempt with channel, status, time (UTC) "
-    "and charge, and a one-sentence summary; with delivery also why an attempt failed. The "
-    "time of verification is not recorded, also not by `updated`. Delivered does not prove that "
+    "and charge, and a one-sentence summary; with delivery also why an attempt failed. `updated` "
+    "is the time of the last attempt, not of verification. Delivered does not prove that "
     "the code was read. `channel` is the last attempt's; others, such as rejected, occur. "
     "`quota_left` counts get requests, which have a quota of their own.",
     GET_ARGUMENTS,

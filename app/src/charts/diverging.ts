@@ -1,7 +1,9 @@
 // Parts of a difference as bars to the left and right of zero.
 
-import { el, hinted, roving } from "../dom";
+import { el, folded, hinted, roving } from "../dom";
 import { signed } from "../format";
+
+const FIRST = 8;
 
 export interface Part {
   readonly name: string;
@@ -29,7 +31,8 @@ export function diverging(rows: readonly PartRow[], write: (value: number) => st
   const most = Math.max(1e-9, ...rows.flatMap((row) => row.parts.map((part) => Math.abs(valueOf(part)))));
   const made = rows.map((row) => rowOf(row, most, write));
   roving(made);
-  return el("ol", { class: "parts" }, ...made.map((each) => el("li", {}, each)));
+  const items = made.map((each) => el("li", {}, each));
+  return folded(el("ol", { class: "parts" }, ...items), items, FIRST);
 }
 
 function rowOf(row: PartRow, most: number, write: (value: number) => string): HTMLElement {

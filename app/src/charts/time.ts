@@ -187,7 +187,9 @@ function axis(ticks: readonly number[], y: Linear, write: (value: number) => str
 
 function labels(found: readonly Point[], x: Band, width: number, height: number): SVGElement[] {
   const every = Math.max(1, Math.ceil(LABEL / Math.max(1, x.step())));
-  return found.filter((_each, place) => place % every === 0).map((each) => {
+  // So that the midnight of a day, whose label is its date, is among them.
+  const midnight = Math.max(0, found.findIndex((each) => each.group.endsWith(" 00:00")));
+  return found.filter((_each, place) => (place - midnight) % every === 0).map((each) => {
     const [day, hour] = each.group.split(" ");
     const text = hour && hour !== "00:00" && found.length > 1 ? hour : timeName(day ?? "");
     const middle = (x(each.group) ?? 0) + x.bandwidth() / 2;
