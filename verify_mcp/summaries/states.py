@@ -19,6 +19,7 @@ Where `ReadOlder` found older parts missing, `Refresh` looks at the newest part 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import dropwhile
 
 from verify_mcp.domain.api_limits import PAGE_SIZE
@@ -31,8 +32,8 @@ from verify_mcp.summaries.explain import MAX_FETCH_SHARE, expected_pages_of, is_
 from verify_mcp.summaries.mirror_reader import CachedFigures
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult
 
-MAX_REFRESH_SHARE = 0.25
-"""The part of the requests left that may be spent on fetching again what is known."""
+MAX_REFRESH_SHARE, HALF_HOUR = 0.25, timedelta(minutes=30)
+"""The part of the requests left that may go to fetching again what is at most so old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,9 @@ class ReadCached:
         That is where fetching again what it has besides would take too many requests.
         """
         pages = (_sessions(known) - _sessions(cached)) / PAGE_SIZE
-        is_enough = _has_all_but_newest(known) and pages > requests_left * MAX_REFRESH_SHARE
+        is_recent = known.now - known.as_of <= HALF_HOUR
+        share = MAX_REFRESH_SHARE if is_recent else MAX_FETCH_SHARE
+        is_enough = _has_all_but_newest(known) and pages > requests_left * share
         return _start_from(self.query, known if is_enough else cached, is_older=False)
 
 
