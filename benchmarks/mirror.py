@@ -140,6 +140,7 @@ def copy(connection: Connection, copies: int) -> None:
             f"UPDATE {table} SET {', '.join(f'{name} = {name} * :copies' for name in sums)}",  # noqa: S608 - fixed names
             {"copies": copies},
         )
+    connection.execute("UPDATE verify_total_days SET cells = 0")  # the first search adds them up
 
 
 _KEY = ("account", "scope", "created", "session")
@@ -172,6 +173,12 @@ def resident(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     return int(line.split()[1]) / 1024
+
+
+def processor_time(pid: int) -> float:
+    """The seconds of processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 def children() -> set[int]:

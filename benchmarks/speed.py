@@ -23,6 +23,7 @@ import anyio
 from benchmarks import (
     concurrency,
     memory,
+    million,
     mirror,
     over_http,
     over_stdio,
@@ -128,15 +129,25 @@ def mirror_figures(url: str) -> Iterator[Figure]:
         yield Figure(name, ours, most, figure / target, 1.0)
 
 
+def processor_figures(url: str) -> Iterator[Figure]:
+    """The server's processor time of a summary, a comparison and anomalies, beside its target."""
+    if not url.startswith("sqlite:"):
+        return  # the processor time of a database server is not in it
+    for figure in anyio.run(million.measure, url, 3):
+        name = f"processor time, {figure.name}"
+        seconds, target = figure.middle.processor, figure.target
+        yield Figure(name, _ms([seconds]), _ms([target]), seconds / target, 1.0)
+
+
 def many_sessions(url: str) -> Iterator[Figure]:
     """Ten times the sessions of a SQLite file, by hour in several time zones."""
     path = sqlite_path(url) if url.startswith("sqlite:") else None
     if path is None:
         return
     most = ten_million.MAX_SECONDS
-    for zone, seconds in ten_million.measured(path).items():
+    for zone, taken in ten_million.measured(path).items():
         name = f"ten million sessions by hour, {zone}"
-        yield Figure(name, _ms([seconds]), _ms([most]), seconds / most, 1.0)
+        yield Figure(name, _ms([taken.seconds]), _ms([most]), taken.seconds / most, 1.0)
 
 
 def memory_used(url: str) -> Iterator[Figure]:
@@ -166,7 +177,8 @@ def main() -> int:
     kinds = [KINDS[name] for name in options.only]
     if options.mirror:
         kinds += [
-            partial(of, options.mirror) for of in (mirror_figures, memory_used, many_sessions)
+            partial(of, options.mirror)
+            for of in (mirror_figures, processor_figures, memory_used, many_sessions)
         ]
     good = True
     for kind in kinds:

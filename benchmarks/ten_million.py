@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 from mcp import Client, stdio_client
@@ -24,11 +25,19 @@ from verify_mcp.mirror.group_sql import QUARTER, QUARTER_COLUMNS, QUARTER_SUMS
 
 COPIES = 10
 MAX_SECONDS = 1.0
+TIMES = 5
 ZONES = ("UTC", "Asia/Kolkata", "America/New_York", "Asia/Kathmandu")
 _DAY = 86_400_000_000
 _STEP = int(QUARTER.total_seconds()) * 1_000_000
 _KEYS = "account, scope, day"
 _COPIES = "(" + " UNION ALL ".join(f"SELECT {number} AS k" for number in range(COPIES)) + ")"
+
+
+class Taken(NamedTuple):
+    """The seconds of the middle one of some answers, and the processor time of one of them."""
+
+    seconds: float
+    processor: float
 
 
 def _later(column: str) -> str:
@@ -72,22 +81,22 @@ def multiplied(source: Path) -> Iterator[str]:
         yield f"sqlite://{path}"
 
 
-async def hours(url: str, end: datetime) -> dict[str, float]:
-    """Seconds of the middle one of five answers by hour, by time zone."""
-    whole = {**mirror.days_before(end), "group_by": ["hour"]}
+async def hours(url: str, end: datetime) -> dict[str, Taken]:
+    """What an answer by hour takes, by time zone."""
+    whole, found = {**mirror.days_before(end), "group_by": ["hour"]}, {}
     async with Client(stdio_client(mirror.server_of(url))) as client:
-        return {
-            zone: await mirror.ask(
-                client, "summarize_verify_sessions", {**whole, "time_zone": zone}
-            )
-            for zone in ZONES
-        }
+        (pid,) = mirror.children()
+        for zone in ZONES:
+            before, question = mirror.processor_time(pid), {**whole, "time_zone": zone}
+            seconds = await mirror.ask(client, "summarize_verify_sessions", question, TIMES)
+            found[zone] = Taken(seconds, (mirror.processor_time(pid) - before) / TIMES)
+    return found
 
 
-def measured(source: Path) -> dict[str, float]:
+def measured(source: Path) -> dict[str, Taken]:
     """The seconds by time zone, for a file that `benchmarks.mirror` filled."""
 
-    async def ask(url: str) -> dict[str, float]:
+    async def ask(url: str) -> dict[str, Taken]:
         return await hours(url, await mirror.fill(url, 0, 1, datetime.now(UTC)))
 
     with multiplied(source) as url:
@@ -97,9 +106,12 @@ def measured(source: Path) -> dict[str, float]:
 def main() -> int:
     """Measure, print, and judge."""
     found = measured(Path(sys.argv[1]))
-    for zone, seconds in found.items():
-        print(f"{seconds * 1000:8.1f} ms  ten million sessions by hour, {zone}")
-    return int(any(seconds > MAX_SECONDS for seconds in found.values()))
+    for zone, taken in found.items():
+        print(
+            f"{taken.seconds * 1000:8.1f} ms, {taken.processor * 1000:6.1f} of the processor  "
+            f"ten million sessions by hour, {zone}"
+        )
+    return int(any(taken.seconds > MAX_SECONDS for taken in found.values()))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ from verify_mcp.plivo.single_flight import SingleFlight
 from verify_mcp.settings import IN_MEMORY, Rate, Settings
 
 logger = logging.getLogger(__name__)
+MAX_REBUILD_SECONDS = 25.0
+"""Seconds that a server's call completes rows of an earlier version: clients wait about sixty."""
 OFFLINE_RATE_DIVISOR = 4
 """Without the shared state of the rate limit a process uses this part of the rate: other processes
 may be running."""
@@ -139,6 +141,8 @@ async def open_serving_context(
         open_context(settings, clock=clock, app=app) as context,
         _background_tasks() as tasks,
     ):
+        if context.mirror.store is not None:
+            context.mirror.store.max_rebuild = MAX_REBUILD_SECONDS
         tasks.start_soon(context.background.run)
         yield context
 

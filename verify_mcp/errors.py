@@ -6,6 +6,7 @@ VerifyError
 ├── InvalidSetting        the operator: a setting that cannot be used
 ├── ConfigUnusable        the operator: a client's file that cannot be read or changed
 ├── QuotaExhausted        the caller: no request may be sent yet; try again in `eta_s`
+├── RowsIncomplete        the caller: rows of an earlier version are being completed; ask again
 ├── DatabaseUnavailable   the operator: no mirror and no shared rate limit for now
 └── ApiError              a request to the Verify API failed
     ├── CredentialsMissing    the operator: which variables to set
@@ -101,6 +102,10 @@ class ApiFailed(ApiError):
         super().__init__(message)
         self.retryable = retryable
         self.once = once
+
+
+class RowsIncomplete(VerifyError):
+    """Stored sessions of an earlier version are not completed in the time of one call."""
 
 
 class DatabaseUnavailable(VerifyError):

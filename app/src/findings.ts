@@ -75,7 +75,7 @@ const kindOf = (row: Row) => KINDS[row.kind ?? ""] ?? row.kind ?? "";
 function placeOf({ where = "" }: Row): string {
   if (where === "all") return "Everywhere";
   return where.replace(/^([A-Z]{2})( |$)/, (_all, code: string, more: string) => groupName("country", code) + (more && " · "))
-    .replace(/ (sms|voice|whatsapp|rcs|email)$/, (_all, channel: string) => ` · ${groupName("channel", channel)}`) || "Place not told";
+    .replace(/(^|(?: ·)? )(sms|voice|whatsapp|rcs|email)$/, (_all, before: string, channel: string) => (before && " · ") + groupName("channel", channel)) || "Place not told";
 }
 
 /** What stands out in all of a window says nothing about a time within it. */

@@ -472,6 +472,9 @@ test("what stands out in all of a window is no mark on its time", async () => {
   const whole = ["repeat", "ID one recipient", "11-14 09:30", "11-21 09:31", "11", "1", "8", "1.11 sessions", "11", "4.86", "0.93", "1e-09", "", "One recipient asked far more often than others."];
   const { text, marked } = await reportText({ answers: [days(7)], findings: findings([whole]) });
   assert.match(text, /Indonesia \(ID\) · one recipient\s+14 Nov 09:30 to 21 Nov 09:30 UTC/);
+  const places = [["ID sms", "Indonesia (ID) · SMS"], ["voice", "Voice"], ["ID Telkomsel (range) sms", "Indonesia (ID) · Telkomsel (range) · SMS"]];
+  const named = await reportText({ answers: [days(7)], findings: findings(places.map(([where]) => whole.with(1, where))) });
+  for (const [, name] of places) assert.ok(named.text.includes(`\n${name}\n`), `${name} in ${named.text}`);
   assert.match(text, /Seen\s+11 sessions\s+Expected\s+1.11 sessions\s+Recipients/);
   assert.equal(marked, 0);
 });

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.background import connect_with_background, work_until, work_until_idle
-from tests.support.client import APP, FakeClock, call_tool, emulator_with, tokens
+from tests.support.client import APP, FakeClock, call_tool, emulator_with, make_record, tokens
 from tests.support.databases import Place, SharedClock
 from tests.support.summaries import some, summarize
 from verify_mcp.background.lease import LEASE_TTL
@@ -45,6 +45,33 @@ async def test_an_answer_becomes_exact_by_itself_when_it_says_so(pages: int) -> 
     )
     assert "same call" not in first["why"]
     assert len(emulator.received) <= first["api_requests"] + 1.05 * pages
+
+
+async def test_what_a_count_read_is_not_read_again() -> None:
+    clock = FakeClock()
+    emulator = account_of(100, clock)
+    async with connect_with_background(emulator, clock) as (client, context):
+        await summarize(client, **SETTLED)
+        await work_until_idle(context, clock)
+        assert (await summarize(client, **SETTLED))["basis"] == "held"
+    offsets = [
+        dict(each.query)["offset"] for each in emulator.received if "status" not in dict(each.query)
+    ]
+    assert len(offsets) > 90
+    assert len(offsets) == len(set(offsets))
+
+
+async def test_a_session_that_comes_late_between_two_pages_is_not_lost() -> None:
+    clock = FakeClock()
+    emulator = account_of(100, clock)
+    async with connect_with_background(emulator, clock) as (client, context):
+        window = {"session_time__gte": "2026-11-18 10:00", "session_time__lt": "2026-11-21 09:30"}
+        first = await summarize(client, **window)
+        emulator.data = emulator.data.with_records(make_record(99_999, minutes=20))
+        await work_until_idle(context, clock)
+        exact = await summarize(client, **window)
+    assert exact["complete"]
+    assert exact["sessions"] == first["sessions"] + 1
 
 
 async def test_people_find_the_reserve_free_while_the_background_works() -> None:

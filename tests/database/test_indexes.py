@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.client import uuid
 from tests.support.databases import Place
-from tests.support.store import DAY, HOUR, find_sessions, random_session, store_in
+from tests.support.store import ACCOUNT, DAY, HOUR, find_sessions, random_session, store_in
 from verify_mcp.database.base import Connection
 from verify_mcp.database.postgres import PostgresConnection
 from verify_mcp.database.resilient import ResilientDatabase
@@ -18,12 +19,21 @@ from verify_mcp.database.sqlite import SqliteConnection
 from verify_mcp.domain.filters import SessionFilter
 from verify_mcp.domain.sessions import Session
 from verify_mcp.domain.windows import Window
+from verify_mcp.mirror import cell_totals, cells
+from verify_mcp.mirror.scope import EPOCH, AccountScope
+from verify_mcp.mirror.selection import Selection
 from verify_mcp.mirror.store import Store
 
 pytestmark = pytest.mark.anyio
 
 END = datetime(2026, 11, 10, tzinfo=UTC)
-LARGE = ("verify_sessions", "verify_bodies", "verify_day_totals", "verify_quarter_totals")
+LARGE = (
+    "verify_sessions",
+    "verify_bodies",
+    "verify_day_totals",
+    "verify_quarter_totals",
+    "verify_place_totals",
+)
 
 
 async def fill(place: Place) -> Store:
@@ -48,7 +58,13 @@ async def run_every_query(store: Store) -> dict[str, int]:
     window = Window(END - 3 * DAY - 5 * HOUR, END - DAY)
     (one,) = await find_sessions(store, SessionFilter(), "", window, limit=1, offset=3)
     app = SessionFilter(app_uuid=uuid(1), status="expired")
-    found = {
+    everything = Selection(AccountScope(ACCOUNT, ""), SessionFilter())
+    found: dict[str, Sized | None] = {
+        "places": await store.database.read(
+            lambda connection: cells.read_place_cells(
+                connection, everything, [window], EPOCH, cell_totals.BLOCK
+            )
+        ),
         "page": await list_page(store, app, window),
         "recipient": await list_page(store, SessionFilter(recipient=one.recipient), window),
         "days": await store.tally(SessionFilter(), "", [window], ("status", "day")),

@@ -86,6 +86,24 @@ async def test_the_planted_burst_and_incident_are_found_at_no_request(place: Pla
     assert "+" not in "".join(row["where"] for row in rows(masked))
 
 
+async def test_findings_from_totals_are_those_from_rows(place: Place) -> None:
+    await hold(place.url, generate(now=NOW).records, days=70)
+    windows: list[dict[str, Any]] = [
+        {"session_time__gte": "24h"},
+        {"session_time__gte": "7d", "session_time__lt": "5h"},
+        {"session_time__gte": "20d"},
+        {"session_time__gte": "2026-10-20", "session_time__lt": "2026-11-20"},
+        {"session_time__gte": "20d", "country": ["ID", "AZ"]},
+    ]
+    async with serve(place.url) as client:
+        from_totals = [await find(client, **window, baseline="31d") for window in windows]
+        place.run("DELETE FROM verify_total_days")
+        from_rows = [await find(client, **window, baseline="31d") for window in windows]
+    found = [[answer["findings"], rows(answer)] for answer in from_totals]
+    assert found == [[answer["findings"], rows(answer)] for answer in from_rows]
+    assert all(count for count, _ in found)
+
+
 async def test_the_definition_costs_at_most_280_tokens() -> None:
     async with connect(None) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}

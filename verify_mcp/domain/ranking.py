@@ -35,7 +35,7 @@ class Ranking:
         rest = [item for key, item in tallies.items() if key not in shown]
         return RankedGroups(shown, len(rest), total(rest))
 
-    def _place(self, tally: Tally) -> Fraction:
+    def _place(self, tally: Tally) -> Fraction | int:
         """A number that is smaller for what comes first."""
         match self.order_by:
             case "conversion_pct":
@@ -45,7 +45,7 @@ class Ranking:
             case "cost_per_verified":
                 return -Fraction(10**30) if tally.cost else Fraction(1)
             case order:
-                return -Fraction(getattr(tally, order))
+                return -int(getattr(tally, order))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_HALF_EVEN, Decimal
+from operator import attrgetter
 from typing import Any
 
 from verify_mcp.domain.api_limits import REACHED_STATUSES, STATUSES
@@ -47,10 +48,7 @@ class Tally:
     last: datetime | None = None
 
     def __add__(self, other: "Tally") -> "Tally":
-        sums: dict[str, Any] = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
-        firsts = [moment for moment in (self.first, other.first) if moment]
-        lasts = [moment for moment in (self.last, other.last) if moment]
-        return Tally(**sums, first=min(firsts, default=None), last=max(lasts, default=None))
+        return total((self, other))
 
     @property
     def in_progress(self) -> int:
@@ -118,10 +116,15 @@ def tally(session: Session) -> Tally:
         other=session.status not in STATUSES,
         first_try=verified and len(session.attempts) == 1,
         resent=len(session.attempts) > 1,
-        reached=any(attempt.status in REACHED_STATUSES for attempt in session.attempts),
+        reached=is_reached(session),
         first=session.created,
         last=session.created,
     )
+
+
+def is_reached(session: Session) -> bool:
+    """Whether any of its attempts was delivered or answered."""
+    return any(attempt.status in REACHED_STATUSES for attempt in session.attempts)
 
 
 def is_rescued(session: Session) -> bool:
@@ -225,4 +228,8 @@ def subtract(minuend: Tally, subtrahend: Tally) -> Tally:
 
 def total(tallies: Iterable[Tally]) -> Tally:
     """All of them in one."""
-    return sum(tallies, Tally())
+    parts = list(tallies)
+    counts: dict[str, Any] = {name: sum(map(attrgetter(name), parts)) for name in COUNTS}
+    firsts = [part.first for part in parts if part.first]
+    lasts = [part.last for part in parts if part.last]
+    return Tally(**counts, first=min(firsts, default=None), last=max(lasts, default=None))

@@ -5,8 +5,10 @@ server has none to keep. Its entry for 2026 answers in JSON unless a notificatio
 answer takes long; here older requests get the same. Everything else is passed on to the library.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -38,6 +40,8 @@ from verify_mcp.context import AppContext
 
 PING_SECONDS = 15.0
 """Seconds of silence until a stream gets a comment, so that no proxy takes it for dead."""
+WATCH_AFTER = 0.1
+"""Seconds after which a call gets a task that watches its client; most are answered before."""
 _JSON = b"application/json"
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream"),
@@ -72,10 +76,8 @@ class SingleExchangeApp:
             await self._other(scope, _replayed(first, receive), send)
             return
         exchange, reply = Exchange(message, request, send), None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(exchange.watch, receive, tasks.cancel_scope)
+        with anyio.CancelScope() as answering, exchange.watched(receive, answering):
             reply = await self._reply(message, exchange, context)
-            tasks.cancel_scope.cancel()
         if reply is not None:  # otherwise the client left
             await exchange.finish(reply)
 
@@ -141,7 +143,22 @@ class Exchange:
             "notifications/progress", {"progressToken": self._progress_token, **given}
         )
 
-    async def watch(self, receive: Receive, scope: anyio.CancelScope) -> None:
+    @contextmanager
+    def watched(self, receive: Receive, scope: anyio.CancelScope) -> Iterator[None]:
+        """Watch the client if the block takes longer than `WATCH_AFTER` seconds."""
+        tasks: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(
+            WATCH_AFTER, lambda: tasks.append(loop.create_task(self._watch(receive, scope)))
+        )
+        try:
+            yield
+        finally:
+            timer.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _watch(self, receive: Receive, scope: anyio.CancelScope) -> None:
         """Cancel `scope` when the client leaves, and send a comment after each silence."""
         while True:
             with anyio.move_on_after(PING_SECONDS) as silence:

@@ -1,7 +1,7 @@
 """Figures about one account's stored sessions, added up by the database."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TypeVar
 
@@ -13,8 +13,10 @@ from verify_mcp.domain.ranking import RankedGroups, Ranking
 from verify_mcp.domain.spread import Gaps, GapsByGroup
 from verify_mcp.domain.tallies import Tallies
 from verify_mcp.domain.windows import Window
+from verify_mcp.errors import RowsIncomplete
 from verify_mcp.mirror import cell_totals, coverage, ranked_groups, rebuild, tally_queries
 from verify_mcp.mirror.daily_totals import day_window
+from verify_mcp.mirror.rebuild import RebuiltRows
 from verify_mcp.mirror.scope import AccountScope
 from verify_mcp.mirror.tally_queries import StoredQuery
 
@@ -24,8 +26,11 @@ Figures = TypeVar("Figures")
 class FigureStore:
     """Reads figures; `scope` is a subaccount's id, or "" for the account itself.
 
-    Methods raise DatabaseUnavailable.
+    `max_rebuild` is the seconds that a call completes rows of an earlier version at most, None
+    without a limit. Methods raise DatabaseUnavailable, and RowsIncomplete where that is not enough.
     """
+
+    max_rebuild: float | None = None
 
     def __init__(self, database: ResilientDatabase, account: str) -> None:
         self.database = database
@@ -145,25 +150,45 @@ class FigureStore:
         return found[0]
 
     async def rebuild(self, scope: str, windows: Sequence[Window]) -> None:
-        """Complete the rows of an earlier version, day by day: an interruption loses one day."""
+        """Complete the rows of an earlier version, some at a time: an interruption loses these.
+
+        Raises RowsIncomplete when `max_rebuild` is over; what is done stays.
+        """
         account_scope = self.account_scope(scope)
         days = await self.database.read(
             lambda connection: rebuild.days_to_rebuild(connection, account_scope, windows)
         )
-        for day in days:
+        started = self.database.clock()
+        for done, day in enumerate(days):
+            taken = self.database.clock() - started
+            if done and self.max_rebuild is not None and taken >= self.max_rebuild:
+                raise RowsIncomplete(_explain_incomplete(len(days) - done, taken / done))
             await self._rebuild_day(account_scope, day)
 
     async def _rebuild_day(self, account_scope: AccountScope, day: int) -> None:
-        rows = await self.database.read(
-            lambda connection: rebuild.read_day(connection, account_scope, day)
-        )
+        start: datetime | None = day_window(day).start
+        while start is not None:
+            left = Window(start, day_window(day).end)
+            rebuilt = await self.database.read(
+                partial(
+                    rebuild.read_rows,
+                    account_scope=account_scope,
+                    window=left,
+                    limit=rebuild.MAX_ROWS,
+                )
+            )
+            await self.database.write(partial(self._write_rows, rebuilt))
+            start = rebuilt.next_start
 
-        def work(connection: Connection) -> None:
+        def add_totals(connection: Connection) -> None:
             self.lock(connection)
-            rebuild.write_day(connection, rows)
             rebuild.add_totals(connection, account_scope, {day})
 
-        await self.database.write(work)
+        await self.database.write(add_totals)
+
+    def _write_rows(self, rebuilt: RebuiltRows, connection: Connection) -> None:
+        self.lock(connection)
+        rebuild.write_rows(connection, rebuilt)
 
     async def add_cells(self, scope: str, windows: Sequence[Window]) -> None:
         """Add up for the detection of anomalies what an earlier version did not, day by day."""
@@ -188,3 +213,11 @@ class FigureStore:
     def lock(self, connection: Connection) -> None:
         """Lock this account's rows, coverage and daily totals until the transaction ends."""
         connection.lock(f"verify_coverage {self.account}")
+
+
+def _explain_incomplete(days: int, seconds: float) -> str:
+    return (
+        "Sessions that an earlier version stored are being completed, once, the newest first. "
+        f"Days left of those asked about: {days}, about {days * seconds:.0f} s. The same call goes "
+        "on. A window of the last days is answered sooner."
+    )

@@ -103,7 +103,7 @@ def derived_params(session: Session) -> dict[str, Value]:
         "app_hash": session.app_hash or UNKNOWN,
         "first_channel": groups.first_channel_of(session),
         "path": groups.path_of(session),
-        "reached": int(tallies.tally(session).reached),
+        "reached": int(tallies.is_reached(session)),
         "gap": None if session.retry_gap is None else session.retry_gap // MICROSECOND,
         **{f"charge_{place + 1}": listed[place] for place in range(CHARGE_COLUMNS)},
         "more_charges": ";".join(map(str, (charges or ())[CHARGE_COLUMNS:])),

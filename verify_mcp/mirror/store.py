@@ -210,7 +210,9 @@ class Store(FigureStore):
 
     def for_account(self, account: str) -> "Store":
         """The sessions of another account in the same database."""
-        return Store(self.database, account, settle=self._settle)
+        other = Store(self.database, account, settle=self._settle)
+        other.max_rebuild = self.max_rebuild
+        return other
 
     async def for_each_account(self) -> list["Store"]:
         """A store for each account of which this database holds anything."""

@@ -16,6 +16,9 @@ from verify_mcp.summaries.span_counts import SpanFigures
 
 ANY_STATUS = ""
 """The count of every status together."""
+MAX_READ_PAGES = 40
+"""Pages of a window of a filtered comparison that are read without counts of the statuses before:
+these are of no use to any other question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,11 @@ class CountResult:
         """Whether counts are still to come when the same call is repeated."""
         done = len(self.counts) > 1 or self.inconsistent or self.is_restricted
         return ANY_STATUS not in self.counts or self.expired_is_inferred or not done
+
+    @property
+    def takes_few_pages(self) -> bool:
+        """Whether reading every page is cheap enough that statuses need no counts before."""
+        return ANY_STATUS in self.counts and self.pages <= MAX_READ_PAGES
 
     def use_exact_counts(self, by: tuple[str, ...]) -> None:
         """Replace the estimated sizes of groups by status by the counts that are exact."""

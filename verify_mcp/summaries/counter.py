@@ -127,14 +127,18 @@ class SessionCounter:
         spans = await self._reader.span_scope(job.result.window)
         if spans is not None:
             await job.count_spans(spans, max_pages=len(spans.spans) // COARSE_DIVISOR + 1)
-        await job.count_statuses()
+        is_filtered = not self._query.session_filter.is_unfiltered()
+        is_few = job.result.takes_few_pages and not job.has_every_page
+        is_read = self._query.counts_only and is_filtered and is_few
+        if not is_read:
+            await job.count_statuses()
         if spans is not None:
             await job.count_spans(spans)
         groups = self._group_counter(job)
         if groups is not None:
             inside = await self._reader.groups_inside(job.result.window)
             await groups.count(self._budget, group_names(inside.keys()))
-        if not self._query.counts_only:
+        if is_read or not self._query.counts_only:
             await job.sample(self._query.group_by, self._query.zone)
         job.result.requests_left = expected_counting(job.result, len(spans.spans) if spans else 0)
         if groups is not None:
@@ -170,7 +174,7 @@ class SessionCounter:
     async def _counted_result(
         self, job: CountJob, count: CountResult, *, is_at_end: bool
     ) -> SummaryResult:
-        scope = job.scope
+        scope, is_unfiltered = job.scope, self._query.session_filter.is_unfiltered()
         pages_left = count.pages - count.sampled_pages
         outside: Tallies = {(): scope.tally_outside}
         if count.is_restricted:
@@ -187,7 +191,7 @@ class SessionCounter:
             None if is_at_end else float(count.pages),
             count.skipped,
             count=count,
-            read=self._read_pages(job),
+            read=ReadPages(count.window, job.pages) if is_unfiltered else None,
             groups_around=await self._reader.groups_around(scope),
             groups_inside=await self._reader.groups_inside(count.window),
         )
@@ -196,11 +200,6 @@ class SessionCounter:
         cached = await self._reader.tally(scope.cached_parts, ())
         admitted = admit_locally(self._query.session_filter, scope.sessions)
         return tallies_module.merge(cached or {}, tallies_module.tally_by(admitted, ()))
-
-    def _read_pages(self, job: CountJob) -> ReadPages | None:
-        """The pages that the job read, where further ones of them complete its window."""
-        is_unfiltered = self._fetched_filter.is_unfiltered()
-        return ReadPages(job.result.window, job.pages) if is_unfiltered else None
 
     async def _exact_result(self, job: CountJob, sessions: list[Session]) -> SummaryResult | None:
         """The exact result of a count that came to read every page; None if it cannot be."""

@@ -52,21 +52,30 @@ class MirrorReader:
 
     async def read(self, max_staleness: timedelta) -> CachedFigures:
         """The window as it will be answered, and its parts that need not be fetched."""
+        return await self._add_up(await self._find_parts(max_staleness))
+
+    async def _find_parts(self, max_staleness: timedelta) -> CachedFigures:
+        """The same without tallies."""
         query, now = self._query, self._mirror.now()
-        window, nothing = query.window, CachedFigures(query.window, (), {}, now, now)
+        window = query.window
         if not query.session_filter.answerable_from_mirror():
-            return nothing
+            return CachedFigures(window, (), {}, now, now)
         parts, at = await self._mirror.cached_windows(self._scope, window, max_staleness)
         parts = await self._mirror.windows_of_known_text(self._scope, query.session_filter, parts)
         if parts and not query.is_end_pinned and window.end - parts[-1].end <= MAX_STALENESS:
             window = replace(window, end=parts[-1].end)
-        ranking = query.ranking if parts and not gaps(window, parts) else None
+        as_of = min(at, now if query.is_end_pinned else window.end)
+        return CachedFigures(window, parts, {}, as_of, now)
+
+    async def _add_up(self, found: CachedFigures) -> CachedFigures:
+        """The parts found, with their tallies; nothing when they are gone."""
+        query, parts = self._query, found.parts
+        ranking = query.ranking if parts and not found.missing else None
         is_ranked = ranking is not None and MANY_GROUPS & set(query.group_by)
         groups = await (self._rank(parts) if is_ranked else self._read_groups(parts))
         if groups is None:
-            return nothing
-        as_of = min(at, now if query.is_end_pinned else window.end)
-        return CachedFigures(window, parts, groups.tallies, as_of, now, groups.others, groups.rest)
+            return CachedFigures(query.window, (), {}, found.now, found.now)
+        return replace(found, tallies=groups.tallies, other_groups=groups.others, rest=groups.rest)
 
     async def _read_groups(self, parts: Sequence[Window]) -> RankedGroups | None:
         tallies = await self.tally(parts, self._query.group_by)
@@ -106,11 +115,14 @@ class MirrorReader:
 
         The window then ends where the newest part does, unless that is long ago.
         """
-        cached = await self.read(MAX_STALENESS_WHILE_INCOMPLETE)
-        if not cached.parts:
+        found = await self._find_parts(MAX_STALENESS_WHILE_INCOMPLETE)
+        if not found.parts:
             return None
-        older = Window(cached.window.start, cached.parts[-1].end)
-        if not gaps(older, cached.parts):
+        older = Window(found.window.start, found.parts[-1].end)
+        if not gaps(older, found.parts):
+            return None
+        cached = await self._add_up(found)
+        if not cached.parts:
             return None
         is_old = cached.window.end - older.end > MAX_STALENESS_WHILE_INCOMPLETE
         return cached if self._query.is_end_pinned or is_old else replace(cached, window=older)
