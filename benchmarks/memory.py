@@ -2,9 +2,9 @@
 
     python -m benchmarks.memory sqlite:////tmp/mirror.sqlite3 [--calls 1000]
 
-The database is one that `benchmarks.mirror` filled. Calls of every tool, with windows, filters and
-groups by chance, the same in each run, are answered without a request to the API. Ends with 1 when
-the server then has more memory than wanted.
+The database is one that `benchmarks.mirror` filled. Calls of every tool about sessions, with
+windows, filters and groups by chance, are answered without a request to the API. Ends
+with 1 when the server then has more memory than wanted.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ import anyio
 
 from benchmarks import (
     concurrency,
+    memory,
     million,
     mirror,
     over_http,
@@ -149,6 +150,14 @@ def many_sessions(url: str) -> Iterator[Figure]:
         yield Figure(name, _ms([taken.seconds]), _ms([most]), taken.seconds / most, 1.0)
 
 
+def memory_used(url: str) -> Iterator[Figure]:
+    """The memory of a server after a thousand mixed calls about a million sessions."""
+    found = anyio.run(memory.measure, url)
+    ours, most = found[memory.CALLS], memory.MAX_MB
+    name = "memory after 1,000 mixed calls"
+    yield Figure(name, f"{ours:.0f} MB", f"{most:.0f} MB", ours / most, 1.0)
+
+
 KINDS: dict[str, Callable[[], Iterator[Figure]]] = {
     "list": list_calls,
     "http": http_calls,
@@ -168,7 +177,8 @@ def main() -> int:
     kinds = [KINDS[name] for name in options.only]
     if options.mirror:
         kinds += [
-            partial(of, options.mirror) for of in (mirror_figures, processor_figures, many_sessions)
+            partial(of, options.mirror)
+            for of in (mirror_figures, processor_figures, memory_used, many_sessions)
         ]
     good = True
     for kind in kinds:

@@ -13,7 +13,7 @@ from benchmarks.fuzz.calls import Call, Odds
 from benchmarks.fuzz.scenarios import SCENARIOS
 from benchmarks.fuzz.stage import Report, Stage
 from benchmarks.fuzz.truth import FIGURES, Span, Truth
-from benchmarks.fuzz.wander import wander
+from benchmarks.fuzz.wander import Choice, wander
 from benchmarks.fuzz.world import DAY, HOUR, NOON, Life, between, life, spread, written
 from tests.support.client import SANDBOX
 from verify_mcp.emulator.app import ReceivedRequest
@@ -218,6 +218,12 @@ async def test_r60_a_held_part_that_ends_before_now_does_not_make_a_question_go_
     report = Report()
     await wander(seed, report)
     assert "internal-error" not in report.kinds()
+
+
+async def test_a_count_beside_the_background_ends_with_the_window_of_its_last_call() -> None:
+    report = Report()
+    await wander(226, report, Choice(background=True))
+    assert report.kinds() == {}
 
 
 async def test_r59_no_answer_is_of_a_time_that_the_apis_clock_has_not_reached() -> None:

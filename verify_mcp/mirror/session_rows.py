@@ -19,7 +19,7 @@ from verify_mcp.domain.times import MICROSECOND
 from verify_mcp.domain.windows import Window
 from verify_mcp.mirror.scope import AccountScope, micros
 
-MAX_PARSED_BODIES = 2048
+MAX_PARSED_BODIES = 512
 """Bodies whose parsed sessions are remembered, because a later call may read them again."""
 _KEY = ("account", "scope", "created", "session")
 DERIVED_COLUMNS = (

@@ -210,8 +210,8 @@ class SessionCounter:
             return None
         await self._save(job, sessions)
         covered = scope.window
-        if not around:  # a start that is so long ago has moved on with the clock
-            start = min(max(covered.start, query.window.start), covered.end)
+        if covered.start == window.start:  # a start that is so long ago has moved on with the clock
+            start = min(max(covered.start, query.window.start), window.end)
             covered = Window(start, covered.end)
             sessions = [session for session in sessions if session.created in covered]
         sessions = admit_locally(query.session_filter, sessions)
