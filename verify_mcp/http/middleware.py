@@ -4,12 +4,10 @@ It is a middleware of the MCP server and not of the HTTP application, so every t
 resource, also one that is added later, is called through it.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -78,9 +76,7 @@ class CallerMiddleware:
             raise
         finally:
             if ctx.method in AUDITED_METHODS or outcome == "over budget":
-                # Not before the answer is sent: the loop calls it after this step of the task.
-                record = partial(self._record, entry, outcome, answer, self._clock() - start)
-                asyncio.get_running_loop().call_soon(record)
+                self._record(entry, outcome, answer, self._clock() - start)
         return _error_result(ctx, refusal) if refusal else answer
 
     def notify_closing(self) -> None:
