@@ -47,11 +47,12 @@ async def test_an_answer_becomes_exact_by_itself_when_it_says_so(pages: int) -> 
     assert len(emulator.received) <= first["api_requests"] + 1.05 * pages
 
 
-async def test_what_a_count_read_is_not_read_again() -> None:
+@pytest.mark.parametrize("filters", [{}, {"country": "IN"}], ids=["all", "of a country"])
+async def test_what_a_count_read_is_not_read_again(filters: dict[str, Any]) -> None:
     clock = FakeClock()
     emulator = account_of(100, clock)
     async with connect_with_background(emulator, clock) as (client, context):
-        await summarize(client, **SETTLED)
+        await summarize(client, **SETTLED, **filters)
         await work_until_idle(context, clock)
         assert (await summarize(client, **SETTLED))["basis"] == "held"
     offsets = [

@@ -130,7 +130,8 @@ class Background:
         """
         if self._windows is None or not self.is_running:
             return None
-        scope, is_filtered = session_filter.subaccount or "", not session_filter.is_unfiltered()
+        scope = session_filter.subaccount or ""
+        is_filtered = not session_filter.for_fetching().is_unfiltered()
         if read is not None and self._worker is not None:
             self._worker.use(scope, read)
             present = sum(page.received > 0 for page in read.pages.values())

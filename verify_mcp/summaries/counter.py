@@ -174,7 +174,7 @@ class SessionCounter:
     async def _counted_result(
         self, job: CountJob, count: CountResult, *, is_at_end: bool
     ) -> SummaryResult:
-        scope, is_unfiltered = job.scope, self._query.session_filter.is_unfiltered()
+        scope, is_unfiltered = job.scope, self._fetched_filter.is_unfiltered()
         pages_left = count.pages - count.sampled_pages
         outside: Tallies = {(): scope.tally_outside}
         if count.is_restricted:
