@@ -23,6 +23,7 @@ from verify_mcp.summaries.anomaly_coverage import Known
 from verify_mcp.summaries.anomaly_query import AnomalyQuery, ReportedFinding
 from verify_mcp.summaries.anomaly_series import PastBlocks
 
+WEEK = timedelta(days=7)
 MAX_PARTS = 20
 """Parts of a window that are read one by one; the closest ones are joined."""
 Result = TypeVar("Result")
@@ -66,9 +67,12 @@ class AnomalyReader:
         )
 
     async def read_past(self) -> PastBlocks:
-        """What was usual at each place."""
-        cells_of_past = await self._read_places(self.selection, self.past, EPOCH, BLOCK)
-        return await compute(partial(anomaly_series.past_blocks, cells_of_past))
+        """What was usual at each place; a week at a time, since it has many cells."""
+        past = PastBlocks()
+        for parts in _weeks(self.past):
+            cells_of_past = await self._read_places(self.selection, parts, EPOCH, BLOCK)
+            await compute(partial(past.add, cells_of_past))
+        return past
 
     async def read_rates(
         self, selection: Selection, past: PastBlocks, within: Window | None = None
@@ -121,6 +125,18 @@ class AnomalyReader:
 async def compute(work: Callable[[], Result]) -> Result:
     """Compute in a worker thread: other calls go on meanwhile."""
     return await anyio.to_thread.run_sync(work)
+
+
+def _weeks(parts: Sequence[Window]) -> list[list[Window]]:
+    """What some windows have of each week, oldest first; a week begins at midnight UTC."""
+    if not parts:
+        return []
+    first, last = (parts[0].start - EPOCH) // WEEK, (parts[-1].end - EPOCH) // WEEK
+    weeks = (
+        Window(EPOCH + number * WEEK, EPOCH + (number + 1) * WEEK)
+        for number in range(first, last + 1)
+    )
+    return [[common for part in parts if (common := overlap(part, week))] for week in weeks]
 
 
 def _whole_hours(part: Window) -> list[datetime]:

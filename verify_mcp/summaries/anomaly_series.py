@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from verify_mcp.analysis.anomalies.detect import Rates
@@ -26,20 +26,19 @@ _Blocks = tuple[tuple[int, Cell], ...]
 class PastBlocks:
     """What was usual: each place's cells of the past, each with its block's index in the day."""
 
-    delivery: dict[Place, _Blocks]
-    conversion: dict[Place, _Blocks]
+    delivery: dict[Place, _Blocks] = field(default_factory=dict)
+    conversion: dict[Place, _Blocks] = field(default_factory=dict)
+
+    def add(self, cells: Sequence[PlaceCell]) -> None:
+        """Add cells of later blocks; their steps are blocks of the day since 1970."""
+        _add_blocks(self.delivery, _delivery(cells, {}))
+        _add_blocks(self.conversion, _conversion(cells, {}))
 
 
-def past_blocks(cells: Sequence[PlaceCell]) -> PastBlocks:
-    """The blocks of places; the steps of `cells` are blocks of the day since 1970."""
-    return PastBlocks(_blocks(_delivery(cells, {})), _blocks(_conversion(cells, {})))
-
-
-def _blocks(sums: _Sums) -> dict[Place, _Blocks]:
-    return {
-        place: tuple((block % BLOCKS_OF_DAY, Cell(*pair)) for block, pair in sorted(steps.items()))
-        for place, steps in sums.items()
-    }
+def _add_blocks(blocks: dict[Place, _Blocks], sums: _Sums) -> None:
+    for place, steps in sums.items():
+        new = tuple((block % BLOCKS_OF_DAY, Cell(*pair)) for block, pair in sorted(steps.items()))
+        blocks[place] = (*blocks.get(place, ()), *new)
 
 
 def rates(steps: Timeline, now: Sequence[PlaceCell], past: PastBlocks) -> Rates:
