@@ -590,6 +590,19 @@ async def test_r59_a_start_that_a_slow_clock_has_not_reached_is_no_empty_window(
     assert (answer["sessions"], answer["complete"]) == (1, True)
 
 
+async def test_r59_an_end_that_a_slow_clock_has_not_reached_cuts_no_window(tmp_path: Path) -> None:
+    records = [make_record(1, minutes=5), make_record(2, minutes=60 * 30)]
+    clock, slow = FakeClock(), FakeClock(NOW - DAY)
+    api = emulator_with(*records, clock=clock)
+    url = f"sqlite:///{tmp_path}/verify.sqlite3"
+    window = {"session_time__gte": str(NOW - 3 * DAY), "session_time__lt": str(NOW + HOUR)}
+    async with connect(api, clock=clock, database_url=url) as client:
+        await summarize(client, **{**window, "session_time__lt": str(NOW - DAY)})
+    async with connect(api, clock=slow, database_url=url) as client:
+        answer = await summarize(client, **window)
+    assert (answer["sessions"], answer["complete"]) == (2, True)
+
+
 async def test_ninety_days_are_all_there_is_and_complete() -> None:
     clock = FakeClock(NOW + timedelta(milliseconds=700))
     emulator = emulator_with(

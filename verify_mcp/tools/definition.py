@@ -10,7 +10,7 @@ from verify_mcp.context import AppContext
 from verify_mcp.domain.filters import TIME_FILTERS
 from verify_mcp.domain.times import is_relative_time
 from verify_mcp.plivo.call import CallContext
-from verify_mcp.tools.arguments import Argument, input_schema
+from verify_mcp.tools.arguments import Argument, ParseContext, input_schema, parse_instant
 
 ENDS = ("session_time", "session_time__lt", "session_time__lte")
 """The arguments that end a window before now."""
@@ -33,13 +33,16 @@ class ToolDefinition:
     chart_uri: str = ""
     """The URI of the page that shows its answers as a chart, "" when there is none."""
 
-    def depends_on_clock(self, arguments: RawArguments) -> bool:
-        """Whether a call is about a window that begins or ends at an instant relative to now."""
+    def depends_on_clock(self, arguments: RawArguments, context: ParseContext) -> bool:
+        """Whether a call is about a window that begins or ends at an instant relative to now.
+
+        One that ends later than now ends now. The arguments are ones that the handler took.
+        """
         names = {argument.name for argument in self.arguments} & {*TIME_FILTERS, "against"}
         times = {name: str((arguments or {}).get(name) or "") for name in names}
-        has_end = any(times.get(name) for name in ENDS)
+        ends = [parse_instant(times[name], context) for name in ENDS if times.get(name)]
         is_relative = any(map(is_relative_time, times.values()))
-        return bool(names) and (is_relative or not has_end)
+        return bool(names) and (is_relative or not ends or min(ends) > context.now)
 
     def tool(self) -> Tool:
         """The tool's definition on the wire."""

@@ -89,7 +89,9 @@ async def _call_handler(
     clock = app.api_clock
     offset = clock.offset
     answer = await definition.handler(app, arguments, call)
-    is_unsure = definition.depends_on_clock(arguments) and not clock.is_checked
+    is_unsure = not clock.is_checked and definition.depends_on_clock(
+        arguments, envelope.parse_context(app)
+    )
     has_asked = is_unsure and await _check_clock(app, call)
     if has_asked or abs(clock.offset - offset) > CLOCK_TOLERANCE:
         answer = await definition.handler(app, arguments, call)
