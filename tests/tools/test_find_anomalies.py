@@ -163,7 +163,7 @@ async def test_what_is_missing_is_fetched_and_a_short_past_is_said() -> None:
     assert (answer["findings"], answer["baseline"]) == (0, "1 of 28 days")
     assert 0 < answer["api_requests"] <= 10
     assert not answer["complete"]
-    assert answer["why"].startswith("Not judged: spend, volume.")
+    assert answer["why"].startswith("Not judged for every hour: spend, volume.")
     assert "spend" not in answer["note"]
 
 

@@ -239,7 +239,7 @@ async def test_what_the_api_leaves_out_is_left_out() -> None:
     )
     assert await asha(bare) == {
         "complete": True,
-        "summary": "Expired: no attempt yet; charge not told.",
+        "summary": "Expired: no attempt; charge not told.",
         "session": ASHA_SESSION,
         "recipient": "+919380013443",
         "country": "IN",

@@ -243,9 +243,30 @@ async def test_filters_decided_here_share_the_pages_of_a_count() -> None:
         india = await summarize(client, country="IN", max_requests=1)
         assert (whole["basis"], india["basis"]) == ("counted", "counted")
         assert india["estimated"]["sessions"][0] > 0
+        assert india["in_progress"] == 0  # as in the whole window, where they were counted
+        assert "in_progress" not in india["estimated"]
         again = await summarize(client, max_requests=1)
     assert again["sessions"] == whole["sessions"] == 3000
     assert "sessions" not in again["estimated"]
+
+
+async def test_a_count_goes_on_though_another_window_was_asked_about_meanwhile() -> None:
+    emulator = emulator_with(*mixed(3000), list_limit=None)
+    window = {"session_time__lt": str(NOW - HOUR), "session_time__gte": str(NOW - 24 * HOUR)}
+    other = {**window, "session_time__gte": str(NOW - 16 * HOUR)}
+    async with connect(emulator, rate_limit=UNLIMITED) as client:
+        first = await summarize(client, **window, country="IN")
+        await summarize(client, **other, country="IN")
+        again = await summarize(client, **window, country="IN", max_requests=1)
+    assert "estimated" in first
+    assert again["estimated"]["sessions"][1] <= first["estimated"]["sessions"][1]
+
+
+async def test_an_order_of_days_says_what_it_orders() -> None:
+    async with connect(emulator_with(*some(9))) as client:
+        answer = await summarize(client, group_by="day", order_by="conversion_pct")
+    text = "conversion_pct, which are shown; rows are in order of time"
+    assert answer["applied"]["order_by"] == text
 
 
 async def test_sessions_in_progress_are_counted_where_the_api_can() -> None:
@@ -300,7 +321,8 @@ async def test_groups_are_ranked_and_the_rest_is_other() -> None:
     assert [row[:2] for row in worst["rows"]] == [["FR", "1"], ["other (2)", "7"]]
     assert worst["applied"]["order_by"] == "conversion_pct, lowest first"
     assert [row[:2] for row in large["rows"]] == [["IN", "5"], ["US", "2"], ["other (1)", "1"]]
-    assert [row[0] for row in dear["rows"]] == ["FR", "IN", "US"]
+    # Those without a verified session come first, by what they cost.
+    assert [row[0] for row in dear["rows"]] == ["IN", "FR", "US"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Ranking:
             case "cost_per_verified" if tally.verified:
                 return -Fraction(tally.cost, tally.verified)
             case "cost_per_verified":
-                return -Fraction(10**30) if tally.cost else Fraction(1)
+                return -Fraction(10**30 + tally.cost) if tally.cost else Fraction(1)
             case order:
                 return -int(getattr(tally, order))
 

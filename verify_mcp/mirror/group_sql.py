@@ -75,7 +75,7 @@ ORDERS = {
     "conversion_pct": "CASE WHEN s1 + s2 = 0 THEN 2 ELSE 1.0 * s1 / (s1 + s2) END",
     "cost_per_verified": (
         "CASE WHEN s1 = 0 AND s4 > 0 THEN 0 WHEN s1 = 0 THEN 2 ELSE 1 END, "
-        "CASE WHEN s1 = 0 THEN 0 ELSE 1.0 * s4 / s1 END DESC"
+        "CASE WHEN s1 = 0 THEN 1.0 * s4 ELSE 1.0 * s4 / s1 END DESC"
     ),
 }
 """The SQL of each order of groups."""

@@ -58,26 +58,29 @@ class SessionCounter:
         job = self._resumable_job()
         if job is None or not await self._reader.covers(job.result.window):
             return job
-        self.forget()
+        self.forget(job)
         return None
 
     def _resumable_job(self) -> CountJob | None:
         """The count that an earlier call began for this query, while it is not too old."""
-        job = self._jobs.get(self._key)
-        if not isinstance(job, CountJob):
-            return None
         now = self._mirror.now()
-        if job.result.window.start < now - REACH:
-            return None  # the API no longer shows all that was counted
-        return job if is_resumable(job.scope, self._query, now - job.scope.at) else None
+        edge = now - REACH  # before it the API no longer shows all that was counted
+        for key, job in reversed(self._jobs.items()):
+            if isinstance(job, CountJob) and key == self._key_of(job):
+                age = now - job.scope.at
+                if job.result.window.start >= edge and is_resumable(job.scope, self._query, age):
+                    return job
+        return None
 
     def remember(self, job: CountJob) -> None:
         """Let a later call of the same query go on with this count."""
-        self._jobs[self._key] = job
+        self._jobs[self._key_of(job)] = job
 
-    def forget(self) -> None:
-        """Let a later call begin anew."""
-        self._jobs.pop(self._key, None)
+    def forget(self, job: CountJob | None = None) -> None:
+        """Let a later call begin anew, and not go on with a count (None: the one found)."""
+        job = job or self._resumable_job()
+        if job is not None:
+            self._jobs.pop(self._key_of(job), None)
 
     async def start(self, cached: CachedFigures, backfills: Sequence[Backfill]) -> CountJob:
         """A count from the first gap's start to the last one's end, with all sessions counted."""
@@ -119,7 +122,7 @@ class SessionCounter:
             if result is not None:
                 return result
         if is_at_end:  # more requests change nothing; the same call begins anew
-            self.forget()
+            self.forget(job)
         return await self._counted_result(job, count, is_at_end=is_at_end)
 
     async def _count_whole(self, job: CountJob) -> CountResult:
@@ -166,10 +169,9 @@ class SessionCounter:
             self._jobs[key] = counter
         return counter
 
-    @property
-    def _key(self) -> Hashable:
+    def _key_of(self, job: CountJob) -> Hashable:
         """The same for filters that differ in what is decided here: they share the pages."""
-        return ("count", self._fetched_filter, self._query.count_name)
+        return ("count", self._fetched_filter, self._query.count_name, job.scope.window)
 
     async def _counted_result(
         self, job: CountJob, count: CountResult, *, is_at_end: bool

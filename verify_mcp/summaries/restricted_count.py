@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
+from decimal import Decimal
 
 from verify_mcp.domain.filters import IN_PROGRESS, SessionFilter
 from verify_mcp.domain.matching import admit_locally
@@ -35,7 +36,13 @@ def restrict(
     if ANY_STATUS not in count.counts:
         return restricted
     reading = job.reading(session_filter.local_conditions())
-    restricted.estimates = reading.totals() | reading.numbers()
+    numbers = reading.numbers()
+    for status, counted in count.counts.items():
+        name = {ANY_STATUS: "sessions", IN_PROGRESS: "in_progress"}.get(status, status)
+        if name in numbers:  # no more than all sessions have that status
+            capped = numbers[name].capped_at(Decimal(counted))
+            numbers[name] = capped if counted else Estimate.certain(0)
+    restricted.estimates = reading.totals() | numbers
     restricted.conversion = reading.conversion()
     restricted.unseen_group = reading.unseen_group()
     restricted.groups = reading.groups(by, zone)

@@ -104,7 +104,7 @@ class Summarizer:
         is_unfiltered = self._query.session_filter.for_fetching().is_unfiltered()
         is_cached = self._mirror.store is not None and is_unfiltered
         if result.count is None and is_cached:
-            self._counter.forget()
+            self._counter.forget(state.job)
         return state.next(result, is_cached=is_cached)
 
     async def _fetch(self, state: TakeFirstSteps | Fetch | FetchWindows | AddNewest) -> State:

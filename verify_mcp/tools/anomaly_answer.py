@@ -46,8 +46,8 @@ def _explain_unjudged(result: AnomalyResult) -> str:
     if result.findings is None or not result.unjudged:
         return ""
     return (
-        f"Not judged: {', '.join(result.unjudged)}. They are compared with the same hours of "
-        f"{MIN_DAYS} other days; days held: {format_days(result.past.length)}. "
+        f"Not judged for every hour: {', '.join(result.unjudged)}. They are compared with the "
+        f"same hours of {MIN_DAYS} other days; days held: {format_days(result.past.length)}. "
         "`verify-mcp sync --since 29d` fetches them."
     )
 

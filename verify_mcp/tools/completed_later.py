@@ -15,6 +15,7 @@ MIN_SAVING, MIN_REQUESTS_SAVED = 3, 100
 more: it is in vain once the pages are there."""
 _REQUESTS_LEFT = re.compile(r" ?Exact after about \d+ more requests: the same call goes on\.")
 _BY_THE_SAME_CALL = re.compile(r"[;:,] the same call goes on\b[^.]*\.")
+_BEGINS_ANEW = re.compile(r"[.] What was fetched is not remembered [^.]*[.] Ask about less time[.]")
 """What asks for repeated calls in `why`, which the background replaces."""
 
 
@@ -76,6 +77,7 @@ def _is_counted_first(query: SummaryQuery, expected: int, pages: float | None) -
 def explain_completion(why: str, completion: PlannedCompletion) -> str:
     """The sentences of `why`, whose missing part is completed in the background."""
     sentences = _BY_THE_SAME_CALL.sub(".", _REQUESTS_LEFT.sub("", why))
+    sentences = _BEGINS_ANEW.sub(".", sentences)
     if completion.eta_s is None:
         rest = (
             f"It is completed in the background, if {completion.max_requests} requests are enough."

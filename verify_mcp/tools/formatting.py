@@ -101,7 +101,7 @@ def format_app(app: str, app_names: Mapping[str, str]) -> str:
 
 def session_sentence(session: Session) -> str:
     """One session in plain words, from its fields only."""
-    parts = [_count_attempts(session.attempts)]
+    parts = [_count_attempts(session.attempts, is_over=session.ended)]
     parts += [_phrase(each) for each in session.attempts[:_MAX_PHRASES]]
     if len(session.attempts) > _MAX_PHRASES:
         parts.append(f"and {len(session.attempts) - _MAX_PHRASES} more")
@@ -111,9 +111,9 @@ def session_sentence(session: Session) -> str:
     return f"{_phrase_status(session.status)}: {', '.join(parts)}; {charged}."
 
 
-def _count_attempts(attempts: tuple[Attempt, ...]) -> str:
+def _count_attempts(attempts: tuple[Attempt, ...], *, is_over: bool) -> str:
     if not attempts:
-        return "no attempt yet"
+        return "no attempt" if is_over else "no attempt yet"
     times = [each.time for each in attempts if each.time]
     if len(attempts) == 1 or not times:
         return "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"

@@ -128,7 +128,9 @@ def _applied(request: SummarizeRequest, result: SummaryResult) -> dict[str, Any]
         applied["group_by"] = list(request.group_by)
     order, least = request.ranking.order_by, request.ranking.min_sessions
     if order != "sessions":
-        applied["order_by"] = f"{order}, {ORDERS[order]}"
+        is_by_time = bool(set(request.group_by) & set(TIME_GROUPS))
+        direction = "which are shown; rows are in order of time" if is_by_time else ORDERS[order]
+        applied["order_by"] = f"{order}, {direction}"
     if least:
         applied["min_sessions"] = least
     if set(request.group_by) & set(TIME_GROUPS):
