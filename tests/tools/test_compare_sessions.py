@@ -428,6 +428,7 @@ async def test_a_drill_down_into_what_is_held_costs_no_request() -> None:
         await compare(client, **DAY_ASKED, max_requests=200)
         requests = len(emulator.received)
         india = await compare(client, **DAY_ASKED, country="IN")
+        expired = await compare(client, **DAY_ASKED, status="expired")
         hours = await compare(client, **DAY_ASKED, country="IN", by="hour_of_day")
         apps = await compare(client, **DAY_ASKED, by="app")
     assert len(emulator.received) == requests
@@ -438,6 +439,8 @@ async def test_a_drill_down_into_what_is_held_costs_no_request() -> None:
     ]
     assert india["applied"]["country"] == ["IN"]
     assert [side["sessions"] for side in sides(india)] == [str(len(day)) for day in days]
+    assert expired["note"].startswith("All these sessions have one status")
+    assert "note" not in india
     assert "rows" not in india["drivers"]
     assert hours["complete"]
     assert all(row["group"].endswith(":00") for row in rows(hours["cost_change"]))

@@ -67,11 +67,13 @@ def unreachable_answer(
 
 
 def _note(request: CompareRequest, meta: AnswerMeta) -> dict[str, str]:
-    """Which filters were applied here to sessions that had to be fetched."""
-    session_filter = request.summary.session_filter
-    if not session_filter.local_filters() or not meta.api_requests:
-        return {}
-    return {"note": explain_local_filters(session_filter)}
+    """What a status makes of the conversion, and which filters were applied here."""
+    session_filter, notes = request.summary.session_filter, list[str]()
+    if session_filter.status:
+        notes.append("All these sessions have one status, so their conversion says nothing.")
+    if session_filter.local_filters() and meta.api_requests:
+        notes.append(explain_local_filters(session_filter))
+    return {"note": " ".join(notes)} if notes else {}
 
 
 def _why(result: ComparisonResult) -> str:
