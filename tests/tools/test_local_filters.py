@@ -231,7 +231,12 @@ async def test_a_list_of_several_recipients_asks_for_them_one_by_one() -> None:
             if "next" not in page:
                 break
             page = await list_sessions(client, **arguments, **page["next"])
+        await summarize(client, session_time__gte="30h", session_time__lt="10h")
+        later = await list_sessions(
+            client, recipient=[*numbers], session_time__gte="30h", offset=50
+        )
     assert (first["complete"], first["api_requests"]) == (True, 3)
+    assert (later["complete"], later["api_requests"]) == (True, 3)
     assert "note" not in first
     assert found == [each.uuid[:8] for each in newest_first(quiet)]
 

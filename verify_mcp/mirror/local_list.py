@@ -92,6 +92,9 @@ class LocalList:
         self._stored = await self._mirror.windows_of_known_text(
             self._scope, self._filter, self._stored
         )
+        if self._filter.recipients and len(gaps(self._window, self._stored)) > 1:
+            # One page holds a recipient's sessions of months; each gap would cost a page.
+            self._stored, as_of = (), self._mirror.now()
         as_of = min(as_of, self._end_where_known_ends())
         rows = await self._rows(offset + limit + 1)
         for _ in range(max(MAX_LIST_REQUESTS, len(self._filters))):
