@@ -107,6 +107,10 @@ class SessionFilter:
         status = None if self.status == IN_PROGRESS else self.status
         return replace(self.for_api(), status=status)
 
+    def for_each_recipient(self) -> "tuple[SessionFilter, ...]":
+        """The filter of each of several recipients, none where they are not named one by one."""
+        return tuple(replace(self, recipients=(), recipient=each) for each in self.recipients)
+
     def is_decided_locally(self) -> bool:
         """Whether pages of the API have sessions that the filter does not admit."""
         return self != self.for_fetching()

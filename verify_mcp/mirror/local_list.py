@@ -194,6 +194,5 @@ class LocalList:
 
 def _fetched_filters(session_filter: SessionFilter) -> tuple[SessionFilter, ...]:
     """What to ask the API for: of several recipients each one, otherwise all that it knows."""
-    fetched = session_filter.for_fetching()
-    numbers = session_filter.recipients
-    return tuple(replace(fetched, recipient=each) for each in numbers) or (fetched,)
+    filters = session_filter.for_each_recipient() or (session_filter,)
+    return tuple(each.for_fetching() for each in filters)

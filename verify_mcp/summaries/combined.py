@@ -36,11 +36,8 @@ def by_subaccount(
 
 def by_recipient(session_filter: SessionFilter) -> dict[str, SessionFilter]:
     """The filter of each of several recipients, by its place among them: numbers may be masked."""
-    one = replace(session_filter, recipients=())
-    return {
-        f"recipient {place}": replace(one, recipient=number)
-        for place, number in enumerate(session_filter.recipients, 1)
-    }
+    filters = session_filter.for_each_recipient()
+    return {f"recipient {place}": each for place, each in enumerate(filters, 1)}
 
 
 class CombinedSummarizer:

@@ -180,7 +180,7 @@ class SessionCounter:
         pages_left = count.pages - count.sampled_pages
         outside: Tallies = {(): scope.tally_outside}
         if count.is_restricted:
-            outside = await self._tally_part_outside(scope)
+            outside = await self._reader.tally_around(scope, ()) or {}
         return SummaryResult(
             "counted",
             scope.window,
@@ -197,11 +197,6 @@ class SessionCounter:
             groups_around=await self._reader.groups_around(scope),
             groups_inside=await self._reader.groups_inside(count.window),
         )
-
-    async def _tally_part_outside(self, scope: CountScope) -> Tallies:
-        cached = await self._reader.tally(scope.cached_parts, ())
-        admitted = admit_locally(self._query.session_filter, scope.sessions)
-        return tallies_module.merge(cached or {}, tallies_module.tally_by(admitted, ()))
 
     async def _exact_result(self, job: CountJob, sessions: list[Session]) -> SummaryResult | None:
         """The exact result of a count that came to read every page; None if it cannot be."""
@@ -239,12 +234,7 @@ class SessionCounter:
         if query.session_filter.is_unfiltered():
             return await self._reader.tally(around, query.group_by)
         # What was fetched by a filter covers nothing.
-        cached = await self._reader.tally(scope.cached_parts, query.group_by)
-        if cached is None:
-            return None
-        admitted = admit_locally(query.session_filter, scope.sessions)
-        fetched = tallies_module.tally_by(admitted, query.group_by, query.zone)
-        return tallies_module.merge(cached, fetched)
+        return await self._reader.tally_around(scope, query.group_by)
 
     async def _save(self, job: CountJob, sessions: list[Session]) -> None:
         """Claim the window counted: each page was saved as it came, together they are all."""

@@ -99,6 +99,10 @@ class MirrorReader:
             return None
         return ranked if await self.is_cached(parts) else None
 
+    async def is_stored(self) -> bool:
+        """Whether the mirror answers the query, so that no request is needed."""
+        return not (await self._find_parts(MAX_STALENESS)).missing
+
     async def covers(self, window: Window) -> bool:
         """Whether the mirror answers the query in all of a window."""
         session_filter = self._query.session_filter
@@ -185,12 +189,16 @@ class MirrorReader:
 
     async def groups_around(self, scope: CountScope) -> Tallies | None:
         """The groups of the sessions around the window counted; None when they are gone."""
-        query = self._query
-        if not query.group_by:
-            return {}
-        cached = await self.tally(scope.cached_parts, query.group_by)
+        by = self._query.group_by
+        return await self.tally_around(scope, by) if by else {}
+
+    async def tally_around(self, scope: CountScope, by: tuple[str, ...]) -> Tallies | None:
+        """The tallies of the query's sessions around the window counted; None when they are gone.
+
+        They are what the mirror had there, and what was fetched on the way.
+        """
+        cached = await self.tally(scope.cached_parts, by)
         if cached is None:
             return None
-        admitted = admit_locally(query.session_filter, scope.sessions)
-        fetched = tallies_module.tally_by(admitted, query.group_by, query.zone)
-        return tallies_module.merge(cached, fetched)
+        admitted = admit_locally(self._query.session_filter, scope.sessions)
+        return tallies_module.merge(cached, tallies_module.tally_by(admitted, by, self._query.zone))

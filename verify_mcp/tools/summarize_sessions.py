@@ -6,7 +6,6 @@ from typing import Any
 from verify_mcp.context import AppContext
 from verify_mcp.domain.reach import reach_edge
 from verify_mcp.domain.windows import Window
-from verify_mcp.mirror.mirror import MAX_STALENESS
 from verify_mcp.plivo.call import CallContext
 from verify_mcp.summaries.details import SummaryDetails
 from verify_mcp.summaries.query import SummaryQuery, SummaryResult, out_of_reach_result
@@ -67,24 +66,18 @@ async def _figures(
     # Deferred: not needed to start.
     from verify_mcp.summaries.combined import CombinedSummarizer, by_recipient, by_subaccount
     from verify_mcp.summaries.details import DetailReader
+    from verify_mcp.summaries.mirror_reader import MirrorReader
     from verify_mcp.summaries.summarizer import Summarizer
 
     parts = {}
     if request.subaccounts:
         parts = by_subaccount(query.session_filter, request.subaccounts)
-    elif query.session_filter.recipients and not await _is_stored(app, query):
+    elif query.session_filter.recipients and not await MirrorReader(app.mirror, query).is_stored():
         parts = by_recipient(query.session_filter)
     if parts:
         return await CombinedSummarizer(app, query, parts).run(call, request.show)
     result = await complete_later(app, query, await Summarizer(app, query, call).run())
     return result, await DetailReader(app.mirror, query).read(result, request.show)
-
-
-async def _is_stored(app: AppContext, query: SummaryQuery) -> bool:
-    """Whether the mirror answers a query, so that no request is needed."""
-    from verify_mcp.summaries.mirror_reader import MirrorReader  # deferred: not needed to start
-
-    return not (await MirrorReader(app.mirror, query).read(MAX_STALENESS)).missing
 
 
 SUMMARIZE_SESSIONS = ToolDefinition(
