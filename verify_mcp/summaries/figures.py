@@ -116,9 +116,8 @@ class SampledPages:
 
     def conversion(self) -> Estimate | None:
         """The share of verified sessions among those that ended, from 0 to 1."""
-        verified, expired = NUMBERS["verified"], NUMBERS["expired"]
-        ended = self._by_page(lambda session: verified(session) + expired(session))
-        return self.drawn.share(self._by_page(verified), ended)
+        ended = self._by_page(lambda session: int(session.ended))
+        return self.drawn.share(self._by_page(NUMBERS["verified"]), ended)
 
     def _by_page(self, measure: Measure) -> dict[int, Number]:
         return {offset: sum(map(measure, page)) for offset, page in self._admitted.items()}
