@@ -18,11 +18,21 @@ SESSIONS = 800
 WIDE = {"session_time__gte": "2026-11-20 10:00", "session_time__lt": "2026-11-21 07:00"}
 NARROW = {"session_time__gte": "2026-11-20 12:00", "session_time__lt": "2026-11-21 06:00"}
 PAGES_OF_WIDE = 35
+
+
+class SlowClock(FakeClock):
+    """A reply takes longer than the database, as a real API's does: its threads are done before."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.pass_by(seconds)
+        await anyio.sleep(0.05)
+
+
 MANY: dict[str, Any] = {"max_requests": 100}
 
 
 async def test_two_questions_at_once_in_one_process_share_their_pages() -> None:
-    clock = FakeClock()
+    clock = SlowClock()
     emulator = emulator_with(*some(SESSIONS), clock=clock, list_limit=None, latency=0.1)
     answers: list[dict[str, Any]] = []
     async with connect(emulator, clock=clock, rate_limit=UNLIMITED) as client:
@@ -42,7 +52,7 @@ async def test_two_questions_at_once_in_one_process_share_their_pages() -> None:
 
 
 async def test_a_question_does_not_fetch_what_another_process_just_fetched(file: Place) -> None:
-    clock = FakeClock()
+    clock = SlowClock()
     emulator = emulator_with(*some(SESSIONS), clock=clock, list_limit=None, latency=0.1)
     settings: dict[str, Any] = {"database_url": sqlite_url(file.path), "rate_limit": UNLIMITED}
     has_begun = anyio.Event()
